@@ -1,0 +1,167 @@
+/**
+ * Claims the due ticks of many jobs, and takes the locks of those that are to run, in one atomic step.
+ *
+ * Per job one string, `claim:<id>`, remembers its last claimed tick:
+ *
+ *     tick claimedBy endedAt runId fencingToken startedAt replicaId
+ *
+ * `tick` is -1 before the first; `claimedBy` is the request that claimed it, so that a request whose reply was lost can
+ * be repeated; the rest is the last granted run, with `endedAt` 0 while it goes on. The lock is a Redlock: a key whose
+ * value is the holder's token (the run's id) and whose expiry is the TTL, set only when it is not there.
+ *
+ * Fencing tokens come from one counter for all jobs, which is kept at or above Redis' own time in microseconds: they
+ * still increase when Redis has lost the counter.
+ *
+ * KEYS  fence, paused, then for each request its claim and its lock
+ * ARGV  maxClockSkew, replicaId, then for each request jobId, scheduledTime, runId and `kind ttl keep after paused`
+ * Reply Redis' time in microseconds, then for each request code, fence or due or first, previous, scheduledTime
+ */
+export const CLAIM_SCRIPT = `
+local maxClockSkew, replicaId = tonumber(ARGV[1]), ARGV[2]
+local time = redis.call('TIME')
+local micros = time[1] * 1000000 + time[2]
+local now = math.floor(micros / 1000)
+
+local count = (#KEYS - 2) / 2
+local claimKeys, jobIds = {}, {}
+for i = 1, count do
+  claimKeys[i] = KEYS[2 * i + 1]
+  jobIds[i] = ARGV[4 * i - 1]
+end
+local records = redis.call('MGET', unpack(claimKeys))
+local pauses = redis.call('HMGET', KEYS[2], unpack(jobIds))
+local fence = tonumber(redis.call('GET', KEYS[1]) or '0')
+local fenced = false
+local reply = { micros }
+
+local function answer(code, a, b, c)
+  local n = #reply
+  reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = code, a, b, c
+end
+
+-- A lock that is the run's own already, as its first reply was lost, gets its whole TTL again.
+-- pcall: a foreign key of another type in the lock's place is a lock held by somebody else.
+local function takeLock(key, runId, ttl)
+  if redis.call('SET', key, runId, 'PX', ttl, 'NX') then return true end
+  return redis.pcall('GET', key) == runId and redis.call('SET', key, runId, 'PX', ttl) and true
+end
+
+for i = 1, count do
+  local jobId, scheduledTime, runId = jobIds[i], tonumber(ARGV[4 * i]), ARGV[4 * i + 1]
+  local kind, ttl, keep, after, pausedInitially = string.match(ARGV[4 * i + 2], '^(%a) (%d+) (%d+) (%d+) (%d)$')
+  local claimKey, lockKey = claimKeys[i], KEYS[2 * i + 2]
+  local tick, claimedBy, rest = -1, '-', '0 - 0 0 -'
+  if records[i] then
+    tick, claimedBy, rest = string.match(records[i], '^(%-?%d+) (%S+) (.*)$')
+    tick = tonumber(tick)
+  end
+  local manual = kind == 'h'
+  local repeated = claimedBy == runId
+  local early = nil
+
+  -- An interval measured from the last run's end: only this script knows when that was.
+  after = tonumber(after)
+  if after > 0 and not manual then
+    if not records[i] then
+      -- The first replica to ask sets the time from which the interval is measured.
+      rest = now .. ' - 0 0 -'
+      redis.call('SET', claimKey, '-1 - ' .. rest, 'PX', keep)
+    end
+    if repeated and tick >= 0 then
+      scheduledTime = tick
+    elseif redis.call('EXISTS', lockKey) == 1 then
+      early = now + after
+    else
+      scheduledTime = math.max(tonumber(string.match(rest, '^(%d+)')), tick) + after
+      if now < scheduledTime then early = scheduledTime end
+    end
+  end
+  if not early and not manual and scheduledTime > now + maxClockSkew then early = scheduledTime end
+
+  if early then
+    answer(4, early, 0, 0)
+  else
+    local later = manual or repeated or scheduledTime > tick
+    local paused = pauses[i]
+    if not paused and pausedInitially == '1' then
+      paused = '{}'
+      redis.call('HSET', KEYS[2], jobId, paused)
+    end
+    paused = paused and paused ~= '-' and not manual
+    local newTick, newClaimedBy = tick, claimedBy
+    if later and not manual then newTick, newClaimedBy = scheduledTime, runId end
+
+    if not later then
+      if paused then answer(3, 0, 0, 0) else answer(1, 0, 0, 0) end
+    else
+      local code = 0
+      if paused then
+        code = 3
+      elseif kind == 'm' then
+        code = 0
+      elseif takeLock(lockKey, runId, ttl) then
+        fence = math.max(fence + 1, micros)
+        fenced = true
+        rest = string.format('0 %s %.0f %.0f %s', runId, fence, now, replicaId)
+      else
+        code = 2
+      end
+      if code == 0 or not manual then
+        redis.call('SET', claimKey, string.format('%.0f %s %s', newTick, newClaimedBy, rest), 'PX', keep)
+      end
+      if code == 3 then answer(3, 1, 0, 0)
+      elseif code == 2 then answer(2, 0, 0, 0)
+      else answer(0, fence, tick, scheduledTime) end
+    end
+  end
+end
+if fenced then redis.call('SET', KEYS[1], string.format('%.0f', fence)) end
+return reply
+`
+
+/** The codes of the claim script's reply. */
+export const CLAIM_CODE = { granted: 0, claimedElsewhere: 1, overlap: 2, paused: 3, early: 4 } as const
+
+/**
+ * Ends many runs in one step: releases each lock whose value is still the run's id, as redlock's own release does, and
+ * records when the run ended.
+ *
+ * KEYS  for each run its lock and its claim
+ * ARGV  for each run its id
+ * Reply for each run 1 when the lock was released, 0 when it was not the run's own any more
+ */
+export const FINISH_SCRIPT = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local reply = {}
+for i, runId in ipairs(ARGV) do
+  local lockKey, claimKey = KEYS[2 * i - 1], KEYS[2 * i]
+  if redis.pcall('GET', lockKey) == runId then
+    redis.call('DEL', lockKey)
+    reply[i] = 1
+  else
+    reply[i] = 0
+  end
+  local record = redis.pcall('GET', claimKey)
+  if type(record) == 'string' then
+    local head, id, tail = string.match(record, '^(%-?%d+ %S+) 0 (%S+) (.*)$')
+    if id == runId then
+      redis.call('SET', claimKey, string.format('%s %.0f %s %s', head, now, runId, tail), 'KEEPTTL')
+    end
+  end
+end
+return reply
+`
+
+/**
+ * The next fencing token, for a lock by name.
+ *
+ * KEYS  fence
+ * Reply the token
+ */
+export const FENCE_SCRIPT = `
+local time = redis.call('TIME')
+local fence = math.max(tonumber(redis.call('GET', KEYS[1]) or '0') + 1, time[1] * 1000000 + time[2])
+redis.call('SET', KEYS[1], string.format('%.0f', fence))
+return fence
+`

@@ -1,0 +1,37 @@
+import type { Clock } from '../../types/clock.js'
+
+/**
+ * Waits for a promise no longer than `limit` milliseconds. A Redis that hangs answers nothing at all, and ioredis' own
+ * retry settings do not end that wait.
+ *
+ * @param late called with the value when it comes after all
+ * @throws an `Error` named `DeadlineError` when the time has passed, else what the promise rejects with
+ */
+export function withDeadline<Value>(
+  promise: Promise<Value>,
+  limit: number,
+  clock: Clock,
+  late?: (value: Value) => void
+): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    let over = false
+    const timer = clock.setTimeout(() => {
+      over = true
+      const error = new Error(`no answer within ${limit} ms`)
+      error.name = 'DeadlineError'
+      reject(error)
+    }, limit)
+    promise.then(
+      (value) => {
+        if (over) return late?.(value)
+        timer.cancel()
+        resolve(value)
+      },
+      (error: unknown) => {
+        if (over) return
+        timer.cancel()
+        reject(error)
+      }
+    )
+  })
+}

@@ -1,0 +1,89 @@
+import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import type { RedisInput } from '../../types/scheduler.js'
+import { isPlainObject } from '../check.js'
+import { OptionInvalidError, RedisUrlInvalidError, show } from '../errors.js'
+
+/** A client of the app's or of our own. */
+export interface RedisClient {
+  readonly client: Redis | Cluster
+  /** Whether we opened it, and therefore close it. */
+  readonly owned: boolean
+  /** Where it connects to, without credentials, for logs and errors. */
+  readonly address: string
+}
+
+/**
+ * What a client we open is made with. With ioredis' offline queue a claim asked for while Redis is down would be
+ * executed on reconnect, and hold a lock that nobody knows of. A command that was sent and not answered is not sent
+ * again behind our back: claims are repeated by the scheduler, which knows whether they are still wanted.
+ */
+const OWN_OPTIONS = {
+  lazyConnect: true,
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  maxRetriesPerRequest: 0,
+  connectTimeout: 5000,
+  retryStrategy: (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 6), 2000)
+} satisfies RedisOptions
+
+/**
+ * Makes the option `redis` into a client; connects nothing.
+ *
+ * @throws RedisUrlInvalidError, OptionInvalidError; without the password in either
+ */
+export function resolveRedis(input: RedisInput): RedisClient {
+  if (typeof input === 'string') {
+    checkUrl(input)
+    return { client: new Redis(input, OWN_OPTIONS), owned: true, address: redactUrl(input) }
+  }
+  if (isClient(input)) return { client: input, owned: false, address: addressOf(input) }
+  if (isPlainObject(input)) {
+    // The replies our scripts read are those of ioredis' own mapping.
+    const { replyMapping: _ignored, ...options } = input as RedisOptions
+    const client = new Redis({ ...options, ...OWN_OPTIONS })
+    return { client, owned: true, address: addressOf(client) }
+  }
+  // An object that is none of these may hold a password: only its kind is shown.
+  const expected = 'a Redis URL, ioredis options, or an ioredis client or Cluster'
+  throw new OptionInvalidError(
+    'redis',
+    expected,
+    typeof input === 'object' && input !== null ? Object.prototype.toString.call(input) : show(input)
+  )
+}
+
+/** Whether a value is an ioredis client or Cluster, also of another copy of ioredis. */
+function isClient(value: unknown): value is Redis | Cluster {
+  if (value instanceof Redis || value instanceof Cluster) return true
+  if (typeof value !== 'object' || value === null) return false
+  const candidate = value as { defineCommand?: unknown; status?: unknown; evalsha?: unknown }
+  return typeof candidate.defineCommand === 'function' && typeof candidate.status === 'string'
+}
+
+function checkUrl(url: string): void {
+  const parsed = URL.canParse(url) ? new URL(url) : null
+  const known = parsed !== null && (parsed.protocol === 'redis:' || parsed.protocol === 'rediss:')
+  // The database, when given, is a number; ioredis would take another path for 0.
+  if (!known || parsed.hostname === '' || !/^(\/\d*)?$/.test(parsed.pathname)) {
+    throw new RedisUrlInvalidError(show(redactUrl(url)))
+  }
+}
+
+/**
+ * A Redis URL that can be shown: without credentials, also where they stand in a URL that is broken, such as
+ * `redis://user:password` with its host forgotten.
+ */
+export function redactUrl(url: string): string {
+  const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(url)?.[0] ?? ''
+  const rest = url.slice(scheme.length)
+  const at = rest.lastIndexOf('@')
+  const host = at < 0 ? rest.replace(/^([^:/?#]*):(?!\d{1,5}(?:[/?#]|$))[^/?#]+/, '***') : `***@${rest.slice(at + 1)}`
+  return scheme + host.replace(/([?&](?:password|username)=)[^&]*/gi, '$1***')
+}
+
+function addressOf(client: Redis | Cluster): string {
+  if ('nodes' in client && typeof client.nodes === 'function') return 'a Cluster'
+  const { host, port, path, sentinels, name } = (client as Redis).options
+  if (sentinels) return `the master ${name ?? ''} of ${sentinels.length} Sentinels`
+  return path ?? `${host ?? '127.0.0.1'}:${port ?? 6379}`
+}

@@ -1,0 +1,159 @@
+import { inspect } from 'node:util'
+import createError from '@fastify/error'
+
+/** What every error of this package has: a stable `code`, and the value received as part of its message. */
+export interface SchedulerError extends Error {
+  readonly code: string
+  readonly statusCode?: number
+}
+
+const BASE = 'FST_ERR_RLS'
+
+// One table: the code, the message (`%s` takes the value received), and the status a route answers with.
+
+/** A registration or scheduler option has a wrong value. */
+export const OptionInvalidError = createError<[string, string, string]>(
+  `${BASE}_OPTION_INVALID`,
+  'Expected `%s` to be %s, got %s',
+  500,
+  TypeError as unknown as ErrorConstructor
+)
+/** An option object has a key that does not exist. */
+export const OptionUnknownError = createError<[string, string, string]>(
+  `${BASE}_OPTION_UNKNOWN`,
+  'Unknown option `%s` in %s%s',
+  500,
+  TypeError as unknown as ErrorConstructor
+)
+/** A duration is neither milliseconds, nor a string `ms` reads, nor an object of parts, or is out of range. */
+export const DurationInvalidError = createError<[string, string, string]>(
+  `${BASE}_DURATION_INVALID`,
+  'Expected `%s` to be %s, got %s',
+  500,
+  TypeError as unknown as ErrorConstructor
+)
+/** A trigger has a wrong shape. */
+export const TriggerInvalidError = createError<[string, string]>(
+  `${BASE}_TRIGGER_INVALID`,
+  'Invalid trigger: %s, got %s',
+  500,
+  TypeError as unknown as ErrorConstructor
+)
+/** A cron expression or one of APScheduler's fields cannot be read. */
+export const CronInvalidError = createError<[string, string]>(
+  `${BASE}_CRON_INVALID`,
+  'Invalid cron expression %s: %s',
+  500,
+  TypeError as unknown as ErrorConstructor
+)
+/** A trigger that can never have a tick, such as the 30th of February. */
+export const TriggerNeverError = createError<[string]>(
+  `${BASE}_TRIGGER_NEVER`,
+  'The trigger %s never has a tick',
+  500,
+  RangeError as unknown as ErrorConstructor
+)
+/** A date that cannot be read. */
+export const DateInvalidError = createError<[string, string]>(
+  `${BASE}_DATE_INVALID`,
+  'Expected `%s` to be a Date, milliseconds since the Unix epoch or an ISO 8601 string, got %s',
+  500,
+  TypeError as unknown as ErrorConstructor
+)
+/** A time zone that does not exist. */
+export const TimezoneInvalidError = createError<[string]>(
+  `${BASE}_TIMEZONE_INVALID`,
+  'Expected `timezone` to be an IANA time zone such as Europe/Vienna, got %s',
+  500,
+  RangeError as unknown as ErrorConstructor
+)
+
+/** A job's id, or a lock's name, is not 1 to 200 characters without control characters. */
+export const JobIdInvalidError = createError<[string, string]>(
+  `${BASE}_JOB_ID_INVALID`,
+  'Expected %s to be a string of 1 to 200 characters without control characters, got %s',
+  500,
+  TypeError as unknown as ErrorConstructor
+)
+/** A job of this id was added before. */
+export const JobDuplicateError = createError<[string]>(`${BASE}_JOB_DUPLICATE`, 'There is a job with the id %s already')
+/** There is no job of this id in this process. */
+export const JobUnknownError = createError<[string, string]>(
+  `${BASE}_JOB_UNKNOWN`,
+  'There is no job with the id %s%s',
+  404
+)
+/** Another run of the job holds its lock; routes answer with it. */
+export const JobLockedError = createError<[string]>(
+  `${BASE}_JOB_LOCKED`,
+  'Another run of the job %s holds its lock',
+  409
+)
+/** The Redis URL cannot be read; its password is not shown. */
+export const RedisUrlInvalidError = createError<[string]>(
+  `${BASE}_REDIS_URL_INVALID`,
+  'Expected `redis` to be a URL such as redis://127.0.0.1:6379 or rediss://user:password@host:6380/0, got %s',
+  500,
+  TypeError as unknown as ErrorConstructor
+)
+/** Redis refused the credentials. */
+export const RedisAuthError = createError<[string, string]>(
+  `${BASE}_REDIS_AUTH`,
+  'Redis at %s refused the credentials: %s'
+)
+/** Redis did not answer, or answered with an error. */
+export const RedisUnavailableError = createError<[string, string]>(
+  `${BASE}_REDIS_UNAVAILABLE`,
+  'Redis could not %s: %s',
+  503
+)
+/** A run's lock, or one of `withLock`, is not held any more. */
+export const LockLostError = createError<[string, string]>(`${BASE}_LOCK_LOST`, 'The lock of %s was lost: %s')
+/** A run took longer than the job's `timeout`. */
+export const RunTimeoutError = createError<[string, number]>(
+  `${BASE}_RUN_TIMEOUT`,
+  'A run of the job %s took longer than its timeout of %d ms'
+)
+/** The scheduler closed while a run went on. */
+export const RunCancelledError = createError<[string, number]>(
+  `${BASE}_RUN_CANCELLED`,
+  'A run of the job %s was cancelled, as it was not over %d ms after the scheduler began to close'
+)
+/** What was asked for needs a scheduler that runs: it has not been started, or is closed. */
+export const NotRunningError = createError<[string, string]>(`${BASE}_NOT_RUNNING`, 'Cannot %s: the scheduler %s', 503)
+/** The app has a decorator `jobs` already. */
+export const DecoratorTakenError = createError<[string]>(
+  `${BASE}_DECORATOR_TAKEN`,
+  'The app has a decorator `%s` already: is the plugin registered twice?'
+)
+/** The app has a route of the metrics' path already. */
+export const RouteTakenError = createError<[string]>(
+  `${BASE}_ROUTE_TAKEN`,
+  'The app has a route GET %s already: set `metrics.endpoint` to another path or to false'
+)
+/** The registry has a metric of this name already. */
+export const MetricTakenError = createError<[string]>(
+  `${BASE}_METRIC_TAKEN`,
+  'The registry has a metric %s already: give each scheduler a `metrics.register` or a `metrics.prefix` of its own'
+)
+
+/**
+ * Shows a received value in an error's message, on one line and bounded. Never throws, whatever the value does.
+ */
+export function show(value: unknown): string {
+  let text: string
+  try {
+    text = inspect(value, {
+      depth: 1,
+      breakLength: Number.POSITIVE_INFINITY,
+      maxStringLength: 200,
+      maxArrayLength: 5,
+      customInspect: false,
+      getters: false
+    })
+  } catch {
+    text = 'a value that cannot be shown'
+  }
+  text = text.length > 400 ? `${text.slice(0, 400)}...` : text
+  return value === null || value === undefined ? text : `${text} (${typeof value})`
+}

@@ -1,0 +1,410 @@
+import type { Clock, TimerHandle } from '../../types/clock.js'
+import type { ClaimAnswer, ClaimRequest, Coordination, HeldLock } from '../../types/coordination.js'
+import type { SkipReason } from '../../types/run.js'
+import { DAY, SECOND } from '../duration.js'
+import type { JobRecord, PendingTick } from '../job-record.js'
+import type { Events } from '../observability/events.js'
+import type { DueTick } from '../timetable.js'
+import type { ActiveRun } from './active-run.js'
+import type { Finisher } from './finisher.js'
+import type { Runner } from './runner.js'
+
+/** The most and the fewest ticks asked for in one call. */
+const MAX_SLICE = 64
+const MIN_SLICE = 16
+
+/**
+ * A busy second is asked for in about this many calls, with a turn of the event loop after each, so that replicas which
+ * wake at the same time get a share of it each.
+ */
+const SLICES = 8
+
+/** The first and the longest wait before ticks that Redis did not answer for are asked for again. */
+const FIRST_RETRY = SECOND / 10
+const LAST_RETRY = 2 * SECOND
+
+/** How many ticks that one tick stands for are counted and told of. */
+const MAX_COALESCED = 1000
+
+/** How long a claim is remembered beyond twice the distance to the next tick. */
+const KEEP = 7 * DAY
+const MAX_KEEP = 1000 * DAY
+
+export interface DispatcherOptions {
+  readonly concurrency: number
+  readonly clock: Clock
+  readonly coordination: Coordination
+  readonly runner: Runner
+  readonly finisher: Finisher
+  readonly events: Events
+  readonly newRunId: () => string
+  /** Puts jobs into an order of this replica's own; `null` where it shares with nobody. */
+  readonly shuffle: ((jobs: JobRecord[]) => void) | null
+  /** Makes a job due again at a time, without its trigger. */
+  readonly wakeAt: (job: JobRecord, at: number, tick?: DueTick) => void
+}
+
+/**
+ * Brings due ticks to their runs: keeps one due tick a job, asks the coordination for as many as there is room to run,
+ * and hands what is granted to the runner. Every tick it is given ends as a run or is counted with one reason.
+ */
+export class Dispatcher {
+  readonly #options: DispatcherOptions
+  #queue: JobRecord[] = []
+  #head = 0
+  #arrived: JobRecord[] = []
+  #asking = 0
+  #draining = false
+  #stopped = false
+  #retryDelay = 0
+  #retryTimer: TimerHandle | null = null
+  #idle: (() => void)[] = []
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options
+  }
+
+  /** How many due ticks wait for a claim. */
+  get backlog(): number {
+    return this.#queue.length - this.#head + this.#arrived.length
+  }
+
+  /** Takes a due tick; `pump` is to follow. */
+  enqueue(job: JobRecord, tick: DueTick): void {
+    if (this.#stopped || job.removed) return
+    if (job.definition.lockTtl === null) {
+      this.#runUnlocked(job, tick)
+      return
+    }
+    const { pending } = job
+    if (pending === null) {
+      job.pending = { ...tick, runId: this.#options.newRunId(), unanswered: false }
+      this.#arrived.push(job)
+      return
+    }
+    // A later tick of a job stands for the one that still waits, which is in the queue already.
+    if (pending.unanswered) {
+      this.#giveUp(job, pending)
+      job.pending = { ...tick, runId: this.#options.newRunId(), unanswered: false }
+    } else {
+      job.pending = { ...tick, runId: pending.runId, unanswered: false, firstLate: pending.firstLate }
+    }
+  }
+
+  /** Asks for what is due, as far as there is room. */
+  pump(): void {
+    if (this.#arrived.length > 0) {
+      this.#options.shuffle?.(this.#arrived)
+      this.#queue = this.#queue.slice(this.#head).concat(this.#arrived)
+      this.#head = 0
+      this.#arrived = []
+    }
+    if (!this.#draining && this.#retryTimer === null && this.#ready()) void this.#drain()
+  }
+
+  /**
+   * Runs a job now, apart from its ticks and from `concurrency`.
+   *
+   * @returns the run, or `null` when another run of the job holds the lock
+   * @throws RedisUnavailableError
+   */
+  async startByHand(job: JobRecord, data: unknown): Promise<ActiveRun | null> {
+    const { coordination, runner, newRunId, events, clock, finisher } = this.#options
+    const { lockTtl, pausedInitially } = job.definition
+    const runId = newRunId()
+    const scheduledTime = Math.round(coordination.now())
+    if (lockTtl === null) {
+      if (job.stats.running > 0) return null
+      return runner.start(job, { runId, scheduledTime, trigger: 'manual', lock: null, fencingToken: null, data })
+    }
+    const shared = { jobId: job.id, scheduledTime, runId, pausedInitially }
+    const request = { ...shared, kind: 'manual', ttl: lockTtl, keep: KEEP, afterCompletion: 0 } as const
+    this.#asking++
+    const [answer] = await coordination.claim([request])
+    this.#asking--
+    if (answer?.status === 'granted' && answer.lock !== null) {
+      const { lock, fencingToken } = answer
+      return runner.start(job, { runId, scheduledTime, trigger: 'manual', lock, fencingToken, data })
+    }
+    const held = answer?.status !== 'unavailable'
+    if (held) job.stats.lockFailedHeld++
+    else job.stats.lockFailedError++
+    if (events.has('lockFailed')) {
+      events.emit('lockFailed', { job: job.view, scheduledTime, reason: held ? 'held' : 'error' })
+    }
+    if (held) return null
+    // It may have been granted all the same, and only the reply be lost.
+    finisher.giveUp({ name: job.id, kind: 'job', token: runId, validUntil: clock.monotonic() + lockTtl })
+    throw answer.error
+  }
+
+  /** The coordination answers again: asks at once for what waits. */
+  wakeUp(): void {
+    this.#retryTimer?.cancel()
+    this.#retryTimer = null
+    this.#retryDelay = 0
+    this.pump()
+  }
+
+  /** Takes no more ticks, and leaves those not yet claimed to the other replicas. */
+  stop(): void {
+    this.#stopped = true
+    this.#retryTimer?.cancel()
+    this.#retryTimer = null
+    for (const job of [...this.#queue.slice(this.#head), ...this.#arrived]) {
+      const { pending } = job
+      job.pending = null
+      if (pending !== null && !job.removed) this.#skip(job, pending.scheduledTime, 'shutdown')
+    }
+    this.#queue = []
+    this.#head = 0
+    this.#arrived = []
+  }
+
+  /** Resolves when no claim is under way. */
+  async settled(): Promise<void> {
+    if (this.#draining) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+
+  #ready(): boolean {
+    return !this.#stopped && this.#head < this.#queue.length && this.#room() > 0
+  }
+
+  #room(): number {
+    return this.#options.concurrency - this.#options.runner.size - this.#asking
+  }
+
+  async #drain(): Promise<void> {
+    const { clock } = this.#options
+    this.#draining = true
+    while (this.#ready() && this.#retryTimer === null) {
+      await this.#ask(this.#take())
+      await new Promise<void>((resolve) => clock.setImmediate(resolve))
+    }
+    this.#draining = false
+    const idle = this.#idle
+    this.#idle = []
+    for (const resolve of idle) resolve()
+  }
+
+  /** The next jobs to ask for. */
+  #take(): JobRecord[] {
+    const waiting = this.#queue.length - this.#head
+    const share = Math.max(MIN_SLICE, Math.min(MAX_SLICE, Math.ceil(waiting / SLICES)))
+    const count = Math.min(waiting, share, this.#room())
+    const slice = this.#queue.slice(this.#head, this.#head + count)
+    this.#head += count
+    if (this.#head === this.#queue.length) {
+      this.#queue = []
+      this.#head = 0
+    }
+    return slice.filter((job) => !job.removed)
+  }
+
+  async #ask(jobs: JobRecord[]): Promise<void> {
+    if (jobs.length === 0) return
+    const { coordination } = this.#options
+    const now = coordination.now()
+    const asked: PendingTick[] = []
+    const requests: ClaimRequest[] = []
+    for (const job of jobs) {
+      const tick = job.pending as PendingTick
+      // From here on a later tick of the job is a new one.
+      job.pending = null
+      asked.push(tick)
+      requests.push(toRequest(job, tick, isMissed(job, tick, now)))
+    }
+    this.#asking += jobs.length
+    const answers = await coordination.claim(requests)
+    this.#asking -= jobs.length
+    let unanswered = false
+    for (const [index, job] of jobs.entries()) {
+      const answer = answers[index] as ClaimAnswer
+      const tick = asked[index] as PendingTick
+      if (answer.status === 'unavailable') {
+        unanswered = true
+        this.#unanswered(job, tick)
+      } else {
+        this.#answered(job, tick, answer)
+      }
+    }
+    if (unanswered) this.#retryLater()
+    else this.#retryDelay = 0
+  }
+
+  #answered(job: JobRecord, tick: PendingTick, answer: Exclude<ClaimAnswer, { status: 'unavailable' }>): void {
+    const { wakeAt } = this.#options
+    const { afterCompletion } = job.trigger
+    if (answer.status !== 'early') job.paused = answer.status === 'paused'
+    switch (answer.status) {
+      case 'granted':
+        this.#granted(job, tick, answer)
+        return
+      case 'early':
+        wakeAt(job, answer.due, afterCompletion === null ? tick : undefined)
+        return
+      case 'overlap':
+        job.stats.lockFailedHeld++
+        if (this.#options.events.has('lockFailed')) {
+          this.#options.events.emit('lockFailed', { job: job.view, scheduledTime: tick.scheduledTime, reason: 'held' })
+        }
+        this.#skip(job, tick.scheduledTime, 'overlap')
+        break
+      case 'paused':
+        if (answer.first) this.#skip(job, tick.scheduledTime, 'paused')
+        break
+      case 'claimed_elsewhere':
+        this.#skip(job, tick.scheduledTime, 'claimed_elsewhere')
+        break
+    }
+    if (afterCompletion !== null) wakeAt(job, this.#options.coordination.now() + afterCompletion)
+  }
+
+  #granted(job: JobRecord, tick: PendingTick, answer: Extract<ClaimAnswer, { status: 'granted' }>): void {
+    const { coordination, finisher, runner, wakeAt } = this.#options
+    const { scheduledTime, lock, previous } = answer
+    const { afterCompletion } = job.trigger
+    if (tick.firstLate < tick.scheduledTime) this.#coalesced(job, tick, previous)
+    const late = afterCompletion === null && isMissed(job, tick, coordination.now())
+    if (lock === null || late || job.removed) {
+      // Taken, so that it is counted once for the fleet; or too late only now, or removed meanwhile.
+      if (lock !== null) finisher.push(lock, () => {})
+      if (!job.removed) this.#missed(job, scheduledTime, 'misfire')
+      return
+    }
+    const { data } = job.definition
+    const active = runner.start(job, {
+      runId: tick.runId,
+      scheduledTime,
+      trigger: 'schedule',
+      lock,
+      fencingToken: answer.fencingToken,
+      data
+    })
+    if (afterCompletion !== null) {
+      active.onCompleted(() => {
+        if (!job.removed && job.trigger.afterCompletion !== null) wakeAt(job, coordination.now() + afterCompletion)
+      })
+    }
+  }
+
+  /** Redis did not answer: the tick is asked for again until its grace is over. */
+  #unanswered(job: JobRecord, tick: PendingTick): void {
+    const { coordination } = this.#options
+    job.stats.lockFailedError++
+    if (this.#options.events.has('lockFailed')) {
+      this.#options.events.emit('lockFailed', { job: job.view, scheduledTime: tick.scheduledTime, reason: 'error' })
+    }
+    tick.unanswered = true
+    if (job.removed) return
+    if (this.#stopped) {
+      this.#abandon(job, tick)
+      this.#skip(job, tick.scheduledTime, 'shutdown')
+    } else if (job.pending !== null || isMissed(job, tick, coordination.now())) {
+      this.#giveUp(job, tick)
+    } else {
+      job.pending = tick
+      this.#arrived.push(job)
+    }
+  }
+
+  #giveUp(job: JobRecord, tick: PendingTick): void {
+    this.#abandon(job, tick)
+    this.#missed(job, tick.scheduledTime, 'redis_error')
+    const { afterCompletion } = job.trigger
+    if (afterCompletion !== null) this.#options.wakeAt(job, this.#options.coordination.now() + afterCompletion)
+  }
+
+  /** The request may have been executed, and its reply lost: then its lock must not stay until its TTL ends. */
+  #abandon(job: JobRecord, tick: PendingTick): void {
+    const ttl = job.definition.lockTtl
+    if (ttl === null) return
+    const validUntil = this.#options.clock.monotonic() + ttl
+    const lock: HeldLock = { name: job.id, kind: 'job', token: tick.runId, validUntil }
+    this.#options.finisher.giveUp(lock)
+  }
+
+  #retryLater(): void {
+    if (this.#stopped) return
+    this.#retryDelay = Math.min(LAST_RETRY, Math.max(FIRST_RETRY, this.#retryDelay * 2))
+    this.#retryTimer ??= this.#options.clock.setTimeout(() => {
+      this.#retryTimer = null
+      this.pump()
+    }, this.#retryDelay)
+  }
+
+  /** Counts the late ticks that `tick` stands for, but for those another replica claimed in their time. */
+  #coalesced(job: JobRecord, tick: PendingTick, previous: number | null): void {
+    let after = Math.max(tick.firstLate - 1, previous ?? Number.NEGATIVE_INFINITY)
+    for (let count = 0; count < MAX_COALESCED; count++) {
+      const next = job.trigger.next(after)
+      if (next === null || next >= tick.scheduledTime) return
+      this.#skip(job, next, 'coalesced')
+      after = next
+    }
+  }
+
+  #runUnlocked(job: JobRecord, tick: DueTick): void {
+    const { coordination, runner, newRunId, wakeAt } = this.#options
+    const { afterCompletion } = job.trigger
+    const again = (): void => {
+      if (afterCompletion !== null && !job.removed) wakeAt(job, coordination.now() + afterCompletion)
+    }
+    if (afterCompletion !== null && !job.begun) {
+      // This process has no last run yet: the interval is measured from here.
+      job.begun = true
+      again()
+    } else if (job.paused) {
+      this.#skip(job, tick.scheduledTime, 'paused')
+      again()
+    } else if (job.stats.running > 0) {
+      this.#skip(job, tick.scheduledTime, 'overlap')
+      again()
+    } else if (isMissed(job, tick, coordination.now())) {
+      this.#missed(job, tick.scheduledTime, 'misfire')
+    } else {
+      const { data } = job.definition
+      const { scheduledTime } = tick
+      const request = { scheduledTime, trigger: 'schedule', lock: null, fencingToken: null, data } as const
+      runner.start(job, { runId: newRunId(), ...request }).onCompleted(again)
+    }
+  }
+
+  #missed(job: JobRecord, scheduledTime: number, reason: SkipReason): void {
+    job.stats.missed++
+    if (this.#options.events.has('missed')) {
+      this.#options.events.emit('missed', { job: job.view, scheduledTime, reason })
+    }
+    this.#skip(job, scheduledTime, reason)
+  }
+
+  #skip(job: JobRecord, scheduledTime: number, reason: SkipReason): void {
+    job.stats.skipped[reason]++
+    if (this.#options.events.has('skipped')) {
+      this.#options.events.emit('skipped', { job: job.view, scheduledTime, reason })
+    }
+  }
+}
+
+/** Whether a tick is later than its grace allows; the grace is capped below the distance to the next tick. */
+function isMissed(job: JobRecord, tick: DueTick, now: number): boolean {
+  const { misfireGraceTime } = job.definition
+  const grace =
+    tick.following === null ? misfireGraceTime : Math.min(misfireGraceTime, tick.following - tick.scheduledTime - 1)
+  return job.trigger.afterCompletion === null && now - tick.dueTime > grace
+}
+
+function toRequest(job: JobRecord, tick: PendingTick, missed: boolean): ClaimRequest {
+  const { lockTtl, pausedInitially } = job.definition
+  const period = job.trigger.afterCompletion ?? (tick.following === null ? 0 : tick.following - tick.scheduledTime)
+  return {
+    jobId: job.id,
+    kind: missed ? 'miss' : 'tick',
+    scheduledTime: tick.scheduledTime,
+    runId: tick.runId,
+    ttl: lockTtl as number,
+    keep: Math.min(MAX_KEEP, 2 * period + KEEP),
+    afterCompletion: job.trigger.afterCompletion ?? 0,
+    pausedInitially
+  }
+}

@@ -1,0 +1,96 @@
+import type { Clock, TimerHandle } from '../../types/clock.js'
+import type { Coordination, HeldLock, ReleaseAnswer } from '../../types/coordination.js'
+import { SECOND } from '../duration.js'
+
+/** How many runs end in one call. */
+const BATCH = 256
+
+/** How long to wait before a release that was not answered is tried again. */
+const RETRY_DELAY = SECOND / 4
+
+interface Finish {
+  readonly lock: HeldLock
+  readonly done: (answer: ReleaseAnswer) => void
+}
+
+/**
+ * Releases the locks of runs that have ended, those of one turn of the event loop in one call.
+ * What Redis does not answer for is tried again in the background until the lock has ended by itself.
+ */
+export class Finisher {
+  readonly #coordination: Coordination
+  readonly #clock: Clock
+  #waiting: Finish[] = []
+  #retrying: HeldLock[] = []
+  #flushing = false
+  #retryTimer: TimerHandle | null = null
+  #closed = false
+  #idle: (() => void)[] = []
+
+  constructor(coordination: Coordination, clock: Clock) {
+    this.#coordination = coordination
+    this.#clock = clock
+  }
+
+  /** @param done called once, with the first answer */
+  push(lock: HeldLock, done: (answer: ReleaseAnswer) => void): void {
+    this.#waiting.push({ lock, done })
+    if (this.#flushing) return
+    this.#flushing = true
+    this.#clock.setImmediate(() => void this.#flush())
+  }
+
+  /** Releases a lock that may or may not have been taken, as its claim was never answered. */
+  giveUp(lock: HeldLock): void {
+    this.#retrying.push(lock)
+    this.#retryLater()
+  }
+
+  /** Resolves when all that was pushed has its first answer. */
+  async settled(): Promise<void> {
+    if (!this.#flushing) return
+    await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+
+  /** Tries nothing again; what is left ends with its TTL. */
+  close(): void {
+    this.#closed = true
+    this.#retryTimer?.cancel()
+  }
+
+  async #flush(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.splice(0, BATCH)
+      const answers = await this.#coordination.finish(batch.map(({ lock }) => lock))
+      for (const [index, { lock, done }] of batch.entries()) {
+        const answer = answers[index] as ReleaseAnswer
+        if (answer === 'unavailable') this.giveUp(lock)
+        done(answer)
+      }
+    }
+    this.#flushing = false
+    const idle = this.#idle
+    this.#idle = []
+    for (const resolve of idle) resolve()
+  }
+
+  #retryLater(): void {
+    if (this.#closed) return
+    this.#retryTimer ??= this.#clock.setTimeout(() => {
+      this.#retryTimer = null
+      void this.#retry()
+    }, RETRY_DELAY)
+  }
+
+  async #retry(): Promise<void> {
+    const now = this.#clock.monotonic()
+    const locks = this.#retrying.filter((lock) => lock.validUntil > now)
+    this.#retrying = []
+    for (let start = 0; start < locks.length; start += BATCH) {
+      const batch = locks.slice(start, start + BATCH)
+      const answers = await this.#coordination.finish(batch)
+      this.#retrying.push(...batch.filter((_lock, index) => answers[index] === 'unavailable'))
+    }
+    if (this.#retrying.length > 0) this.#retryLater()
+  }
+}

@@ -1,0 +1,246 @@
+import { tracingChannel } from 'node:diagnostics_channel'
+import type { FastifyBaseLogger } from 'fastify'
+import type { Clock } from '../../types/clock.js'
+import type { Coordination, HeldLock, ReleaseAnswer } from '../../types/coordination.js'
+import type { RunOutcome, RunTrigger } from '../../types/run.js'
+import { LockLostError, RunTimeoutError } from '../errors.js'
+import type { JobRecord } from '../job-record.js'
+import type { Events } from '../observability/events.js'
+import { logSafely } from '../observability/log.js'
+import { ActiveRun, HandlerContext, RunRecord } from './active-run.js'
+import type { Finisher } from './finisher.js'
+import { LockHold } from './lock-hold.js'
+import { retryDelay } from './retry-delay.js'
+import type { Watch } from './watch.js'
+
+/** Wraps each call of a handler, so that OpenTelemetry and its like can hook in. The message is `{ job, run }`. */
+export const RUN_CHANNEL = 'fastify-redlock-scheduler:run'
+
+const channel = tracingChannel(RUN_CHANNEL)
+const hasSubscribers = (): boolean =>
+  channel.start.hasSubscribers ||
+  channel.asyncEnd.hasSubscribers ||
+  channel.end.hasSubscribers ||
+  channel.error.hasSubscribers ||
+  channel.asyncStart.hasSubscribers
+
+export interface RunnerOptions {
+  readonly app: unknown
+  readonly replicaId: string
+  readonly clock: Clock
+  readonly coordination: Coordination
+  readonly watch: Watch
+  readonly finisher: Finisher
+  readonly events: Events
+  readonly log: FastifyBaseLogger
+  /** Called when a run has ended and there is room for another. */
+  readonly onRoom: () => void
+}
+
+/** What is to be run. */
+export interface RunRequest {
+  readonly runId: string
+  readonly scheduledTime: number
+  readonly trigger: RunTrigger
+  /** `null` for a job with `lock: false`. */
+  readonly lock: HeldLock | null
+  readonly fencingToken: number | null
+  readonly data: unknown
+}
+
+/** Calls handlers, and sees each run through to its outcome and the release of its lock. */
+export class Runner {
+  readonly #options: RunnerOptions
+  readonly #active = new Set<ActiveRun>()
+  #idle: (() => void)[] = []
+
+  constructor(options: RunnerOptions) {
+    this.#options = options
+  }
+
+  /** How many handlers run now. */
+  get size(): number {
+    return this.#active.size
+  }
+
+  start(job: JobRecord, request: RunRequest): ActiveRun {
+    const { coordination, clock, events, replicaId, watch } = this.#options
+    const { stats, definition } = job
+    const startedAt = Math.round(coordination.now())
+    const run = new RunRecord(
+      request.runId,
+      job.id,
+      request.scheduledTime,
+      startedAt,
+      request.trigger,
+      replicaId,
+      request.fencingToken
+    )
+    const active = new ActiveRun(job, run, request.data, clock.monotonic())
+    this.#active.add(active)
+    stats.fired++
+    stats.running++
+    stats.lastRun = startedAt
+    stats.delay.observe(Math.max(0, startedAt - request.scheduledTime) / 1000)
+    if (request.lock !== null && definition.lockTtl !== null) {
+      stats.lockAcquired++
+      active.hold = new LockHold(request.lock, definition.lockTtl, coordination, clock, watch, {
+        onExtended: () => {
+          stats.lockExtended++
+        },
+        onLost: (reason) => this.#lockLost(active, reason)
+      })
+      if (events.has('lockAcquired')) events.emit('lockAcquired', { job: job.view, run })
+    }
+    if (definition.timeout > 0) {
+      active.checkAt = active.begunAt + definition.timeout
+      active.onTimeout = () => this.abort(active, 'timeout', new RunTimeoutError(job.id, definition.timeout))
+      watch.add(active)
+    }
+    if (events.has('submitted')) events.emit('submitted', { job: job.view, run })
+    this.#call(active)
+    return active
+  }
+
+  /** Resolves when no handler runs. */
+  async settled(): Promise<void> {
+    if (this.#active.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+
+  /** Aborts a run; its handler is still waited for. */
+  abort(active: ActiveRun, outcome: RunOutcome, error: Error): void {
+    if (!active.abort(outcome, error) || active.retryTimer === null) return
+    // Between two attempts there is no handler to wait for.
+    active.retryTimer.cancel()
+    this.#settle(active, false, error)
+  }
+
+  /** Aborts all runs that go on. */
+  abortAll(error: (job: JobRecord) => Error): void {
+    for (const active of this.#active) this.abort(active, 'cancelled', error(active.job))
+  }
+
+  /** Stops waiting for handlers that do not settle. Their locks are left to their TTL, as the work may still go on. */
+  abandonAll(): void {
+    for (const active of this.#active) {
+      active.settled = true
+      active.hold?.end()
+      this.#leave(active)
+      this.#complete(active, 'abandoned', active.aborted?.error)
+    }
+  }
+
+  #call(active: ActiveRun): void {
+    const { app, log } = this.#options
+    const { handler } = active.job.definition
+    const context = new HandlerContext(app, active, log)
+    let result: unknown
+    try {
+      result = hasSubscribers()
+        ? channel.tracePromise(async () => handler(context), { job: context.job, run: context.run })
+        : handler(context)
+      if (isThenable(result)) {
+        Promise.resolve(result).then(
+          (value) => this.#settle(active, true, value),
+          (error: unknown) => this.#settle(active, false, error)
+        )
+        return
+      }
+    } catch (error) {
+      this.#settle(active, false, error)
+      return
+    }
+    this.#settle(active, true, result)
+  }
+
+  #settle(active: ActiveRun, fulfilled: boolean, value: unknown): void {
+    if (active.settled) return
+    if (!fulfilled && this.#retry(active)) return
+    active.settled = true
+    const { hold, run } = active
+    // Read before the release, which takes time of its own.
+    const held = hold === null || hold.valid
+    hold?.end()
+    this.#leave(active)
+    if (fulfilled) run.result = value
+    const outcome = active.aborted?.outcome ?? (fulfilled ? 'success' : 'error')
+    const error = active.aborted?.error ?? (fulfilled ? undefined : value)
+    if (hold === null) this.#complete(active, outcome, error)
+    else this.#options.finisher.push(hold.lock, (answer) => this.#released(active, outcome, error, held, answer))
+    this.#options.onRoom()
+  }
+
+  /** A run whose lock was lost without its noticing is no success, whatever its handler returned. */
+  #released(active: ActiveRun, outcome: RunOutcome, error: unknown, held: boolean, answer: ReleaseAnswer): void {
+    const { stats, id } = active.job
+    if (answer === 'released') stats.lockReleased++
+    if (active.aborted?.outcome !== 'lock_lost' && (!held || answer === 'lost')) {
+      const reason = held
+        ? 'it was not there any more, or had another holder, at its release'
+        : 'its validity has passed'
+      this.#lockLost(active, reason)
+      if (outcome === 'success') {
+        this.#complete(active, 'lock_lost', new LockLostError(id, reason))
+        return
+      }
+    }
+    this.#complete(active, outcome, error)
+  }
+
+  #complete(active: ActiveRun, outcome: RunOutcome, error: unknown): void {
+    const { coordination, events, log } = this.#options
+    const { job, run } = active
+    const { stats } = job
+    run.outcome = outcome
+    run.finishedAt = Math.round(coordination.now())
+    if (outcome === 'success') {
+      stats.success++
+      stats.durationSuccess.observe(active.duration / 1000)
+      stats.lastSuccess = run.finishedAt
+      if (events.has('executed')) events.emit('executed', { job: job.view, run })
+    } else {
+      stats.failure++
+      stats.durationFailure.observe(active.duration / 1000)
+      run.error = error
+      logSafely(log, 'error', { err: error, jobId: job.id, runId: run.id, outcome }, 'a run failed')
+      if (events.has('error')) events.emit('error', { job: job.view, run, error })
+    }
+    active.completed()
+  }
+
+  #lockLost(active: ActiveRun, reason: string): void {
+    const { events } = this.#options
+    const { job, run } = active
+    job.stats.lockLost++
+    this.abort(active, 'lock_lost', new LockLostError(job.id, reason))
+    if (events.has('lockLost')) events.emit('lockLost', { job: job.view, run })
+  }
+
+  /** Calls the handler again later, when the job says so. Whether it does. */
+  #retry(active: ActiveRun): boolean {
+    const { job, run } = active
+    const { retry } = job.definition
+    if (retry === null || run.attempt > retry.limit || active.aborted !== null) return false
+    const delay = retryDelay(retry, run.id, run.attempt)
+    active.retryTimer = this.#options.clock.setTimeout(() => {
+      active.retryTimer = null
+      job.stats.retries++
+      run.attempt++
+      this.#call(active)
+    }, delay)
+    return true
+  }
+
+  #leave(active: ActiveRun): void {
+    const { stats } = active.job
+    this.#active.delete(active)
+    this.#options.watch.delete(active)
+    stats.running--
+    if (this.#active.size === 0) for (const resolve of this.#idle.splice(0)) resolve()
+    active.duration = this.#options.clock.monotonic() - active.begunAt
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}

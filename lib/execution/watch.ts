@@ -1,0 +1,59 @@
+import type { Clock, TimerHandle } from '../../types/clock.js'
+
+/** Something that wants to be looked at by a certain time. */
+export interface Watched {
+  /** When, on the monotonic clock; `Infinity` for never. To be followed by `Watch.touch` when it becomes earlier. */
+  readonly checkAt: number
+  /** Called once that time has come; it sets `checkAt` anew or is deleted. */
+  check(now: number): void
+}
+
+/**
+ * One timer for all that goes on: locks to extend, timeouts. A run that ends before its first check costs no timer, as
+ * the timer is left to lapse.
+ */
+export class Watch {
+  readonly #clock: Clock
+  readonly #items = new Set<Watched>()
+  #timer: TimerHandle | null = null
+  #armedFor = Number.POSITIVE_INFINITY
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  add(item: Watched): void {
+    this.#items.add(item)
+    this.touch(item)
+  }
+
+  delete(item: Watched): void {
+    this.#items.delete(item)
+  }
+
+  touch(item: Watched): void {
+    if (item.checkAt < this.#armedFor) this.#arm(item.checkAt)
+  }
+
+  close(): void {
+    this.#timer?.cancel()
+    this.#items.clear()
+  }
+
+  #arm(at: number): void {
+    this.#timer?.cancel()
+    this.#armedFor = at
+    this.#timer = this.#clock.setTimeout(() => this.#fire(), Math.max(1, Math.ceil(at - this.#clock.monotonic())))
+  }
+
+  #fire(): void {
+    this.#armedFor = Number.POSITIVE_INFINITY
+    const now = this.#clock.monotonic()
+    let next = Number.POSITIVE_INFINITY
+    for (const item of this.#items) {
+      if (item.checkAt <= now) item.check(now)
+      if (this.#items.has(item)) next = Math.min(next, item.checkAt)
+    }
+    if (next < this.#armedFor) this.#arm(next)
+  }
+}

@@ -1,0 +1,83 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { RunBody, TriggerRouteOptions } from '../../types/plugin.js'
+import type { Run } from '../../types/run.js'
+import type { Scheduler, TriggerOptions } from '../../types/scheduler.js'
+import { checkKeys } from '../check.js'
+import { JobLockedError, JobUnknownError, OptionInvalidError, show } from '../errors.js'
+import { logSafely } from '../observability/log.js'
+
+/** The app's routes that run jobs: those with `config.triggerJob`, and those whose handler is `route(id)`. */
+export class TriggerRoutes {
+  readonly #scheduler: Scheduler<FastifyInstance>
+  /** Which job each such route names, for the check when the app is ready. */
+  readonly #named: { readonly id: unknown; readonly where: string }[] = []
+
+  constructor(app: FastifyInstance, scheduler: Scheduler<FastifyInstance>) {
+    this.#scheduler = scheduler
+    app.addHook('onRoute', ({ method, url, config }) => {
+      if (config?.triggerJob === undefined) return
+      this.#named.push({ id: config.triggerJob, where: `, which the route ${method} ${url} names` })
+    })
+    app.addHook('onResponse', async (request, reply) => {
+      const id = request.routeOptions.config.triggerJob
+      if (id !== undefined && reply.statusCode >= 200 && reply.statusCode < 300) await this.#triggerAfter(id, request)
+    })
+  }
+
+  /** @throws JobUnknownError when a route names a job that does not exist */
+  check(): void {
+    for (const { id, where } of this.#named) {
+      if (typeof id !== 'string' || this.#scheduler.get(id) === undefined) throw new JobUnknownError(show(id), where)
+    }
+  }
+
+  /** The handler of a route that runs a job. */
+  route(
+    id: string,
+    options: TriggerRouteOptions = {}
+  ): (request: FastifyRequest, reply: FastifyReply) => Promise<RunBody> {
+    checkKeys(options, ['data', 'wait'], "`route`'s options")
+    const { data, wait = false } = options
+    if (data !== undefined && typeof data !== 'function') throw new OptionInvalidError('data', 'a function', show(data))
+    if (typeof wait !== 'boolean') throw new OptionInvalidError('wait', 'true or false', show(wait))
+    this.#named.push({ id, where: ', which `jobs.route` names' })
+    return async (request, reply) => {
+      const given: TriggerOptions = data === undefined ? { wait } : { wait, data: data(request) }
+      const run = await this.#scheduler.trigger(id, given)
+      if (run === null) throw new JobLockedError(show(id))
+      reply.code(wait ? 200 : 202)
+      return toBody(run)
+    }
+  }
+
+  async #triggerAfter(id: string, request: FastifyRequest): Promise<void> {
+    try {
+      const run = await this.#scheduler.trigger(id)
+      if (run === null)
+        logSafely(request.log, 'info', { jobId: id }, 'not triggered: another run of the job holds its lock')
+    } catch (err) {
+      // The reply has been sent: nobody but the log can be told.
+      logSafely(request.log, 'error', { err, jobId: id }, 'could not trigger a job after the reply')
+    }
+  }
+}
+
+function toBody(run: Run): RunBody {
+  const { id, jobId, attempt, trigger, replicaId, fencingToken, outcome, scheduledTime, startedAt, finishedAt } = run
+  return {
+    id,
+    jobId,
+    attempt,
+    trigger,
+    replicaId,
+    fencingToken,
+    outcome,
+    scheduledTime: toIso(scheduledTime),
+    startedAt: toIso(startedAt),
+    finishedAt: finishedAt === null ? null : toIso(finishedAt)
+  }
+}
+
+function toIso(time: number): string {
+  return new Date(time).toISOString()
+}

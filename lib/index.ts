@@ -1,0 +1,38 @@
+export type { Clock, TimerHandle } from '../types/clock.js'
+export type { Duration, DurationParts } from '../types/duration.js'
+export type { SchedulerEventName, SchedulerEvents, SchedulerListener } from '../types/events.js'
+export type { Job, JobChanges, JobDefaults, JobOptions, LockOptions, RetryOptions } from '../types/job.js'
+export type {
+  FastifyScheduler,
+  PluginMetricsOptions,
+  PluginOptions,
+  RunBody,
+  TriggerRouteOptions
+} from '../types/plugin.js'
+export type { JobHandler, Run, RunContext, RunOutcome, RunTrigger, SkipReason } from '../types/run.js'
+export type {
+  MetricsOptions,
+  MetricsRegister,
+  RedisInput,
+  Scheduler,
+  SchedulerOptions,
+  TriggerOptions,
+  WithLockContext,
+  WithLockOptions,
+  WithLockResult
+} from '../types/scheduler.js'
+export type {
+  AllTriggerInput,
+  AnyTriggerInput,
+  CronFields,
+  CronTriggerInput,
+  DateInput,
+  DateTriggerInput,
+  IntervalTriggerInput,
+  PreviewOptions,
+  TriggerBounds,
+  TriggerInput
+} from '../types/trigger.js'
+export * as errors from './errors.js'
+export { default, default as fastifyRedlockScheduler } from './plugin.js'
+export { createScheduler } from './scheduler.js'

@@ -1,0 +1,152 @@
+import type { Duration } from '../types/duration.js'
+import type { JobChanges, JobDefaults, JobOptions, RetryOptions } from '../types/job.js'
+import type { JobHandler } from '../types/run.js'
+import type { TriggerInput } from '../types/trigger.js'
+import { checkKeys } from './check.js'
+import { DAY, MINUTE, parseDuration, SECOND } from './duration.js'
+import { JobIdInvalidError, OptionInvalidError, show } from './errors.js'
+
+/** A job's defaults: durations in milliseconds, everything filled in. */
+export interface ResolvedDefaults {
+  /** The lock's TTL, or `null` for `lock: false`. */
+  readonly lockTtl: number | null
+  readonly misfireGraceTime: number
+  readonly jitter: number
+  /** 0 for none. */
+  readonly timeout: number
+  readonly retry: ResolvedRetry | null
+}
+
+export interface ResolvedRetry {
+  readonly limit: number
+  readonly delay: number
+  readonly factor: number
+  readonly maxDelay: number
+  readonly jitter: boolean
+}
+
+/** A job's definition: checked, filled in and frozen. Its trigger is still as it was given. */
+export interface ResolvedJob extends ResolvedDefaults {
+  readonly id: string
+  readonly name: string
+  readonly trigger: TriggerInput
+  readonly handler: JobHandler
+  readonly data: unknown
+  readonly pausedInitially: boolean
+}
+
+const DEFAULT_KEYS = ['lock', 'misfireGraceTime', 'jitter', 'timeout', 'retry'] as const satisfies (keyof JobDefaults)[]
+const JOB_KEYS = [
+  'id',
+  'name',
+  'trigger',
+  'handler',
+  'data',
+  'paused',
+  ...DEFAULT_KEYS
+] as const satisfies (keyof JobOptions)[]
+const RETRY_KEYS = ['limit', 'delay', 'factor', 'maxDelay', 'jitter'] as const satisfies (keyof RetryOptions)[]
+
+const FACTORY_DEFAULTS = Object.freeze({
+  lockTtl: 5 * MINUTE,
+  misfireGraceTime: 30 * SECOND,
+  jitter: 0,
+  timeout: 0,
+  retry: null
+}) satisfies ResolvedDefaults
+
+/** The longest delay a timer takes. */
+const MAX_TIMER = 2 ** 31 - 1
+
+/** @throws OptionInvalidError, OptionUnknownError, DurationInvalidError */
+export function resolveDefaults(defaults: JobDefaults | undefined): ResolvedDefaults {
+  if (defaults === undefined) return FACTORY_DEFAULTS
+  checkKeys(defaults, DEFAULT_KEYS, '`defaults`')
+  return Object.freeze(resolveShared(defaults, FACTORY_DEFAULTS))
+}
+
+/**
+ * Resolves a job's options, or with `base` the changes to a job there is.
+ *
+ * @throws JobIdInvalidError, OptionInvalidError, OptionUnknownError, DurationInvalidError
+ */
+export function resolveJob(
+  options: JobOptions | JobChanges,
+  defaults: ResolvedDefaults,
+  base?: ResolvedJob
+): ResolvedJob {
+  checkKeys(options, JOB_KEYS, 'a job')
+  const given = options as Partial<JobOptions>
+  const { id = base?.id, trigger = base?.trigger, handler = base?.handler, data = base?.data } = given
+  checkName(id, "a job's `id`")
+  const { name = base?.name ?? id, paused = base?.pausedInitially ?? false } = given
+  checkName(name, "a job's `name`")
+  if (typeof handler !== 'function') throw new OptionInvalidError('handler', 'a function', show(handler))
+  if (typeof paused !== 'boolean') throw new OptionInvalidError('paused', 'true or false', show(paused))
+  return Object.freeze({
+    id,
+    name,
+    trigger: trigger as TriggerInput,
+    handler: handler as JobHandler,
+    data,
+    pausedInitially: paused,
+    ...resolveShared(given, base ?? defaults)
+  })
+}
+
+/**
+ * Refuses an id or a name that Redis, a metric's label or a log line could not carry well.
+ *
+ * @throws JobIdInvalidError
+ */
+export function checkName(value: unknown, what: string): asserts value is string {
+  // Cc are the control characters, Zl and Zp break lines, Cs are halves of a character that UTF-8 cannot carry.
+  if (typeof value === 'string' && value.length <= 200 && /^[^\p{Cc}\p{Zl}\p{Zp}\p{Cs}]+$/u.test(value)) return
+  throw new JobIdInvalidError(what, show(value))
+}
+
+/** @throws OptionInvalidError, OptionUnknownError, DurationInvalidError */
+export function resolveLockTtl(ttl: Duration, name: string): number {
+  return parseDuration(ttl, name, { min: 100, max: DAY })
+}
+
+function resolveShared(options: JobDefaults, defaults: ResolvedDefaults): ResolvedDefaults {
+  const { lock, misfireGraceTime, jitter, timeout, retry } = options
+  return {
+    lockTtl: lock === undefined ? defaults.lockTtl : resolveLock(lock, defaults),
+    misfireGraceTime:
+      misfireGraceTime === undefined
+        ? defaults.misfireGraceTime
+        : parseDuration(misfireGraceTime, 'misfireGraceTime', { min: 1 }),
+    jitter: jitter === undefined ? defaults.jitter : parseDuration(jitter, 'jitter'),
+    timeout: timeout === undefined ? defaults.timeout : parseDuration(timeout, 'timeout', { max: MAX_TIMER }),
+    retry: retry === undefined ? defaults.retry : resolveRetry(retry)
+  }
+}
+
+function resolveLock(lock: unknown, defaults: ResolvedDefaults): number | null {
+  if (lock === false) return null
+  checkKeys(lock, ['ttl'], '`lock`')
+  const { ttl } = lock as { ttl?: Duration }
+  return ttl === undefined ? (defaults.lockTtl ?? FACTORY_DEFAULTS.lockTtl) : resolveLockTtl(ttl, 'lock.ttl')
+}
+
+function resolveRetry(retry: unknown): ResolvedRetry | null {
+  if (retry === false) return null
+  checkKeys(retry, RETRY_KEYS, '`retry`')
+  const { limit, delay = '1s', factor = 2, maxDelay = '1m', jitter = false } = retry as unknown as RetryOptions
+  if (!Number.isInteger(limit) || limit < 0 || limit > 100) {
+    throw new OptionInvalidError('retry.limit', 'a whole number from 0 to 100', show(limit))
+  }
+  if (typeof factor !== 'number' || !(factor >= 1 && factor <= 100)) {
+    throw new OptionInvalidError('retry.factor', 'a number from 1 to 100', show(factor))
+  }
+  if (typeof jitter !== 'boolean') throw new OptionInvalidError('retry.jitter', 'true or false', show(jitter))
+  return Object.freeze({
+    limit,
+    delay: parseDuration(delay, 'retry.delay', { max: MAX_TIMER }),
+    factor,
+    maxDelay: parseDuration(maxDelay, 'retry.maxDelay', { max: MAX_TIMER }),
+    jitter
+  })
+}

@@ -1,0 +1,100 @@
+import type { Job } from '../types/job.js'
+import type { Trigger, TriggerInput } from '../types/trigger.js'
+import type { ResolvedJob } from './job-options.js'
+import { JobStats } from './observability/job-stats.js'
+import type { DueTick, Timed, Timetable } from './timetable.js'
+
+/** A job inside the scheduler: its definition, and how it stands in this process. */
+export class JobRecord implements Timed {
+  readonly id: string
+  readonly stats: JobStats
+  /** What users see of it. */
+  readonly view: Job
+  definition: ResolvedJob
+  trigger: Trigger
+  /** As far as this replica knows. */
+  paused: boolean
+  /** Whether the job was removed: nothing of it starts any more. */
+  removed = false
+  /** For an unlocked job measured from its last run's end: whether that measuring has begun. */
+  begun = false
+  /** The due tick that is not yet claimed: one at most, as a later one stands for it. */
+  pending: PendingTick | null = null
+
+  constructor(
+    definition: ResolvedJob,
+    trigger: Trigger,
+    durationBuckets: readonly number[],
+    timetable: Timetable<JobRecord>
+  ) {
+    this.id = definition.id
+    this.definition = definition
+    this.trigger = trigger
+    this.stats = new JobStats(durationBuckets)
+    this.paused = definition.pausedInitially
+    this.view = new JobView(this, timetable)
+  }
+
+  get jitter(): number {
+    return this.definition.jitter
+  }
+}
+
+/** A due tick on its way to a claim. */
+export interface PendingTick extends DueTick {
+  /** The request's identity, kept when it is repeated. */
+  readonly runId: string
+  /** Whether Redis has failed to answer for it. */
+  unanswered: boolean
+}
+
+class JobView implements Job {
+  readonly #job: JobRecord
+  readonly #timetable: Timetable<JobRecord>
+
+  constructor(job: JobRecord, timetable: Timetable<JobRecord>) {
+    this.#job = job
+    this.#timetable = timetable
+  }
+
+  get id(): string {
+    return this.#job.id
+  }
+
+  get name(): string {
+    return this.#job.definition.name
+  }
+
+  get trigger(): TriggerInput {
+    return this.#job.definition.trigger
+  }
+
+  get data(): unknown {
+    return this.#job.definition.data
+  }
+
+  get paused(): boolean {
+    return this.#job.paused
+  }
+
+  get running(): number {
+    return this.#job.stats.running
+  }
+
+  get nextRun(): number | null {
+    return this.#job.removed ? null : this.#timetable.nextOf(this.#job)
+  }
+
+  get lastRun(): number | null {
+    return this.#job.stats.lastRun || null
+  }
+
+  get lastSuccess(): number | null {
+    return this.#job.stats.lastSuccess || null
+  }
+
+  toJSON(): Job {
+    const { id, name, trigger, data, paused, running, nextRun, lastRun, lastSuccess } = this
+    return { id, name, trigger, data, paused, running, nextRun, lastRun, lastSuccess }
+  }
+}

@@ -1,0 +1,86 @@
+import type { JobChanges, JobOptions } from '../types/job.js'
+import { JobDuplicateError, JobUnknownError, OptionInvalidError, show } from './errors.js'
+import { type ResolvedDefaults, resolveJob } from './job-options.js'
+import { JobRecord } from './job-record.js'
+import type { Timetable } from './timetable.js'
+import { TriggerPool } from './triggers/index.js'
+
+/** The jobs of this process. Each change is checked as a whole before anything is changed. */
+export class JobRegistry {
+  readonly #jobs = new Map<string, JobRecord>()
+  readonly #defaults: ResolvedDefaults
+  readonly #durationBuckets: readonly number[]
+  readonly #pool: TriggerPool
+  readonly #timetable: Timetable<JobRecord>
+
+  constructor(
+    defaults: ResolvedDefaults,
+    timezone: string,
+    durationBuckets: readonly number[],
+    timetable: Timetable<JobRecord>
+  ) {
+    this.#defaults = defaults
+    this.#durationBuckets = durationBuckets
+    this.#pool = new TriggerPool({ timezone })
+    this.#timetable = timetable
+  }
+
+  get size(): number {
+    return this.#jobs.size
+  }
+
+  values(): IterableIterator<JobRecord> {
+    return this.#jobs.values()
+  }
+
+  get(id: string): JobRecord | undefined {
+    return this.#jobs.get(id)
+  }
+
+  /** @throws JobUnknownError */
+  known(id: string): JobRecord {
+    const job = this.#jobs.get(id)
+    if (job === undefined) throw new JobUnknownError(show(id), '')
+    return job
+  }
+
+  /** @throws JobDuplicateError, and the errors of the options and the trigger */
+  add(options: JobOptions): JobRecord {
+    const definition = resolveJob(options, this.#defaults)
+    if (this.#jobs.has(definition.id)) throw new JobDuplicateError(show(definition.id))
+    const trigger = this.#pool.acquire(definition.trigger)
+    const job = new JobRecord(definition, trigger, this.#durationBuckets, this.#timetable)
+    this.#jobs.set(job.id, job)
+    this.#timetable.add(job)
+    return job
+  }
+
+  /** @throws JobUnknownError, and the errors of the options and the trigger */
+  modify(id: string, changes: JobChanges): JobRecord {
+    const job = this.known(id)
+    const { id: newId, paused } = changes as { id?: unknown; paused?: unknown }
+    if (newId !== undefined) throw new OptionInvalidError('id', 'left as it is by `modify`', show(newId))
+    if (paused !== undefined) throw new OptionInvalidError('paused', 'changed by `pause` and `resume`', show(paused))
+    const definition = resolveJob(changes, this.#defaults, job.definition)
+    const trigger = this.#pool.acquire(definition.trigger)
+    const retimed = trigger !== job.trigger || definition.jitter !== job.definition.jitter
+    if (retimed) this.#timetable.remove(job)
+    this.#pool.release(job.trigger)
+    job.definition = definition
+    job.trigger = trigger
+    if (retimed) this.#timetable.add(job)
+    return job
+  }
+
+  /** Whether there was such a job. */
+  remove(id: string): JobRecord | null {
+    const job = this.#jobs.get(id)
+    if (job === undefined) return null
+    this.#jobs.delete(id)
+    this.#timetable.remove(job)
+    this.#pool.release(job.trigger)
+    job.removed = true
+    job.pending = null
+    return job
+  }
+}

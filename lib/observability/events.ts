@@ -1,0 +1,79 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { SchedulerEventName, SchedulerEvents, SchedulerListener } from '../../types/events.js'
+import { OptionInvalidError, show } from '../errors.js'
+import { logSafely } from './log.js'
+
+const EVENT_NAMES: Record<SchedulerEventName, true> = {
+  submitted: true,
+  executed: true,
+  error: true,
+  missed: true,
+  skipped: true,
+  lockAcquired: true,
+  lockFailed: true,
+  lockLost: true,
+  paused: true,
+  resumed: true,
+  added: true,
+  modified: true,
+  removed: true
+}
+
+type AnyListener = (event: never) => unknown
+
+interface Entry {
+  readonly listener: AnyListener
+  readonly once: boolean
+}
+
+/**
+ * The scheduler's events. Unlike node's EventEmitter it isolates its listeners: one that throws or rejects is logged,
+ * the others are called all the same, and `error` without a listener is no exception.
+ */
+export class Events {
+  readonly #log: FastifyBaseLogger
+  readonly #entries = new Map<SchedulerEventName, Entry[]>()
+
+  constructor(log: FastifyBaseLogger) {
+    this.#log = log
+  }
+
+  /** @throws OptionInvalidError when there is no such event, or the listener is not a function */
+  add<Name extends SchedulerEventName>(name: Name, listener: SchedulerListener<Name>, once: boolean): void {
+    if (!Object.hasOwn(EVENT_NAMES, name)) {
+      throw new OptionInvalidError('event', `one of ${Object.keys(EVENT_NAMES).join(', ')}`, show(name))
+    }
+    if (typeof listener !== 'function') throw new OptionInvalidError('listener', 'a function', show(listener))
+    // A new array each time: an event under way goes to those who listened when it began.
+    this.#entries.set(name, [...(this.#entries.get(name) ?? []), { listener, once }])
+  }
+
+  delete<Name extends SchedulerEventName>(name: Name, listener: SchedulerListener<Name>): void {
+    const entries = this.#entries.get(name)
+    const index = entries?.findIndex((entry) => entry.listener === listener) ?? -1
+    if (entries !== undefined && index >= 0) this.#entries.set(name, entries.toSpliced(index, 1))
+  }
+
+  /** Whether anybody listens: an event nobody hears need not be made. */
+  has(name: SchedulerEventName): boolean {
+    return (this.#entries.get(name)?.length ?? 0) > 0
+  }
+
+  emit<Name extends SchedulerEventName>(name: Name, event: SchedulerEvents[Name]): void {
+    const entries = this.#entries.get(name)
+    if (entries === undefined) return
+    for (const { listener, once } of entries) {
+      if (once) this.delete(name, listener as SchedulerListener<Name>)
+      try {
+        const result = (listener as (event: SchedulerEvents[Name]) => unknown)(event)
+        if (result instanceof Promise) result.catch((error: unknown) => this.#failed(name, error))
+      } catch (error) {
+        this.#failed(name, error)
+      }
+    }
+  }
+
+  #failed(name: SchedulerEventName, err: unknown): void {
+    logSafely(this.#log, 'error', { err, event: name }, 'a listener of the scheduler failed')
+  }
+}

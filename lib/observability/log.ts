@@ -1,0 +1,39 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { show } from '../errors.js'
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+/** A logger that says nothing. */
+export const silentLogger: FastifyBaseLogger = Object.freeze({
+  level: 'silent',
+  fatal() {},
+  error() {},
+  warn() {},
+  info() {},
+  debug() {},
+  trace() {},
+  silent() {},
+  child: () => silentLogger
+}) as unknown as FastifyBaseLogger
+
+/**
+ * Logs, and never throws: neither a broken logger nor an error whose getters throw can stop a run or the release of a
+ * lock.
+ */
+export function logSafely(
+  log: FastifyBaseLogger,
+  level: LogLevel,
+  fields: Record<string, unknown>,
+  message: string
+): void {
+  try {
+    log[level](fields, message)
+  } catch {
+    try {
+      const shown = Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, show(value)]))
+      log[level](shown, message)
+    } catch {
+      // Nothing is left that could be told to anybody.
+    }
+  }
+}

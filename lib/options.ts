@@ -1,0 +1,161 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import type { FastifyBaseLogger } from 'fastify'
+import prometheus from 'prom-client'
+import type { Clock } from '../types/clock.js'
+import type { JobOptions } from '../types/job.js'
+import type { MetricsOptions, MetricsRegister, RedisInput, SchedulerOptions } from '../types/scheduler.js'
+import { checkKeys } from './check.js'
+import { systemClock } from './clock.js'
+import { HOUR, parseDuration, SECOND } from './duration.js'
+import { OptionInvalidError, show } from './errors.js'
+import { type ResolvedDefaults, resolveDefaults } from './job-options.js'
+import { silentLogger } from './observability/log.js'
+import { checkTimezone } from './triggers/index.js'
+
+/** The scheduler's options: checked, copied, filled in and frozen. Durations are in milliseconds. */
+export interface ResolvedOptions {
+  readonly redis: RedisInput | null
+  readonly prefix: string
+  readonly timezone: string
+  readonly concurrency: number
+  readonly closeTimeout: number
+  readonly maxClockSkew: number
+  readonly replicaId: string
+  readonly defaults: ResolvedDefaults
+  readonly jobs: readonly JobOptions[]
+  readonly metrics: ResolvedMetrics | null
+  readonly durationBuckets: readonly number[]
+  readonly log: FastifyBaseLogger
+  readonly app: unknown
+  readonly clock: Clock
+}
+
+export interface ResolvedMetrics {
+  readonly register: MetricsRegister
+  readonly prefix: string
+}
+
+export const SCHEDULER_KEYS = [
+  'redis',
+  'prefix',
+  'timezone',
+  'concurrency',
+  'closeTimeout',
+  'maxClockSkew',
+  'replicaId',
+  'defaults',
+  'jobs',
+  'metrics',
+  'logger',
+  'app',
+  'clock'
+] as const satisfies (keyof SchedulerOptions)[]
+
+export const METRICS_KEYS = [
+  'register',
+  'client',
+  'prefix',
+  'durationBuckets'
+] as const satisfies (keyof MetricsOptions)[]
+
+const DURATION_BUCKETS = Object.freeze([0.1, 0.5, 1, 2, 5, 10, 30, 60])
+
+/** @throws OptionInvalidError, OptionUnknownError, DurationInvalidError, TimezoneInvalidError */
+export function resolveOptions(options: SchedulerOptions): ResolvedOptions {
+  checkKeys(options, SCHEDULER_KEYS, "the scheduler's options")
+  const {
+    redis,
+    prefix,
+    timezone = 'UTC',
+    concurrency = 64,
+    closeTimeout = 10 * SECOND,
+    maxClockSkew = SECOND,
+    replicaId = `${hostname()
+      .replace(/[^\w.-]/g, '-')
+      .slice(0, 60)}-${process.pid}-${randomBytes(3).toString('hex')}`,
+    defaults,
+    jobs = [],
+    metrics,
+    logger = silentLogger,
+    app,
+    clock = systemClock
+  } = options as SchedulerOptions
+  // Two apps under one name would take each other's ticks, so the name is nothing we could make up.
+  if (redis !== undefined && prefix === undefined) {
+    throw new OptionInvalidError('prefix', 'the name of the app in Redis, which `redis` requires', show(prefix))
+  }
+  if (prefix !== undefined) checkToken(prefix, 'prefix')
+  checkToken(replicaId, 'replicaId')
+  if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 1_000_000) {
+    throw new OptionInvalidError('concurrency', 'a whole number from 1 to 1,000,000', show(concurrency))
+  }
+  if (!Array.isArray(jobs)) throw new OptionInvalidError('jobs', 'an array of jobs', show(jobs))
+  checkMethods(logger, 'logger', ['info', 'warn', 'error', 'debug', 'child'])
+  checkMethods(clock, 'clock', ['now', 'monotonic', 'setTimeout', 'setImmediate'])
+  return Object.freeze({
+    redis: redis ?? null,
+    prefix: prefix ?? '',
+    timezone: checkTimezone(timezone),
+    concurrency,
+    closeTimeout: parseDuration(closeTimeout, 'closeTimeout', { max: 24 * HOUR }),
+    maxClockSkew: parseDuration(maxClockSkew, 'maxClockSkew', { max: HOUR }),
+    replicaId,
+    defaults: resolveDefaults(defaults),
+    jobs: Object.freeze([...jobs]),
+    ...resolveMetrics(metrics),
+    log: logger,
+    app,
+    clock
+  })
+}
+
+function resolveMetrics(metrics: unknown): Pick<ResolvedOptions, 'metrics' | 'durationBuckets'> {
+  if (metrics === false) return { metrics: null, durationBuckets: [] }
+  const options: unknown = metrics === undefined ? {} : metrics
+  checkKeys(options, METRICS_KEYS, '`metrics`')
+  const { client = prometheus } = options as MetricsOptions
+  if (typeof client?.Registry !== 'function') {
+    throw new OptionInvalidError('metrics.client', 'a module with a `Registry`, such as prom-client', show(client))
+  }
+  const {
+    register = new client.Registry(),
+    prefix = 'apscheduler_',
+    durationBuckets = DURATION_BUCKETS
+  } = options as MetricsOptions
+  checkMethods(register, 'metrics.register', ['registerMetric', 'getSingleMetric', 'removeSingleMetric', 'metrics'])
+  if (typeof prefix !== 'string' || !/^[a-zA-Z_:][\w:]{0,99}$/.test(prefix)) {
+    throw new OptionInvalidError('metrics.prefix', 'the beginning of a metric name', show(prefix))
+  }
+  const ascending =
+    Array.isArray(durationBuckets) &&
+    durationBuckets.length > 0 &&
+    durationBuckets.length <= 100 &&
+    durationBuckets.every(
+      (bound, index) => Number.isFinite(bound) && (index === 0 || bound > durationBuckets[index - 1])
+    )
+  if (!ascending) {
+    throw new OptionInvalidError(
+      'metrics.durationBuckets',
+      '1 to 100 ascending numbers of seconds',
+      show(durationBuckets)
+    )
+  }
+  return { metrics: Object.freeze({ register, prefix }), durationBuckets: Object.freeze([...durationBuckets]) }
+}
+
+function checkToken(value: unknown, name: string): void {
+  // Braces would break the hash tag of a Cluster, spaces the record of a claim.
+  if (typeof value === 'string' && /^[^\s{}\p{Cc}\p{Cs}]{1,100}$/u.test(value)) return
+  throw new OptionInvalidError(
+    name,
+    'a string of 1 to 100 characters without spaces, braces or control characters',
+    show(value)
+  )
+}
+
+function checkMethods(value: unknown, name: string, methods: readonly string[]): void {
+  const has = (method: string): boolean => typeof (value as Record<string, unknown>)[method] === 'function'
+  if (typeof value === 'object' && value !== null && methods.every(has)) return
+  throw new OptionInvalidError(name, `an object with the methods ${methods.join(', ')}`, show(value))
+}

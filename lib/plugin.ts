@@ -1,0 +1,59 @@
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import type { FastifyScheduler, PluginMetricsOptions, PluginOptions } from '../types/plugin.js'
+import type { SchedulerOptions } from '../types/scheduler.js'
+import { isPlainObject } from './check.js'
+import { DecoratorTakenError, OptionInvalidError, show } from './errors.js'
+import { serveMetrics } from './http/metrics-route.js'
+import { TriggerRoutes } from './http/trigger-routes.js'
+import { Scheduler } from './scheduler.js'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The scheduler of fastify-redlock-scheduler. */
+    jobs: FastifyScheduler
+  }
+  interface FastifyContextConfig {
+    /** The id of a job to run after this route has answered with a status of 200 to 299. */
+    triggerJob?: string
+  }
+}
+
+const DECORATOR = 'jobs'
+
+const plugin: FastifyPluginAsync<PluginOptions> = async (app, options) => {
+  if (app.hasDecorator(DECORATOR)) throw new DecoratorTakenError(DECORATOR)
+  const { endpoint, ...schedulerOptions } = splitOptions(options)
+  const scheduler = new Scheduler<FastifyInstance>({ ...schedulerOptions, app, logger: app.log })
+  const routes = new TriggerRoutes(app, scheduler)
+  const jobs: FastifyScheduler = Object.assign(scheduler, { route: routes.route.bind(routes) })
+  app.decorate(DECORATOR, jobs)
+  // From here on whatever fails, here or in another plugin, closes what was opened.
+  app.addHook('onClose', async () => scheduler.close())
+  serveMetrics(app, scheduler, endpoint)
+
+  app.addHook('onReady', async () => {
+    routes.check()
+    await scheduler.start()
+  })
+  app.addHook('preClose', async () => scheduler.stop())
+}
+
+type SplitOptions = Omit<SchedulerOptions<FastifyInstance>, 'app' | 'logger'> & {
+  readonly endpoint: string | false | undefined
+}
+
+/** Tells the options of the route from those of the scheduler, which checks all of its own. */
+function splitOptions(options: PluginOptions): SplitOptions {
+  for (const key of ['app', 'logger']) {
+    if (!(key in options)) continue
+    throw new OptionInvalidError(key, "left out: it is Fastify's own", show((options as Record<string, unknown>)[key]))
+  }
+  const { metrics, ...rest } = options
+  if (metrics === undefined) return { ...rest, endpoint: undefined }
+  if (!isPlainObject(metrics)) return { ...rest, metrics, endpoint: undefined }
+  const { endpoint, ...others } = metrics as PluginMetricsOptions
+  return { ...rest, metrics: others, endpoint }
+}
+
+export default fp(plugin, { fastify: '5.x', name: 'fastify-redlock-scheduler' })

@@ -1,0 +1,192 @@
+import type { Clock, TimerHandle } from '../types/clock.js'
+import type { Trigger } from '../types/trigger.js'
+import { SECOND } from './duration.js'
+import { Heap, type HeapNode } from './heap.js'
+import { jitterOf, latestTick } from './triggers/index.js'
+
+/**
+ * The longest sleep of the timer. It hops there even when nothing is due, so that a wall clock that jumped forwards is
+ * noticed, and never asks `setTimeout` for more than it takes (2^31-1 ms).
+ */
+const MAX_HOP = 10 * SECOND
+
+/** A job as the timetable sees it. */
+export interface Timed {
+  readonly id: string
+  readonly trigger: Trigger
+  /** The longest jitter in milliseconds; 0 for none. */
+  readonly jitter: number
+}
+
+/** One tick of a job that is due now. */
+export interface DueTick {
+  /** The tick's nominal time. */
+  readonly scheduledTime: number
+  /** When it was to start: the nominal time plus its jitter. */
+  readonly dueTime: number
+  /** The tick after it, or `null` when there is none. */
+  readonly following: number | null
+  /** The earliest tick that this one stands for, as it was already late when this one was due too. */
+  readonly firstLate: number
+}
+
+/** All jobs of one trigger: one node of the heap, one computation per tick. */
+interface Line<Job extends Timed> extends HeapNode {
+  readonly kind: 'line'
+  readonly trigger: Trigger
+  readonly jobs: Set<Job>
+}
+
+/** One job's own appointment: a tick put off by jitter, or a time at which to ask again. */
+interface Alarm<Job extends Timed> extends HeapNode {
+  readonly kind: 'alarm'
+  readonly job: Job
+  readonly tick: DueTick
+}
+
+/**
+ * Wakes the process for the next tick: one ordered structure and one timer for all jobs.
+ *
+ * Time only ever moves a line forwards: a tick that was handed out is never handed out again, whatever the clock does.
+ * When the clock is found to be past several ticks of a line, the latest of them stands for all.
+ */
+export class Timetable<Job extends Timed> {
+  readonly #now: () => number
+  readonly #clock: Clock
+  readonly #onDue: (job: Job, tick: DueTick) => void
+  readonly #onWoken: () => void
+  readonly #heap = new Heap<Line<Job> | Alarm<Job>>()
+  readonly #lines = new Map<Trigger, Line<Job>>()
+  readonly #alarms = new Map<Job, Alarm<Job>>()
+  #timer: TimerHandle | null = null
+  #running = false
+
+  /**
+   * @param now the time by which ticks are due
+   * @param onDue called once per due tick
+   * @param onWoken called after all that was due at one time
+   */
+  constructor(now: () => number, clock: Clock, onDue: (job: Job, tick: DueTick) => void, onWoken: () => void) {
+    this.#now = now
+    this.#clock = clock
+    this.#onDue = onDue
+    this.#onWoken = onWoken
+  }
+
+  /** Adds a job; its first tick is the first one later than now. */
+  add(job: Job): void {
+    if (job.trigger.afterCompletion !== null) {
+      // Only the store knows when the last run ended: ask it at once.
+      this.wake(job, this.#now())
+      return
+    }
+    const line = this.#lines.get(job.trigger)
+    if (line !== undefined) {
+      line.jobs.add(job)
+      return
+    }
+    const added: Line<Job> = { kind: 'line', at: 0, index: -1, trigger: job.trigger, jobs: new Set([job]) }
+    this.#lines.set(job.trigger, added)
+    if (this.#running) this.#enter(added)
+  }
+
+  remove(job: Job): void {
+    const alarm = this.#alarms.get(job)
+    if (alarm !== undefined) {
+      this.#alarms.delete(job)
+      this.#heap.remove(alarm)
+    }
+    const line = this.#lines.get(job.trigger)
+    if (line === undefined || !line.jobs.delete(job) || line.jobs.size > 0) return
+    this.#lines.delete(job.trigger)
+    this.#heap.remove(line)
+  }
+
+  /** Makes a job due at `at`, beside its trigger; an earlier such appointment of the job is replaced. */
+  wake(job: Job, at: number, tick: DueTick = { scheduledTime: at, dueTime: at, following: null, firstLate: at }): void {
+    const old = this.#alarms.get(job)
+    if (old !== undefined) this.#heap.remove(old)
+    const alarm: Alarm<Job> = { kind: 'alarm', at, index: -1, job, tick }
+    this.#alarms.set(job, alarm)
+    this.#heap.push(alarm)
+    if (this.#running && this.#heap.peek() === alarm) this.rearm()
+  }
+
+  /** The next tick of a job, or `null` when there is none or the timetable does not run. */
+  nextOf(job: Job): number | null {
+    if (!this.#running) return null
+    const line = this.#lines.get(job.trigger)
+    if (line !== undefined) return line.index < 0 ? null : line.at
+    return this.#alarms.get(job)?.at ?? null
+  }
+
+  start(): void {
+    if (this.#running) return
+    this.#running = true
+    for (const line of this.#lines.values()) this.#enter(line)
+    this.rearm()
+  }
+
+  stop(): void {
+    this.#running = false
+    this.#timer?.cancel()
+    this.#timer = null
+  }
+
+  /** Sets the timer anew; to be called when `now` has changed by a step. */
+  rearm(): void {
+    if (!this.#running) return
+    this.#timer?.cancel()
+    this.#timer = null
+    const first = this.#heap.peek()
+    const wait = first === undefined ? MAX_HOP : Math.min(MAX_HOP, Math.ceil(first.at - this.#now()))
+    this.#timer = this.#clock.setTimeout(() => this.#wakeUp(), Math.max(1, wait))
+  }
+
+  #enter(line: Line<Job>): void {
+    const next = line.trigger.next(this.#now())
+    if (next === null) return
+    line.at = next
+    this.#heap.push(line)
+    if (this.#heap.peek() === line) this.rearm()
+  }
+
+  #wakeUp(): void {
+    const now = this.#now()
+    let woken = false
+    // Bounded: a line leaves the heap or moves beyond `now`, an alarm leaves it.
+    for (let node = this.#heap.peek(); node !== undefined && node.at <= now; node = this.#heap.peek()) {
+      woken = true
+      if (node.kind === 'alarm') {
+        this.#heap.remove(node)
+        this.#alarms.delete(node.job)
+        this.#onDue(node.job, node.tick)
+      } else {
+        this.#fire(node, now)
+      }
+    }
+    if (woken) this.#onWoken()
+    this.rearm()
+  }
+
+  #fire(line: Line<Job>, now: number): void {
+    const { trigger } = line
+    const firstLate = line.at
+    let scheduledTime = firstLate
+    let following = trigger.next(scheduledTime)
+    if (following !== null && following <= now) {
+      scheduledTime = latestTick(trigger, scheduledTime, now) ?? scheduledTime
+      following = trigger.next(scheduledTime)
+    }
+    if (following === null) this.#heap.remove(line)
+    else this.#heap.move(line, following)
+
+    const period = following === null ? null : following - scheduledTime
+    const tick: DueTick = { scheduledTime, dueTime: scheduledTime, following, firstLate }
+    for (const job of line.jobs) {
+      const delay = job.jitter === 0 ? 0 : jitterOf(job.id, scheduledTime, job.jitter, period)
+      if (delay === 0) this.#onDue(job, tick)
+      else this.wake(job, scheduledTime + delay, { ...tick, dueTime: scheduledTime + delay })
+    }
+  }
+}

@@ -1,0 +1,100 @@
+import { DAY } from '../duration.js'
+import { CronInvalidError } from '../errors.js'
+import type { CalendarFields } from './calendar.js'
+import { daysInMonth, midnight, weekdayOf } from './calendar.js'
+import type { CronExpression } from './cron.js'
+import type { FieldExpression, FieldName } from './cron-field.js'
+import { FIELD_NAMES, RANGES, readField, writeField } from './cron-field.js'
+import { copyKnown, shown } from './input.js'
+
+type Fields = Readonly<Record<FieldName, readonly FieldExpression[]>>
+
+/**
+ * Reads APScheduler's cron fields, with APScheduler's meaning: every field must match, 0 is Monday, and a field left
+ * out is `*` when it is more significant than the least significant one given, else its minimum (`week` and
+ * `dayOfWeek`: `*`).
+ *
+ * Source: APScheduler 3's user guide and code, `apscheduler.triggers.cron`.
+ *
+ * @throws CronInvalidError, OptionUnknownError
+ */
+export function readCronFields(input: unknown): CronExpression {
+  const given = copyKnown(input, FIELD_NAMES, '`cron`')
+  const least = FIELD_NAMES.findLastIndex((name) => given[name] !== undefined)
+  if (least < 0) throw new CronInvalidError(shown(input), `expected at least one of ${FIELD_NAMES.join(', ')}`)
+  const read = (name: FieldName, index: number): [FieldName, FieldExpression[]] => {
+    const star = index < least || name === 'week' || name === 'dayOfWeek'
+    const value = given[name]
+    return [name, readField(name, value === undefined ? (star ? '*' : RANGES[name].min) : value)]
+  }
+  const fields = Object.fromEntries(FIELD_NAMES.map(read)) as Fields
+  const texts = FIELD_NAMES.map((name) => writeField(fields[name]))
+  const fixed = (['hour', 'minute', 'second'] as const).every((name) => !writeField(fields[name]).includes('*'))
+  return { key: `{${texts.join('; ')}}`, fields: calendarOf(fields), fixed }
+}
+
+function calendarOf({ year, month, day, week, dayOfWeek, hour, minute, second }: Fields): CalendarFields {
+  const weeks = isAll(week) ? null : new Set(values(week, 'week'))
+  const weekdays = isAll(dayOfWeek) ? null : new Set(values(dayOfWeek, 'dayOfWeek'))
+  const numbered = values(day, 'day').reduce((mask, value) => mask | (1 << value), 0)
+  const last = day.some((expression) => expression.kind === 'last')
+  const positions = day.filter((expression) => expression.kind === 'position')
+
+  const days = (y: number, m: number): number => {
+    const length = daysInMonth(y, m)
+    const first = (weekdayOf(y, m, 1) + 6) % 7
+    let mask = last ? numbered | (1 << length) : numbered
+    for (const { nth, weekday } of positions) {
+      const earliest = 1 + ((weekday - first + 7) % 7)
+      const found = nth === 6 ? earliest + 7 * Math.floor((length - earliest) / 7) : earliest + 7 * (nth - 1)
+      if (found <= length) mask |= 1 << found
+    }
+    if (weekdays === null && weeks === null) return mask
+    for (let d = 1; d <= length; d++) {
+      if (weekdays !== null && !weekdays.has((first + d - 1) % 7)) mask &= ~(1 << d)
+      if (weeks !== null && !weeks.has(isoWeek(y, m, d))) mask &= ~(1 << d)
+    }
+    return mask
+  }
+  return {
+    seconds: values(second, 'second'),
+    minutes: values(minute, 'minute'),
+    hours: values(hour, 'hour'),
+    months: values(month, 'month'),
+    nextYear: (from) => nextYear(year, from),
+    days
+  }
+}
+
+function isAll(expressions: readonly FieldExpression[]): boolean {
+  return writeField(expressions) === '*'
+}
+
+function values(expressions: readonly FieldExpression[], name: FieldName): number[] {
+  const { max } = RANGES[name]
+  const found = new Set<number>()
+  for (const expression of expressions) {
+    if (expression.kind !== 'range') continue
+    for (let value = expression.from; value <= Math.min(expression.to, max); value += expression.step) found.add(value)
+  }
+  return [...found].sort((a, b) => a - b)
+}
+
+function nextYear(expressions: readonly FieldExpression[], year: number): number | null {
+  let next: number | null = null
+  for (const expression of expressions) {
+    if (expression.kind !== 'range') continue
+    const { from, to, step } = expression
+    const found = year <= from ? from : from + Math.ceil((year - from) / step) * step
+    if (found <= to && (next === null || found < next)) next = found
+  }
+  return next
+}
+
+/** ISO 8601: week 1 is the week, from Monday, with the year's first Thursday. */
+function isoWeek(year: number, month: number, day: number): number {
+  const at = midnight(year, month, day)
+  const thursday = at + (3 - ((weekdayOf(year, month, day) + 6) % 7)) * DAY
+  const newYear = midnight(new Date(thursday).getUTCFullYear(), 1, 1)
+  return 1 + Math.floor((thursday - newYear) / (7 * DAY))
+}

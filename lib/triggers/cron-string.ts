@@ -1,0 +1,111 @@
+import { CronPattern } from 'croner'
+import { CronInvalidError } from '../errors.js'
+import type { CalendarFields } from './calendar.js'
+import { daysInMonth, weekdayOf } from './calendar.js'
+import type { CronExpression } from './cron.js'
+import { shown } from './input.js'
+
+const MAX_LENGTH = 256
+const ALL_DAYS = 0xfffffffe | 0
+
+const NICKNAMES: Readonly<Record<string, string>> = {
+  '@yearly': '0 0 1 1 *',
+  '@annually': '0 0 1 1 *',
+  '@monthly': '0 0 1 * *',
+  '@weekly': '0 0 * * 0',
+  '@daily': '0 0 * * *',
+  '@midnight': '0 0 * * *',
+  '@hourly': '0 * * * *'
+}
+
+/**
+ * Reads a cron expression of 5 fields, of 6 with the seconds first, or a nickname such as `@hourly`. croner parses it,
+ * so croner's `L`, `W`, `#` and `+` may be used.
+ *
+ * Day of month and day of week follow crontab(5): when both are restricted, a day that matches either one matches;
+ * when one of them starts with `*`, both must match.
+ *
+ * @throws CronInvalidError
+ */
+export function readCron(text: string): CronExpression {
+  if (text.length > MAX_LENGTH) throw invalid(text, `it is longer than ${MAX_LENGTH} characters`)
+  const words = expand(text).replaceAll('?', '*').split(/\s+/)
+  if (words.length === 5) words.unshift('0')
+  if (words.length !== 6 || words.includes('')) throw invalid(text, 'expected 5 or 6 fields, or a nickname')
+  const key = words.join(' ')
+  let pattern: CronPattern
+  try {
+    pattern = new CronPattern(key, undefined, { mode: '6-part' })
+  } catch (error) {
+    throw invalid(text, String((error as Error).message).replace('CronPattern: ', ''))
+  }
+  return { key, fields: fieldsOf(pattern, words), fixed: !words.slice(0, 3).some((word) => word.includes('*')) }
+}
+
+function expand(text: string): string {
+  const pattern = text.trim().toLowerCase()
+  if (!pattern.startsWith('@')) return pattern
+  const expanded = Object.hasOwn(NICKNAMES, pattern) ? NICKNAMES[pattern] : undefined
+  if (expanded === undefined) throw invalid(text, `known nicknames are ${Object.keys(NICKNAMES).join(', ')}`)
+  return expanded
+}
+
+function invalid(text: string, reason: string): Error {
+  return new CronInvalidError(shown(text), reason)
+}
+
+// Only small values are taken out of the pattern, which is left to the garbage collector: it holds 10,000 years.
+function fieldsOf(pattern: CronPattern, words: readonly string[]): CalendarFields {
+  const { lastDayOfMonth, lastWeekday, starDOW } = pattern
+  // croner asks whether the field is `*`; crontab(5) and Vixie cron ask whether it starts with one.
+  const both = pattern.useAndLogic || words[3]!.startsWith('*') || words[5]!.startsWith('*')
+  const numbered = pattern.day.reduce((mask, on, index) => (on ? mask | (1 << (index + 1)) : mask), 0)
+  const nearest = indexes(pattern.nearestWeekdays).map((index) => index + 1)
+  const weekdays = [...pattern.dayOfWeek]
+  const plain = !lastDayOfMonth && !lastWeekday && nearest.length === 0
+
+  const daysOfMonth = (year: number, month: number): number => {
+    if (plain) return numbered
+    const length = daysInMonth(year, month)
+    let mask = numbered
+    if (lastDayOfMonth) mask |= 1 << length
+    if (lastWeekday) mask |= 1 << nearestWeekday(year, month, length)
+    for (const day of nearest) if (day <= length) mask |= 1 << nearestWeekday(year, month, day)
+    return mask
+  }
+  const daysOfWeek = (year: number, month: number): number => {
+    const length = daysInMonth(year, month)
+    let weekday = weekdayOf(year, month, 1)
+    let mask = 0
+    for (let day = 1; day <= length; day++) {
+      // Bit n - 1 of a weekday stands for its nth occurrence in the month, bit 5 for its last.
+      const nth = weekdays[weekday] as number
+      if (nth & (1 << Math.floor((day - 1) / 7)) || (nth & 32 && day + 7 > length)) mask |= 1 << day
+      weekday = weekday === 6 ? 0 : weekday + 1
+    }
+    return mask
+  }
+  const days = (year: number, month: number): number =>
+    both ? daysOfMonth(year, month) & daysOfWeek(year, month) : daysOfMonth(year, month) | daysOfWeek(year, month)
+
+  return {
+    seconds: indexes(pattern.second),
+    minutes: indexes(pattern.minute),
+    hours: indexes(pattern.hour),
+    months: indexes(pattern.month).map((index) => index + 1),
+    nextYear: (year) => year,
+    days: starDOW ? (numbered === ALL_DAYS ? () => ALL_DAYS : daysOfMonth) : days
+  }
+}
+
+function nearestWeekday(year: number, month: number, day: number): number {
+  const weekday = weekdayOf(year, month, day)
+  const length = daysInMonth(year, month)
+  if (weekday === 0) return day === length ? day - 2 : day + 1
+  if (weekday === 6) return day === 1 ? day + 2 : day - 1
+  return day
+}
+
+function indexes(flags: readonly number[]): number[] {
+  return flags.flatMap((flag, index) => (flag ? [index] : []))
+}

@@ -1,0 +1,111 @@
+import { DAY, HOUR } from '../duration.js'
+import { TriggerNeverError } from '../errors.js'
+import type { Bounds } from './bounds.js'
+import { boundsKey } from './bounds.js'
+import type { CalendarFields } from './calendar.js'
+import { Calendar } from './calendar.js'
+import type { Budget, TickSource } from './source.js'
+import { zoneOf } from './timezone.js'
+import type { Segment, Zone } from './zone.js'
+
+/** A cron expression after it was read. */
+export interface CronExpression {
+  /** The expression in canonical form. */
+  readonly key: string
+  readonly fields: CalendarFields
+  /**
+   * Whether the expression names particular times: no `*` in its hour, minute and second. Only such an expression is
+   * moved out of a gap, and kept from running twice, when clocks change.
+   */
+  readonly fixed: boolean
+}
+
+// cron(8): a change of three hours or more is a correction of the clock, and what it skipped is not made up for.
+const CORRECTION = 3 * HOUR
+// Longer than any repeated stretch of local time.
+const LOOK_BACK = 25 * HOUR
+// Wall times are searched for in the years 1 to 9999.
+const EARLIEST = new Date(0).setUTCFullYear(1, 0, 3)
+const YEAR = 365 * DAY
+
+/**
+ * Ticks by a cron expression in a time zone, with Vixie cron's rule for changes of the clock: fixed times that are
+ * skipped run right after the gap, fixed times that are repeated run once, and all others follow real time.
+ *
+ * Source: cron(8) of Vixie cron 3 and later, "special considerations ... daylight savings time".
+ */
+export class CronTrigger implements TickSource {
+  readonly key: string
+  readonly afterCompletion = null
+  readonly first: number
+  readonly last: number
+  readonly #calendar: Calendar
+  readonly #zone: Zone
+  readonly #fixed: boolean
+
+  /** @throws TriggerNeverError when the expression has no tick within its bounds, past or future */
+  constructor(expression: CronExpression, timezone: string, bounds: Bounds) {
+    this.key = `cron ${expression.key} ${timezone.toLowerCase()}${boundsKey(bounds)}`
+    this.first = bounds.start
+    this.last = bounds.end
+    this.#calendar = new Calendar(expression.fields)
+    this.#zone = zoneOf(timezone)
+    this.#fixed = expression.fixed
+    if (this.#never()) throw new TriggerNeverError(this.key)
+    Object.freeze(this)
+  }
+
+  next(after: number, budget?: Budget): number | null {
+    const from = Math.max(Math.floor(after), this.first - 1, EARLIEST)
+    if (!(from < this.last)) return null
+    const tick = this.#fixed ? this.#nextFixed(from) : this.#nextWild(from)
+    if (budget !== undefined) budget.left -= 1 + (tick === null ? 400 : Math.floor((tick - from) / YEAR))
+    return tick !== null && tick <= this.last ? tick : null
+  }
+
+  #never(): boolean {
+    // Without a start the past has no bound, so only an expression that names its years can end before it begins.
+    const match = this.#calendar.next(EARLIEST)
+    if (match === null) return true
+    const bounded = this.first !== Number.NEGATIVE_INFINITY || this.last < match + 2 * DAY
+    return bounded && this.next(Number.NEGATIVE_INFINITY) === null
+  }
+
+  // Each match of the expression in wall time is one instant, and their order is the same. So the next tick is the
+  // instant of the first match after the latest wall time that has been: in a repeated hour, that is its end.
+  #nextFixed(after: number): number | null {
+    const zone = this.#zone
+    let segment = zone.segmentAt(after)
+    let wall = after + segment.offset
+    while (segment.from > after - LOOK_BACK) {
+      const before = zone.segmentAt(segment.from - 1)
+      wall = Math.max(wall, segment.from + before.offset - 1)
+      segment = before
+    }
+    for (;;) {
+      const match = this.#calendar.next(wall)
+      if (match === null) return null
+      const { at, gap } = zone.read(match)
+      if (gap < CORRECTION) return at
+      wall = at + zone.segmentAt(at).offset - 1
+    }
+  }
+
+  // Instants whose wall time matches: within one segment, wall time and real time run alike.
+  #nextWild(after: number): number | null {
+    let segment: Segment = this.#zone.segmentAt(after)
+    let wall = after + segment.offset
+    for (;;) {
+      const match = this.#calendar.next(wall)
+      const at = match === null ? Number.POSITIVE_INFINITY : match - segment.offset
+      if (at < segment.to) return at
+      // Clocks set back soon may repeat a match that has been; beyond that no change within reach of `at` is skipped.
+      const near = segment.to - after < DAY
+      if (match === null && !near) return null
+      const from = near ? segment.to : Math.max(segment.to, at - 2 * DAY)
+      if (!Number.isFinite(from)) return null
+      segment = this.#zone.segmentAt(from)
+      wall = from + segment.offset - 1
+    }
+  }
+}

@@ -1,0 +1,22 @@
+import type { Budget, TickSource } from './source.js'
+
+/** One tick. */
+export class DateTrigger implements TickSource {
+  readonly key: string
+  readonly afterCompletion = null
+  readonly first: number
+  readonly last: number
+
+  /** @param at milliseconds since the Unix epoch */
+  constructor(at: number) {
+    this.first = at
+    this.last = at
+    this.key = `date ${at}`
+    Object.freeze(this)
+  }
+
+  next(after: number, budget?: Budget): number | null {
+    if (budget !== undefined) budget.left--
+    return after < this.first ? this.first : null
+  }
+}

@@ -1,0 +1,8 @@
+export { readDate } from './dates.js'
+export { jitterOf } from './jitter.js'
+export { countTicks, latestTick } from './latest.js'
+export { TriggerPool } from './pool.js'
+export { previewTrigger } from './preview.js'
+export type { TriggerDefaults } from './resolve.js'
+export { resolveTrigger } from './resolve.js'
+export { checkTimezone } from './timezone.js'

@@ -1,0 +1,61 @@
+import type { Bounds } from './bounds.js'
+import { boundsKey } from './bounds.js'
+import { MAX_TIME } from './dates.js'
+import type { Budget, TickSource } from './source.js'
+
+/**
+ * Ticks at `anchor + n * period`. Each is computed from the anchor, never from the one before it, so that nothing
+ * drifts and replicas that started at different times agree. The anchor is `startDate`, else the Unix epoch plus
+ * `offset`.
+ */
+export class IntervalTrigger implements TickSource {
+  readonly key: string
+  readonly afterCompletion = null
+  readonly first: number
+  readonly last: number
+  /** Milliseconds between two ticks. */
+  readonly period: number
+  readonly #anchor: number
+
+  /** @param offset milliseconds from the Unix epoch; only the part below one period counts */
+  constructor(period: number, offset: number, bounds: Bounds) {
+    const start = Number.isFinite(bounds.start)
+    this.period = period
+    this.#anchor = start ? bounds.start : offset % period
+    this.first = bounds.start
+    this.last = Math.min(bounds.end, MAX_TIME)
+    this.key = `interval ${period}${start || this.#anchor === 0 ? '' : `+${this.#anchor}`}${boundsKey(bounds)}`
+    Object.freeze(this)
+  }
+
+  next(after: number, budget?: Budget): number | null {
+    if (budget !== undefined) budget.left--
+    const from = Math.max(Math.floor(after), this.first - 1, -MAX_TIME)
+    if (!(from < this.last)) return null
+    const past = (from - this.#anchor) % this.period
+    const tick = from - past + (past < 0 ? 0 : this.period)
+    return tick <= this.last ? tick : null
+  }
+}
+
+/** Ticks that lie one period after the end of the job's last run, whenever that was. */
+export class CompletionTrigger implements TickSource {
+  readonly key: string
+  readonly afterCompletion: number
+  readonly first: number
+  readonly last: number
+
+  constructor(period: number, bounds: Bounds) {
+    this.afterCompletion = period
+    this.first = bounds.start
+    this.last = Math.min(bounds.end, MAX_TIME)
+    this.key = `interval ${period} after completion${boundsKey(bounds)}`
+    Object.freeze(this)
+  }
+
+  /** @param after the end of the last run */
+  next(after: number): number | null {
+    const tick = Math.max(Math.floor(after) + this.afterCompletion, this.first)
+    return tick <= this.last ? Math.max(tick, -MAX_TIME) : null
+  }
+}

@@ -1,0 +1,89 @@
+import { isProxy } from 'node:util/types'
+import type { Trigger, TriggerInput } from '../../types/trigger.js'
+import { isPlainObject } from '../check.js'
+import type { TriggerDefaults } from './resolve.js'
+import { resolveTrigger } from './resolve.js'
+
+interface Entry {
+  readonly trigger: Trigger
+  /** The written forms that are known to mean this trigger. */
+  readonly forms: string[]
+  users: number
+}
+
+// A trigger can be written in any number of ways; only so many are remembered.
+const MAX_FORMS = 8
+const MAX_FORM = 400
+
+/**
+ * Triggers shared by the jobs that have equal ones, so that a tick of a thousand jobs is computed once.
+ *
+ * Each `acquire` is given back by one `release`; the last one forgets the trigger.
+ */
+export class TriggerPool {
+  readonly #defaults: TriggerDefaults
+  readonly #byKey = new Map<string, Entry>()
+  readonly #byForm = new Map<string, Entry>()
+
+  constructor(defaults: TriggerDefaults) {
+    this.#defaults = { timezone: defaults.timezone }
+  }
+
+  /** How many different triggers are in use. */
+  get size(): number {
+    return this.#byKey.size
+  }
+
+  /**
+   * The trigger that an input describes.
+   *
+   * @throws what `resolveTrigger` throws; the pool is then as it was
+   */
+  acquire(input: TriggerInput): Trigger {
+    const form = formOf(input)
+    let entry = form === null ? undefined : this.#byForm.get(form)
+    if (entry === undefined) {
+      const trigger = resolveTrigger(input, this.#defaults)
+      entry = this.#byKey.get(trigger.key)
+      if (entry === undefined) {
+        entry = { trigger, forms: [], users: 0 }
+        this.#byKey.set(trigger.key, entry)
+      }
+      if (form !== null && entry.forms.length < MAX_FORMS) {
+        entry.forms.push(form)
+        this.#byForm.set(form, entry)
+      }
+    }
+    entry.users++
+    return entry.trigger
+  }
+
+  /** Gives a trigger back. One that is not of this pool is ignored. */
+  release(trigger: Trigger): void {
+    const entry = this.#byKey.get(trigger.key)
+    if (entry === undefined || entry.trigger !== trigger) return
+    entry.users--
+    if (entry.users > 0) return
+    this.#byKey.delete(trigger.key)
+    for (const form of entry.forms) this.#byForm.delete(form)
+  }
+}
+
+/**
+ * A flat input as one string, without reading what it means; `null` for an input that is not flat.
+ *
+ * Equal strings are equal inputs: each part is preceded by its length. Only data properties that are strings or finite
+ * numbers qualify: anything else may change after it was read.
+ */
+function formOf(input: unknown): string | null {
+  if (isProxy(input) || !isPlainObject(input)) return null
+  let form = ''
+  for (const key of Object.keys(input)) {
+    const value: unknown = Object.getOwnPropertyDescriptor(input, key)?.value
+    if (typeof value !== 'string' && !Number.isFinite(value)) return null
+    const text = String(value)
+    if (form.length + key.length + text.length > MAX_FORM) return null
+    form += `${key.length}:${key}${typeof value === 'string' ? 's' : 'n'}${text.length}:${text}`
+  }
+  return form
+}

@@ -1,0 +1,33 @@
+import type { PreviewOptions, Trigger } from '../../types/trigger.js'
+import { OptionInvalidError } from '../errors.js'
+import { readDate } from './dates.js'
+import { copyKnown, shown } from './input.js'
+
+const MAX_COUNT = 10_000
+
+/**
+ * Lists a trigger's next ticks.
+ *
+ * @param now where the list begins when `from` is not given
+ * @param timezone for a `from` without an offset
+ * @returns milliseconds since the Unix epoch, ascending; fewer than `count` when the trigger ends
+ * @throws OptionInvalidError, OptionUnknownError, DateInvalidError
+ */
+export function previewTrigger(
+  trigger: Trigger,
+  options: PreviewOptions = {},
+  now: number,
+  timezone: string
+): number[] {
+  const { count = 5, from } = copyKnown(options, ['count', 'from'], 'the options of `preview`')
+  if (typeof count !== 'number' || !Number.isInteger(count) || count < 1 || count > MAX_COUNT) {
+    throw new OptionInvalidError('count', `an integer from 1 to ${MAX_COUNT}`, shown(count))
+  }
+  const ticks: number[] = []
+  let tick = trigger.next(from === undefined ? now : readDate(from, 'from', timezone))
+  while (tick !== null && ticks.length < count) {
+    ticks.push(tick)
+    tick = trigger.next(tick)
+  }
+  return ticks
+}

@@ -1,0 +1,160 @@
+import type { Duration } from '../../types/duration.js'
+import type { Trigger, TriggerInput } from '../../types/trigger.js'
+import { isPlainObject } from '../check.js'
+import { parseDuration } from '../duration.js'
+import { CronInvalidError, DurationInvalidError, TriggerInvalidError } from '../errors.js'
+import { readBounds } from './bounds.js'
+import { AllTrigger, AnyTrigger, MAX_STEPS } from './combine.js'
+import { CronTrigger } from './cron.js'
+import { readCronFields } from './cron-fields.js'
+import { readCron } from './cron-string.js'
+import { DateTrigger } from './date.js'
+import { readDate } from './dates.js'
+import { copyKnown, shown } from './input.js'
+import { CompletionTrigger, IntervalTrigger } from './interval.js'
+import type { Budget, TickSource } from './source.js'
+import { checkTimezone } from './timezone.js'
+
+/** What a trigger gets from the scheduler when it does not say so itself. */
+export interface TriggerDefaults {
+  readonly timezone: string
+}
+
+type Kind = 'cron' | 'interval' | 'date' | 'any' | 'all'
+type Options = Readonly<Record<string, unknown>>
+
+interface Context {
+  readonly timezone: string
+  /** For all searches of one call together, so that nested triggers cannot multiply them. */
+  readonly budget: Budget
+  /** How many triggers the tree may still have. */
+  triggers: number
+}
+
+const BOUNDS = ['startDate', 'endDate', 'timezone']
+const DURATION_PARTS = ['weeks', 'days', 'hours', 'minutes', 'seconds', 'milliseconds']
+const KINDS: Readonly<Record<Kind, readonly string[]>> = {
+  cron: ['cron', ...BOUNDS],
+  interval: ['interval', 'offset', 'after', ...BOUNDS],
+  date: ['date', 'timezone'],
+  any: ['any'],
+  all: ['all']
+}
+const KIND_NAMES: readonly Kind[] = ['cron', 'interval', 'date', 'any', 'all']
+const KNOWN = [...new Set(Object.values(KINDS).flat())]
+
+/** How deep `any` and `all` may be nested. */
+const MAX_DEPTH = 5
+/** How many triggers one list may have. */
+const MAX_LIST = 50
+/** How many triggers one tree may have: lists within lists multiply. */
+const MAX_TRIGGERS = 250
+
+/**
+ * Validates a trigger's definition and makes it a trigger: an immutable value that keeps nothing of the input.
+ *
+ * Ticks may all lie in the past, as those of a date gone by do; `next` then answers `null`. Only a trigger that cannot
+ * have a tick at any time is refused.
+ *
+ * @throws TriggerInvalidError, OptionUnknownError, CronInvalidError, DateInvalidError, DurationInvalidError,
+ *   TimezoneInvalidError, TriggerNeverError
+ */
+export function resolveTrigger(input: TriggerInput, defaults: TriggerDefaults): Trigger {
+  const context = {
+    timezone: checkTimezone(defaults.timezone),
+    budget: { left: MAX_STEPS },
+    triggers: MAX_TRIGGERS
+  }
+  try {
+    return read(input, context, 0)
+  } catch (error) {
+    // A getter, a proxy or a toString of the input may throw anything.
+    if (isOwn(error)) throw error
+    throw new TriggerInvalidError('it cannot be read', shown(input))
+  }
+}
+
+function isOwn(error: unknown): boolean {
+  try {
+    return error instanceof Error && String((error as Error & { code?: unknown }).code).startsWith('FST_ERR_RLS_')
+  } catch {
+    return false
+  }
+}
+
+function read(input: unknown, context: Context, depth: number): TickSource {
+  if (!isPlainObject(input)) throw new TriggerInvalidError('expected a plain object', shown(input))
+  if (--context.triggers < 0) {
+    throw new TriggerInvalidError(`expected at most ${MAX_TRIGGERS} triggers in all`, shown(input))
+  }
+  const options = copyKnown(input, KNOWN, 'the trigger')
+  const [kind, ...others] = KIND_NAMES.filter((name) => options[name] !== undefined)
+  if (kind === undefined || others.length > 0) {
+    throw new TriggerInvalidError(`expected exactly one of ${KIND_NAMES.join(', ')}`, shown(input))
+  }
+  copyKnown(options, KINDS[kind], `the ${kind} trigger`)
+  if (kind === 'any' || kind === 'all') return readList(kind, options[kind], context, depth)
+
+  const timezone = options.timezone === undefined ? context.timezone : checkTimezone(options.timezone)
+  if (kind === 'date') return new DateTrigger(readDate(options.date, 'date', timezone))
+  if (kind === 'cron') return readCronTrigger(options, timezone)
+  return readInterval(options, timezone, depth)
+}
+
+function readCronTrigger(options: Options, timezone: string): TickSource {
+  const { cron } = options
+  const bounds = readBounds(options, timezone)
+  if (typeof cron === 'string') return new CronTrigger(readCron(cron), timezone, bounds)
+  if (isPlainObject(cron)) return new CronTrigger(readCronFields(cron), timezone, bounds)
+  throw new CronInvalidError(shown(cron), 'it must be a string or an object of fields')
+}
+
+function readInterval(options: Options, timezone: string, depth: number): TickSource {
+  const { interval, offset, after, startDate } = options
+  const period = readDuration(interval, 'interval', 1)
+  const bounds = readBounds(options, timezone)
+  if (offset !== undefined && startDate !== undefined) {
+    throw new TriggerInvalidError('`offset` and `startDate` both anchor the interval, give one', shown({ ...options }))
+  }
+  const shift = offset === undefined ? 0 : readDuration(offset, 'offset', 0)
+  if (after === undefined) return new IntervalTrigger(period, shift, bounds)
+  if (after !== 'completion') throw new TriggerInvalidError("expected `after` to be 'completion'", shown(after))
+  if (offset !== undefined) {
+    throw new TriggerInvalidError("`after: 'completion'` has no grid that `offset` could shift", shown(offset))
+  }
+  if (depth > 0) {
+    throw new TriggerInvalidError("`after: 'completion'` is not allowed inside `any` and `all`", shown({ ...options }))
+  }
+  return new CompletionTrigger(period, bounds)
+}
+
+function readDuration(value: unknown, name: string, min: number): number {
+  if (!isPlainObject(value)) {
+    if (typeof value === 'object') throw new DurationInvalidError(name, 'a duration', shown(value))
+    return parseDuration(value as Duration, name, { min })
+  }
+  const parts = copyKnown(value, DURATION_PARTS, `\`${name}\``)
+  if (Object.values(parts).some((part) => typeof part !== 'number')) {
+    throw new DurationInvalidError(name, 'a duration whose parts are numbers', shown(value))
+  }
+  return parseDuration(parts, name, { min })
+}
+
+function readList(kind: 'any' | 'all', list: unknown, context: Context, depth: number): TickSource {
+  if (depth >= MAX_DEPTH) throw new TriggerInvalidError(`expected at most ${MAX_DEPTH} levels`, shown(list))
+  if (!Array.isArray(list)) throw new TriggerInvalidError(`expected \`${kind}\` to be an array`, shown(list))
+  const { length } = list
+  if (!(length >= 1 && length <= MAX_LIST)) {
+    throw new TriggerInvalidError(`expected \`${kind}\` to have 1 to ${MAX_LIST} triggers`, shown(list))
+  }
+  const byKey = new Map<string, TickSource>()
+  for (let i = 0; i < length; i++) {
+    const source = read(list[i], context, depth + 1)
+    // A list within a list of its own kind says the same as one longer list.
+    const same = kind === 'any' ? source instanceof AnyTrigger : source instanceof AllTrigger
+    for (const part of same ? (source as AnyTrigger | AllTrigger).sources : [source]) byKey.set(part.key, part)
+  }
+  const sources = [...byKey.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, source]) => source)
+  if (sources.length === 1) return sources[0]!
+  return kind === 'any' ? new AnyTrigger(sources) : new AllTrigger(sources, context.budget)
+}

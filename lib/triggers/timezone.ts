@@ -1,0 +1,44 @@
+import { TimezoneInvalidError } from '../errors.js'
+import { shown } from './input.js'
+import { Zone } from './zone.js'
+
+// Only names that Intl knows are kept, by their lower case, so the cache cannot outgrow the tz database.
+const zones = new Map<string, Zone>()
+const NAME = /^[A-Za-z][A-Za-z0-9_+\-/]{0,63}$/
+
+/**
+ * Checks an IANA time zone's name. Offsets such as `+02:00` are refused: they know nothing of daylight saving time.
+ *
+ * @returns the name, as it was given
+ * @throws TimezoneInvalidError
+ */
+export function checkTimezone(value: unknown): string {
+  if (typeof value !== 'string' || find(value) === null) throw new TimezoneInvalidError(shown(value))
+  return value
+}
+
+/**
+ * The offsets of a time zone, one shared instance for each.
+ *
+ * @throws TimezoneInvalidError
+ */
+export function zoneOf(timezone: string): Zone {
+  const zone = find(timezone)
+  if (zone === null) throw new TimezoneInvalidError(shown(timezone))
+  return zone
+}
+
+function find(name: string): Zone | null {
+  if (!NAME.test(name)) return null
+  const key = name.toLowerCase()
+  let zone = zones.get(key)
+  if (zone === undefined) {
+    try {
+      zone = new Zone(name)
+    } catch {
+      return null
+    }
+    zones.set(key, zone)
+  }
+  return zone
+}

@@ -1,0 +1,28 @@
+import type { Job } from './job.js'
+import type { Run, SkipReason } from './run.js'
+
+/** What each event carries. A listener that throws is logged, and stops nothing. */
+export interface SchedulerEvents {
+  /** A run is about to start: its tick is claimed and its lock held. */
+  submitted: { readonly job: Job; readonly run: Run }
+  /** A run ended with outcome `success`. */
+  executed: { readonly job: Job; readonly run: Run }
+  /** A run ended with any other outcome. */
+  error: { readonly job: Job; readonly run: Run; readonly error: unknown }
+  /** A tick will never run, on any replica. */
+  missed: { readonly job: Job; readonly scheduledTime: number; readonly reason: SkipReason }
+  /** A tick has no run on this replica. */
+  skipped: { readonly job: Job; readonly scheduledTime: number; readonly reason: SkipReason }
+  lockAcquired: { readonly job: Job; readonly run: Run }
+  /** `held`: by another run; `error`: Redis did not answer. */
+  lockFailed: { readonly job: Job; readonly scheduledTime: number; readonly reason: 'held' | 'error' }
+  lockLost: { readonly job: Job; readonly run: Run }
+  paused: { readonly job: Job }
+  resumed: { readonly job: Job }
+  added: { readonly job: Job }
+  modified: { readonly job: Job }
+  removed: { readonly job: Job }
+}
+
+export type SchedulerEventName = keyof SchedulerEvents
+export type SchedulerListener<Name extends SchedulerEventName> = (event: SchedulerEvents[Name]) => void

@@ -1,0 +1,123 @@
+import type { Duration } from './duration.js'
+import type { JobHandler } from './run.js'
+import type { TriggerInput } from './trigger.js'
+
+/** The lock a job's runs hold. */
+export interface LockOptions {
+  /**
+   * How long Redis keeps the lock of a replica that died. A living one extends it at every third of this time.
+   * 100 ms to 24 hours.
+   *
+   * @default '5m'
+   */
+  readonly ttl?: Duration
+}
+
+/** How often and how fast a handler that failed is called again, within its run and under its lock. */
+export interface RetryOptions {
+  /** How many further calls, 0 to 100. */
+  readonly limit: number
+  /**
+   * The wait before the first retry.
+   *
+   * @default '1s'
+   */
+  readonly delay?: Duration
+  /**
+   * By how much each wait is longer than the one before.
+   *
+   * @default 2
+   */
+  readonly factor?: number
+  /**
+   * The longest wait.
+   *
+   * @default '1m'
+   */
+  readonly maxDelay?: Duration
+  /**
+   * Whether each wait is multiplied by a random number between 1 and 2.
+   *
+   * @default false
+   */
+  readonly jitter?: boolean
+}
+
+/** What may be said for one job, and in the scheduler's `defaults` for all. */
+export interface JobDefaults {
+  /**
+   * The lock its runs hold; `false` runs every tick on **every** replica, without claim or lock.
+   *
+   * @default { ttl: '5m' }
+   */
+  readonly lock?: LockOptions | false
+  /**
+   * How late a run may start. A tick later than this is missed. Capped below the distance to the next tick.
+   *
+   * @default '30s'
+   */
+  readonly misfireGraceTime?: Duration
+  /**
+   * A delay of 0 to this long, the same on every replica, from a hash of the job's id and the tick; always below the
+   * next tick.
+   *
+   * @default 0
+   */
+  readonly jitter?: Duration
+  /**
+   * After this long the run's `signal` is aborted and its outcome is `timeout`. The lock is kept until the handler
+   * settles. `0` is no limit.
+   *
+   * @default 0
+   */
+  readonly timeout?: Duration
+  /**
+   * What to do when a handler fails; `false` is nothing.
+   *
+   * @default false
+   */
+  readonly retry?: RetryOptions | false
+}
+
+/** A job's definition. */
+export interface JobOptions<App = unknown, Data = unknown> extends JobDefaults {
+  /** Names the job on every replica, in Redis and in the metrics: 1 to 200 characters, no control characters. */
+  readonly id: string
+  /**
+   * For people and for the metrics' `job_name` label.
+   *
+   * @default the id
+   */
+  readonly name?: string
+  readonly trigger: TriggerInput
+  readonly handler: JobHandler<App, Data>
+  /** Handed to the handler as it is. */
+  readonly data?: Data
+  /**
+   * Pauses the job for the whole fleet when it is seen for the first time; `resume()` is remembered.
+   *
+   * @default false
+   */
+  readonly paused?: boolean
+}
+
+/** What `modify` can change: everything but the id. */
+export type JobChanges<App = unknown, Data = unknown> = Partial<Omit<JobOptions<App, Data>, 'id' | 'paused'>>
+
+/** A job as it stands now: a live, read-only view. All times are milliseconds since the Unix epoch. */
+export interface Job {
+  readonly id: string
+  readonly name: string
+  readonly trigger: TriggerInput
+  readonly data: unknown
+  /** Whether this replica knows the job to be paused. */
+  readonly paused: boolean
+  /** Runs of the job in this process now. */
+  readonly running: number
+  /** The next tick's nominal time, or `null` when there is none or the scheduler does not run. */
+  readonly nextRun: number | null
+  /** The start of the last run in this process, or `null`. */
+  readonly lastRun: number | null
+  /** The end of the last successful run in this process, or `null`. */
+  readonly lastSuccess: number | null
+}

@@ -1,0 +1,46 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Run } from './run.js'
+import type { MetricsOptions, Scheduler, SchedulerOptions } from './scheduler.js'
+
+export interface PluginMetricsOptions extends MetricsOptions {
+  /**
+   * The path the plugin serves the registry on; `false` serves none. When it is not given and the app already has a
+   * `GET /metrics`, the app's is left alone.
+   *
+   * @default '/metrics'
+   */
+  readonly endpoint?: string | false
+}
+
+/** The plugin's options. The logger and the `app` of handlers are Fastify's own. */
+export interface PluginOptions extends Omit<SchedulerOptions<FastifyInstance>, 'app' | 'logger' | 'metrics'> {
+  readonly metrics?: PluginMetricsOptions | false
+}
+
+export interface TriggerRouteOptions {
+  /** What to hand to the handler as `data`; the job's own `data` when left out. */
+  readonly data?: (request: FastifyRequest) => unknown
+  /**
+   * Answer 200 with the ended run instead of 202 with the started one.
+   *
+   * @default false
+   */
+  readonly wait?: boolean
+}
+
+/** A run as routes show it: times in ISO 8601. */
+export interface RunBody
+  extends Pick<Run, 'id' | 'jobId' | 'attempt' | 'trigger' | 'replicaId' | 'fencingToken' | 'outcome'> {
+  readonly scheduledTime: string
+  readonly startedAt: string
+  readonly finishedAt: string | null
+}
+
+/** What the plugin decorates the app with. */
+export interface FastifyScheduler extends Scheduler<FastifyInstance> {
+  /**
+   * A route handler that runs a job: 202 and the run, 409 when another run of the job holds its lock, 503 when Redis
+   * does not answer. The job must exist when the app is ready.
+   */
+  route(id: string, options?: TriggerRouteOptions): (request: FastifyRequest, reply: FastifyReply) => Promise<RunBody>
+}

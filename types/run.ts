@@ -1,0 +1,68 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { Job } from './job.js'
+
+/** How a run ended. Everything but `success` counts as a failure. */
+export type RunOutcome = 'success' | 'error' | 'timeout' | 'cancelled' | 'lock_lost' | 'abandoned'
+
+/** Why a tick had no run on this replica. */
+export type SkipReason =
+  | 'claimed_elsewhere'
+  | 'overlap'
+  | 'misfire'
+  | 'coalesced'
+  | 'paused'
+  | 'redis_error'
+  | 'shutdown'
+
+/** What started a run. */
+export type RunTrigger = 'schedule' | 'manual' | 'recovery' | 'catch-up'
+
+/** One execution of a job. All times are milliseconds since the Unix epoch. */
+export interface Run {
+  /** Unique across all replicas. */
+  readonly id: string
+  readonly jobId: string
+  /** The tick's nominal time; for a manual run the time at which it was asked for. */
+  readonly scheduledTime: number
+  /** When the handler was called. */
+  readonly startedAt: number
+  /** 1 for the first try of a handler, one more for each retry. */
+  readonly attempt: number
+  readonly trigger: RunTrigger
+  readonly replicaId: string
+  /** Strictly increasing per job; `null` for a job with `lock: false`. */
+  readonly fencingToken: number | null
+  /** `null` while the run goes on. */
+  readonly outcome: RunOutcome | null
+  /** `null` while the run goes on. */
+  readonly finishedAt: number | null
+  /** What the handler threw, or why the run was not a success. */
+  readonly error?: unknown
+  /** What the handler returned. */
+  readonly result?: unknown
+}
+
+/** What a handler is called with. */
+export interface RunContext<App = unknown, Data = unknown> {
+  /** The Fastify instance, or what `createScheduler({ app })` was given. */
+  readonly app: App
+  readonly job: Job
+  readonly run: Run
+  /** The job's `data`, or the `data` of the `trigger()` call. */
+  readonly data: Data
+  /** A child of the app's logger with `jobId` and `runId`. */
+  readonly log: FastifyBaseLogger
+  /**
+   * Aborted when the lock is lost (`FST_ERR_RLS_LOCK_LOST`), the `timeout` has passed (`FST_ERR_RLS_RUN_TIMEOUT`) or
+   * the scheduler is closing and its `closeTimeout` has passed (`FST_ERR_RLS_RUN_CANCELLED`).
+   */
+  readonly signal: AbortSignal
+  /**
+   * Strictly increasing per job, for work that needs more than a lock can promise: store it beside what you write and
+   * refuse a write with a smaller one. `null` for a job with `lock: false`.
+   */
+  readonly fencingToken: number | null
+}
+
+/** A job's work. What it throws, or a promise that rejects, is one failed run and nothing else. */
+export type JobHandler<App = unknown, Data = unknown> = (context: RunContext<App, Data>) => unknown

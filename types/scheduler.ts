@@ -1,0 +1,228 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { Cluster, Redis, RedisOptions } from 'ioredis'
+import type { Clock } from './clock.js'
+import type { Duration } from './duration.js'
+import type { SchedulerEventName, SchedulerListener } from './events.js'
+import type { Job, JobChanges, JobDefaults, JobOptions } from './job.js'
+import type { JobHandler, Run } from './run.js'
+import type { PreviewOptions, TriggerInput } from './trigger.js'
+
+/** A Redis: its URL, ioredis' options for one, or an ioredis client or Cluster the app owns (and closes). */
+export type RedisInput = string | RedisOptions | Redis | Cluster
+
+/** What is asked of a registry; prom-client's `Registry` and its successor's have it. */
+export interface MetricsRegister {
+  readonly contentType: string
+  metrics(): Promise<string>
+  registerMetric(metric: never): void
+  getSingleMetric(name: string): unknown
+  removeSingleMetric(name: string): void
+}
+
+export interface MetricsOptions {
+  /**
+   * Where the metrics are registered. Give prom-client's own `register` to serve them with the app's.
+   *
+   * @default a new `client.Registry`
+   */
+  readonly register?: MetricsRegister
+  /**
+   * The module a new registry is taken from: prom-client, or its successor `@prometheus-io/client`.
+   *
+   * @default prom-client
+   */
+  readonly client?: { readonly Registry: new () => MetricsRegister }
+  /**
+   * The metric names' prefix.
+   *
+   * @default 'apscheduler_'
+   */
+  readonly prefix?: string
+  /**
+   * The upper bounds of `job_duration_seconds`, in seconds, ascending.
+   *
+   * @default [0.1, 0.5, 1, 2, 5, 10, 30, 60]
+   */
+  readonly durationBuckets?: readonly number[]
+}
+
+export interface SchedulerOptions<App = unknown> {
+  /**
+   * Where replicas meet. Without it coordination is in memory, in this process only.
+   *
+   * @default undefined
+   */
+  readonly redis?: RedisInput
+  /** Names the app in Redis; required with `redis`. 1 to 100 characters, no control characters, spaces or braces. */
+  readonly prefix?: string
+  /**
+   * The time zone of triggers that name none.
+   *
+   * @default 'UTC'
+   */
+  readonly timezone?: string
+  /**
+   * How many runs this process has at once.
+   *
+   * @default 64
+   */
+  readonly concurrency?: number
+  /**
+   * How long `close()` waits for running handlers before it aborts them.
+   *
+   * @default '10s'
+   */
+  readonly closeTimeout?: Duration
+  /**
+   * How far a tick may lie in the future of Redis' clock and still be granted; a larger skew is warned about.
+   *
+   * @default '1s'
+   */
+  readonly maxClockSkew?: Duration
+  /**
+   * Names this process among the replicas: 1 to 100 characters, no control characters or spaces.
+   *
+   * @default host name, process id and a random part
+   */
+  readonly replicaId?: string
+  /** What jobs say when they do not say it themselves. */
+  readonly defaults?: JobDefaults
+  readonly jobs?: readonly JobOptions<App>[]
+  /**
+   * Prometheus metrics; `false` turns them off.
+   *
+   * @default {}
+   */
+  readonly metrics?: MetricsOptions | false
+  /**
+   * A pino-like logger.
+   *
+   * @default none: silent
+   */
+  readonly logger?: FastifyBaseLogger
+  /** Handed to handlers as `app`. */
+  readonly app?: App
+  /**
+   * The source of all time; for tests.
+   *
+   * @default the system's
+   */
+  readonly clock?: Clock
+}
+
+export interface TriggerOptions {
+  /** Handed to the handler instead of the job's own `data`. */
+  readonly data?: unknown
+  /**
+   * Resolve when the run has ended and its lock is released, instead of when it has started.
+   *
+   * @default false
+   */
+  readonly wait?: boolean
+}
+
+export interface WithLockOptions {
+  /**
+   * How long Redis keeps the lock of a process that died; it is extended at every third of this time while `fn` runs.
+   *
+   * @default the scheduler's `defaults.lock.ttl`
+   */
+  readonly ttl?: Duration
+}
+
+export interface WithLockContext {
+  /** Aborted with `FST_ERR_RLS_LOCK_LOST` when the lock is lost. */
+  readonly signal: AbortSignal
+  readonly fencingToken: number
+}
+
+/** `acquired` is false when the lock is held elsewhere: `fn` was not called. */
+export type WithLockResult<Value> = { readonly acquired: true; readonly value: Value } | { readonly acquired: false }
+
+/** The scheduler: `app.jobs`, and what `createScheduler()` returns. */
+export interface Scheduler<App = unknown> {
+  readonly replicaId: string
+  /** The registry the metrics are in, or `null` when they are off. */
+  readonly register: MetricsRegister | null
+  /**
+   * Adds a job. Before `start` it waits for it; afterwards it is due at its next tick.
+   *
+   * @throws JobDuplicateError, JobIdInvalidError, and the errors of its options; then nothing has changed
+   */
+  add<Data = unknown>(options: JobOptions<App, Data>): Job
+  /** Adds a job with a cron trigger. */
+  cron<Data = unknown>(
+    id: string,
+    expression: string,
+    handler: JobHandler<App, Data>,
+    options?: Omit<JobOptions<App, Data>, 'id' | 'trigger' | 'handler'> & { readonly timezone?: string }
+  ): Job
+  /** Adds a job with an interval trigger. */
+  interval<Data = unknown>(
+    id: string,
+    interval: Duration,
+    handler: JobHandler<App, Data>,
+    options?: Omit<JobOptions<App, Data>, 'id' | 'trigger' | 'handler'>
+  ): Job
+  /** Adds a job with one tick. */
+  date<Data = unknown>(
+    id: string,
+    date: Date | number | string,
+    handler: JobHandler<App, Data>,
+    options?: Omit<JobOptions<App, Data>, 'id' | 'trigger' | 'handler'>
+  ): Job
+  get(id: string): Job | undefined
+  /** All jobs of this process, in the order they were added. */
+  list(): Job[]
+  /**
+   * Changes a job of this process from its next tick on.
+   *
+   * @throws JobUnknownError and the errors of its options; then nothing has changed
+   */
+  modify<Data = unknown>(id: string, changes: JobChanges<App, Data>): Job
+  /** `modify` with a trigger alone. */
+  reschedule(id: string, trigger: TriggerInput): Job
+  /** Removes a job from this process; a run of it goes on to its end. Whether there was one. */
+  remove(id: string): boolean
+  /**
+   * Pauses a job for the whole fleet: its ticks have no run until it is resumed. Runs by hand are still possible.
+   *
+   * @param note why, for people; at most 500 characters
+   * @throws JobUnknownError, RedisUnavailableError
+   */
+  pause(id: string, note?: string): Promise<void>
+  /** @throws JobUnknownError, RedisUnavailableError */
+  resume(id: string): Promise<void>
+  /**
+   * Runs a job now, on this replica, under its lock.
+   *
+   * @returns the run, or `null` when another run of the job holds the lock
+   * @throws JobUnknownError, RedisUnavailableError, NotRunningError
+   */
+  trigger(id: string, options?: TriggerOptions): Promise<Run | null>
+  /** The ticks a trigger will have, in milliseconds since the Unix epoch. */
+  preview(trigger: TriggerInput, options?: PreviewOptions): number[]
+  /**
+   * Calls `fn` under a lock of that name, on one replica at a time. The names are apart from the jobs' ids.
+   *
+   * @throws what `fn` throws, RedisUnavailableError, and LockLostError when the lock was lost before `fn` had ended
+   */
+  withLock<Value>(
+    name: string,
+    options: WithLockOptions,
+    fn: (context: WithLockContext) => Value | PromiseLike<Value>
+  ): Promise<WithLockResult<Awaited<Value>>>
+  on<Name extends SchedulerEventName>(name: Name, listener: SchedulerListener<Name>): this
+  once<Name extends SchedulerEventName>(name: Name, listener: SchedulerListener<Name>): this
+  off<Name extends SchedulerEventName>(name: Name, listener: SchedulerListener<Name>): this
+  /**
+   * Starts the clock. An unreachable Redis does not stop it: jobs begin when Redis comes.
+   *
+   * @throws RedisAuthError
+   */
+  start(): Promise<void>
+  /** No new ticks from now on; `close()` does the rest. */
+  stop(): void
+  /** Stops, waits for running handlers up to `closeTimeout`, aborts them, and closes what the scheduler opened. */
+  close(): Promise<void>
+}

@@ -1,0 +1,119 @@
+import type { Duration } from './duration.js'
+
+/**
+ * A point in time: a `Date`, milliseconds since the Unix epoch, or an ISO 8601 string. A string without an offset is
+ * read in the trigger's time zone, never in the process's own, so that every replica reads the same instant.
+ */
+export type DateInput = Date | number | string
+
+/** Bounds that `cron` and `interval` triggers share. */
+export interface TriggerBounds {
+  /** The earliest time a tick may have, inclusive. */
+  readonly startDate?: DateInput
+  /** The latest time a tick may have, inclusive. */
+  readonly endDate?: DateInput
+  /**
+   * An IANA time zone.
+   *
+   * @default the scheduler's `timezone`
+   */
+  readonly timezone?: string
+}
+
+/**
+ * APScheduler's cron fields. All fields must match. A field left out is `*` when it is more significant than the least
+ * significant field given, else its minimum; `week` and `dayOfWeek` left out are `*`.
+ *
+ * Source: APScheduler's user guide, `apscheduler.triggers.cron`.
+ */
+export interface CronFields {
+  /** 4-digit year. */
+  readonly year?: number | string
+  /** 1 to 12, or `jan` to `dec`. */
+  readonly month?: number | string
+  /** 1 to 31, `last`, `2nd fri`, `last fri`. */
+  readonly day?: number | string
+  /** ISO week, 1 to 53. */
+  readonly week?: number | string
+  /** 0 to 6 where **0 is Monday**, or `mon` to `sun`. */
+  readonly dayOfWeek?: number | string
+  /** 0 to 23. */
+  readonly hour?: number | string
+  /** 0 to 59. */
+  readonly minute?: number | string
+  /** 0 to 59. */
+  readonly second?: number | string
+}
+
+/** Ticks by a cron expression: 5 or 6 fields (seconds first), a nickname such as `@hourly`, or APScheduler's fields. */
+export interface CronTriggerInput extends TriggerBounds {
+  readonly cron: string | CronFields
+}
+
+/** Ticks on a fixed grid, counted from `startDate`, else from the Unix epoch plus `offset`; never from boot time. */
+export interface IntervalTriggerInput extends TriggerBounds {
+  readonly interval: Duration
+  /**
+   * Shifts the grid from the Unix epoch. Refused together with `startDate`, which is an anchor of its own.
+   *
+   * @default 0
+   */
+  readonly offset?: Duration
+  /** `'completion'` measures the interval from the end of the job's last run, on whichever replica that was. */
+  readonly after?: 'completion'
+}
+
+/** One tick. */
+export interface DateTriggerInput {
+  readonly date: DateInput
+  readonly timezone?: string
+}
+
+/** Ticks of every trigger in the list; equal times are one tick. */
+export interface AnyTriggerInput {
+  readonly any: readonly TriggerInput[]
+}
+
+/** The times at which all triggers in the list have a tick. */
+export interface AllTriggerInput {
+  readonly all: readonly TriggerInput[]
+}
+
+export type TriggerInput =
+  | CronTriggerInput
+  | IntervalTriggerInput
+  | DateTriggerInput
+  | AnyTriggerInput
+  | AllTriggerInput
+
+/**
+ * When a job is due: a pure value. It holds no timer and no clock, and two triggers with the same `key` are the same.
+ */
+export interface Trigger {
+  /** What the trigger says, in one canonical string: equal triggers have equal keys, however they were written. */
+  readonly key: string
+  /** The interval in milliseconds when the trigger is measured from the last run's end, else `null`. */
+  readonly afterCompletion: number | null
+  /**
+   * The first tick strictly later than `after`, or `null` when there is none.
+   *
+   * @param after milliseconds since the Unix epoch; it need not be a tick
+   */
+  next(after: number): number | null
+}
+
+/** Options of `preview`. */
+export interface PreviewOptions {
+  /**
+   * How many ticks to list, 1 to 10,000.
+   *
+   * @default 5
+   */
+  readonly count?: number
+  /**
+   * The ticks listed are strictly later than this.
+   *
+   * @default now
+   */
+  readonly from?: DateInput
+}
