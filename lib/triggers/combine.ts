@@ -1,4 +1,6 @@
 import { TriggerNeverError } from '../errors.js'
+import { commonGrid } from './grids.js'
+import { IntervalTrigger } from './interval.js'
 import type { Budget, TickSource } from './source.js'
 
 /**
@@ -10,6 +12,7 @@ export const MAX_STEPS = 10_000
 
 // Where the search for a first common tick begins when no trigger has a bound: today's time zones, not those of 1900.
 const PRESENT = Date.UTC(2000, 0, 1)
+const MAX_KEY_SHOWN = 400
 const YEAR = 366 * 86_400_000
 
 /** Ticks of every trigger in a list; equal times are one tick. */
@@ -48,22 +51,28 @@ export class AllTrigger implements TickSource {
   readonly last: number
   readonly sources: readonly TickSource[]
 
+  // The sources, with all intervals made one.
+  readonly #searched: readonly TickSource[]
+
   /**
    * @param budget what is left of the budget for finding a first common tick
    * @throws TriggerNeverError when there is none
    */
   constructor(sources: readonly TickSource[], budget: Budget = { left: MAX_STEPS }) {
     this.sources = sources
-    this.first = Math.max(...sources.map((source) => source.first))
-    this.last = Math.min(...sources.map((source) => source.last))
     this.key = `all(${sources.map((source) => source.key).join(' & ')})`
+    this.#searched = merge(sources)
+    this.first = Math.max(...this.#searched.map((source) => source.first))
+    this.last = Math.min(...this.#searched.map((source) => source.last))
     const start = this.first === Number.NEGATIVE_INFINITY ? Math.min(PRESENT, this.last - 30 * YEAR) : this.first - 1
-    if (this.next(start, budget) === null) throw new TriggerNeverError(this.key)
+    if (this.#searched.length === 0 || this.next(start, budget) === null) {
+      throw new TriggerNeverError(this.key.slice(0, MAX_KEY_SHOWN))
+    }
     Object.freeze(this)
   }
 
   next(after: number, budget: Budget = { left: MAX_STEPS }): number | null {
-    const { sources } = this
+    const sources = this.#searched
     let tick = Math.max(after, this.first - 1)
     if (!(tick < this.last)) return null
     // Each source in turn moves the tick up to its own next one, until a whole round leaves it where it is.
@@ -77,4 +86,19 @@ export class AllTrigger implements TickSource {
     }
     return tick
   }
+}
+
+/** The same ticks by fewer sources; none when two intervals never meet. */
+function merge(sources: readonly TickSource[]): TickSource[] {
+  const merged: TickSource[] = []
+  for (const source of sources) {
+    const index = merged.findIndex((other) => other instanceof IntervalTrigger)
+    const other = merged[index]
+    const grid =
+      other instanceof IntervalTrigger && source instanceof IntervalTrigger ? commonGrid(other, source) : undefined
+    if (grid === null) return []
+    if (grid === undefined) merged.push(source)
+    else merged[index] = grid
+  }
+  return merged
 }

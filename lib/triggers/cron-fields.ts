@@ -22,12 +22,21 @@ export function readCronFields(input: unknown): CronExpression {
   const given = copyKnown(input, FIELD_NAMES, '`cron`')
   const least = FIELD_NAMES.findLastIndex((name) => given[name] !== undefined)
   if (least < 0) throw new CronInvalidError(shown(input), `expected at least one of ${FIELD_NAMES.join(', ')}`)
-  const read = (name: FieldName, index: number): [FieldName, FieldExpression[]] => {
-    const star = index < least || name === 'week' || name === 'dayOfWeek'
+  const read = (name: FieldName): FieldExpression[] => {
+    const star = FIELD_NAMES.indexOf(name) < least || name === 'week' || name === 'dayOfWeek'
     const value = given[name]
-    return [name, readField(name, value === undefined ? (star ? '*' : RANGES[name].min) : value)]
+    return readField(name, value === undefined ? (star ? '*' : RANGES[name].min) : value)
   }
-  const fields = Object.fromEntries(FIELD_NAMES.map(read)) as Fields
+  const fields: Fields = {
+    year: read('year'),
+    month: read('month'),
+    day: read('day'),
+    week: read('week'),
+    dayOfWeek: read('dayOfWeek'),
+    hour: read('hour'),
+    minute: read('minute'),
+    second: read('second')
+  }
   const texts = FIELD_NAMES.map((name) => writeField(fields[name]))
   const fixed = (['hour', 'minute', 'second'] as const).every((name) => !writeField(fields[name]).includes('*'))
   return { key: `{${texts.join('; ')}}`, fields: calendarOf(fields), fixed }
@@ -50,9 +59,13 @@ function calendarOf({ year, month, day, week, dayOfWeek, hour, minute, second }:
       if (found <= length) mask |= 1 << found
     }
     if (weekdays === null && weeks === null) return mask
+    let weekday = first
+    let week = weeks === null ? 0 : isoWeek(y, m, 1)
     for (let d = 1; d <= length; d++) {
-      if (weekdays !== null && !weekdays.has((first + d - 1) % 7)) mask &= ~(1 << d)
-      if (weeks !== null && !weeks.has(isoWeek(y, m, d))) mask &= ~(1 << d)
+      if (weekdays !== null && !weekdays.has(weekday)) mask &= ~(1 << d)
+      if (weeks !== null && !weeks.has(week)) mask &= ~(1 << d)
+      weekday = (weekday + 1) % 7
+      if (weeks !== null && weekday === 0) week = isoWeek(y, m, d + 1)
     }
     return mask
   }

@@ -1,5 +1,5 @@
 import { checkKeys, isPlainObject } from '../check.js'
-import { OptionUnknownError, show } from '../errors.js'
+import { OptionInvalidError, OptionUnknownError, show } from '../errors.js'
 
 const MAX_KEY = 100
 const MAX_SHOWN_KEYS = 20
@@ -33,15 +33,18 @@ function largest(value: unknown, depth: number): number {
  * @throws OptionInvalidError, OptionUnknownError
  */
 export function copyKnown(value: unknown, known: readonly string[], where: string): Record<string, unknown> {
-  const keys = isPlainObject(value) ? Object.keys(value) : []
-  // A name this long is nobody's typing mistake, and the search for the nearest one costs its length.
-  const long = keys.find((key) => key.length > MAX_KEY)
-  if (long !== undefined) throw new OptionUnknownError(`${long.slice(0, MAX_KEY)}...`, where, '')
-  checkKeys(value, known, where)
+  if (!isPlainObject(value)) throw new OptionInvalidError(where, 'a plain object', shown(value))
+  const keys = Object.keys(value)
+  const unknown = keys.find((key) => !known.includes(key))
+  if (unknown !== undefined) {
+    // A name this long is nobody's typing mistake, and the search for the nearest one costs its length.
+    if (unknown.length > MAX_KEY) throw new OptionUnknownError(`${unknown.slice(0, MAX_KEY)}...`, where, '')
+    checkKeys({ [unknown]: true }, known, where)
+  }
   const copy: Record<string, unknown> = Object.create(null)
   for (const key of keys) {
     const read = value[key]
-    if (read !== undefined && known.includes(key)) copy[key] = read
+    if (read !== undefined) copy[key] = read
   }
   return copy
 }

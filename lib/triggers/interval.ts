@@ -15,16 +15,17 @@ export class IntervalTrigger implements TickSource {
   readonly last: number
   /** Milliseconds between two ticks. */
   readonly period: number
-  readonly #anchor: number
+  /** One of the ticks, or where one would be. */
+  readonly anchor: number
 
   /** @param offset milliseconds from the Unix epoch; only the part below one period counts */
   constructor(period: number, offset: number, bounds: Bounds) {
     const start = Number.isFinite(bounds.start)
     this.period = period
-    this.#anchor = start ? bounds.start : offset % period
+    this.anchor = start ? bounds.start : offset % period
     this.first = bounds.start
     this.last = Math.min(bounds.end, MAX_TIME)
-    this.key = `interval ${period}${start || this.#anchor === 0 ? '' : `+${this.#anchor}`}${boundsKey(bounds)}`
+    this.key = `interval ${period}${start || this.anchor === 0 ? '' : `+${this.anchor}`}${boundsKey(bounds)}`
     Object.freeze(this)
   }
 
@@ -32,7 +33,7 @@ export class IntervalTrigger implements TickSource {
     if (budget !== undefined) budget.left--
     const from = Math.max(Math.floor(after), this.first - 1, -MAX_TIME)
     if (!(from < this.last)) return null
-    const past = (from - this.#anchor) % this.period
+    const past = (from - this.anchor) % this.period
     const tick = from - past + (past < 0 ? 0 : this.period)
     return tick <= this.last ? tick : null
   }

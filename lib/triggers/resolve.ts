@@ -137,7 +137,7 @@ function readDuration(value: unknown, name: string, min: number): number {
   if (Object.values(parts).some((part) => typeof part !== 'number')) {
     throw new DurationInvalidError(name, 'a duration whose parts are numbers', shown(value))
   }
-  return parseDuration(parts, name, { min })
+  return parseDuration({ ...parts }, name, { min })
 }
 
 function readList(kind: 'any' | 'all', list: unknown, context: Context, depth: number): TickSource {

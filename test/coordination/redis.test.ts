@@ -1,0 +1,207 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import t from 'tap'
+import { systemClock } from '../../lib/clock.js'
+import type { HeldLock } from '../../types/coordination.js'
+import { coordinationContract, request } from '../fixtures/coordination-contract.js'
+import { redisReplica } from '../fixtures/redis-replicas.js'
+import { type TestRedis, withRedis } from '../fixtures/with-redis.js'
+
+let prefixes = 0
+
+t.test('the contract', (t) =>
+  withRedis(async ({ url }) => {
+    await t.test('over one Redis', async (t) => {
+      coordinationContract(t, async (count, body) => {
+        const prefix = `contract-${++prefixes}`
+        const replicas = Array.from({ length: count }, () => redisReplica(url, { prefix }))
+        await Promise.all(replicas.map((replica) => replica.open()))
+        await body(replicas)
+        await Promise.all(replicas.map((replica) => replica.close()))
+      })
+    })
+  })
+)
+
+async function withReplica(
+  redis: TestRedis,
+  body: (replica: ReturnType<typeof redisReplica>) => Promise<void>
+): Promise<void> {
+  const replica = redisReplica(redis.url)
+  await replica.open()
+  try {
+    await body(replica)
+  } finally {
+    await replica.close()
+  }
+}
+
+t.test('the lock is a Redlock: a key with the run id, an expiry, and nothing of it after the release', (t) =>
+  withRedis((redis) =>
+    withReplica(redis, async (replica) => {
+      const [answer] = await replica.claim([request({ jobId: 'job', runId: 'the-run', ttl: 5000, keep: 60_000 })])
+      t.equal(await redis.client.get('rls:{test}:lock:job'), 'the-run')
+      const left = await redis.client.pttl('rls:{test}:lock:job')
+      t.ok(left > 4000 && left <= 5000)
+      const { lock } = answer as { lock: HeldLock }
+      await replica.finish([lock])
+      t.equal(await redis.client.exists('rls:{test}:lock:job'), 0)
+      t.match(await redis.client.get('rls:{test}:claim:job'), /^\d+ the-run [1-9]\d+ the-run \d+ \d+ replica-\w+$/)
+      const kept = await redis.client.pttl('rls:{test}:claim:job')
+      t.ok(kept > 50_000 && kept <= 60_000, 'the claim is remembered for as long as was asked')
+    })
+  )
+)
+
+t.test('two apps of other prefixes share nothing', (t) =>
+  withRedis(async ({ url }) => {
+    const one = redisReplica(url, { prefix: 'one' })
+    const two = redisReplica(url, { prefix: 'two' })
+    await Promise.all([one.open(), two.open()])
+    const scheduledTime = Date.now()
+    for (const replica of [one, two]) {
+      t.match(await replica.claim([request({ jobId: 'job', scheduledTime })]), [{ status: 'granted' }])
+      t.match(await replica.acquire('name', 1000), { status: 'granted' })
+    }
+    await Promise.all([one.close(), two.close()])
+  })
+)
+
+t.test('tokens still increase when Redis has lost its counter', (t) =>
+  withRedis((redis) =>
+    withReplica(redis, async (replica) => {
+      const [before] = await replica.claim([request({ jobId: 'job' })])
+      await redis.client.del('rls:{test}:fence', 'rls:{test}:claim:job', 'rls:{test}:lock:job')
+      const [after] = await replica.claim([request({ jobId: 'job' })])
+      t.ok((after as { fencingToken: number }).fencingToken > (before as { fencingToken: number }).fencingToken)
+    })
+  )
+)
+
+t.test('scripts that Redis has forgotten are sent again', (t) =>
+  withRedis((redis) =>
+    withReplica(redis, async (replica) => {
+      t.match(await replica.claim([request({ jobId: 'job' })]), [{ status: 'granted' }])
+      await redis.client.script('FLUSH')
+      t.match(await replica.claim([request({ jobId: 'other' })]), [{ status: 'granted' }])
+    })
+  )
+)
+
+t.test(
+  'a foreign key in a lock place is a held lock, in a claim place no claim; the rest of the batch is answered',
+  (t) =>
+    withRedis((redis) =>
+      withReplica(redis, async (replica) => {
+        await redis.client.lpush('rls:{test}:lock:bad', 'x')
+        await redis.client.lpush('rls:{test}:claim:odd', 'x')
+        const jobIds = ['good', 'bad', 'odd']
+        const answers = await replica.claim(jobIds.map((jobId) => request({ jobId })))
+        t.same(
+          answers.map(({ status }) => status),
+          ['granted', 'overlap', 'granted']
+        )
+      })
+    )
+)
+
+t.test('a Redis that hangs is trouble within its time limit, and not contention', (t) =>
+  withRedis((redis) =>
+    withReplica(redis, async (replica) => {
+      const [answer] = await replica.claim([request({ jobId: 'job' })])
+      const { lock } = answer as { lock: HeldLock }
+      redis.hang()
+      const [claim, extend, finish, acquire] = await Promise.all([
+        replica.claim([request({ jobId: 'other' })]),
+        replica.extend(lock, 5000),
+        replica.finish([lock]),
+        replica.acquire('name', 5000)
+      ])
+      t.match(claim, [{ status: 'unavailable', error: { code: 'FST_ERR_RLS_REDIS_UNAVAILABLE' } }])
+      t.equal(extend, 'unavailable')
+      t.same(finish, ['unavailable'])
+      t.match(acquire, { status: 'unavailable' })
+      t.equal(replica.state.up, false)
+      await t.rejects(replica.pause('job', undefined), { code: 'FST_ERR_RLS_REDIS_UNAVAILABLE' })
+      redis.resume()
+      await sleep(200)
+      // The named lock was granted after we had given up: it has been released again.
+      t.equal(await redis.client.exists('rls:{test}:named:name'), 0, 'no ghost lock')
+    })
+  )
+)
+
+t.test('nothing waits in a queue while there is no connection, also with a client of the app', (t) =>
+  withRedis(async (redis) => {
+    const client = new Redis({ port: redis.port, retryStrategy: () => 50 })
+    client.on('error', () => {})
+    const replica = redisReplica(client)
+    await replica.open()
+    await redis.kill()
+    t.match(await replica.claim([request({ jobId: 'job' })]), [{ status: 'unavailable' }])
+    t.match(await replica.acquire('name', 60_000), { status: 'unavailable' })
+    await redis.restart()
+    while (client.status !== 'ready') await sleep(20)
+    await sleep(100)
+    t.same(await redis.client.keys('*'), [], 'neither claim nor lock came late')
+    await replica.close()
+    t.equal(client.status, 'ready', 'the client of the app is left open')
+    client.disconnect()
+  })
+)
+
+t.test('the outage and its end are told once each', (t) =>
+  withRedis(async (redis) => {
+    const told: string[] = []
+    const listener = { onUp: () => void told.push('up'), onDown: () => void told.push('down') }
+    const replica = redisReplica(redis.url, { listener })
+    await replica.open()
+    await redis.kill()
+    while (told.length < 2) await sleep(10)
+    for (let count = 0; count < 5; count++) await replica.claim([request({ jobId: 'job' })])
+    await redis.restart()
+    while (told.length < 3) await sleep(10)
+    t.match(await replica.claim([request({ jobId: 'job' })]), [{ status: 'granted' }])
+    t.same(told, ['up', 'down', 'up'])
+    await replica.close()
+  })
+)
+
+t.test('the fleet clock follows Redis, whatever the wall clock of this process says', (t) =>
+  withRedis(async ({ url }) => {
+    let offset = -3_600_000
+    const steps: number[] = []
+    const clock = { ...systemClock, now: () => Date.now() + offset }
+    const replica = redisReplica(url, { clock, listener: { onClockStep: () => void steps.push(1) } })
+    await replica.open()
+    t.ok(Math.abs(replica.now() - Date.now()) < 50)
+    t.ok(Math.abs(replica.state.skew + 3_600_000) < 50)
+    offset = 400
+    t.ok(Math.abs(replica.now() - Date.now()) < 50, 'a jump of the wall clock moves nothing')
+    t.ok(Math.abs(replica.state.skew - 400) < 50)
+    t.equal(steps.length, 1)
+    await replica.close()
+  })
+)
+
+t.test('a password that is wrong or missing is refused at once, and not shown', (t) =>
+  withRedis(
+    async ({ port }) => {
+      for (const url of [`redis://127.0.0.1:${port}`, `redis://:wrong-secret@127.0.0.1:${port}`]) {
+        const replica = redisReplica(url)
+        const error = await replica.open().then(
+          () => null,
+          (reason: Error & { code: string }) => reason
+        )
+        t.equal(error?.code, 'FST_ERR_RLS_REDIS_AUTH')
+        t.match(error?.message, `127.0.0.1:${port}`)
+        t.notMatch(error?.message, 'wrong-secret')
+      }
+      const replica = redisReplica(`redis://:right-secret@127.0.0.1:${port}`)
+      await replica.open()
+      t.equal(replica.state.up, true)
+      await replica.close()
+    },
+    ['--requirepass', 'right-secret']
+  )
+)
