@@ -1,5 +1,4 @@
 // A service with three jobs. PORT and HOST: where it listens. REDIS_URL: share the jobs with other replicas.
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import Fastify from 'fastify'
 import scheduler from 'fastify-redlock-scheduler'
 
@@ -11,29 +10,30 @@ const fail = (error: Error): never => {
 if (!/^\d+$/.test(PORT) || Number(PORT) > 65_535) fail(new Error(`PORT must be a number up to 65535, got '${PORT}'`))
 
 const app = Fastify({ logger: { level: 'warn' } })
-await app.register(scheduler, REDIS_URL ? { redis: REDIS_URL, prefix: 'example' } : {}).then(null, fail)
+await app.register(scheduler, REDIS_URL ? { redis: REDIS_URL, prefix: 'example' } : {}).then(() => {}, fail)
 app.jobs.on('executed', ({ run }) => console.log(`${new Date(run.startedAt).toISOString()} ran ${run.jobId}`))
 
 const sessions = new Map<string, number>() // In place of a table that all replicas share: id and time of expiry.
 app.jobs.cron('cleanup', '*/10 * * * * *', () => {
   for (const [id, expiry] of sessions) if (expiry < Date.now()) sessions.delete(id)
 })
-// Each replica has a cache and an event loop of its own: `lock: false` runs these on all of them.
-const cache = { sessions: 0, madeAt: new Date(0) }
-const warmCache = () => Object.assign(cache, { sessions: sessions.size, madeAt: new Date() })
+// Each replica has a cache and a health of its own: `lock: false` runs these two on all of them.
+const cache = { openSessions: 0, madeAt: '' }
+const warmCache = () => Object.assign(cache, { openSessions: sessions.size, madeAt: new Date().toISOString() })
 app.jobs.interval('warm-cache', '15s', warmCache, { lock: false })
-const delay = monitorEventLoopDelay()
-app.jobs.interval('health', '5s', () => delay.reset(), { lock: false })
+const checkHealth = async () => {
+  const { statusCode } = await app.inject('/sessions')
+  if (statusCode !== 200) throw new Error(`/sessions answered ${statusCode}`)
+}
+app.jobs.interval('health', '5s', checkHealth, { lock: false, timeout: '2s' })
 
-app.post('/sessions', async () => ({ open: sessions.set(crypto.randomUUID(), Date.now() + 30_000).size }))
 app.get('/sessions', async () => cache)
+app.post('/sessions', async () => ({ openSessions: sessions.set(crypto.randomUUID(), Date.now() + 30_000).size }))
 app.get('/jobs', async () => app.jobs.list())
-app.post('/cleanup', app.jobs.route('cleanup', { wait: true }))
+app.post('/jobs/cleanup', app.jobs.route('cleanup', { wait: true }))
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => app.close())
 const url = await app.listen({ host: HOST, port: Number(PORT) }).catch(fail)
 await app.jobs.trigger('warm-cache')
-console.log(`Open ${url}/jobs, ${url}/sessions or ${url}/metrics, or try:
-  curl -X POST ${url}/sessions
-  curl -X POST ${url}/cleanup
-The jobs are coordinated ${REDIS_URL ? 'by Redis' : 'in memory: set REDIS_URL to share them with other replicas'}.`)
+console.log(`Open ${url}/jobs ${url}/sessions ${url}/metrics, or: curl -X POST ${url}/sessions ${url}/jobs/cleanup
+Jobs are coordinated ${REDIS_URL ? 'by Redis' : 'in memory; set REDIS_URL to share them with other replicas'}.`)

@@ -41,9 +41,12 @@ export class JobRecord implements Timed {
 }
 
 /** A due tick on its way to a claim. */
-export interface PendingTick extends DueTick {
+export interface PendingTick {
+  readonly tick: DueTick
   /** The request's identity, kept when it is repeated. */
   readonly runId: string
+  /** The earliest late tick that this one stands for; its own time when it stands for none. */
+  readonly firstLate: number
   /** Whether Redis has failed to answer for it. */
   unanswered: boolean
 }

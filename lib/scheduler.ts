@@ -84,7 +84,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
     this.#events = events
     this.#watch = watch
     this.#finisher = finisher
-    this.#namedLocks = new NamedLocks(coordination, clock, watch)
+    this.#namedLocks = new NamedLocks({ coordination, clock, watch })
     this.#timetable = new Timetable(
       () => coordination.now(),
       clock,

@@ -26,7 +26,7 @@ export interface DueTick {
   readonly dueTime: number
   /** The tick after it, or `null` when there is none. */
   readonly following: number | null
-  /** The earliest tick that this one stands for, as it was already late when this one was due too. */
+  /** The earliest tick that this one stands for, as they were late together; its own time when it stands for none. */
   readonly firstLate: number
 }
 

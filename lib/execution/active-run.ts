@@ -1,9 +1,11 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { TimerHandle } from '../../types/clock.js'
+import type { HeldLock, ReleaseAnswer } from '../../types/coordination.js'
 import type { Job } from '../../types/job.js'
 import type { Run, RunContext, RunOutcome, RunTrigger } from '../../types/run.js'
 import type { JobRecord } from '../job-record.js'
-import type { LockHold } from './lock-hold.js'
+import type { Finishing } from './finisher.js'
+import type { LockHold, LockOwner } from './lock-hold.js'
 import type { Watched } from './watch.js'
 
 /** A run as users see it; the runner writes to it as it goes on. */
@@ -40,11 +42,24 @@ export class RunRecord implements Run {
   }
 }
 
+/** What an active run tells the runner. */
+export interface ActiveRunOwner {
+  onTimeout(active: ActiveRun): void
+  onLockLost(active: ActiveRun, reason: string): void
+  onReleased(active: ActiveRun, answer: ReleaseAnswer): void
+}
+
+/** How a run ended, and why when it was no success. */
+export interface RunEnd {
+  readonly outcome: RunOutcome
+  readonly error?: unknown
+}
+
 /**
  * A run under way. It goes from started to settled (the handler is done, or is not waited for any more) to completed
  * (its lock is released and its outcome known), once each.
  */
-export class ActiveRun implements Watched {
+export class ActiveRun implements Watched, LockOwner, Finishing {
   readonly job: JobRecord
   readonly run: RunRecord
   readonly data: unknown
@@ -57,19 +72,28 @@ export class ActiveRun implements Watched {
   /** When the timeout has passed, on the monotonic clock. */
   checkAt = Number.POSITIVE_INFINITY
   settled = false
+  /** How the handler ended, as far as is known before the release; `null` until it has settled. */
+  end: RunEnd | null = null
   /** Why the signal was aborted, and the outcome that follows; `null` when it was not. */
-  aborted: { readonly outcome: RunOutcome; readonly error: Error } | null = null
+  aborted: RunEnd | null = null
   /** The wait for the next attempt. */
   retryTimer: TimerHandle | null = null
-  onTimeout: (() => void) | null = null
-  readonly #completed: ((run: Run) => void)[] = []
+  readonly #owner: ActiveRunOwner
+  /** What is told when the run has completed; most runs have nobody to tell. */
+  #completed: ((run: Run) => void)[] | null = null
   #controller: AbortController | null = null
 
-  constructor(job: JobRecord, run: RunRecord, data: unknown, begunAt: number) {
+  constructor(job: JobRecord, run: RunRecord, data: unknown, begunAt: number, owner: ActiveRunOwner) {
     this.job = job
     this.run = run
     this.data = data
     this.begunAt = begunAt
+    this.#owner = owner
+  }
+
+  /** The run's lock; to be asked for only when it has one. */
+  get lock(): HeldLock {
+    return (this.hold as LockHold).lock
   }
 
   get signal(): AbortSignal {
@@ -91,15 +115,28 @@ export class ActiveRun implements Watched {
 
   check(): void {
     this.checkAt = Number.POSITIVE_INFINITY
-    this.onTimeout?.()
+    this.#owner.onTimeout(this)
+  }
+
+  onExtended(): void {
+    this.job.stats.lockExtended++
+  }
+
+  onLost(reason: string): void {
+    this.#owner.onLockLost(this, reason)
+  }
+
+  onReleased(answer: ReleaseAnswer): void {
+    this.#owner.onReleased(this, answer)
   }
 
   onCompleted(callback: (run: Run) => void): void {
+    this.#completed ??= []
     this.#completed.push(callback)
   }
 
   completed(): void {
-    for (const callback of this.#completed) callback(this.run)
+    if (this.#completed !== null) for (const callback of this.#completed) callback(this.run)
   }
 }
 

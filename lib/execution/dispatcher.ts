@@ -78,17 +78,13 @@ export class Dispatcher {
     }
     const { pending } = job
     if (pending === null) {
-      job.pending = { ...tick, runId: this.#options.newRunId(), unanswered: false }
+      job.pending = this.#pending(tick, tick.firstLate)
       this.#arrived.push(job)
       return
     }
     // A later tick of a job stands for the one that still waits, which is in the queue already.
-    if (pending.unanswered) {
-      this.#giveUp(job, pending)
-      job.pending = { ...tick, runId: this.#options.newRunId(), unanswered: false }
-    } else {
-      job.pending = { ...tick, runId: pending.runId, unanswered: false, firstLate: pending.firstLate }
-    }
+    if (pending.unanswered) this.#giveUp(job, pending)
+    job.pending = this.#pending(tick, pending.unanswered ? tick.firstLate : pending.firstLate)
   }
 
   /** Asks for what is due, as far as there is room. */
@@ -109,7 +105,7 @@ export class Dispatcher {
    * @throws RedisUnavailableError
    */
   async startByHand(job: JobRecord, data: unknown): Promise<ActiveRun | null> {
-    const { coordination, runner, newRunId, events, clock, finisher } = this.#options
+    const { coordination, runner, newRunId, clock, finisher } = this.#options
     const { lockTtl, pausedInitially } = job.definition
     const runId = newRunId()
     const scheduledTime = Math.round(coordination.now())
@@ -126,15 +122,15 @@ export class Dispatcher {
       const { lock, fencingToken } = answer
       return runner.start(job, { runId, scheduledTime, trigger: 'manual', lock, fencingToken, data })
     }
-    const held = answer?.status !== 'unavailable'
-    if (held) job.stats.lockFailedHeld++
-    else job.stats.lockFailedError++
-    if (events.has('lockFailed')) {
-      events.emit('lockFailed', { job: job.view, scheduledTime, reason: held ? 'held' : 'error' })
+    if (answer?.status !== 'unavailable') {
+      job.stats.lockFailedHeld++
+      this.#lockFailed(job, scheduledTime, 'held')
+      return null
     }
-    if (held) return null
+    job.stats.lockFailedError++
+    this.#lockFailed(job, scheduledTime, 'error')
     // It may have been granted all the same, and only the reply be lost.
-    finisher.giveUp({ name: job.id, kind: 'job', token: runId, validUntil: clock.monotonic() + lockTtl })
+    finisher.giveUp(jobLock(job, runId, clock.monotonic() + lockTtl))
     throw answer.error
   }
 
@@ -154,7 +150,7 @@ export class Dispatcher {
     for (const job of [...this.#queue.slice(this.#head), ...this.#arrived]) {
       const { pending } = job
       job.pending = null
-      if (pending !== null && !job.removed) this.#skip(job, pending.scheduledTime, 'shutdown')
+      if (pending !== null && !job.removed) this.#skip(job, pending.tick.scheduledTime, 'shutdown')
     }
     this.#queue = []
     this.#head = 0
@@ -164,6 +160,10 @@ export class Dispatcher {
   /** Resolves when no claim is under way. */
   async settled(): Promise<void> {
     if (this.#draining) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+
+  #pending(tick: DueTick, firstLate: number): PendingTick {
+    return { tick, runId: this.#options.newRunId(), firstLate, unanswered: false }
   }
 
   #ready(): boolean {
@@ -198,7 +198,17 @@ export class Dispatcher {
       this.#queue = []
       this.#head = 0
     }
-    return slice.filter((job) => !job.removed)
+    return slice.filter((job) => this.#isWanted(job))
+  }
+
+  /** Whether a job that has waited still wants a claim: it may have been removed, or changed to run without one. */
+  #isWanted(job: JobRecord): boolean {
+    const { pending } = job
+    if (job.removed || pending === null) return false
+    if (job.definition.lockTtl !== null) return true
+    job.pending = null
+    this.#runUnlocked(job, pending.tick)
+    return false
   }
 
   async #ask(jobs: JobRecord[]): Promise<void> {
@@ -208,46 +218,46 @@ export class Dispatcher {
     const asked: PendingTick[] = []
     const requests: ClaimRequest[] = []
     for (const job of jobs) {
-      const tick = job.pending as PendingTick
+      const pending = job.pending as PendingTick
       // From here on a later tick of the job is a new one.
       job.pending = null
-      asked.push(tick)
-      requests.push(toRequest(job, tick, isMissed(job, tick, now)))
+      asked.push(pending)
+      requests.push(toRequest(job, pending, isMissed(job, pending.tick, now)))
     }
     this.#asking += jobs.length
     const answers = await coordination.claim(requests)
     this.#asking -= jobs.length
     let unanswered = false
-    for (const [index, job] of jobs.entries()) {
+    for (let index = 0; index < jobs.length; index++) {
+      const job = jobs[index] as JobRecord
+      const pending = asked[index] as PendingTick
       const answer = answers[index] as ClaimAnswer
-      const tick = asked[index] as PendingTick
       if (answer.status === 'unavailable') {
         unanswered = true
-        this.#unanswered(job, tick)
+        this.#unanswered(job, pending)
       } else {
-        this.#answered(job, tick, answer)
+        this.#answered(job, pending, answer)
       }
     }
     if (unanswered) this.#retryLater()
     else this.#retryDelay = 0
   }
 
-  #answered(job: JobRecord, tick: PendingTick, answer: Exclude<ClaimAnswer, { status: 'unavailable' }>): void {
-    const { wakeAt } = this.#options
+  #answered(job: JobRecord, pending: PendingTick, answer: Exclude<ClaimAnswer, { status: 'unavailable' }>): void {
+    const { coordination, wakeAt } = this.#options
     const { afterCompletion } = job.trigger
+    const { tick } = pending
     if (answer.status !== 'early') job.paused = answer.status === 'paused'
     switch (answer.status) {
       case 'granted':
-        this.#granted(job, tick, answer)
+        this.#granted(job, pending, answer)
         return
       case 'early':
         wakeAt(job, answer.due, afterCompletion === null ? tick : undefined)
         return
       case 'overlap':
         job.stats.lockFailedHeld++
-        if (this.#options.events.has('lockFailed')) {
-          this.#options.events.emit('lockFailed', { job: job.view, scheduledTime: tick.scheduledTime, reason: 'held' })
-        }
+        this.#lockFailed(job, tick.scheduledTime, 'held')
         this.#skip(job, tick.scheduledTime, 'overlap')
         break
       case 'paused':
@@ -257,30 +267,23 @@ export class Dispatcher {
         this.#skip(job, tick.scheduledTime, 'claimed_elsewhere')
         break
     }
-    if (afterCompletion !== null) wakeAt(job, this.#options.coordination.now() + afterCompletion)
+    if (afterCompletion !== null) wakeAt(job, coordination.now() + afterCompletion)
   }
 
-  #granted(job: JobRecord, tick: PendingTick, answer: Extract<ClaimAnswer, { status: 'granted' }>): void {
+  #granted(job: JobRecord, pending: PendingTick, answer: Extract<ClaimAnswer, { status: 'granted' }>): void {
     const { coordination, finisher, runner, wakeAt } = this.#options
-    const { scheduledTime, lock, previous } = answer
+    const { scheduledTime, lock, previous, fencingToken } = answer
+    const { tick, runId, firstLate } = pending
     const { afterCompletion } = job.trigger
-    if (tick.firstLate < tick.scheduledTime) this.#coalesced(job, tick, previous)
-    const late = afterCompletion === null && isMissed(job, tick, coordination.now())
-    if (lock === null || late || job.removed) {
+    if (firstLate < tick.scheduledTime) this.#coalesced(job, pending, previous)
+    if (lock === null || job.removed || isMissed(job, tick, coordination.now())) {
       // Taken, so that it is counted once for the fleet; or too late only now, or removed meanwhile.
-      if (lock !== null) finisher.push(lock, () => {})
+      if (lock !== null) finisher.push({ lock, onReleased() {} })
       if (!job.removed) this.#missed(job, scheduledTime, 'misfire')
       return
     }
     const { data } = job.definition
-    const active = runner.start(job, {
-      runId: tick.runId,
-      scheduledTime,
-      trigger: 'schedule',
-      lock,
-      fencingToken: answer.fencingToken,
-      data
-    })
+    const active = runner.start(job, { runId, scheduledTime, trigger: 'schedule', lock, fencingToken, data })
     if (afterCompletion !== null) {
       active.onCompleted(() => {
         if (!job.removed && job.trigger.afterCompletion !== null) wakeAt(job, coordination.now() + afterCompletion)
@@ -289,39 +292,34 @@ export class Dispatcher {
   }
 
   /** Redis did not answer: the tick is asked for again until its grace is over. */
-  #unanswered(job: JobRecord, tick: PendingTick): void {
-    const { coordination } = this.#options
+  #unanswered(job: JobRecord, pending: PendingTick): void {
+    const { scheduledTime } = pending.tick
     job.stats.lockFailedError++
-    if (this.#options.events.has('lockFailed')) {
-      this.#options.events.emit('lockFailed', { job: job.view, scheduledTime: tick.scheduledTime, reason: 'error' })
-    }
-    tick.unanswered = true
-    if (job.removed) return
-    if (this.#stopped) {
-      this.#abandon(job, tick)
-      this.#skip(job, tick.scheduledTime, 'shutdown')
-    } else if (job.pending !== null || isMissed(job, tick, coordination.now())) {
-      this.#giveUp(job, tick)
+    this.#lockFailed(job, scheduledTime, 'error')
+    pending.unanswered = true
+    if (job.removed) {
+      this.#abandon(job, pending)
+    } else if (this.#stopped) {
+      this.#abandon(job, pending)
+      this.#skip(job, scheduledTime, 'shutdown')
+    } else if (job.pending !== null || isMissed(job, pending.tick, this.#options.coordination.now())) {
+      this.#giveUp(job, pending)
     } else {
-      job.pending = tick
+      job.pending = pending
       this.#arrived.push(job)
     }
   }
 
-  #giveUp(job: JobRecord, tick: PendingTick): void {
-    this.#abandon(job, tick)
-    this.#missed(job, tick.scheduledTime, 'redis_error')
-    const { afterCompletion } = job.trigger
-    if (afterCompletion !== null) this.#options.wakeAt(job, this.#options.coordination.now() + afterCompletion)
+  #giveUp(job: JobRecord, pending: PendingTick): void {
+    this.#abandon(job, pending)
+    this.#missed(job, pending.tick.scheduledTime, 'redis_error')
   }
 
   /** The request may have been executed, and its reply lost: then its lock must not stay until its TTL ends. */
-  #abandon(job: JobRecord, tick: PendingTick): void {
-    const ttl = job.definition.lockTtl
-    if (ttl === null) return
-    const validUntil = this.#options.clock.monotonic() + ttl
-    const lock: HeldLock = { name: job.id, kind: 'job', token: tick.runId, validUntil }
-    this.#options.finisher.giveUp(lock)
+  #abandon(job: JobRecord, { runId }: PendingTick): void {
+    const { clock, finisher } = this.#options
+    const { lockTtl } = job.definition
+    if (lockTtl !== null) finisher.giveUp(jobLock(job, runId, clock.monotonic() + lockTtl))
   }
 
   #retryLater(): void {
@@ -334,8 +332,8 @@ export class Dispatcher {
   }
 
   /** Counts the late ticks that `tick` stands for, but for those another replica claimed in their time. */
-  #coalesced(job: JobRecord, tick: PendingTick, previous: number | null): void {
-    let after = Math.max(tick.firstLate - 1, previous ?? Number.NEGATIVE_INFINITY)
+  #coalesced(job: JobRecord, { tick, firstLate }: PendingTick, previous: number | null): void {
+    let after = Math.max(firstLate - 1, previous ?? Number.NEGATIVE_INFINITY)
     for (let count = 0; count < MAX_COALESCED; count++) {
       const next = job.trigger.next(after)
       if (next === null || next >= tick.scheduledTime) return
@@ -370,6 +368,11 @@ export class Dispatcher {
     }
   }
 
+  #lockFailed(job: JobRecord, scheduledTime: number, reason: 'held' | 'error'): void {
+    const { events } = this.#options
+    if (events.has('lockFailed')) events.emit('lockFailed', { job: job.view, scheduledTime, reason })
+  }
+
   #missed(job: JobRecord, scheduledTime: number, reason: SkipReason): void {
     job.stats.missed++
     if (this.#options.events.has('missed')) {
@@ -394,14 +397,18 @@ function isMissed(job: JobRecord, tick: DueTick, now: number): boolean {
   return job.trigger.afterCompletion === null && now - tick.dueTime > grace
 }
 
-function toRequest(job: JobRecord, tick: PendingTick, missed: boolean): ClaimRequest {
+function jobLock(job: JobRecord, runId: string, validUntil: number): HeldLock {
+  return { name: job.id, kind: 'job', token: runId, validUntil }
+}
+
+function toRequest(job: JobRecord, { tick, runId }: PendingTick, missed: boolean): ClaimRequest {
   const { lockTtl, pausedInitially } = job.definition
   const period = job.trigger.afterCompletion ?? (tick.following === null ? 0 : tick.following - tick.scheduledTime)
   return {
     jobId: job.id,
     kind: missed ? 'miss' : 'tick',
     scheduledTime: tick.scheduledTime,
-    runId: tick.runId,
+    runId,
     ttl: lockTtl as number,
     keep: Math.min(MAX_KEEP, 2 * period + KEEP),
     afterCompletion: job.trigger.afterCompletion ?? 0,

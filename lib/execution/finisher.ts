@@ -8,9 +8,11 @@ const BATCH = 256
 /** How long to wait before a release that was not answered is tried again. */
 const RETRY_DELAY = SECOND / 4
 
-interface Finish {
+/** A run that has ended. */
+export interface Finishing {
   readonly lock: HeldLock
-  readonly done: (answer: ReleaseAnswer) => void
+  /** Called once, with the first answer. */
+  onReleased(answer: ReleaseAnswer): void
 }
 
 /**
@@ -20,7 +22,7 @@ interface Finish {
 export class Finisher {
   readonly #coordination: Coordination
   readonly #clock: Clock
-  #waiting: Finish[] = []
+  #waiting: Finishing[] = []
   #retrying: HeldLock[] = []
   #flushing = false
   #retryTimer: TimerHandle | null = null
@@ -32,9 +34,8 @@ export class Finisher {
     this.#clock = clock
   }
 
-  /** @param done called once, with the first answer */
-  push(lock: HeldLock, done: (answer: ReleaseAnswer) => void): void {
-    this.#waiting.push({ lock, done })
+  push(finishing: Finishing): void {
+    this.#waiting.push(finishing)
     if (this.#flushing) return
     this.#flushing = true
     this.#clock.setImmediate(() => void this.#flush())
@@ -62,10 +63,11 @@ export class Finisher {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, BATCH)
       const answers = await this.#coordination.finish(batch.map(({ lock }) => lock))
-      for (const [index, { lock, done }] of batch.entries()) {
+      for (let index = 0; index < batch.length; index++) {
+        const finishing = batch[index] as Finishing
         const answer = answers[index] as ReleaseAnswer
-        if (answer === 'unavailable') this.giveUp(lock)
-        done(answer)
+        if (answer === 'unavailable') this.giveUp(finishing.lock)
+        finishing.onReleased(answer)
       }
     }
     this.#flushing = false

@@ -3,11 +3,20 @@ import type { Coordination, HeldLock } from '../../types/coordination.js'
 import { SECOND } from '../duration.js'
 import type { Watch, Watched } from './watch.js'
 
-/** What becomes of a lock while it is held. */
-export interface LockHoldEvents {
+const STOOD_STILL = 'its validity has passed, as the event loop or the process stood still, or Redis did not answer'
+
+/** Who holds a lock. */
+export interface LockOwner {
   onExtended(): void
-  /** Called once; the holder must stop what the lock guards. */
+  /** Called once; the owner must stop what the lock guards. */
   onLost(reason: string): void
+}
+
+/** What holding a lock takes; the same for all locks of a scheduler. */
+export interface LockTools {
+  readonly coordination: Coordination
+  readonly clock: Clock
+  readonly watch: Watch
 }
 
 /**
@@ -21,52 +30,47 @@ export class LockHold implements Watched {
   /** Whether the lock is known to be lost. */
   lost = false
   readonly #ttl: number
-  readonly #coordination: Coordination
-  readonly #clock: Clock
-  readonly #watch: Watch
-  readonly #events: LockHoldEvents
+  readonly #tools: LockTools
+  readonly #owner: LockOwner
   #ended = false
 
-  constructor(
-    lock: HeldLock,
-    ttl: number,
-    coordination: Coordination,
-    clock: Clock,
-    watch: Watch,
-    events: LockHoldEvents
-  ) {
+  constructor(lock: HeldLock, ttl: number, tools: LockTools, owner: LockOwner) {
     this.lock = lock
     this.#ttl = ttl
-    this.#coordination = coordination
-    this.#clock = clock
-    this.#watch = watch
-    this.#events = events
+    this.#tools = tools
+    this.#owner = owner
     this.checkAt = lock.validUntil - (2 * ttl) / 3
-    watch.add(this)
-  }
-
-  /** Whether the lock may still be believed in. */
-  get valid(): boolean {
-    return !this.lost && this.#clock.monotonic() < this.lock.validUntil
+    tools.watch.add(this)
   }
 
   check(now: number): void {
     if (now >= this.lock.validUntil) {
-      this.#lose('its validity has passed, as the event loop or the process stood still, or Redis did not answer')
+      this.#lose(STOOD_STILL)
       return
     }
     this.checkAt = this.lock.validUntil
     void this.#extend()
   }
 
-  /** Ends the watching; to be called when the holder is done, before the release. */
+  /** The owner is done, and the lock is to be released: looks a last time whether it was held until now. */
   end(): void {
+    if (!this.lost && this.#tools.clock.monotonic() >= this.lock.validUntil) this.#lose(STOOD_STILL)
+    this.leave()
+  }
+
+  /** The release has found that the lock was not the owner's own any more. */
+  foundLost(): void {
+    if (!this.lost) this.#lose('it was not there any more, or had another holder, when it was to be released')
+  }
+
+  /** Ends the watching alone: the lock is left to its TTL. */
+  leave(): void {
     this.#ended = true
-    this.#watch.delete(this)
+    this.#tools.watch.delete(this)
   }
 
   async #extend(): Promise<void> {
-    const answer = await this.#coordination.extend(this.lock, this.#ttl)
+    const answer = await this.#tools.coordination.extend(this.lock, this.#ttl)
     if (this.#ended || this.lost) return
     if (answer === 'lost') {
       this.#lose('it was not there any more, or had another holder, when it was to be extended')
@@ -74,17 +78,17 @@ export class LockHold implements Watched {
     }
     if (answer === 'extended') {
       this.checkAt = this.lock.validUntil - (2 * this.#ttl) / 3
-      this.#events.onExtended()
+      this.#owner.onExtended()
     } else {
       const pause = Math.min(this.#ttl / 20, SECOND)
-      this.checkAt = Math.min(this.lock.validUntil, this.#clock.monotonic() + pause)
+      this.checkAt = Math.min(this.lock.validUntil, this.#tools.clock.monotonic() + pause)
     }
-    this.#watch.touch(this)
+    this.#tools.watch.touch(this)
   }
 
   #lose(reason: string): void {
     this.lost = true
-    this.end()
-    this.#events.onLost(reason)
+    this.leave()
+    this.#owner.onLost(reason)
   }
 }

@@ -1,22 +1,15 @@
-import type { Clock } from '../../types/clock.js'
-import type { Coordination, ReleaseAnswer } from '../../types/coordination.js'
 import type { WithLockContext, WithLockResult } from '../../types/scheduler.js'
 import { LockLostError } from '../errors.js'
-import { LockHold } from './lock-hold.js'
-import type { Watch } from './watch.js'
+import { LockHold, type LockTools } from './lock-hold.js'
 
 /** Locks by name, around functions of the app's own: what `withLock` does. */
 export class NamedLocks {
-  readonly #coordination: Coordination
-  readonly #clock: Clock
-  readonly #watch: Watch
+  readonly #tools: LockTools
   readonly #controllers = new Set<AbortController>()
   #idle: (() => void)[] = []
 
-  constructor(coordination: Coordination, clock: Clock, watch: Watch) {
-    this.#coordination = coordination
-    this.#clock = clock
-    this.#watch = watch
+  constructor(tools: LockTools) {
+    this.#tools = tools
   }
 
   /** @throws what `fn` throws, RedisUnavailableError, LockLostError */
@@ -25,13 +18,13 @@ export class NamedLocks {
     ttl: number,
     fn: (context: WithLockContext) => Value | PromiseLike<Value>
   ): Promise<WithLockResult<Awaited<Value>>> {
-    const answer = await this.#coordination.acquire(name, ttl)
+    const answer = await this.#tools.coordination.acquire(name, ttl)
     if (answer.status === 'unavailable') throw answer.error
     if (answer.status === 'held') return { acquired: false }
     const { lock, fencingToken } = answer
     const controller = new AbortController()
     let lost: Error | null = null
-    const hold = new LockHold(lock, ttl, this.#coordination, this.#clock, this.#watch, {
+    const hold = new LockHold(lock, ttl, this.#tools, {
       onExtended() {},
       onLost(reason) {
         lost = new LockLostError(name, reason)
@@ -40,16 +33,14 @@ export class NamedLocks {
     })
     this.#controllers.add(controller)
     try {
-      const value = await fn({ signal: controller.signal, fencingToken })
-      if (!hold.valid) lost ??= new LockLostError(name, 'its validity has passed')
-      const released = await this.#release(hold)
-      if (released === 'lost') lost ??= new LockLostError(name, 'it was not there any more, or had another holder')
+      let value: Awaited<Value>
+      try {
+        value = await fn({ signal: controller.signal, fencingToken })
+      } finally {
+        await this.#release(hold)
+      }
       if (lost !== null) throw lost
       return { acquired: true, value }
-    } catch (error) {
-      // What was released above is found to be lost here, and left alone.
-      await this.#release(hold)
-      throw error
     } finally {
       this.#controllers.delete(controller)
       if (this.#controllers.size === 0) for (const resolve of this.#idle.splice(0)) resolve()
@@ -66,8 +57,9 @@ export class NamedLocks {
     if (this.#controllers.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
   }
 
-  #release(hold: LockHold): Promise<ReleaseAnswer> {
+  async #release(hold: LockHold): Promise<void> {
     hold.end()
-    return this.#coordination.release(hold.lock)
+    const answer = await this.#tools.coordination.release(hold.lock)
+    if (answer === 'lost') hold.foundLost()
   }
 }

@@ -7,7 +7,7 @@ import { LockLostError, RunTimeoutError } from '../errors.js'
 import type { JobRecord } from '../job-record.js'
 import type { Events } from '../observability/events.js'
 import { logSafely } from '../observability/log.js'
-import { ActiveRun, HandlerContext, RunRecord } from './active-run.js'
+import { ActiveRun, type ActiveRunOwner, HandlerContext, type RunEnd, RunRecord } from './active-run.js'
 import type { Finisher } from './finisher.js'
 import { LockHold } from './lock-hold.js'
 import { retryDelay } from './retry-delay.js'
@@ -15,6 +15,8 @@ import type { Watch } from './watch.js'
 
 /** Wraps each call of a handler, so that OpenTelemetry and its like can hook in. The message is `{ job, run }`. */
 export const RUN_CHANNEL = 'fastify-redlock-scheduler:run'
+
+const SUCCESS: RunEnd = Object.freeze({ outcome: 'success' })
 
 const channel = tracingChannel(RUN_CHANNEL)
 const hasSubscribers = (): boolean =>
@@ -49,7 +51,7 @@ export interface RunRequest {
 }
 
 /** Calls handlers, and sees each run through to its outcome and the release of its lock. */
-export class Runner {
+export class Runner implements ActiveRunOwner {
   readonly #options: RunnerOptions
   readonly #active = new Set<ActiveRun>()
   #idle: (() => void)[] = []
@@ -76,7 +78,7 @@ export class Runner {
       replicaId,
       request.fencingToken
     )
-    const active = new ActiveRun(job, run, request.data, clock.monotonic())
+    const active = new ActiveRun(job, run, request.data, clock.monotonic(), this)
     this.#active.add(active)
     stats.fired++
     stats.running++
@@ -84,17 +86,11 @@ export class Runner {
     stats.delay.observe(Math.max(0, startedAt - request.scheduledTime) / 1000)
     if (request.lock !== null && definition.lockTtl !== null) {
       stats.lockAcquired++
-      active.hold = new LockHold(request.lock, definition.lockTtl, coordination, clock, watch, {
-        onExtended: () => {
-          stats.lockExtended++
-        },
-        onLost: (reason) => this.#lockLost(active, reason)
-      })
+      active.hold = new LockHold(request.lock, definition.lockTtl, this.#options, active)
       if (events.has('lockAcquired')) events.emit('lockAcquired', { job: job.view, run })
     }
     if (definition.timeout > 0) {
       active.checkAt = active.begunAt + definition.timeout
-      active.onTimeout = () => this.abort(active, 'timeout', new RunTimeoutError(job.id, definition.timeout))
       watch.add(active)
     }
     if (events.has('submitted')) events.emit('submitted', { job: job.view, run })
@@ -124,10 +120,32 @@ export class Runner {
   abandonAll(): void {
     for (const active of this.#active) {
       active.settled = true
-      active.hold?.end()
+      active.hold?.leave()
       this.#leave(active)
-      this.#complete(active, 'abandoned', active.aborted?.error)
+      this.#complete(active, { outcome: 'abandoned', error: active.aborted?.error })
     }
+  }
+
+  onTimeout(active: ActiveRun): void {
+    const { id, definition } = active.job
+    this.abort(active, 'timeout', new RunTimeoutError(id, definition.timeout))
+  }
+
+  onLockLost(active: ActiveRun, reason: string): void {
+    const { events } = this.#options
+    const { job, run } = active
+    job.stats.lockLost++
+    this.abort(active, 'lock_lost', new LockLostError(job.id, reason))
+    if (events.has('lockLost')) events.emit('lockLost', { job: job.view, run })
+  }
+
+  /** A run whose lock was lost without its noticing is no success, whatever its handler returned. */
+  onReleased(active: ActiveRun, answer: ReleaseAnswer): void {
+    let end = active.end as RunEnd
+    if (answer === 'released') active.job.stats.lockReleased++
+    if (answer === 'lost') active.hold?.foundLost()
+    if (active.hold?.lost && end.outcome === 'success') end = active.aborted as RunEnd
+    this.#complete(active, end)
   }
 
   #call(active: ActiveRun): void {
@@ -158,36 +176,17 @@ export class Runner {
     if (!fulfilled && this.#retry(active)) return
     active.settled = true
     const { hold, run } = active
-    // Read before the release, which takes time of its own.
-    const held = hold === null || hold.valid
+    // Before the release, which takes time of its own.
     hold?.end()
     this.#leave(active)
     if (fulfilled) run.result = value
-    const outcome = active.aborted?.outcome ?? (fulfilled ? 'success' : 'error')
-    const error = active.aborted?.error ?? (fulfilled ? undefined : value)
-    if (hold === null) this.#complete(active, outcome, error)
-    else this.#options.finisher.push(hold.lock, (answer) => this.#released(active, outcome, error, held, answer))
+    active.end = active.aborted ?? (fulfilled ? SUCCESS : { outcome: 'error', error: value })
+    if (hold === null) this.#complete(active, active.end)
+    else this.#options.finisher.push(active)
     this.#options.onRoom()
   }
 
-  /** A run whose lock was lost without its noticing is no success, whatever its handler returned. */
-  #released(active: ActiveRun, outcome: RunOutcome, error: unknown, held: boolean, answer: ReleaseAnswer): void {
-    const { stats, id } = active.job
-    if (answer === 'released') stats.lockReleased++
-    if (active.aborted?.outcome !== 'lock_lost' && (!held || answer === 'lost')) {
-      const reason = held
-        ? 'it was not there any more, or had another holder, at its release'
-        : 'its validity has passed'
-      this.#lockLost(active, reason)
-      if (outcome === 'success') {
-        this.#complete(active, 'lock_lost', new LockLostError(id, reason))
-        return
-      }
-    }
-    this.#complete(active, outcome, error)
-  }
-
-  #complete(active: ActiveRun, outcome: RunOutcome, error: unknown): void {
+  #complete(active: ActiveRun, { outcome, error }: RunEnd): void {
     const { coordination, events, log } = this.#options
     const { job, run } = active
     const { stats } = job
@@ -206,14 +205,6 @@ export class Runner {
       if (events.has('error')) events.emit('error', { job: job.view, run, error })
     }
     active.completed()
-  }
-
-  #lockLost(active: ActiveRun, reason: string): void {
-    const { events } = this.#options
-    const { job, run } = active
-    job.stats.lockLost++
-    this.abort(active, 'lock_lost', new LockLostError(job.id, reason))
-    if (events.has('lockLost')) events.emit('lockLost', { job: job.view, run })
   }
 
   /** Calls the handler again later, when the job says so. Whether it does. */

@@ -16,26 +16,32 @@ export const DELAY_BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30] as c
 /** A histogram's numbers: one count per bucket and one above all, not cumulative. */
 export class HistogramStats {
   readonly bounds: readonly number[]
-  readonly counts: Float64Array
   sum = 0
   count = 0
+  /** `null` before the first value: most jobs never fail. */
+  #counts: number[] | null = null
 
   constructor(bounds: readonly number[]) {
     this.bounds = bounds
-    this.counts = new Float64Array(bounds.length + 1)
+  }
+
+  /** How many values were in a bucket; the one above all bounds is `bounds.length`. */
+  countOf(bucket: number): number {
+    return this.#counts?.[bucket] ?? 0
   }
 
   observe(value: number): void {
     const { bounds } = this
     let bucket = 0
     while (bucket < bounds.length && value > (bounds[bucket] as number)) bucket++
-    this.counts[bucket] = (this.counts[bucket] as number) + 1
+    this.#counts ??= new Array<number>(bounds.length + 1).fill(0)
+    this.#counts[bucket] = (this.#counts[bucket] as number) + 1
     this.sum += value
     this.count++
   }
 
   reset(): void {
-    this.counts.fill(0)
+    this.#counts = null
     this.sum = 0
     this.count = 0
   }

@@ -199,7 +199,7 @@ function single(help: string, read: (source: Source) => number): Definition {
 function* histogram(name: string, labels: Labels, stats: HistogramStats): Iterable<Sample> {
   let count = 0
   for (const [index, bound] of stats.bounds.entries()) {
-    count += stats.counts[index] as number
+    count += stats.countOf(index)
     yield { metricName: `${name}_bucket`, labels: { ...labels, le: bound }, value: count }
   }
   yield { metricName: `${name}_bucket`, labels: { ...labels, le: '+Inf' }, value: stats.count }
