@@ -18,6 +18,8 @@ export class JobRecord implements Timed {
   removed = false
   /** For an unlocked job measured from its last run's end: whether that measuring has begun. */
   begun = false
+  /** The last tick that ran without a claim, for a job with `lock: false`. */
+  lastUnlocked = Number.NEGATIVE_INFINITY
   /** The due tick that is not yet claimed: one at most, as a later one stands for it. */
   pending: PendingTick | null = null
 
@@ -37,6 +39,10 @@ export class JobRecord implements Timed {
 
   get jitter(): number {
     return this.definition.jitter
+  }
+
+  get lookBack(): number {
+    return 'date' in this.definition.trigger ? this.definition.misfireGraceTime : 0
   }
 }
 

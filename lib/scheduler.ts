@@ -364,7 +364,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
   #onClockStep(): void {
     const { log, maxClockSkew } = this.#options
     const skew = Math.round(this.#coordination.state.skew)
-    this.#timetable.rearm()
+    this.#timetable.resync()
     if (Math.abs(skew) <= maxClockSkew || this.#skewReported) return
     this.#skewReported = true
     logSafely(log, 'warn', { skew }, `this machine's clock is ${skew} ms off Redis' clock, by which jobs are run`)

@@ -16,6 +16,11 @@ export interface Timed {
   readonly trigger: Trigger
   /** The longest jitter in milliseconds; 0 for none. */
   readonly jitter: number
+  /**
+   * How far before its beginning a tick may lie and still be due, in milliseconds: a date that has just gone by when
+   * the job is added, or while the service started, is not lost. 0 for triggers that have further ticks.
+   */
+  readonly lookBack: number
 }
 
 /** One tick of a job that is due now. */
@@ -58,6 +63,8 @@ export class Timetable<Job extends Timed> {
   readonly #heap = new Heap<Line<Job> | Alarm<Job>>()
   readonly #lines = new Map<Trigger, Line<Job>>()
   readonly #alarms = new Map<Job, Alarm<Job>>()
+  /** Jobs added before the start. */
+  readonly #waiting = new Set<Job>()
   #timer: TimerHandle | null = null
   #running = false
 
@@ -73,24 +80,14 @@ export class Timetable<Job extends Timed> {
     this.#onWoken = onWoken
   }
 
-  /** Adds a job; its first tick is the first one later than now. */
+  /** Adds a job; its first tick is the first one later than now, or than the start. */
   add(job: Job): void {
-    if (job.trigger.afterCompletion !== null) {
-      // Only the store knows when the last run ended: ask it at once.
-      this.wake(job, this.#now())
-      return
-    }
-    const line = this.#lines.get(job.trigger)
-    if (line !== undefined) {
-      line.jobs.add(job)
-      return
-    }
-    const added: Line<Job> = { kind: 'line', at: 0, index: -1, trigger: job.trigger, jobs: new Set([job]) }
-    this.#lines.set(job.trigger, added)
-    if (this.#running) this.#enter(added)
+    if (this.#running) this.#begin(job)
+    else this.#waiting.add(job)
   }
 
   remove(job: Job): void {
+    this.#waiting.delete(job)
     const alarm = this.#alarms.get(job)
     if (alarm !== undefined) {
       this.#alarms.delete(job)
@@ -123,7 +120,8 @@ export class Timetable<Job extends Timed> {
   start(): void {
     if (this.#running) return
     this.#running = true
-    for (const line of this.#lines.values()) this.#enter(line)
+    for (const job of this.#waiting) this.#begin(job)
+    this.#waiting.clear()
     this.rearm()
   }
 
@@ -133,16 +131,51 @@ export class Timetable<Job extends Timed> {
     this.#timer = null
   }
 
-  /** Sets the timer anew; to be called when `now` has changed by a step. */
+  /**
+   * `now` has moved by a step: computes all next ticks anew. Ticks may be handed out again by that, so only a caller
+   * whose claims refuse a tick's second run may ask for it.
+   */
+  resync(): void {
+    if (!this.#running) return
+    for (const line of this.#lines.values()) {
+      this.#heap.remove(line)
+      this.#enter(line)
+    }
+    this.rearm()
+  }
+
+  /** Sets the timer anew. */
   rearm(): void {
     if (!this.#running) return
     this.#timer?.cancel()
-    this.#timer = null
     const first = this.#heap.peek()
     const wait = first === undefined ? MAX_HOP : Math.min(MAX_HOP, Math.ceil(first.at - this.#now()))
     this.#timer = this.#clock.setTimeout(() => this.#wakeUp(), Math.max(1, wait))
   }
 
+  #begin(job: Job): void {
+    const { trigger, lookBack } = job
+    const now = this.#now()
+    if (trigger.afterCompletion !== null) {
+      // Only the store knows when the last run ended: ask it at once.
+      this.wake(job, now)
+      return
+    }
+    const past = lookBack === 0 ? null : trigger.next(now - lookBack)
+    if (past !== null && past <= now) {
+      this.wake(job, now, { scheduledTime: past, dueTime: past, following: null, firstLate: past })
+    }
+    const line = this.#lines.get(trigger)
+    if (line !== undefined) {
+      line.jobs.add(job)
+      return
+    }
+    const added: Line<Job> = { kind: 'line', at: 0, index: -1, trigger, jobs: new Set([job]) }
+    this.#lines.set(trigger, added)
+    this.#enter(added)
+  }
+
+  /** Puts a line in its place by its next tick; a line without one stays outside. */
   #enter(line: Line<Job>): void {
     const next = line.trigger.next(this.#now())
     if (next === null) return

@@ -19,6 +19,8 @@ interface JobRecord {
   /** The last granted run, and when it ended; 0 while it goes on. */
   runId: string
   endedAt: number
+  /** Until when it is remembered, on the monotonic clock. */
+  keptUntil: number
 }
 
 /** A lock: its holder's token, and when it ends by itself, on the monotonic clock. */
@@ -34,6 +36,15 @@ export class MemoryStore {
   /** Whether a job is paused; a job that was resumed is remembered as `false`. */
   readonly paused = new Map<string, boolean>()
   fence = 0
+  #sweepAt = 1000
+
+  /** Forgets what has had its time, now and then, so that jobs that come and go leave nothing behind. */
+  sweep(now: number): void {
+    if (this.jobs.size + this.locks.size < this.#sweepAt) return
+    for (const [jobId, { keptUntil }] of this.jobs) if (keptUntil <= now) this.jobs.delete(jobId)
+    for (const [key, { expiresAt }] of this.locks) if (expiresAt <= now) this.locks.delete(key)
+    this.#sweepAt = Math.max(1000, 2 * (this.jobs.size + this.locks.size))
+  }
 }
 
 /** Coordination in this process only: the same contract as Redis, without a network. */
@@ -58,6 +69,7 @@ export class MemoryCoordination implements Coordination {
   async open(): Promise<void> {}
 
   async claim(requests: readonly ClaimRequest[]): Promise<readonly ClaimAnswer[]> {
+    this.#store.sweep(this.#clock.monotonic())
     return requests.map((request) => this.#claimOne(request))
   }
 
@@ -116,7 +128,7 @@ export class MemoryCoordination implements Coordination {
     if (request.afterCompletion > 0 && kind !== 'manual') {
       if (record === undefined) {
         // The first replica to ask sets the time from which the interval is measured.
-        record = { tick: null, claimedBy: '', runId: '', endedAt: now }
+        record = newRecord(now)
         this.#store.jobs.set(jobId, record)
       }
       const mine = record.claimedBy === runId && record.tick !== null
@@ -130,9 +142,10 @@ export class MemoryCoordination implements Coordination {
     if (kind !== 'manual' && scheduledTime > now + this.#maxClockSkew) return { status: 'early', due: scheduledTime }
 
     if (record === undefined) {
-      record = { tick: null, claimedBy: '', runId: '', endedAt: now }
+      record = newRecord(now)
       this.#store.jobs.set(jobId, record)
     }
+    record.keptUntil = this.#clock.monotonic() + request.keep
     const previous = record.tick
     const repeated = record.claimedBy === runId
     const later = kind === 'manual' || repeated || previous === null || scheduledTime > previous
@@ -189,6 +202,10 @@ export class MemoryCoordination implements Coordination {
     this.#store.fence = Math.max(this.#store.fence + 1, Math.floor(this.#clock.now() * 1000))
     return this.#store.fence
   }
+}
+
+function newRecord(now: number): JobRecord {
+  return { tick: null, claimedBy: '', runId: '', endedAt: now, keptUntil: Number.POSITIVE_INFINITY }
 }
 
 function jobLockKey(jobId: string): string {

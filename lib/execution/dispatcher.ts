@@ -82,6 +82,13 @@ export class Dispatcher {
       this.#arrived.push(job)
       return
     }
+    // After a clock was set back; what waits is a tick of the future, which will come again.
+    const undone = tick.scheduledTime < pending.tick.scheduledTime
+    if (undone) {
+      this.#abandon(job, pending)
+      job.pending = this.#pending(tick, tick.firstLate)
+      return
+    }
     // A later tick of a job stands for the one that still waits, which is in the queue already.
     if (pending.unanswered) this.#giveUp(job, pending)
     job.pending = this.#pending(tick, pending.unanswered ? tick.firstLate : pending.firstLate)
@@ -360,9 +367,11 @@ export class Dispatcher {
       again()
     } else if (isMissed(job, tick, coordination.now())) {
       this.#missed(job, tick.scheduledTime, 'misfire')
-    } else {
+    } else if (tick.scheduledTime > job.lastUnlocked) {
+      // Unclaimed, so that a tick that is handed out again, as a clock was set back, is refused here.
       const { data } = job.definition
       const { scheduledTime } = tick
+      job.lastUnlocked = scheduledTime
       const request = { scheduledTime, trigger: 'schedule', lock: null, fencingToken: null, data } as const
       runner.start(job, { runId: newRunId(), ...request }).onCompleted(again)
     }
