@@ -1,5 +1,8 @@
 import { closest, distance } from 'fastest-levenshtein'
-import { OptionInvalidError, OptionUnknownError, show } from './errors.js'
+import { isSchedulerError, OptionInvalidError, OptionUnknownError, show } from './errors.js'
+
+/** A longer name is nobody's typing mistake, and the search for the nearest one costs its length. */
+const MAX_KEY = 100
 
 /** Whether a value is a plain options object: not an array, not a class instance other than a null-prototype one. */
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
@@ -9,24 +12,44 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
 }
 
 /**
- * Refuses an options object that is not a plain object or has a key that is not known, naming the nearest known one.
+ * Copies an options object: its own enumerable keys, each read once, those whose value is `undefined` left out.
+ * What the copy is made of may be hostile, with getters and proxies that throw.
  *
- * @param where names the object in the error's message, such as ``'the job `cleanup`'``
- * @throws OptionInvalidError, OptionUnknownError
+ * @param where names the object in the error's message
+ * @throws OptionInvalidError when it is no plain object or cannot be read, OptionUnknownError, which names the nearest
+ *   known key
  */
-export function checkKeys(
+export function copyKnown<Known extends string>(
   value: unknown,
-  known: readonly string[],
+  known: readonly Known[],
   where: string
-): asserts value is Record<string, unknown> {
-  if (!isPlainObject(value)) throw new OptionInvalidError(where, 'a plain object', show(value))
-  for (const key of Object.keys(value)) {
-    if (known.includes(key)) continue
-    const nearest = closest(key, known as string[])
-    const hint =
-      distance(key, nearest) <= Math.max(2, key.length / 3)
-        ? `, did you mean \`${nearest}\`?`
-        : `, known are ${known.join(', ')}`
-    throw new OptionUnknownError(key, where, hint)
+): Partial<Record<Known, unknown>> {
+  const name = where.replaceAll('`', '')
+  try {
+    if (!isPlainObject(value)) throw new OptionInvalidError(name, 'a plain object', show(value))
+    const copy: Partial<Record<Known, unknown>> = Object.create(null)
+    for (const key of Object.keys(value)) {
+      if (!isOneOf(key, known)) throw unknownKey(key, known, where)
+      const read = value[key]
+      if (read !== undefined) copy[key] = read
+    }
+    return copy
+  } catch (error) {
+    if (isSchedulerError(error)) throw error
+    throw new OptionInvalidError(name, 'an object that can be read', show(value))
   }
+}
+
+function isOneOf<Known extends string>(key: string, known: readonly Known[]): key is Known {
+  return (known as readonly string[]).includes(key)
+}
+
+function unknownKey(key: string, known: readonly string[], where: string): Error {
+  if (key.length > MAX_KEY) return new OptionUnknownError(`${key.slice(0, MAX_KEY)}...`, where, '')
+  // `day_of_week` and `TimeZone` are near to what they mean, however many characters differ.
+  const plain = (name: string): string => name.toLowerCase().replace(/[_-]/g, '')
+  const nearest = closest(plain(key), known.map(plain))
+  const near = distance(plain(key), nearest) <= Math.max(2, key.length / 3)
+  const name = known.find((each) => plain(each) === nearest)
+  return new OptionUnknownError(key, where, near ? `, did you mean \`${name}\`?` : `, known are ${known.join(', ')}`)
 }

@@ -1,6 +1,6 @@
 import ms from 'ms'
 import type { Duration } from '../types/duration.js'
-import { checkKeys } from './check.js'
+import { copyKnown } from './check.js'
 import { DurationInvalidError, show } from './errors.js'
 
 export const MILLISECOND = 1
@@ -11,6 +11,8 @@ export const DAY = 24 * HOUR
 export const WEEK = 7 * DAY
 
 const PARTS = { weeks: WEEK, days: DAY, hours: HOUR, minutes: MINUTE, seconds: SECOND, milliseconds: MILLISECOND }
+
+const PART_NAMES = Object.keys(PARTS) as (keyof typeof PARTS)[]
 
 /** The range a duration is checked against, both ends included, in milliseconds. */
 export interface DurationRange {
@@ -51,14 +53,14 @@ function read(value: unknown, name: string): number | null {
     return parsed === undefined || Number.isNaN(parsed) ? null : parsed
   }
   if (typeof value !== 'object' || value === null) return null
-  checkKeys(value, Object.keys(PARTS), `\`${name}\``)
+  const parts = copyKnown(value, PART_NAMES, `\`${name}\``)
   let sum = 0
   let given = false
-  for (const [part, size] of Object.entries(PARTS)) {
-    const count: unknown = value[part]
+  for (const part of PART_NAMES) {
+    const count = parts[part]
     if (count === undefined) continue
     if (typeof count !== 'number' || !(count >= 0)) return null
-    sum += count * size
+    sum += count * PARTS[part]
     given = true
   }
   return given ? sum : null

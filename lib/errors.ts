@@ -137,23 +137,45 @@ export const MetricTakenError = createError<[string]>(
   'The registry has a metric %s already: give each scheduler a `metrics.register` or a `metrics.prefix` of its own'
 )
 
+/** Whether something thrown is one of the errors above; never throws, whatever was thrown. */
+export function isSchedulerError(error: unknown): error is SchedulerError {
+  try {
+    return error instanceof Error && String((error as { code?: unknown }).code).startsWith(BASE)
+  } catch {
+    return false
+  }
+}
+
+const MAX_SHOWN = 400
+const MAX_SHOWN_KEYS = 20
+
 /**
- * Shows a received value in an error's message, on one line and bounded. Never throws, whatever the value does.
+ * Shows a received value in an error's message, on one line and bounded: of an object too large to list, only the size.
+ * Never throws, whatever the value does.
  */
 export function show(value: unknown): string {
-  let text: string
   try {
-    text = inspect(value, {
+    const keys = mostKeys(value, 2)
+    if (keys > MAX_SHOWN_KEYS) return `an object of ${keys} keys (object)`
+    const text = inspect(value, {
       depth: 1,
-      breakLength: Number.POSITIVE_INFINITY,
+      breakLength: Infinity,
       maxStringLength: 200,
       maxArrayLength: 5,
-      customInspect: false,
-      getters: false
+      customInspect: false
     })
+    const bounded = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}...` : text
+    return value === null || value === undefined ? bounded : `${bounded} (${typeof value})`
   } catch {
-    text = 'a value that cannot be shown'
+    return 'a value that cannot be shown'
   }
-  text = text.length > 400 ? `${text.slice(0, 400)}...` : text
-  return value === null || value === undefined ? text : `${text} (${typeof value})`
+}
+
+/** The most keys that an object within `depth` levels has. */
+function mostKeys(value: unknown, depth: number): number {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 0
+  const keys = Object.keys(value)
+  if (depth <= 1 || keys.length > MAX_SHOWN_KEYS) return keys.length
+  const inner = keys.map((key) => mostKeys(Object.getOwnPropertyDescriptor(value, key)?.value, depth - 1))
+  return Math.max(keys.length, ...inner)
 }

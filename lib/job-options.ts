@@ -1,8 +1,8 @@
 import type { Duration } from '../types/duration.js'
-import type { JobChanges, JobDefaults, JobOptions, RetryOptions } from '../types/job.js'
+import type { JobChanges, JobDefaults, JobOptions, LockOptions, RetryOptions } from '../types/job.js'
 import type { JobHandler } from '../types/run.js'
 import type { TriggerInput } from '../types/trigger.js'
-import { checkKeys } from './check.js'
+import { copyKnown } from './check.js'
 import { DAY, MINUTE, parseDuration, SECOND } from './duration.js'
 import { JobIdInvalidError, OptionInvalidError, show } from './errors.js'
 
@@ -61,8 +61,8 @@ const MAX_TIMER = 2 ** 31 - 1
 /** @throws OptionInvalidError, OptionUnknownError, DurationInvalidError */
 export function resolveDefaults(defaults: JobDefaults | undefined): ResolvedDefaults {
   if (defaults === undefined) return FACTORY_DEFAULTS
-  checkKeys(defaults, DEFAULT_KEYS, '`defaults`')
-  return Object.freeze(resolveShared(defaults, FACTORY_DEFAULTS))
+  const given = copyKnown(defaults, DEFAULT_KEYS, '`defaults`') as JobDefaults
+  return Object.freeze(resolveShared(given, FACTORY_DEFAULTS))
 }
 
 /**
@@ -75,8 +75,7 @@ export function resolveJob(
   defaults: ResolvedDefaults,
   base?: ResolvedJob
 ): ResolvedJob {
-  checkKeys(options, JOB_KEYS, 'a job')
-  const given = options as Partial<JobOptions>
+  const given = copyKnown(options, JOB_KEYS, 'a job') as Partial<JobOptions>
   const { id = base?.id, trigger = base?.trigger, handler = base?.handler, data = base?.data } = given
   checkName(id, "a job's `id`")
   const { name = base?.name ?? id, paused = base?.pausedInitially ?? false } = given
@@ -126,15 +125,14 @@ function resolveShared(options: JobDefaults, defaults: ResolvedDefaults): Resolv
 
 function resolveLock(lock: unknown, defaults: ResolvedDefaults): number | null {
   if (lock === false) return null
-  checkKeys(lock, ['ttl'], '`lock`')
-  const { ttl } = lock as { ttl?: Duration }
+  const { ttl } = copyKnown(lock, ['ttl'], '`lock`') as LockOptions
   return ttl === undefined ? (defaults.lockTtl ?? FACTORY_DEFAULTS.lockTtl) : resolveLockTtl(ttl, 'lock.ttl')
 }
 
 function resolveRetry(retry: unknown): ResolvedRetry | null {
   if (retry === false) return null
-  checkKeys(retry, RETRY_KEYS, '`retry`')
-  const { limit, delay = '1s', factor = 2, maxDelay = '1m', jitter = false } = retry as unknown as RetryOptions
+  const given = copyKnown(retry, RETRY_KEYS, '`retry`') as unknown as RetryOptions
+  const { limit, delay = '1s', factor = 2, maxDelay = '1m', jitter = false } = given
   if (!Number.isInteger(limit) || limit < 0 || limit > 100) {
     throw new OptionInvalidError('retry.limit', 'a whole number from 0 to 100', show(limit))
   }

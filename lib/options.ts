@@ -5,7 +5,7 @@ import prometheus from 'prom-client'
 import type { Clock } from '../types/clock.js'
 import type { JobOptions } from '../types/job.js'
 import type { MetricsOptions, MetricsRegister, RedisInput, SchedulerOptions } from '../types/scheduler.js'
-import { checkKeys } from './check.js'
+import { copyKnown } from './check.js'
 import { systemClock } from './clock.js'
 import { HOUR, parseDuration, SECOND } from './duration.js'
 import { OptionInvalidError, show } from './errors.js'
@@ -63,7 +63,6 @@ const DURATION_BUCKETS = Object.freeze([0.1, 0.5, 1, 2, 5, 10, 30, 60])
 
 /** @throws OptionInvalidError, OptionUnknownError, DurationInvalidError, TimezoneInvalidError */
 export function resolveOptions(options: SchedulerOptions): ResolvedOptions {
-  checkKeys(options, SCHEDULER_KEYS, "the scheduler's options")
   const {
     redis,
     prefix,
@@ -80,7 +79,7 @@ export function resolveOptions(options: SchedulerOptions): ResolvedOptions {
     logger = silentLogger,
     app,
     clock = systemClock
-  } = options as SchedulerOptions
+  } = copyKnown(options, SCHEDULER_KEYS, "the scheduler's options") as SchedulerOptions
   // Two apps under one name would take each other's ticks, so the name is nothing we could make up.
   if (redis !== undefined && prefix === undefined) {
     throw new OptionInvalidError('prefix', 'the name of the app in Redis, which `redis` requires', show(prefix))
@@ -112,9 +111,8 @@ export function resolveOptions(options: SchedulerOptions): ResolvedOptions {
 
 function resolveMetrics(metrics: unknown): Pick<ResolvedOptions, 'metrics' | 'durationBuckets'> {
   if (metrics === false) return { metrics: null, durationBuckets: [] }
-  const options: unknown = metrics === undefined ? {} : metrics
-  checkKeys(options, METRICS_KEYS, '`metrics`')
-  const { client = prometheus } = options as MetricsOptions
+  const options = copyKnown(metrics === undefined ? {} : metrics, METRICS_KEYS, '`metrics`') as MetricsOptions
+  const { client = prometheus } = options
   if (typeof client?.Registry !== 'function') {
     throw new OptionInvalidError('metrics.client', 'a module with a `Registry`, such as prom-client', show(client))
   }

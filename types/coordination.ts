@@ -83,7 +83,7 @@ export interface ClaimRequest {
   readonly runId: string
   /** The lock's time to live in milliseconds. */
   readonly ttl: number
-  /** How long the claim must be remembered, in milliseconds. */
+  /** How long the claim must be remembered, in milliseconds; a run by hand leaves that of a tick as it is. */
   readonly keep: number
   /** For a trigger measured from the last run's end, its interval in milliseconds; else 0. */
   readonly afterCompletion: number

@@ -107,7 +107,10 @@ for i = 1, count do
         code = 2
       end
       if code == 0 or not manual then
-        redis.call('SET', claimKey, string.format('%.0f %s %s', newTick, newClaimedBy, rest), 'PX', keep)
+        local record = string.format('%.0f %s %s', newTick, newClaimedBy, rest)
+        -- A run by hand knows nothing of the ticks, nor for how long the last one must be remembered.
+        if manual and records[i] then redis.call('SET', claimKey, record, 'KEEPTTL')
+        else redis.call('SET', claimKey, record, 'PX', keep) end
       end
       if code == 3 then answer(3, 1, 0, 0)
       elseif code == 2 then answer(2, 0, 0, 0)

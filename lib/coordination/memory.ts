@@ -145,7 +145,9 @@ export class MemoryCoordination implements Coordination {
       record = newRecord(now)
       this.#store.jobs.set(jobId, record)
     }
-    record.keptUntil = this.#clock.monotonic() + request.keep
+    if (kind !== 'manual' || record.keptUntil === Number.POSITIVE_INFINITY) {
+      record.keptUntil = this.#clock.monotonic() + request.keep
+    }
     const previous = record.tick
     const repeated = record.claimedBy === runId
     const later = kind === 'manual' || repeated || previous === null || scheduledTime > previous

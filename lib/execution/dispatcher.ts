@@ -1,34 +1,17 @@
 import type { Clock, TimerHandle } from '../../types/clock.js'
-import type { ClaimAnswer, ClaimRequest, Coordination, HeldLock } from '../../types/coordination.js'
-import type { SkipReason } from '../../types/run.js'
-import { DAY, SECOND } from '../duration.js'
+import type { ClaimAnswer, ClaimRequest, Coordination } from '../../types/coordination.js'
+import { SECOND } from '../duration.js'
 import type { JobRecord, PendingTick } from '../job-record.js'
-import type { Events } from '../observability/events.js'
 import type { DueTick } from '../timetable.js'
-import type { ActiveRun } from './active-run.js'
+import { isMissed, jobLock, toRequest } from './claim-request.js'
+import { DueQueue } from './due-queue.js'
 import type { Finisher } from './finisher.js'
 import type { Runner } from './runner.js'
-
-/** The most and the fewest ticks asked for in one call. */
-const MAX_SLICE = 64
-const MIN_SLICE = 16
-
-/**
- * A busy second is asked for in about this many calls, with a turn of the event loop after each, so that replicas which
- * wake at the same time get a share of it each.
- */
-const SLICES = 8
+import type { TickAccount } from './tick-account.js'
 
 /** The first and the longest wait before ticks that Redis did not answer for are asked for again. */
 const FIRST_RETRY = SECOND / 10
 const LAST_RETRY = 2 * SECOND
-
-/** How many ticks that one tick stands for are counted and told of. */
-const MAX_COALESCED = 1000
-
-/** How long a claim is remembered beyond twice the distance to the next tick. */
-const KEEP = 7 * DAY
-const MAX_KEEP = 1000 * DAY
 
 export interface DispatcherOptions {
   readonly concurrency: number
@@ -36,7 +19,7 @@ export interface DispatcherOptions {
   readonly coordination: Coordination
   readonly runner: Runner
   readonly finisher: Finisher
-  readonly events: Events
+  readonly account: TickAccount
   readonly newRunId: () => string
   /** Puts jobs into an order of this replica's own; `null` where it shares with nobody. */
   readonly shuffle: ((jobs: JobRecord[]) => void) | null
@@ -50,9 +33,8 @@ export interface DispatcherOptions {
  */
 export class Dispatcher {
   readonly #options: DispatcherOptions
-  #queue: JobRecord[] = []
-  #head = 0
-  #arrived: JobRecord[] = []
+  readonly #queue: DueQueue
+  readonly #account: TickAccount
   #asking = 0
   #draining = false
   #stopped = false
@@ -62,11 +44,13 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#options = options
+    this.#queue = new DueQueue(options.shuffle)
+    this.#account = options.account
   }
 
   /** How many due ticks wait for a claim. */
   get backlog(): number {
-    return this.#queue.length - this.#head + this.#arrived.length
+    return this.#queue.size
   }
 
   /** Takes a due tick; `pump` is to follow. */
@@ -79,7 +63,7 @@ export class Dispatcher {
     const { pending } = job
     if (pending === null) {
       job.pending = this.#pending(tick, tick.firstLate)
-      this.#arrived.push(job)
+      this.#queue.push(job)
       return
     }
     // After a clock was set back; what waits is a tick of the future, which will come again.
@@ -96,49 +80,7 @@ export class Dispatcher {
 
   /** Asks for what is due, as far as there is room. */
   pump(): void {
-    if (this.#arrived.length > 0) {
-      this.#options.shuffle?.(this.#arrived)
-      this.#queue = this.#queue.slice(this.#head).concat(this.#arrived)
-      this.#head = 0
-      this.#arrived = []
-    }
     if (!this.#draining && this.#retryTimer === null && this.#ready()) void this.#drain()
-  }
-
-  /**
-   * Runs a job now, apart from its ticks and from `concurrency`.
-   *
-   * @returns the run, or `null` when another run of the job holds the lock
-   * @throws RedisUnavailableError
-   */
-  async startByHand(job: JobRecord, data: unknown): Promise<ActiveRun | null> {
-    const { coordination, runner, newRunId, clock, finisher } = this.#options
-    const { lockTtl, pausedInitially } = job.definition
-    const runId = newRunId()
-    const scheduledTime = Math.round(coordination.now())
-    if (lockTtl === null) {
-      if (job.stats.running > 0) return null
-      return runner.start(job, { runId, scheduledTime, trigger: 'manual', lock: null, fencingToken: null, data })
-    }
-    const shared = { jobId: job.id, scheduledTime, runId, pausedInitially }
-    const request = { ...shared, kind: 'manual', ttl: lockTtl, keep: KEEP, afterCompletion: 0 } as const
-    this.#asking++
-    const [answer] = await coordination.claim([request])
-    this.#asking--
-    if (answer?.status === 'granted' && answer.lock !== null) {
-      const { lock, fencingToken } = answer
-      return runner.start(job, { runId, scheduledTime, trigger: 'manual', lock, fencingToken, data })
-    }
-    if (answer?.status !== 'unavailable') {
-      job.stats.lockFailedHeld++
-      this.#lockFailed(job, scheduledTime, 'held')
-      return null
-    }
-    job.stats.lockFailedError++
-    this.#lockFailed(job, scheduledTime, 'error')
-    // It may have been granted all the same, and only the reply be lost.
-    finisher.giveUp(jobLock(job, runId, clock.monotonic() + lockTtl))
-    throw answer.error
   }
 
   /** The coordination answers again: asks at once for what waits. */
@@ -154,14 +96,11 @@ export class Dispatcher {
     this.#stopped = true
     this.#retryTimer?.cancel()
     this.#retryTimer = null
-    for (const job of [...this.#queue.slice(this.#head), ...this.#arrived]) {
+    for (const job of this.#queue.clear()) {
       const { pending } = job
       job.pending = null
-      if (pending !== null && !job.removed) this.#skip(job, pending.tick.scheduledTime, 'shutdown')
+      if (pending !== null && !job.removed) this.#account.skipped(job, pending.tick.scheduledTime, 'shutdown')
     }
-    this.#queue = []
-    this.#head = 0
-    this.#arrived = []
   }
 
   /** Resolves when no claim is under way. */
@@ -174,7 +113,7 @@ export class Dispatcher {
   }
 
   #ready(): boolean {
-    return !this.#stopped && this.#head < this.#queue.length && this.#room() > 0
+    return !this.#stopped && this.#queue.size > 0 && this.#room() > 0
   }
 
   #room(): number {
@@ -185,27 +124,13 @@ export class Dispatcher {
     const { clock } = this.#options
     this.#draining = true
     while (this.#ready() && this.#retryTimer === null) {
-      await this.#ask(this.#take())
+      await this.#ask(this.#queue.take(this.#room()).filter((job) => this.#isWanted(job)))
       await new Promise<void>((resolve) => clock.setImmediate(resolve))
     }
     this.#draining = false
     const idle = this.#idle
     this.#idle = []
     for (const resolve of idle) resolve()
-  }
-
-  /** The next jobs to ask for. */
-  #take(): JobRecord[] {
-    const waiting = this.#queue.length - this.#head
-    const share = Math.max(MIN_SLICE, Math.min(MAX_SLICE, Math.ceil(waiting / SLICES)))
-    const count = Math.min(waiting, share, this.#room())
-    const slice = this.#queue.slice(this.#head, this.#head + count)
-    this.#head += count
-    if (this.#head === this.#queue.length) {
-      this.#queue = []
-      this.#head = 0
-    }
-    return slice.filter((job) => this.#isWanted(job))
   }
 
   /** Whether a job that has waited still wants a claim: it may have been removed, or changed to run without one. */
@@ -263,15 +188,14 @@ export class Dispatcher {
         wakeAt(job, answer.due, afterCompletion === null ? tick : undefined)
         return
       case 'overlap':
-        job.stats.lockFailedHeld++
-        this.#lockFailed(job, tick.scheduledTime, 'held')
-        this.#skip(job, tick.scheduledTime, 'overlap')
+        this.#account.lockFailed(job, tick.scheduledTime, 'held')
+        this.#account.skipped(job, tick.scheduledTime, 'overlap')
         break
       case 'paused':
-        if (answer.first) this.#skip(job, tick.scheduledTime, 'paused')
+        if (answer.first) this.#account.skipped(job, tick.scheduledTime, 'paused')
         break
       case 'claimed_elsewhere':
-        this.#skip(job, tick.scheduledTime, 'claimed_elsewhere')
+        this.#account.skipped(job, tick.scheduledTime, 'claimed_elsewhere')
         break
     }
     if (afterCompletion !== null) wakeAt(job, coordination.now() + afterCompletion)
@@ -282,11 +206,11 @@ export class Dispatcher {
     const { scheduledTime, lock, previous, fencingToken } = answer
     const { tick, runId, firstLate } = pending
     const { afterCompletion } = job.trigger
-    if (firstLate < tick.scheduledTime) this.#coalesced(job, pending, previous)
+    if (firstLate < tick.scheduledTime) this.#account.coalesced(job, pending, previous)
     if (lock === null || job.removed || isMissed(job, tick, coordination.now())) {
       // Taken, so that it is counted once for the fleet; or too late only now, or removed meanwhile.
       if (lock !== null) finisher.push({ lock, onReleased() {} })
-      if (!job.removed) this.#missed(job, scheduledTime, 'misfire')
+      if (!job.removed) this.#account.missed(job, scheduledTime, 'misfire')
       return
     }
     const { data } = job.definition
@@ -301,25 +225,24 @@ export class Dispatcher {
   /** Redis did not answer: the tick is asked for again until its grace is over. */
   #unanswered(job: JobRecord, pending: PendingTick): void {
     const { scheduledTime } = pending.tick
-    job.stats.lockFailedError++
-    this.#lockFailed(job, scheduledTime, 'error')
+    this.#account.lockFailed(job, scheduledTime, 'error')
     pending.unanswered = true
     if (job.removed) {
       this.#abandon(job, pending)
     } else if (this.#stopped) {
       this.#abandon(job, pending)
-      this.#skip(job, scheduledTime, 'shutdown')
+      this.#account.skipped(job, scheduledTime, 'shutdown')
     } else if (job.pending !== null || isMissed(job, pending.tick, this.#options.coordination.now())) {
       this.#giveUp(job, pending)
     } else {
       job.pending = pending
-      this.#arrived.push(job)
+      this.#queue.push(job)
     }
   }
 
   #giveUp(job: JobRecord, pending: PendingTick): void {
     this.#abandon(job, pending)
-    this.#missed(job, pending.tick.scheduledTime, 'redis_error')
+    this.#account.missed(job, pending.tick.scheduledTime, 'redis_error')
   }
 
   /** The request may have been executed, and its reply lost: then its lock must not stay until its TTL ends. */
@@ -338,17 +261,6 @@ export class Dispatcher {
     }, this.#retryDelay)
   }
 
-  /** Counts the late ticks that `tick` stands for, but for those another replica claimed in their time. */
-  #coalesced(job: JobRecord, { tick, firstLate }: PendingTick, previous: number | null): void {
-    let after = Math.max(firstLate - 1, previous ?? Number.NEGATIVE_INFINITY)
-    for (let count = 0; count < MAX_COALESCED; count++) {
-      const next = job.trigger.next(after)
-      if (next === null || next >= tick.scheduledTime) return
-      this.#skip(job, next, 'coalesced')
-      after = next
-    }
-  }
-
   #runUnlocked(job: JobRecord, tick: DueTick): void {
     const { coordination, runner, newRunId, wakeAt } = this.#options
     const { afterCompletion } = job.trigger
@@ -360,13 +272,13 @@ export class Dispatcher {
       job.begun = true
       again()
     } else if (job.paused) {
-      this.#skip(job, tick.scheduledTime, 'paused')
+      this.#account.skipped(job, tick.scheduledTime, 'paused')
       again()
     } else if (job.stats.running > 0) {
-      this.#skip(job, tick.scheduledTime, 'overlap')
+      this.#account.skipped(job, tick.scheduledTime, 'overlap')
       again()
     } else if (isMissed(job, tick, coordination.now())) {
-      this.#missed(job, tick.scheduledTime, 'misfire')
+      this.#account.missed(job, tick.scheduledTime, 'misfire')
     } else if (tick.scheduledTime > job.lastUnlocked) {
       // Unclaimed, so that a tick that is handed out again, as a clock was set back, is refused here.
       const { data } = job.definition
@@ -375,52 +287,5 @@ export class Dispatcher {
       const request = { scheduledTime, trigger: 'schedule', lock: null, fencingToken: null, data } as const
       runner.start(job, { runId: newRunId(), ...request }).onCompleted(again)
     }
-  }
-
-  #lockFailed(job: JobRecord, scheduledTime: number, reason: 'held' | 'error'): void {
-    const { events } = this.#options
-    if (events.has('lockFailed')) events.emit('lockFailed', { job: job.view, scheduledTime, reason })
-  }
-
-  #missed(job: JobRecord, scheduledTime: number, reason: SkipReason): void {
-    job.stats.missed++
-    if (this.#options.events.has('missed')) {
-      this.#options.events.emit('missed', { job: job.view, scheduledTime, reason })
-    }
-    this.#skip(job, scheduledTime, reason)
-  }
-
-  #skip(job: JobRecord, scheduledTime: number, reason: SkipReason): void {
-    job.stats.skipped[reason]++
-    if (this.#options.events.has('skipped')) {
-      this.#options.events.emit('skipped', { job: job.view, scheduledTime, reason })
-    }
-  }
-}
-
-/** Whether a tick is later than its grace allows; the grace is capped below the distance to the next tick. */
-function isMissed(job: JobRecord, tick: DueTick, now: number): boolean {
-  const { misfireGraceTime } = job.definition
-  const grace =
-    tick.following === null ? misfireGraceTime : Math.min(misfireGraceTime, tick.following - tick.scheduledTime - 1)
-  return job.trigger.afterCompletion === null && now - tick.dueTime > grace
-}
-
-function jobLock(job: JobRecord, runId: string, validUntil: number): HeldLock {
-  return { name: job.id, kind: 'job', token: runId, validUntil }
-}
-
-function toRequest(job: JobRecord, { tick, runId }: PendingTick, missed: boolean): ClaimRequest {
-  const { lockTtl, pausedInitially } = job.definition
-  const period = job.trigger.afterCompletion ?? (tick.following === null ? 0 : tick.following - tick.scheduledTime)
-  return {
-    jobId: job.id,
-    kind: missed ? 'miss' : 'tick',
-    scheduledTime: tick.scheduledTime,
-    runId,
-    ttl: lockTtl as number,
-    keep: Math.min(MAX_KEEP, 2 * period + KEEP),
-    afterCompletion: job.trigger.afterCompletion ?? 0,
-    pausedInitially
   }
 }

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { RunBody, TriggerRouteOptions } from '../../types/plugin.js'
 import type { Run } from '../../types/run.js'
 import type { Scheduler, TriggerOptions } from '../../types/scheduler.js'
-import { checkKeys } from '../check.js'
+import { copyKnown } from '../check.js'
 import { JobLockedError, JobUnknownError, OptionInvalidError, show } from '../errors.js'
 import { logSafely } from '../observability/log.js'
 
@@ -36,8 +36,7 @@ export class TriggerRoutes {
     id: string,
     options: TriggerRouteOptions = {}
   ): (request: FastifyRequest, reply: FastifyReply) => Promise<RunBody> {
-    checkKeys(options, ['data', 'wait'], "`route`'s options")
-    const { data, wait = false } = options
+    const { data, wait = false } = copyKnown(options, ['data', 'wait'], "`route`'s options") as TriggerRouteOptions
     if (data !== undefined && typeof data !== 'function') throw new OptionInvalidError('data', 'a function', show(data))
     if (typeof wait !== 'boolean') throw new OptionInvalidError('wait', 'true or false', show(wait))
     this.#named.push({ id, where: ', which `jobs.route` names' })

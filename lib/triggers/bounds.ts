@@ -1,6 +1,5 @@
-import { TriggerInvalidError } from '../errors.js'
+import { show, TriggerInvalidError } from '../errors.js'
 import { readDate } from './dates.js'
-import { shown } from './input.js'
 
 /** The range a trigger's ticks lie in, both ends included; infinite where it is open. */
 export interface Bounds {
@@ -18,7 +17,7 @@ export function readBounds(options: Readonly<Record<string, unknown>>, timezone:
   const start = startDate === undefined ? Number.NEGATIVE_INFINITY : readDate(startDate, 'startDate', timezone)
   const end = endDate === undefined ? Number.POSITIVE_INFINITY : readDate(endDate, 'endDate', timezone)
   if (start > end) {
-    throw new TriggerInvalidError('`startDate` must not be later than `endDate`', shown({ startDate, endDate }))
+    throw new TriggerInvalidError('`startDate` must not be later than `endDate`', show({ startDate, endDate }))
   }
   return { start, end }
 }

@@ -1,6 +1,5 @@
 import type { CronFields } from '../../types/trigger.js'
-import { CronInvalidError } from '../errors.js'
-import { shown } from './input.js'
+import { CronInvalidError, show } from '../errors.js'
 
 export type FieldName = keyof CronFields
 
@@ -50,7 +49,7 @@ const POSITION = /^(1st|2nd|3rd|4th|5th|last) +([a-z]{3})$/
  * @throws CronInvalidError which names the field and the value
  */
 export function readField(name: FieldName, value: unknown): FieldExpression[] {
-  const fail = (reason: string): Error => new CronInvalidError(shown(value), `\`${name}\` ${reason}`)
+  const fail = (reason: string): Error => new CronInvalidError(show(value), `\`${name}\` ${reason}`)
   if (typeof value === 'number' && !Number.isInteger(value)) throw fail('must be a whole number')
   if (typeof value !== 'number' && typeof value !== 'string') throw fail('must be a number or a string')
   const text = String(value).trim().toLowerCase()

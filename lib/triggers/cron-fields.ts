@@ -1,11 +1,11 @@
+import { copyKnown } from '../check.js'
 import { DAY } from '../duration.js'
-import { CronInvalidError } from '../errors.js'
+import { CronInvalidError, show } from '../errors.js'
 import type { CalendarFields } from './calendar.js'
 import { daysInMonth, midnight, weekdayOf } from './calendar.js'
 import type { CronExpression } from './cron.js'
 import type { FieldExpression, FieldName } from './cron-field.js'
 import { FIELD_NAMES, RANGES, readField, writeField } from './cron-field.js'
-import { copyKnown, shown } from './input.js'
 
 type Fields = Readonly<Record<FieldName, readonly FieldExpression[]>>
 
@@ -21,7 +21,7 @@ type Fields = Readonly<Record<FieldName, readonly FieldExpression[]>>
 export function readCronFields(input: unknown): CronExpression {
   const given = copyKnown(input, FIELD_NAMES, '`cron`')
   const least = FIELD_NAMES.findLastIndex((name) => given[name] !== undefined)
-  if (least < 0) throw new CronInvalidError(shown(input), `expected at least one of ${FIELD_NAMES.join(', ')}`)
+  if (least < 0) throw new CronInvalidError(show(input), `expected at least one of ${FIELD_NAMES.join(', ')}`)
   const read = (name: FieldName): FieldExpression[] => {
     const star = FIELD_NAMES.indexOf(name) < least || name === 'week' || name === 'dayOfWeek'
     const value = given[name]

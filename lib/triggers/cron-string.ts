@@ -1,9 +1,8 @@
 import { CronPattern } from 'croner'
-import { CronInvalidError } from '../errors.js'
+import { CronInvalidError, show } from '../errors.js'
 import type { CalendarFields } from './calendar.js'
 import { daysInMonth, weekdayOf } from './calendar.js'
 import type { CronExpression } from './cron.js'
-import { shown } from './input.js'
 
 const MAX_LENGTH = 256
 const ALL_DAYS = 0xfffffffe | 0
@@ -51,7 +50,7 @@ function expand(text: string): string {
 }
 
 function invalid(text: string, reason: string): Error {
-  return new CronInvalidError(shown(text), reason)
+  return new CronInvalidError(show(text), reason)
 }
 
 // Only small values are taken out of the pattern, which is left to the garbage collector: it holds 10,000 years.

@@ -1,6 +1,5 @@
 import { isDate } from 'node:util/types'
-import { DateInvalidError } from '../errors.js'
-import { shown } from './input.js'
+import { DateInvalidError, show } from '../errors.js'
 import { zoneOf } from './timezone.js'
 
 /** The largest distance from the Unix epoch that a `Date` can have, in milliseconds. */
@@ -21,7 +20,7 @@ const ISO = /^(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?
  */
 export function readDate(value: unknown, name: string, timezone: string): number {
   const at = read(value, timezone)
-  if (at === null || !Number.isInteger(at) || Math.abs(at) > MAX_TIME) throw new DateInvalidError(name, shown(value))
+  if (at === null || !Number.isInteger(at) || Math.abs(at) > MAX_TIME) throw new DateInvalidError(name, show(value))
   return at
 }
 

@@ -1,7 +1,7 @@
 import type { PreviewOptions, Trigger } from '../../types/trigger.js'
-import { OptionInvalidError } from '../errors.js'
+import { copyKnown } from '../check.js'
+import { OptionInvalidError, show } from '../errors.js'
 import { readDate } from './dates.js'
-import { copyKnown, shown } from './input.js'
 
 const MAX_COUNT = 10_000
 
@@ -21,7 +21,7 @@ export function previewTrigger(
 ): number[] {
   const { count = 5, from } = copyKnown(options, ['count', 'from'], 'the options of `preview`')
   if (typeof count !== 'number' || !Number.isInteger(count) || count < 1 || count > MAX_COUNT) {
-    throw new OptionInvalidError('count', `an integer from 1 to ${MAX_COUNT}`, shown(count))
+    throw new OptionInvalidError('count', `an integer from 1 to ${MAX_COUNT}`, show(count))
   }
   const ticks: number[] = []
   let tick = trigger.next(from === undefined ? now : readDate(from, 'from', timezone))

@@ -1,8 +1,8 @@
 import type { Duration } from '../../types/duration.js'
 import type { Trigger, TriggerInput } from '../../types/trigger.js'
-import { isPlainObject } from '../check.js'
+import { copyKnown, isPlainObject } from '../check.js'
 import { parseDuration } from '../duration.js'
-import { CronInvalidError, DurationInvalidError, TriggerInvalidError } from '../errors.js'
+import { CronInvalidError, DurationInvalidError, isSchedulerError, show, TriggerInvalidError } from '../errors.js'
 import { readBounds } from './bounds.js'
 import { AllTrigger, AnyTrigger, MAX_STEPS } from './combine.js'
 import { CronTrigger } from './cron.js'
@@ -10,7 +10,6 @@ import { readCronFields } from './cron-fields.js'
 import { readCron } from './cron-string.js'
 import { DateTrigger } from './date.js'
 import { readDate } from './dates.js'
-import { copyKnown, shown } from './input.js'
 import { CompletionTrigger, IntervalTrigger } from './interval.js'
 import type { Budget, TickSource } from './source.js'
 import { checkTimezone } from './timezone.js'
@@ -69,28 +68,20 @@ export function resolveTrigger(input: TriggerInput, defaults: TriggerDefaults): 
     return read(input, context, 0)
   } catch (error) {
     // A getter, a proxy or a toString of the input may throw anything.
-    if (isOwn(error)) throw error
-    throw new TriggerInvalidError('it cannot be read', shown(input))
-  }
-}
-
-function isOwn(error: unknown): boolean {
-  try {
-    return error instanceof Error && String((error as Error & { code?: unknown }).code).startsWith('FST_ERR_RLS_')
-  } catch {
-    return false
+    if (isSchedulerError(error)) throw error
+    throw new TriggerInvalidError('it cannot be read', show(input))
   }
 }
 
 function read(input: unknown, context: Context, depth: number): TickSource {
-  if (!isPlainObject(input)) throw new TriggerInvalidError('expected a plain object', shown(input))
+  if (!isPlainObject(input)) throw new TriggerInvalidError('expected a plain object', show(input))
   if (--context.triggers < 0) {
-    throw new TriggerInvalidError(`expected at most ${MAX_TRIGGERS} triggers in all`, shown(input))
+    throw new TriggerInvalidError(`expected at most ${MAX_TRIGGERS} triggers in all`, show(input))
   }
   const options = copyKnown(input, KNOWN, 'the trigger')
   const [kind, ...others] = KIND_NAMES.filter((name) => options[name] !== undefined)
   if (kind === undefined || others.length > 0) {
-    throw new TriggerInvalidError(`expected exactly one of ${KIND_NAMES.join(', ')}`, shown(input))
+    throw new TriggerInvalidError(`expected exactly one of ${KIND_NAMES.join(', ')}`, show(input))
   }
   copyKnown(options, KINDS[kind], `the ${kind} trigger`)
   if (kind === 'any' || kind === 'all') return readList(kind, options[kind], context, depth)
@@ -106,7 +97,7 @@ function readCronTrigger(options: Options, timezone: string): TickSource {
   const bounds = readBounds(options, timezone)
   if (typeof cron === 'string') return new CronTrigger(readCron(cron), timezone, bounds)
   if (isPlainObject(cron)) return new CronTrigger(readCronFields(cron), timezone, bounds)
-  throw new CronInvalidError(shown(cron), 'it must be a string or an object of fields')
+  throw new CronInvalidError(show(cron), 'it must be a string or an object of fields')
 }
 
 function readInterval(options: Options, timezone: string, depth: number): TickSource {
@@ -114,38 +105,38 @@ function readInterval(options: Options, timezone: string, depth: number): TickSo
   const period = readDuration(interval, 'interval', 1)
   const bounds = readBounds(options, timezone)
   if (offset !== undefined && startDate !== undefined) {
-    throw new TriggerInvalidError('`offset` and `startDate` both anchor the interval, give one', shown({ ...options }))
+    throw new TriggerInvalidError('`offset` and `startDate` both anchor the interval, give one', show({ ...options }))
   }
   const shift = offset === undefined ? 0 : readDuration(offset, 'offset', 0)
   if (after === undefined) return new IntervalTrigger(period, shift, bounds)
-  if (after !== 'completion') throw new TriggerInvalidError("expected `after` to be 'completion'", shown(after))
+  if (after !== 'completion') throw new TriggerInvalidError("expected `after` to be 'completion'", show(after))
   if (offset !== undefined) {
-    throw new TriggerInvalidError("`after: 'completion'` has no grid that `offset` could shift", shown(offset))
+    throw new TriggerInvalidError("`after: 'completion'` has no grid that `offset` could shift", show(offset))
   }
   if (depth > 0) {
-    throw new TriggerInvalidError("`after: 'completion'` is not allowed inside `any` and `all`", shown({ ...options }))
+    throw new TriggerInvalidError("`after: 'completion'` is not allowed inside `any` and `all`", show({ ...options }))
   }
   return new CompletionTrigger(period, bounds)
 }
 
 function readDuration(value: unknown, name: string, min: number): number {
   if (!isPlainObject(value)) {
-    if (typeof value === 'object') throw new DurationInvalidError(name, 'a duration', shown(value))
+    if (typeof value === 'object') throw new DurationInvalidError(name, 'a duration', show(value))
     return parseDuration(value as Duration, name, { min })
   }
   const parts = copyKnown(value, DURATION_PARTS, `\`${name}\``)
   if (Object.values(parts).some((part) => typeof part !== 'number')) {
-    throw new DurationInvalidError(name, 'a duration whose parts are numbers', shown(value))
+    throw new DurationInvalidError(name, 'a duration whose parts are numbers', show(value))
   }
   return parseDuration({ ...parts }, name, { min })
 }
 
 function readList(kind: 'any' | 'all', list: unknown, context: Context, depth: number): TickSource {
-  if (depth >= MAX_DEPTH) throw new TriggerInvalidError(`expected at most ${MAX_DEPTH} levels`, shown(list))
-  if (!Array.isArray(list)) throw new TriggerInvalidError(`expected \`${kind}\` to be an array`, shown(list))
+  if (depth >= MAX_DEPTH) throw new TriggerInvalidError(`expected at most ${MAX_DEPTH} levels`, show(list))
+  if (!Array.isArray(list)) throw new TriggerInvalidError(`expected \`${kind}\` to be an array`, show(list))
   const { length } = list
   if (!(length >= 1 && length <= MAX_LIST)) {
-    throw new TriggerInvalidError(`expected \`${kind}\` to have 1 to ${MAX_LIST} triggers`, shown(list))
+    throw new TriggerInvalidError(`expected \`${kind}\` to have 1 to ${MAX_LIST} triggers`, show(list))
   }
   const byKey = new Map<string, TickSource>()
   for (let i = 0; i < length; i++) {

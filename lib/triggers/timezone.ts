@@ -1,5 +1,4 @@
-import { TimezoneInvalidError } from '../errors.js'
-import { shown } from './input.js'
+import { show, TimezoneInvalidError } from '../errors.js'
 import { Zone } from './zone.js'
 
 // Only names that Intl knows are kept, by their lower case, so the cache cannot outgrow the tz database.
@@ -13,7 +12,7 @@ const NAME = /^[A-Za-z][A-Za-z0-9_+\-/]{0,63}$/
  * @throws TimezoneInvalidError
  */
 export function checkTimezone(value: unknown): string {
-  if (typeof value !== 'string' || find(value) === null) throw new TimezoneInvalidError(shown(value))
+  if (typeof value !== 'string' || find(value) === null) throw new TimezoneInvalidError(show(value))
   return value
 }
 
@@ -24,7 +23,7 @@ export function checkTimezone(value: unknown): string {
  */
 export function zoneOf(timezone: string): Zone {
   const zone = find(timezone)
-  if (zone === null) throw new TimezoneInvalidError(shown(timezone))
+  if (zone === null) throw new TimezoneInvalidError(show(timezone))
   return zone
 }
 

@@ -49,6 +49,8 @@ t.test('the lock is a Redlock: a key with the run id, an expiry, and nothing of 
       t.match(await redis.client.get('rls:{test}:claim:job'), /^\d+ the-run [1-9]\d+ the-run \d+ \d+ replica-\w+$/)
       const kept = await redis.client.pttl('rls:{test}:claim:job')
       t.ok(kept > 50_000 && kept <= 60_000, 'the claim is remembered for as long as was asked')
+      await replica.claim([request({ jobId: 'job', kind: 'manual', keep: 1000 })])
+      t.ok((await redis.client.pttl('rls:{test}:claim:job')) > 50_000, 'and a run by hand does not change that')
     })
   )
 )

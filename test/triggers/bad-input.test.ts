@@ -220,8 +220,8 @@ const cases: readonly (readonly [input: unknown, code: string, says: string | Re
   [cycle, 'TRIGGER_INVALID', '5 levels'],
   [{ any: Array(6).fill({ any: Array(50).fill({ interval: 1 }) }) }, 'TRIGGER_INVALID', '250 triggers'],
   // Hostile objects.
-  [throwing, 'TRIGGER_INVALID', 'cannot be read'],
-  [{ any: [throwing] }, 'TRIGGER_INVALID', 'cannot be read'],
+  [throwing, 'OPTION_INVALID', 'can be read'],
+  [{ any: [throwing] }, 'OPTION_INVALID', 'can be read'],
   [{ cron: throwing }, 'OPTION_UNKNOWN', '`cron`'],
   [Proxy.revocable({}, {}).proxy, 'TRIGGER_INVALID', ''],
   [{ date: new Proxy(new Date(0), {}) }, 'DATE_INVALID', ''],

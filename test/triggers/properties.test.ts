@@ -216,6 +216,8 @@ t.test('jitter is in bounds, the same each time, and spread', async (t) => {
   t.doesNotThrow(() => fc.assert(check, { numRuns: 2000 }))
   t.equal(jitterOf('a', 0, 0, null), 0)
   t.equal(jitterOf('a', 0, 1000, 1), 0)
+  const distant = Array.from({ length: 100 }, (_, i) => jitterOf('a', i * 2 ** 32, 1e9, null))
+  t.equal(new Set(distant).size, 100, 'all of a tick counts')
   for (const [name, delayOf] of [
     ['ticks', (i: number) => jitterOf('cleanup', 1_767_225_600_000 + i * 60_000, 99, null)],
     ['jobs', (i: number) => jitterOf(`job-${i}`, 1_767_225_600_000, 99, null)],

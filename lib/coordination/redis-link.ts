@@ -1,0 +1,191 @@
+import type { Cluster, Redis } from 'ioredis'
+import type { Clock, TimerHandle } from '../../types/clock.js'
+import type { CoordinationListener } from '../../types/coordination.js'
+import { SECOND } from '../duration.js'
+import { RedisAuthError, RedisUnavailableError } from '../errors.js'
+import { withDeadline } from './deadline.js'
+import { FleetClock } from './fleet-clock.js'
+import type { RedisClient } from './redis-client.js'
+
+/** How long one exchange with Redis may take: a Redis that hangs must not hang us. */
+const EXCHANGE_LIMIT = 2 * SECOND
+
+/** How old a measurement of Redis' clock may grow before it is asked for again. */
+const MEASURE_EVERY = 10 * SECOND
+
+/**
+ * The connection to one Redis: opens and closes what is ours, bounds each exchange in time, knows whether Redis
+ * answers, and keeps the fleet's clock.
+ */
+export class RedisLink {
+  readonly clock: FleetClock
+  readonly #redis: RedisClient
+  readonly #client: Redis | Cluster
+  readonly #local: Clock
+  readonly #listener: CoordinationListener
+  #up: boolean | null = null
+  #closed = false
+  #timer: TimerHandle | null = null
+
+  constructor(redis: RedisClient, local: Clock, listener: CoordinationListener) {
+    this.#redis = redis
+    this.#client = redis.client
+    this.#local = local
+    this.#listener = listener
+    this.clock = new FleetClock(local, () => listener.onClockStep())
+  }
+
+  /** Whether the last exchange worked. */
+  get up(): boolean {
+    return this.#up === true
+  }
+
+  /**
+   * Connects, where that is ours to do. Resolves once Redis answers, or is known not to for now.
+   *
+   * @throws RedisAuthError
+   */
+  async open(): Promise<void> {
+    this.#client.on('ready', this.#onReady)
+    this.#client.on('error', this.#onError)
+    this.#client.on('close', this.#onClose)
+    this.#watch()
+    try {
+      // A first failure is an answer, a hanging server is not: both leave the client to reconnect by itself.
+      await withDeadline(this.#firstContact(), EXCHANGE_LIMIT, this.#local)
+    } catch (error) {
+      if (isAuthError(error)) {
+        await this.close()
+        throw new RedisAuthError(this.#redis.address, messageOf(error))
+      }
+      this.#down(error)
+    }
+  }
+
+  /** Closes a client of ours, and leaves one of the app's as it was. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#timer?.cancel()
+    this.#client.off('ready', this.#onReady)
+    this.#client.off('close', this.#onClose)
+    if (!this.#redis.owned) {
+      this.#client.off('error', this.#onError)
+      return
+    }
+    // QUIT lets replies under way arrive; a Redis that does not answer it is cut off.
+    if (this.#client.status === 'ready') {
+      await withDeadline(this.#client.quit(), SECOND, this.#local).catch(() => {})
+    }
+    this.#client.disconnect()
+  }
+
+  readonly #onReady = (): void => void this.#measure()
+  readonly #onError = (error: Error): void => this.#down(error)
+  readonly #onClose = (): void => this.#down(new Error('the connection is closed'))
+
+  /** Connects, where that is ours to do, and measures the clock. */
+  async #firstContact(): Promise<void> {
+    if (this.#client.status === 'wait') {
+      let reason: unknown
+      const remember = (error: unknown): void => {
+        reason = error
+      }
+      // `connect` itself only says that the connection is closed: the reason is in the event.
+      this.#client.once('error', remember)
+      try {
+        await this.#client.connect()
+      } catch (error) {
+        throw reason ?? error
+      } finally {
+        this.#client.off('error', remember)
+      }
+    } else if (this.#client.status !== 'ready') {
+      await new Promise<void>((resolve, reject) => {
+        this.#client.once('ready', resolve)
+        this.#client.once('error', reject)
+      })
+    }
+    for (let count = 0; count < 3; count++) await this.#time()
+  }
+
+  /** Asks for Redis' time now and then, when nothing else has told it: for the clock, and to see whether Redis lives. */
+  #watch(): void {
+    this.#timer = this.#local.setTimeout(() => {
+      const age = this.#local.monotonic() - this.clock.sampledAt
+      if (this.#client.status === 'ready' && age >= MEASURE_EVERY) void this.#measure()
+      this.#watch()
+    }, MEASURE_EVERY)
+  }
+
+  async #measure(): Promise<void> {
+    try {
+      await this.#time()
+    } catch (error) {
+      this.#down(error)
+    }
+  }
+
+  async #time(): Promise<void> {
+    const sent = this.#local.monotonic()
+    const [seconds, micros] = await this.exchange(() => this.#client.time())
+    this.clock.sample(sent, Number(seconds) * 1000 + Number(micros) / 1000)
+  }
+
+  /**
+   * One exchange whose failure is an error to the caller.
+   *
+   * @param what what Redis is to do, for the error
+   * @throws RedisUnavailableError
+   */
+  async command<Value>(what: string, send: () => Promise<Value>): Promise<Value> {
+    try {
+      return await this.exchange(send)
+    } catch (error) {
+      throw this.unavailable(what, error)
+    }
+  }
+
+  /**
+   * One exchange with Redis, refused at once while there is no connection, and bounded in time.
+   *
+   * @param late called with the answer when it comes after the bound
+   */
+  async exchange<Value>(send: () => Promise<Value>, late?: (value: Value) => void): Promise<Value> {
+    // Also for a client of the app's, whose offline queue would execute the command when nobody wants it any more.
+    if (this.#client.status !== 'ready') throw new Error('there is no connection')
+    const value = await withDeadline(send(), EXCHANGE_LIMIT, this.#local, late)
+    this.#isUp()
+    return value
+  }
+
+  #isUp(): void {
+    if (this.#up === true || this.#closed) return
+    this.#up = true
+    this.#listener.onUp()
+  }
+
+  #down(reason: unknown): void {
+    if (this.#up === false || this.#closed) return
+    this.#up = false
+    this.#listener.onDown(new RedisUnavailableError('be reached', messageOf(reason)))
+  }
+
+  /** The error for an exchange that failed; notes the outage when it is one. */
+  unavailable(what: string, cause: unknown): Error {
+    // An error that Redis itself answered is trouble, but not an outage.
+    if (!isReplyError(cause)) this.#down(cause)
+    return new RedisUnavailableError(what, messageOf(cause))
+  }
+}
+
+function isReplyError(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ReplyError'
+}
+
+function isAuthError(error: unknown): boolean {
+  return isReplyError(error) && /^(WRONGPASS|NOAUTH|ERR invalid password|ERR AUTH)/.test(messageOf(error))
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,256 @@
+import { randomBytes } from 'node:crypto'
+import type { TimerHandle } from '../types/clock.js'
+import type { Coordination } from '../types/coordination.js'
+import { createCoordination } from './coordination/index.js'
+import { SECOND } from './duration.js'
+import { NotRunningError, RunCancelledError } from './errors.js'
+import { Dispatcher } from './execution/dispatcher.js'
+import { Finisher } from './execution/finisher.js'
+import { ManualRuns } from './execution/manual-runs.js'
+import { NamedLocks } from './execution/named-locks.js'
+import { Runner } from './execution/runner.js'
+import { TickAccount } from './execution/tick-account.js'
+import { Watch } from './execution/watch.js'
+import type { JobRecord } from './job-record.js'
+import { JobRegistry } from './job-registry.js'
+import { Events } from './observability/events.js'
+import { logSafely } from './observability/log.js'
+import { Metrics } from './observability/metrics.js'
+import type { ResolvedOptions } from './options.js'
+import { createShuffle } from './shuffle.js'
+import { Timetable } from './timetable.js'
+
+/** How long a handler has to settle after its signal was aborted by `close()`. */
+const ABORT_GRACE = SECOND
+
+/** How often a replica looks whether its unlocked jobs are paused: it never claims them. */
+const PAUSE_POLL = 10 * SECOND
+
+/**
+ * Wires the parts of a tick's path, starts them and ends them: timetable, coordination, execution and observability.
+ *
+ * It goes from `new` (jobs wait) to `running` (ticks come) to `closing` (no new ticks, runs are drained).
+ */
+export class Engine {
+  readonly jobs: JobRegistry
+  readonly events: Events
+  readonly coordination: Coordination
+  readonly dispatcher: Dispatcher
+  readonly manualRuns: ManualRuns
+  readonly namedLocks: NamedLocks
+  readonly #options: ResolvedOptions
+  readonly #timetable: Timetable<JobRecord>
+  readonly #watch: Watch
+  readonly #finisher: Finisher
+  readonly #runner: Runner
+  readonly #metrics: Metrics | null
+  readonly #runIdBase = randomBytes(8).toString('hex')
+  #runCount = 0
+  #phase: 'new' | 'running' | 'closing' = 'new'
+  #opening: Promise<void> | null = null
+  #starting: Promise<void> | null = null
+  #closing: Promise<void> | null = null
+  #pausePoll: TimerHandle | null = null
+  #downReported = false
+  #skewReported = false
+
+  /** @throws the coded errors of the jobs in the options, and of the registry; then nothing was opened */
+  constructor(options: ResolvedOptions) {
+    this.#options = options
+    const { clock, log, replicaId, app, concurrency, defaults, timezone, durationBuckets, metrics } = options
+    const coordination = createCoordination(options, {
+      onUp: () => this.#onUp(),
+      onDown: (error) => this.#onDown(error),
+      onClockStep: () => this.#onClockStep()
+    })
+    const events = new Events(log)
+    const watch = new Watch(clock)
+    const finisher = new Finisher(coordination, clock)
+    const newRunId = (): string => this.#newRunId()
+    this.coordination = coordination
+    this.events = events
+    this.#watch = watch
+    this.#finisher = finisher
+    this.namedLocks = new NamedLocks({ coordination, clock, watch })
+    this.#timetable = new Timetable(
+      () => coordination.now(),
+      clock,
+      (job, tick) => this.dispatcher.enqueue(job, tick),
+      () => this.dispatcher.pump()
+    )
+    this.jobs = new JobRegistry(defaults, timezone, durationBuckets, this.#timetable)
+    const onRoom = (): void => this.dispatcher.pump()
+    this.#runner = new Runner({ app, replicaId, clock, coordination, watch, finisher, events, log, onRoom })
+    const account = new TickAccount(events)
+    this.manualRuns = new ManualRuns({ clock, coordination, runner: this.#runner, finisher, account, newRunId })
+    this.dispatcher = new Dispatcher({
+      concurrency,
+      clock,
+      coordination,
+      runner: this.#runner,
+      finisher,
+      account,
+      newRunId,
+      shuffle: coordination.state.kind === 'memory' ? null : createShuffle(replicaId),
+      wakeAt: (job, at, tick) => this.#timetable.wake(job, at, tick)
+    })
+    this.#metrics = metrics === null ? null : new Metrics(metrics, this.jobs, this.dispatcher, coordination)
+    try {
+      for (const job of options.jobs) this.jobs.add(job)
+      this.#metrics?.register()
+    } catch (error) {
+      // Nothing is half done: no metric stays behind, and no client of ours.
+      this.#metrics?.unregister()
+      void coordination.close()
+      throw error
+    }
+  }
+
+  /** @throws NotRunningError naming `what` cannot be done, unless ticks come */
+  checkRunning(what: string): void {
+    if (this.#phase !== 'running') throw this.#notRunning(what)
+  }
+
+  /** @throws NotRunningError naming `what` cannot be done, once the end has begun */
+  checkOpen(what: string): void {
+    if (this.#phase === 'closing') throw this.#notRunning(what)
+  }
+
+  add(options: Parameters<JobRegistry['add']>[0]): JobRecord {
+    const job = this.jobs.add(options)
+    if (this.#phase === 'running') void this.#learnPaused([job])
+    return job
+  }
+
+  start(): Promise<void> {
+    this.#starting ??= this.#start()
+    return this.#starting
+  }
+
+  stop(): void {
+    this.#phase = 'closing'
+    this.#pausePoll?.cancel()
+    this.#timetable.stop()
+    this.dispatcher.stop()
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  /**
+   * Opens the coordination, once; `withLock`, `pause` and `resume` may need it before the clock starts.
+   *
+   * @throws RedisAuthError
+   */
+  open(): Promise<void> {
+    this.#opening ??= this.coordination.open()
+    return this.#opening
+  }
+
+  async #start(): Promise<void> {
+    if (this.#phase === 'closing') throw this.#notRunning('start')
+    const { log } = this.#options
+    if (this.coordination.state.kind === 'memory') {
+      const level = process.env.NODE_ENV === 'production' ? 'warn' : 'info'
+      logSafely(
+        log,
+        level,
+        {},
+        'jobs are coordinated in memory: every replica runs every tick; set `redis` to share them'
+      )
+    }
+    await this.open()
+    // Closed meanwhile: `close` has the rest.
+    if ((this.#phase as string) === 'closing') return
+    this.#phase = 'running'
+    this.#timetable.start()
+    this.#pollPaused()
+  }
+
+  async #close(): Promise<void> {
+    this.stop()
+    const { closeTimeout } = this.#options
+    // A start under way ends first; how, it has told its own caller.
+    await this.#opening?.catch(() => {})
+    if (!(await this.#drained(closeTimeout))) {
+      const cancelled = (name: string): Error => new RunCancelledError(name, closeTimeout)
+      this.#runner.abortAll((job) => cancelled(job.id))
+      this.namedLocks.abortAll(cancelled('withLock'))
+      if (!(await this.#drained(ABORT_GRACE))) this.#runner.abandonAll()
+    }
+    this.#watch.close()
+    this.#finisher.close()
+    await this.coordination.close()
+    this.#metrics?.unregister()
+  }
+
+  /** Whether all that goes on has ended within `limit` milliseconds. */
+  #drained(limit: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = this.#options.clock.setTimeout(() => resolve(false), limit)
+      const all = async (): Promise<void> => {
+        await this.dispatcher.settled()
+        await this.manualRuns.settled()
+        await this.#runner.settled()
+        await this.namedLocks.settled()
+        await this.#finisher.settled()
+        timer.cancel()
+        resolve(true)
+      }
+      void all()
+    })
+  }
+
+  #pollPaused(): void {
+    this.#pausePoll = this.#options.clock.setTimeout(() => {
+      const unlocked = [...this.jobs.values()].filter((job) => job.definition.lockTtl === null)
+      if (unlocked.length > 0) void this.#learnPaused(unlocked)
+      this.#pollPaused()
+    }, PAUSE_POLL)
+  }
+
+  async #learnPaused(jobs: readonly JobRecord[]): Promise<void> {
+    const ids = jobs.map((job) => job.id)
+    const initially = jobs.filter((job) => job.definition.pausedInitially).map((job) => job.id)
+    try {
+      const paused = await this.coordination.paused(ids, initially)
+      for (const job of jobs) job.paused = paused.has(job.id)
+    } catch (err) {
+      // Claims are answered by what Redis knows; this replica learns it with the next answer.
+      logSafely(this.#options.log, 'debug', { err }, 'could not read which jobs are paused')
+    }
+  }
+
+  #onUp(): void {
+    const { log } = this.#options
+    if (this.#downReported) logSafely(log, 'info', {}, 'Redis answers again: jobs go on')
+    this.#downReported = false
+    void this.#learnPaused([...this.jobs.values()])
+    this.dispatcher.wakeUp()
+  }
+
+  #onDown(err: Error): void {
+    this.#downReported = true
+    logSafely(this.#options.log, 'warn', { err }, 'Redis does not answer: jobs wait for it')
+  }
+
+  #onClockStep(): void {
+    const { log, maxClockSkew } = this.#options
+    const skew = Math.round(this.coordination.state.skew)
+    this.#timetable.resync()
+    if (Math.abs(skew) <= maxClockSkew || this.#skewReported) return
+    this.#skewReported = true
+    logSafely(log, 'warn', { skew }, `this machine's clock is ${skew} ms off Redis' clock, by which jobs are run`)
+  }
+
+  #notRunning(what: string): Error {
+    return new NotRunningError(what, this.#phase === 'closing' ? 'is closed' : 'has not been started')
+  }
+
+  #newRunId(): string {
+    this.#runCount++
+    return `${this.#runIdBase}-${this.#runCount.toString(36)}`
+  }
+}

@@ -1,0 +1,202 @@
+import { expectTypeOf } from 'expect-type'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Cluster, Redis } from 'ioredis'
+import t from 'tap'
+import scheduler, {
+  createScheduler,
+  type FastifyScheduler,
+  type Job,
+  type JobHandler,
+  type JobOptions,
+  type PluginOptions,
+  type Run,
+  type RunBody,
+  type RunContext,
+  type Scheduler,
+  type SchedulerEvents,
+  type SchedulerOptions,
+  type SkipReason,
+  type TriggerInput,
+  type WithLockResult
+} from '../lib/index.js'
+
+// What is written here is checked by the compiler; `ran` shows that it is no dead code.
+
+t.test("a handler's context is inferred", async (t) => {
+  let ran = 0
+  const app = { db: 'postgres' }
+  const own = createScheduler({ app })
+  expectTypeOf(own).toEqualTypeOf<Scheduler<{ db: string }>>()
+  own.add({
+    id: 'a',
+    trigger: { interval: '1h' },
+    data: { table: 'orders' },
+    handler: async ({ app, job, run, data, log, signal, fencingToken }) => {
+      ran++
+      expectTypeOf(app).toEqualTypeOf<{ db: string }>()
+      expectTypeOf(job).toEqualTypeOf<Job>()
+      expectTypeOf(run).toEqualTypeOf<Run>()
+      expectTypeOf(data).toEqualTypeOf<{ table: string }>()
+      expectTypeOf(log).toEqualTypeOf<FastifyBaseLogger>()
+      expectTypeOf(signal).toEqualTypeOf<AbortSignal>()
+      expectTypeOf(fencingToken).toEqualTypeOf<number | null>()
+    }
+  })
+  own.interval('b', '1h', ({ data }) => void expectTypeOf(data).toEqualTypeOf<number>(), { data: 5 })
+  own.cron('c', '@hourly', ({ data }) => void expectTypeOf(data).toEqualTypeOf<string[]>(), { data: ['x'] })
+  own.date('d', new Date(), ({ data }) => void expectTypeOf(data).toBeUnknown())
+  own.add<{ n: number }>({
+    id: 'e',
+    trigger: { interval: 1000 },
+    handler: ({ data }) => void expectTypeOf(data).toEqualTypeOf<{ n: number }>()
+  })
+  const handler: JobHandler<{ db: string }, string> = ({ data }) => data.length
+  own.modify('a', { handler, data: 'x' })
+  // @ts-expect-error the data is not what the handler takes
+  own.modify('a', { handler, data: 5 })
+  // @ts-expect-error a handler for another app
+  own.add({ id: 'x', trigger: { interval: 1000 }, handler: (_: RunContext<{ other: 1 }>) => {} })
+  await own.start()
+  await own.trigger('a', { wait: true })
+  t.equal(ran, 1)
+  await own.close()
+
+  expectTypeOf(createScheduler()).toEqualTypeOf<Scheduler<undefined>>()
+})
+
+t.test('options say what they take', async (t) => {
+  expectTypeOf<SchedulerOptions['redis']>().toEqualTypeOf<
+    string | import('ioredis').RedisOptions | Redis | Cluster | undefined
+  >()
+  expectTypeOf<{ redis: Redis; prefix: string }>().toExtend<SchedulerOptions>()
+  expectTypeOf<{ redis: Cluster; prefix: string }>().toExtend<SchedulerOptions>()
+  expectTypeOf<{ cron: string }>().toExtend<TriggerInput>()
+  expectTypeOf<{ cron: { minute: string; dayOfWeek: 'mon-fri' } }>().toExtend<TriggerInput>()
+  expectTypeOf<{ interval: { minutes: number }; after: 'completion' }>().toExtend<TriggerInput>()
+  expectTypeOf<{ any: { date: Date }[] }>().toExtend<TriggerInput>()
+  expectTypeOf<{ at: number }>().not.toExtend<TriggerInput>()
+  expectTypeOf<{ interval: '5m'; after: 'start' }>().not.toExtend<TriggerInput>()
+  expectTypeOf<{ lock: true }>().not.toExtend<SchedulerOptions['defaults']>()
+  expectTypeOf<JobOptions>().toHaveProperty('trigger').toEqualTypeOf<TriggerInput>()
+  expectTypeOf<JobOptions['id']>().toBeString()
+  // Fastify gives these itself.
+  expectTypeOf<PluginOptions>().not.toHaveProperty('app')
+  expectTypeOf<PluginOptions>().not.toHaveProperty('logger')
+  // Frozen in, as all options are.
+  const options: SchedulerOptions = {}
+  // @ts-expect-error options are read-only
+  options.prefix = 'a'
+  t.pass('checked by the compiler')
+})
+
+t.test('with exactOptionalPropertyTypes, undefined is no value', async (t) => {
+  // @ts-expect-error left out, or a string
+  const prefix: SchedulerOptions = { prefix: undefined }
+  // @ts-expect-error left out, or a duration
+  const jitter: JobOptions['jitter'] extends infer Jitter ? { jitter?: Exclude<Jitter, undefined> } : never = {
+    jitter: undefined
+  }
+  // A user who has an optional value of their own spreads it.
+  const build = (timezone?: string): SchedulerOptions => ({ ...(timezone === undefined ? {} : { timezone }) })
+  t.same(
+    [Object.keys(prefix), Object.keys(jitter), build(), build('UTC')],
+    [['prefix'], ['jitter'], {}, { timezone: 'UTC' }]
+  )
+  // At run time it is as if left out.
+  await createScheduler(prefix as SchedulerOptions<undefined>).close()
+})
+
+t.test('each event has a payload of its own', async (t) => {
+  const own = createScheduler()
+  const heard: string[] = []
+  own.on('added', (event) => {
+    heard.push('added')
+    expectTypeOf(event).toEqualTypeOf<{ readonly job: Job }>()
+  })
+  own.on('executed', (event) => void expectTypeOf(event).toEqualTypeOf<{ readonly job: Job; readonly run: Run }>())
+  own.on('error', ({ error }) => void expectTypeOf(error).toBeUnknown())
+  own.once('missed', ({ job, scheduledTime, reason }) => {
+    expectTypeOf(job).toEqualTypeOf<Job>()
+    expectTypeOf(scheduledTime).toBeNumber()
+    expectTypeOf(reason).toEqualTypeOf<SkipReason>()
+  })
+  own.off('lockFailed', ({ reason }) => void expectTypeOf(reason).toEqualTypeOf<'held' | 'error'>())
+  // @ts-expect-error there is no such event
+  t.throws(() => own.on('finished', () => {}))
+  // @ts-expect-error this event has no run
+  own.on('added', ({ run }) => run)
+  expectTypeOf<keyof SchedulerEvents>().toEqualTypeOf<
+    | 'submitted'
+    | 'executed'
+    | 'error'
+    | 'missed'
+    | 'skipped'
+    | 'lockAcquired'
+    | 'lockFailed'
+    | 'lockLost'
+    | 'paused'
+    | 'resumed'
+    | 'added'
+    | 'modified'
+    | 'removed'
+  >()
+  own.interval('a', '1h', () => {})
+  t.same(heard, ['added'])
+  await own.close()
+})
+
+t.test('withLock and trigger tell what they resolve to', async (t) => {
+  const own = createScheduler()
+  const result = await own.withLock('report', { ttl: '300s' }, async ({ signal, fencingToken }) => {
+    expectTypeOf(signal).toEqualTypeOf<AbortSignal>()
+    expectTypeOf(fencingToken).toBeNumber()
+    return 'value'
+  })
+  expectTypeOf(result).toEqualTypeOf<WithLockResult<string>>()
+  if (result.acquired) t.equal(result.value, 'value')
+  // @ts-expect-error the value is there only when the lock was acquired
+  t.equal(result.value, 'value')
+  expectTypeOf(own.trigger).returns.resolves.toEqualTypeOf<Run | null>()
+  expectTypeOf(own.get).returns.toEqualTypeOf<Job | undefined>()
+  expectTypeOf(own.preview).returns.toEqualTypeOf<number[]>()
+  expectTypeOf<Run['outcome']>().toEqualTypeOf<
+    'success' | 'error' | 'timeout' | 'cancelled' | 'lock_lost' | 'abandoned' | null
+  >()
+  await own.close()
+})
+
+t.test('Fastify knows app.jobs and config.triggerJob', async (t) => {
+  const app = Fastify()
+  app.register(scheduler, {
+    redis: 'redis://127.0.0.1:1',
+    prefix: 'types',
+    metrics: { endpoint: '/internal', prefix: 'a_' },
+    jobs: [
+      {
+        id: 'a',
+        trigger: { cron: { hour: 3 } },
+        handler: ({ app, data }) => {
+          expectTypeOf(app).toEqualTypeOf<FastifyInstance>()
+          expectTypeOf(data).toBeUnknown()
+        }
+      }
+    ]
+  })
+  // @ts-expect-error the logger is Fastify's
+  app.register(scheduler, { logger: app.log }).then(undefined, () => {})
+  const unused = Fastify()
+  await unused.register(scheduler)
+  expectTypeOf(unused.jobs).toEqualTypeOf<FastifyScheduler>()
+  unused.jobs.interval('a', '1h', ({ app }) => void expectTypeOf(app).toEqualTypeOf<FastifyInstance>())
+  unused.post('/a', { config: { triggerJob: 'a' } }, async () => 'ok')
+  // @ts-expect-error an id is a string
+  unused.get('/b', { config: { triggerJob: 5 } }, async () => 'ok')
+  const route = unused.jobs.route('a', { wait: true, data: (request) => request.body })
+  expectTypeOf(route).toEqualTypeOf<(request: FastifyRequest, reply: FastifyReply) => Promise<RunBody>>()
+  unused.post('/c', route)
+  expectTypeOf<RunBody['startedAt']>().toBeString()
+  expectTypeOf<RunBody['finishedAt']>().toEqualTypeOf<string | null>()
+  await t.rejects(async () => void (await unused.ready()), { code: 'FST_ERR_RLS_JOB_UNKNOWN' })
+  await unused.close()
+  await app.close().then(undefined, () => {})
+})
