@@ -142,15 +142,18 @@ export class Engine {
   /**
    * Opens the coordination, once; `withLock`, `pause` and `resume` may need it before the clock starts.
    *
-   * @throws RedisAuthError
+   * @param what what needs it, for the error
+   * @throws RedisAuthError; NotRunningError once the end has begun
    */
-  open(): Promise<void> {
+  async open(what: string): Promise<void> {
+    this.checkOpen(what)
     this.#opening ??= this.coordination.open()
-    return this.#opening
+    await this.#opening
+    this.checkOpen(what)
   }
 
   async #start(): Promise<void> {
-    if (this.#phase === 'closing') throw this.#notRunning('start')
+    this.checkOpen('start')
     const { log } = this.#options
     if (this.coordination.state.kind === 'memory') {
       const level = process.env.NODE_ENV === 'production' ? 'warn' : 'info'
@@ -161,9 +164,13 @@ export class Engine {
         'jobs are coordinated in memory: every replica runs every tick; set `redis` to share them'
       )
     }
-    await this.open()
-    // Closed meanwhile: `close` has the rest.
-    if ((this.#phase as string) === 'closing') return
+    try {
+      await this.open('start')
+    } catch (error) {
+      // Closed meanwhile: there is nothing to start any more.
+      if (this.#closing !== null) return
+      throw error
+    }
     this.#phase = 'running'
     this.#timetable.start()
     this.#pollPaused()

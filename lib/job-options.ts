@@ -35,8 +35,14 @@ export interface ResolvedJob extends ResolvedDefaults {
   readonly pausedInitially: boolean
 }
 
-const DEFAULT_KEYS = ['lock', 'misfireGraceTime', 'jitter', 'timeout', 'retry'] as const satisfies (keyof JobDefaults)[]
-const JOB_KEYS = [
+export const DEFAULT_KEYS = [
+  'lock',
+  'misfireGraceTime',
+  'jitter',
+  'timeout',
+  'retry'
+] as const satisfies (keyof JobDefaults)[]
+export const JOB_KEYS = [
   'id',
   'name',
   'trigger',
@@ -45,7 +51,7 @@ const JOB_KEYS = [
   'paused',
   ...DEFAULT_KEYS
 ] as const satisfies (keyof JobOptions)[]
-const RETRY_KEYS = ['limit', 'delay', 'factor', 'maxDelay', 'jitter'] as const satisfies (keyof RetryOptions)[]
+export const RETRY_KEYS = ['limit', 'delay', 'factor', 'maxDelay', 'jitter'] as const satisfies (keyof RetryOptions)[]
 
 const FACTORY_DEFAULTS = Object.freeze({
   lockTtl: 5 * MINUTE,

@@ -1,6 +1,7 @@
 import type { JobChanges, JobOptions } from '../types/job.js'
+import { copyKnown } from './check.js'
 import { JobDuplicateError, JobUnknownError, OptionInvalidError, show } from './errors.js'
-import { type ResolvedDefaults, resolveJob } from './job-options.js'
+import { JOB_KEYS, type ResolvedDefaults, resolveJob } from './job-options.js'
 import { JobRecord } from './job-record.js'
 import type { Timetable } from './timetable.js'
 import { TriggerPool } from './triggers/index.js'
@@ -58,7 +59,7 @@ export class JobRegistry {
   /** @throws JobUnknownError, and the errors of the options and the trigger */
   modify(id: string, changes: JobChanges): JobRecord {
     const job = this.known(id)
-    const { id: newId, paused } = changes as { id?: unknown; paused?: unknown }
+    const { id: newId, paused } = copyKnown(changes, JOB_KEYS, 'the changes')
     if (newId !== undefined) throw new OptionInvalidError('id', 'left as it is by `modify`', show(newId))
     if (paused !== undefined) throw new OptionInvalidError('paused', 'changed by `pause` and `resume`', show(paused))
     const definition = resolveJob(changes, this.#defaults, job.definition)

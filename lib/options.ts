@@ -15,7 +15,7 @@ import { checkTimezone } from './triggers/index.js'
 
 /** The scheduler's options: checked, copied, filled in and frozen. Durations are in milliseconds. */
 export interface ResolvedOptions {
-  readonly redis: RedisInput | null
+  readonly redis: RedisInput | undefined
   readonly prefix: string
   readonly timezone: string
   readonly concurrency: number
@@ -93,7 +93,7 @@ export function resolveOptions(options: SchedulerOptions): ResolvedOptions {
   checkMethods(logger, 'logger', ['info', 'warn', 'error', 'debug', 'child'])
   checkMethods(clock, 'clock', ['now', 'monotonic', 'setTimeout', 'setImmediate'])
   return Object.freeze({
-    redis: redis ?? null,
+    redis,
     prefix: prefix ?? '',
     timezone: checkTimezone(timezone),
     concurrency,

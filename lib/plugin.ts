@@ -4,7 +4,7 @@ import type { FastifyScheduler, PluginMetricsOptions, PluginOptions } from '../t
 import type { SchedulerOptions } from '../types/scheduler.js'
 import { isPlainObject } from './check.js'
 import { DecoratorTakenError, OptionInvalidError, show } from './errors.js'
-import { serveMetrics } from './http/metrics-route.js'
+import { metricsUrl, serveMetrics } from './http/metrics-route.js'
 import { TriggerRoutes } from './http/trigger-routes.js'
 import { Scheduler } from './scheduler.js'
 
@@ -24,13 +24,14 @@ const DECORATOR = 'jobs'
 const plugin: FastifyPluginAsync<PluginOptions> = async (app, options) => {
   if (app.hasDecorator(DECORATOR)) throw new DecoratorTakenError(DECORATOR)
   const { endpoint, ...schedulerOptions } = splitOptions(options)
+  const url = metricsUrl(app, endpoint, schedulerOptions.metrics !== false)
   const scheduler = new Scheduler<FastifyInstance>({ ...schedulerOptions, app, logger: app.log })
   const routes = new TriggerRoutes(app, scheduler)
   const jobs: FastifyScheduler = Object.assign(scheduler, { route: routes.route.bind(routes) })
   app.decorate(DECORATOR, jobs)
   // From here on whatever fails, here or in another plugin, closes what was opened.
   app.addHook('onClose', async () => scheduler.close())
-  serveMetrics(app, scheduler, endpoint)
+  if (url !== null && scheduler.register !== null) serveMetrics(app, url, scheduler.register)
 
   app.addHook('onReady', async () => {
     routes.check()

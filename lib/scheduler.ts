@@ -107,7 +107,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
     if (note !== undefined && (typeof note !== 'string' || note.length > 500)) {
       throw new OptionInvalidError('note', 'a string of at most 500 characters', show(note))
     }
-    await this.#engine.open()
+    await this.#engine.open('pause a job')
     await this.#engine.coordination.pause(id, note)
     job.paused = true
     this.#engine.events.emit('paused', { job: job.view })
@@ -115,7 +115,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
 
   async resume(id: string): Promise<void> {
     const job = this.#engine.jobs.known(id)
-    await this.#engine.open()
+    await this.#engine.open('resume a job')
     await this.#engine.coordination.resume(id)
     job.paused = false
     this.#engine.events.emit('resumed', { job: job.view })
@@ -147,8 +147,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
     if (typeof fn !== 'function') throw new OptionInvalidError('fn', 'a function', show(fn))
     const { ttl: given } = copyKnown(options, ['ttl'], "`withLock`'s options") as WithLockOptions
     const ttl = given === undefined ? this.#options.defaults.lockTtl : resolveLockTtl(given, 'ttl')
-    this.#engine.checkOpen(`take the lock ${show(name)}`)
-    await this.#engine.open()
+    await this.#engine.open(`take the lock ${show(name)}`)
     return await this.#engine.namedLocks.with(name, ttl ?? 5 * MINUTE, fn)
   }
 

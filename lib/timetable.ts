@@ -167,6 +167,11 @@ export class Timetable<Job extends Timed> {
     }
     const line = this.#lines.get(trigger)
     if (line !== undefined) {
+      // A tick that is late for the others lies before this job was there.
+      if (line.index >= 0 && line.at <= now) {
+        this.#fire(line, now)
+        this.#onWoken()
+      }
       line.jobs.add(job)
       return
     }

@@ -1,12 +1,9 @@
-import { execFile } from 'node:child_process'
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import t from 'tap'
-import { cleanEnv } from './fixtures/package/clean-env.js'
+import { run } from './fixtures/package/outside-tap.js'
 
-const run = promisify(execFile)
 const ROOT = join(import.meta.dirname, '..')
 const FIXTURES = join(import.meta.dirname, 'fixtures', 'package', 'app')
 const COPIED = ['lib', 'types', 'package.json', 'tsconfig.json', 'README.md', 'CHANGELOG.md', 'LICENSE']
@@ -46,13 +43,15 @@ scheduler.createScheduler({ timezon: 'UTC' })
 `
 
 async function npm(args: readonly string[], cwd: string): Promise<string> {
-  const { stdout } = await run('npm', args, { cwd, env: cleanEnv(), maxBuffer: 2 ** 24 })
+  const { code, stdout, stderr } = await run('npm', args, { cwd, limit: 120_000 })
+  if (code !== 0) throw new Error(`npm ${args[0]} ended with ${code}:\n${stdout}\n${stderr}`)
   return stdout
 }
 
-async function node(args: readonly string[], cwd: string): Promise<Record<string, unknown>> {
-  const { stdout } = await run(process.execPath, args, { cwd, env: cleanEnv(), timeout: 60_000 })
-  return JSON.parse(stdout) as Record<string, unknown>
+async function node(file: string, cwd: string): Promise<unknown> {
+  const { code, stdout, stderr } = await run(process.execPath, [file], { cwd })
+  if (code !== 0) throw new Error(`${file} ended with ${code}:\n${stdout}\n${stderr}`)
+  return JSON.parse(stdout)
 }
 
 t.test('the package, installed into an empty folder', async (t) => {
@@ -90,7 +89,7 @@ t.test('the package, installed into an empty folder', async (t) => {
   await cp(FIXTURES, app, { recursive: true })
 
   await t.test('ESM: registers, runs a job, counts it, throws coded errors', async (t) => {
-    t.strictSame(await node(['esm.mjs'], app), {
+    t.strictSame(await node('esm.mjs', app), {
       result: 'ran',
       outcome: 'success',
       counted: true,
@@ -99,17 +98,13 @@ t.test('the package, installed into an empty folder', async (t) => {
   })
 
   await t.test('CommonJS: require(), its default, its names, and import()', async (t) => {
-    t.strictSame(await node(['commonjs.cjs'], app), { whole: 'ran', default: 'ran', named: 'ran', imported: 'ran' })
+    t.strictSame(await node('commonjs.cjs', app), { whole: 'ran', default: 'ran', named: 'ran', imported: 'ran' })
   })
 
   await t.test('TypeScript: nodenext, strict, with the declarations checked too', async (t) => {
     await writeFile(join(app, 'tsconfig.json'), JSON.stringify(TSCONFIG))
     await writeFile(join(app, 'types-commonjs.cts'), COMMONJS_TYPES)
     const tsc = join(app, 'node_modules', 'typescript', 'bin', 'tsc')
-    const failure = await run(process.execPath, [tsc], { cwd: app, env: cleanEnv() }).then(
-      () => null,
-      (error: { stdout: string }) => error.stdout
-    )
-    t.equal(failure, null)
+    t.match(await run(process.execPath, [tsc], { cwd: app }), { code: 0, stdout: '' })
   })
 })

@@ -50,15 +50,15 @@ t.test("a handler's context is inferred", async (t) => {
     trigger: { interval: 1000 },
     handler: ({ data }) => void expectTypeOf(data).toEqualTypeOf<{ n: number }>()
   })
-  const handler: JobHandler<{ db: string }, string> = ({ data }) => data.length
-  own.modify('a', { handler, data: 'x' })
-  // @ts-expect-error the data is not what the handler takes
-  own.modify('a', { handler, data: 5 })
-  // @ts-expect-error a handler for another app
-  own.add({ id: 'x', trigger: { interval: 1000 }, handler: (_: RunContext<{ other: 1 }>) => {} })
   await own.start()
   await own.trigger('a', { wait: true })
   t.equal(ran, 1)
+  const handler: JobHandler<{ db: string }, string> = ({ data }) => data.length
+  own.modify('e', { handler, data: 'x' })
+  // @ts-expect-error the data is not what the handler takes
+  own.modify('e', { handler, data: 5 })
+  // @ts-expect-error a handler for another app
+  own.add({ id: 'x', trigger: { interval: 1000 }, handler: (_: RunContext<{ other: 1 }>) => {} })
   await own.close()
 
   expectTypeOf(createScheduler()).toEqualTypeOf<Scheduler<undefined>>()

@@ -77,7 +77,7 @@ export type ClaimKind = 'tick' | 'miss' | 'manual'
 export interface ClaimRequest {
   readonly jobId: string
   readonly kind: ClaimKind
-  /** The nominal time, in milliseconds since the Unix epoch. */
+  /** The nominal time, in milliseconds since the Unix epoch; with `afterCompletion` the earliest it may be. */
   readonly scheduledTime: number
   /** Unique across replicas; it identifies the request when it is repeated. */
   readonly runId: string

@@ -72,7 +72,7 @@ for i = 1, count do
     elseif redis.call('EXISTS', lockKey) == 1 then
       early = now + after
     else
-      scheduledTime = math.max(tonumber(string.match(rest, '^(%d+)')), tick) + after
+      scheduledTime = math.max(math.max(tonumber(string.match(rest, '^(%d+)')), tick) + after, scheduledTime)
       if now < scheduledTime then early = scheduledTime end
     end
   end

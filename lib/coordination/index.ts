@@ -12,7 +12,7 @@ import { resolveRedis } from './redis-client.js'
  */
 export function createCoordination(options: ResolvedOptions, listener: CoordinationListener): Coordination {
   const { redis, prefix, replicaId, maxClockSkew, clock } = options
-  if (redis === null) {
+  if (redis === undefined) {
     return new MemoryCoordination(clock, new MemoryStore(), maxClockSkew, () => randomBytes(16).toString('hex'))
   }
   return new RedisCoordination({ redis: resolveRedis(redis), prefix, replicaId, maxClockSkew, clock, listener })

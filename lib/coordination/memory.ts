@@ -133,7 +133,7 @@ export class MemoryCoordination implements Coordination {
       }
       const mine = record.claimedBy === runId && record.tick !== null
       const since = Math.max(record.endedAt, record.tick ?? 0)
-      const due = mine ? (record.tick as number) : since + request.afterCompletion
+      const due = mine ? (record.tick as number) : Math.max(since + request.afterCompletion, scheduledTime)
       const holder = this.#holder(key)
       if (!mine && holder !== null) return { status: 'early', due: now + request.afterCompletion }
       if (now < due) return { status: 'early', due }

@@ -37,12 +37,7 @@ export function resolveRedis(input: RedisInput): RedisClient {
     return { client: new Redis(input, OWN_OPTIONS), owned: true, address: redactUrl(input) }
   }
   if (isClient(input)) return { client: input, owned: false, address: addressOf(input) }
-  if (isPlainObject(input)) {
-    // The replies our scripts read are those of ioredis' own mapping.
-    const { replyMapping: _ignored, ...options } = input as RedisOptions
-    const client = new Redis({ ...options, ...OWN_OPTIONS })
-    return { client, owned: true, address: addressOf(client) }
-  }
+  if (isPlainObject(input)) return fromOptions(input as RedisOptions)
   // An object that is none of these may hold a password: only its kind is shown.
   const expected = 'a Redis URL, ioredis options, or an ioredis client or Cluster'
   throw new OptionInvalidError(
@@ -50,6 +45,30 @@ export function resolveRedis(input: RedisInput): RedisClient {
     expected,
     typeof input === 'object' && input !== null ? Object.prototype.toString.call(input) : show(input)
   )
+}
+
+function fromOptions(input: RedisOptions): RedisClient {
+  // The replies our scripts read are those of ioredis' own mapping.
+  const { replyMapping: _ignored, ...options } = input
+  const { host, port, sentinels } = options as { host?: unknown; port?: unknown; sentinels?: unknown }
+  if (host !== undefined && typeof host !== 'string') throw new OptionInvalidError('redis.host', 'a string', show(host))
+  if (port !== undefined && !(Number.isInteger(Number(port)) && Number(port) > 0 && Number(port) < 65_536)) {
+    throw new OptionInvalidError('redis.port', 'a port from 1 to 65535', show(port))
+  }
+  if (sentinels && !(Array.isArray(sentinels) && sentinels.length > 0)) {
+    throw new OptionInvalidError('redis.sentinels', 'an array of addresses', show(sentinels))
+  }
+  try {
+    const client = new Redis({ ...options, ...OWN_OPTIONS })
+    return { client, owned: true, address: addressOf(client) }
+  } catch (error) {
+    // Only what ioredis says: the options may hold a password.
+    throw new OptionInvalidError(
+      'redis',
+      'options that ioredis takes',
+      error instanceof Error ? error.message : 'others'
+    )
+  }
 }
 
 /** Whether a value is an ioredis client or Cluster, also of another copy of ioredis. */
@@ -75,10 +94,12 @@ function checkUrl(url: string): void {
  */
 export function redactUrl(url: string): string {
   const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(url)?.[0] ?? ''
-  const rest = url.slice(scheme.length)
-  const at = rest.lastIndexOf('@')
-  const host = at < 0 ? rest.replace(/^([^:/?#]*):(?!\d{1,5}(?:[/?#]|$))[^/?#]+/, '***') : `***@${rest.slice(at + 1)}`
-  return scheme + host.replace(/([?&](?:password|username)=)[^&]*/gi, '$1***')
+  const [address = '', ...query] = url.slice(scheme.length).split(/[?#]/)
+  // An @ in what looks like the query may be that of credentials with a ? in them.
+  if (query.some((part) => part.includes('@'))) return `${scheme}***`
+  const at = address.lastIndexOf('@')
+  const host = at < 0 ? address.replace(/^[^:/]*:(?!\d{1,5}(?:\/|$))[^/]+/, '***') : `***@${address.slice(at + 1)}`
+  return scheme + host + (query.length > 0 ? '?***' : '')
 }
 
 function addressOf(client: Redis | Cluster): string {

@@ -10,15 +10,19 @@ const MAX_KEEP = 1000 * DAY
 /** What asks for a due tick, or for the right to count it when it is too late to run. */
 export function toRequest(job: JobRecord, { tick, runId }: PendingTick, missed: boolean): ClaimRequest {
   const { lockTtl, pausedInitially } = job.definition
-  const period = job.trigger.afterCompletion ?? (tick.following === null ? 0 : tick.following - tick.scheduledTime)
+  const { trigger } = job
+  const { afterCompletion } = trigger
+  const period = afterCompletion ?? (tick.following === null ? 0 : tick.following - tick.scheduledTime)
   return {
     jobId: job.id,
     kind: missed ? 'miss' : 'tick',
-    scheduledTime: tick.scheduledTime,
+    // Of an interval from the last end the store knows when it is due; no earlier than its `startDate`.
+    scheduledTime:
+      afterCompletion === null ? tick.scheduledTime : Math.max(0, trigger.next(Number.MIN_SAFE_INTEGER) ?? 0),
     runId,
     ttl: lockTtl as number,
     keep: Math.min(MAX_KEEP, 2 * period + KEEP),
-    afterCompletion: job.trigger.afterCompletion ?? 0,
+    afterCompletion: afterCompletion ?? 0,
     pausedInitially
   }
 }

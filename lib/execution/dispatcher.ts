@@ -56,6 +56,7 @@ export class Dispatcher {
   /** Takes a due tick; `pump` is to follow. */
   enqueue(job: JobRecord, tick: DueTick): void {
     if (this.#stopped || job.removed) return
+    if (job.trigger.afterCompletion !== null && !this.#isAllowed(job, job.trigger.afterCompletion, tick)) return
     if (job.definition.lockTtl === null) {
       this.#runUnlocked(job, tick)
       return
@@ -76,6 +77,13 @@ export class Dispatcher {
     // A later tick of a job stands for the one that still waits, which is in the queue already.
     if (pending.unanswered) this.#giveUp(job, pending)
     job.pending = this.#pending(tick, pending.unanswered ? tick.firstLate : pending.firstLate)
+  }
+
+  /** Whether an interval from the last end may be due now by its `startDate` and `endDate`; if not yet, it comes again. */
+  #isAllowed(job: JobRecord, interval: number, { scheduledTime }: DueTick): boolean {
+    const allowed = job.trigger.next(scheduledTime - interval)
+    if (allowed !== null && allowed > scheduledTime) this.#options.wakeAt(job, allowed)
+    return allowed !== null && allowed <= scheduledTime
   }
 
   /** Asks for what is due, as far as there is room. */
@@ -206,7 +214,7 @@ export class Dispatcher {
     const { scheduledTime, lock, previous, fencingToken } = answer
     const { tick, runId, firstLate } = pending
     const { afterCompletion } = job.trigger
-    if (firstLate < tick.scheduledTime) this.#account.coalesced(job, pending, previous)
+    if (firstLate < tick.scheduledTime) this.#account.coalesced(job, tick, firstLate, previous)
     if (lock === null || job.removed || isMissed(job, tick, coordination.now())) {
       // Taken, so that it is counted once for the fleet; or too late only now, or removed meanwhile.
       if (lock !== null) finisher.push({ lock, onReleased() {} })
@@ -282,7 +290,8 @@ export class Dispatcher {
     } else if (tick.scheduledTime > job.lastUnlocked) {
       // Unclaimed, so that a tick that is handed out again, as a clock was set back, is refused here.
       const { data } = job.definition
-      const { scheduledTime } = tick
+      const { scheduledTime, firstLate } = tick
+      if (firstLate < scheduledTime) this.#account.coalesced(job, tick, firstLate, job.lastUnlocked)
       job.lastUnlocked = scheduledTime
       const request = { scheduledTime, trigger: 'schedule', lock: null, fencingToken: null, data } as const
       runner.start(job, { runId: newRunId(), ...request }).onCompleted(again)

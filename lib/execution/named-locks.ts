@@ -6,7 +6,8 @@ import { LockHold, type LockTools } from './lock-hold.js'
 export class NamedLocks {
   readonly #tools: LockTools
   readonly #controllers = new Set<AbortController>()
-  #idle: (() => void)[] = []
+  readonly #idle: (() => void)[] = []
+  #underWay = 0
 
   constructor(tools: LockTools) {
     this.#tools = tools
@@ -14,6 +15,30 @@ export class NamedLocks {
 
   /** @throws what `fn` throws, RedisUnavailableError, LockLostError */
   async with<Value>(
+    name: string,
+    ttl: number,
+    fn: (context: WithLockContext) => Value | PromiseLike<Value>
+  ): Promise<WithLockResult<Awaited<Value>>> {
+    this.#underWay++
+    try {
+      return await this.#with(name, ttl, fn)
+    } finally {
+      this.#underWay--
+      if (this.#underWay === 0) for (const resolve of this.#idle.splice(0)) resolve()
+    }
+  }
+
+  /** Aborts the signals of all that is under way. */
+  abortAll(error: Error): void {
+    for (const controller of this.#controllers) controller.abort(error)
+  }
+
+  /** Resolves when nothing is under way. */
+  async settled(): Promise<void> {
+    if (this.#underWay > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+
+  async #with<Value>(
     name: string,
     ttl: number,
     fn: (context: WithLockContext) => Value | PromiseLike<Value>
@@ -43,18 +68,7 @@ export class NamedLocks {
       return { acquired: true, value }
     } finally {
       this.#controllers.delete(controller)
-      if (this.#controllers.size === 0) for (const resolve of this.#idle.splice(0)) resolve()
     }
-  }
-
-  /** Aborts the signals of all that is under way. */
-  abortAll(error: Error): void {
-    for (const controller of this.#controllers) controller.abort(error)
-  }
-
-  /** Resolves when nothing is under way. */
-  async settled(): Promise<void> {
-    if (this.#controllers.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
   }
 
   async #release(hold: LockHold): Promise<void> {

@@ -1,6 +1,7 @@
 import type { SkipReason } from '../../types/run.js'
-import type { JobRecord, PendingTick } from '../job-record.js'
+import type { JobRecord } from '../job-record.js'
 import type { Events } from '../observability/events.js'
+import type { DueTick } from '../timetable.js'
 
 /** How many ticks that one tick stands for are counted and told of. */
 const MAX_COALESCED = 1000
@@ -36,13 +37,14 @@ export class TickAccount {
   /**
    * The late ticks that a claimed tick stands for, but for those that a replica claimed in their time.
    *
+   * @param firstLate the earliest of them
    * @param previous the tick claimed before this one, or `null`
    */
-  coalesced(job: JobRecord, { tick, firstLate }: PendingTick, previous: number | null): void {
+  coalesced(job: JobRecord, { scheduledTime }: DueTick, firstLate: number, previous: number | null): void {
     let after = Math.max(firstLate - 1, previous ?? Number.NEGATIVE_INFINITY)
     for (let count = 0; count < MAX_COALESCED; count++) {
       const next = job.trigger.next(after)
-      if (next === null || next >= tick.scheduledTime) return
+      if (next === null || next >= scheduledTime) return
       this.skipped(job, next, 'coalesced')
       after = next
     }

@@ -1,38 +1,33 @@
 import type { FastifyInstance } from 'fastify'
-import type { Scheduler } from '../../types/scheduler.js'
+import type { MetricsRegister } from '../../types/scheduler.js'
 import { OptionInvalidError, RouteTakenError, show } from '../errors.js'
 
 const DEFAULT_ENDPOINT = '/metrics'
 
 /**
- * Serves the scheduler's registry.
+ * Where to serve the metrics, or `null` for nowhere: when the app does not want it, or serves `/metrics` itself.
  *
- * @param endpoint the path, `false` for none; when undefined and the app serves `/metrics` already, the app's is left alone
- * @throws OptionInvalidError, RouteTakenError
+ * @param endpoint the option as it was given
+ * @param enabled whether there are metrics at all
+ * @throws OptionInvalidError; RouteTakenError when the path was asked for and is taken
  */
-export function serveMetrics(
-  app: FastifyInstance,
-  scheduler: Scheduler<FastifyInstance>,
-  endpoint: string | false | undefined
-): void {
-  const { register } = scheduler
-  if (
-    endpoint !== undefined &&
-    endpoint !== false &&
-    (typeof endpoint !== 'string' || !/^\/[^\s?#]*$/.test(endpoint))
-  ) {
+export function metricsUrl(app: FastifyInstance, endpoint: unknown, enabled: boolean): string | null {
+  if (endpoint === false || !enabled) return null
+  if (endpoint !== undefined && (typeof endpoint !== 'string' || !/^\/[^\s?#]*$/.test(endpoint))) {
     throw new OptionInvalidError('metrics.endpoint', 'a path such as /metrics, or false', show(endpoint))
   }
-  if (register === null || endpoint === false) return
   const url = endpoint ?? DEFAULT_ENDPOINT
-  if (app.hasRoute({ method: 'GET', url })) {
-    if (endpoint !== undefined) throw new RouteTakenError(url)
-    app.log.info(
-      { url },
-      "the app serves its metrics itself: give `metrics.register` the app's registry to have the jobs' there too"
-    )
-    return
-  }
+  if (!app.hasRoute({ method: 'GET', url })) return url
+  if (endpoint !== undefined) throw new RouteTakenError(url)
+  app.log.info(
+    { url },
+    "the app serves its metrics itself: `metrics.register` adds the jobs' to a registry of the app's"
+  )
+  return null
+}
+
+/** Serves a registry. */
+export function serveMetrics(app: FastifyInstance, url: string, register: MetricsRegister): void {
   app.get(url, { logLevel: 'warn' }, async (_request, reply) => {
     reply.type(register.contentType)
     return await register.metrics()

@@ -49,9 +49,7 @@ export class Events {
   }
 
   delete<Name extends SchedulerEventName>(name: Name, listener: SchedulerListener<Name>): void {
-    const entries = this.#entries.get(name)
-    const index = entries?.findIndex((entry) => entry.listener === listener) ?? -1
-    if (entries !== undefined && index >= 0) this.#entries.set(name, entries.toSpliced(index, 1))
+    this.#drop(name, (entry) => entry.listener === listener)
   }
 
   /** Whether anybody listens: an event nobody hears need not be made. */
@@ -62,15 +60,21 @@ export class Events {
   emit<Name extends SchedulerEventName>(name: Name, event: SchedulerEvents[Name]): void {
     const entries = this.#entries.get(name)
     if (entries === undefined) return
-    for (const { listener, once } of entries) {
-      if (once) this.delete(name, listener as SchedulerListener<Name>)
+    for (const entry of entries) {
+      if (entry.once) this.#drop(name, (other) => other === entry)
       try {
-        const result = (listener as (event: SchedulerEvents[Name]) => unknown)(event)
+        const result = (entry.listener as (event: SchedulerEvents[Name]) => unknown)(event)
         if (result instanceof Promise) result.catch((error: unknown) => this.#failed(name, error))
       } catch (error) {
         this.#failed(name, error)
       }
     }
+  }
+
+  #drop(name: SchedulerEventName, matches: (entry: Entry) => boolean): void {
+    const entries = this.#entries.get(name) ?? []
+    const index = entries.findIndex(matches)
+    if (index >= 0) this.#entries.set(name, entries.toSpliced(index, 1))
   }
 
   #failed(name: SchedulerEventName, err: unknown): void {
