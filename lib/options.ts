@@ -125,21 +125,16 @@ function resolveMetrics(metrics: unknown): Pick<ResolvedOptions, 'metrics' | 'du
   if (typeof prefix !== 'string' || !/^[a-zA-Z_:][\w:]{0,99}$/.test(prefix)) {
     throw new OptionInvalidError('metrics.prefix', 'the beginning of a metric name', show(prefix))
   }
-  const ascending =
-    Array.isArray(durationBuckets) &&
-    durationBuckets.length > 0 &&
-    durationBuckets.length <= 100 &&
-    durationBuckets.every(
-      (bound, index) => Number.isFinite(bound) && (index === 0 || bound > durationBuckets[index - 1])
-    )
-  if (!ascending) {
-    throw new OptionInvalidError(
-      'metrics.durationBuckets',
-      '1 to 100 ascending numbers of seconds',
-      show(durationBuckets)
-    )
+  // The copy has no holes, which `every` would pass over.
+  const bounds: readonly number[] = Array.isArray(durationBuckets) ? [...durationBuckets] : []
+  const isAscending = bounds.every(
+    (bound, index) => Number.isFinite(bound) && (index === 0 || bound > (bounds[index - 1] as number))
+  )
+  if (!isAscending || bounds.length === 0 || bounds.length > 100) {
+    const expected = '1 to 100 ascending numbers of seconds'
+    throw new OptionInvalidError('metrics.durationBuckets', expected, show(durationBuckets))
   }
-  return { metrics: Object.freeze({ register, prefix }), durationBuckets: Object.freeze([...durationBuckets]) }
+  return { metrics: Object.freeze({ register, prefix }), durationBuckets: Object.freeze(bounds) }
 }
 
 function checkToken(value: unknown, name: string): void {
