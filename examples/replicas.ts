@@ -17,23 +17,26 @@ async function replica(replicaId: string): Promise<void> {
   // With room for two runs at once, no replica can take all five.
   const scheduler = createScheduler({ redis: { path: SOCKET }, prefix: 'replicas', replicaId, concurrency: 2 })
   for (const id of JOBS) scheduler.interval(id, '1s', () => sleep(50 + Math.random() * 200))
-  const tell = (message: unknown) => process.connected && process.send?.(message)
+  const tell = (message: unknown) => process.send?.(message, () => {}) // It may fail: the parent may be gone.
   scheduler.on('submitted', ({ run }) => tell([new Date(run.scheduledTime).toISOString(), run.jobId, replicaId]))
-  process.on('SIGINT', () => {}) // Ctrl+C reaches every process: the parent then disconnects.
-  process.once('disconnect', () => scheduler.close())
-  if (process.connected) await scheduler.start()
+  process.on('SIGINT', () => {}) // Ctrl+C reaches every process: the parent then says to stop, or is gone.
+  const stopped = Promise.race([once(process, 'message'), once(process, 'disconnect')])
+  await scheduler.start()
   tell('started')
+  await stopped
+  await scheduler.close()
+  process.exit()
 }
 
 async function main(): Promise<void> {
   if (!/^\d*$/.test(SECONDS)) fail(`SECONDS must be a whole number, got '${SECONDS}'`)
+  const interrupted = new Promise((resolve) => process.on('SIGINT', resolve).on('SIGTERM', resolve))
   const folder = mkdtempSync(join(tmpdir(), 'replicas-'))
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   const socket = join(folder, 'redis.sock')
   const redis = await startRedis(folder, socket)
   process.once('exit', () => redis.kill())
 
-  const interrupted = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')])
   const replicas = ['A', 'B', 'C'].map((name) => {
     return fork(import.meta.filename, { env: { ...process.env, SOCKET: socket, REPLICA: name } })
   })
@@ -43,7 +46,7 @@ async function main(): Promise<void> {
   await Promise.race([interrupted, ended, started])
   await Promise.race([interrupted, ended, ...(SECONDS ? [sleep(Number(SECONDS) * 1000)] : [])])
 
-  for (const child of replicas) if (child.connected) child.disconnect()
+  for (const child of replicas) child.send('stop', () => {}) // One that has died has its 'exit'.
   await ended
   const ran = [...ticks.values()].flatMap((row) => [...row.values()])
   console.log(`${ran.length} ticks, ${ran.filter((names) => names.length > 1).length} of them ran more than once`)

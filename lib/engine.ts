@@ -10,6 +10,7 @@ import { ManualRuns } from './execution/manual-runs.js'
 import { NamedLocks } from './execution/named-locks.js'
 import { Runner } from './execution/runner.js'
 import { TickAccount } from './execution/tick-account.js'
+import { UnlockedRuns } from './execution/unlocked-runs.js'
 import { Watch } from './execution/watch.js'
 import type { JobRecord } from './job-record.js'
 import { JobRegistry } from './job-registry.js'
@@ -18,7 +19,7 @@ import { logSafely } from './observability/log.js'
 import { Metrics } from './observability/metrics.js'
 import type { ResolvedOptions } from './options.js'
 import { createShuffle } from './shuffle.js'
-import { Timetable } from './timetable.js'
+import { type DueTick, Timetable } from './timetable.js'
 
 /** How long a handler has to settle after its signal was aborted by `close()`. */
 const ABORT_GRACE = SECOND
@@ -82,17 +83,20 @@ export class Engine {
     const onRoom = (): void => this.dispatcher.pump()
     this.#runner = new Runner({ app, replicaId, clock, coordination, watch, finisher, events, log, onRoom })
     const account = new TickAccount(events)
+    const wakeAt = (job: JobRecord, at: number, tick?: DueTick): void => this.#timetable.wake(job, at, tick)
+    const unlocked = new UnlockedRuns({ coordination, runner: this.#runner, account, newRunId, wakeAt })
     this.manualRuns = new ManualRuns({ clock, coordination, runner: this.#runner, finisher, account, newRunId })
     this.dispatcher = new Dispatcher({
       concurrency,
       clock,
       coordination,
       runner: this.#runner,
+      unlocked,
       finisher,
       account,
       newRunId,
       shuffle: coordination.state.kind === 'memory' ? null : createShuffle(replicaId),
-      wakeAt: (job, at, tick) => this.#timetable.wake(job, at, tick)
+      wakeAt
     })
     this.#metrics = metrics === null ? null : new Metrics(metrics, this.jobs, this.dispatcher, coordination)
     try {

@@ -16,10 +16,8 @@ export class JobRecord implements Timed {
   paused: boolean
   /** Whether the job was removed: nothing of it starts any more. */
   removed = false
-  /** For an unlocked job measured from its last run's end: whether that measuring has begun. */
-  begun = false
-  /** The last tick that ran without a claim, for a job with `lock: false`. */
-  lastUnlocked = Number.NEGATIVE_INFINITY
+  /** The last tick that came without a claim, for a job with `lock: false`; `null` before the first. */
+  lastUnlocked: number | null = null
   /** The due tick that is not yet claimed: one at most, as a later one stands for it. */
   pending: PendingTick | null = null
 

@@ -113,7 +113,7 @@ export class Timetable<Job extends Timed> {
   nextOf(job: Job): number | null {
     if (!this.#running) return null
     const line = this.#lines.get(job.trigger)
-    if (line !== undefined) return line.index < 0 ? null : line.at
+    if (line !== undefined && line.index >= 0) return line.at
     return this.#alarms.get(job)?.at ?? null
   }
 

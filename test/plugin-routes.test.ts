@@ -63,11 +63,12 @@ t.test('config.triggerJob runs a job after a 2xx, and after nothing else', async
       t.equal(reply.statusCode, status)
       await executed
     }
+    t.equal(runs.length, 4, '200, 201, 204 and 299')
     for (const url of ['/throws', '/plain', '/not-found']) await app.inject({ method: 'POST', url })
     const executed = nextEvent(app.jobs, 'executed')
     t.equal((await app.inject({ method: 'POST', url: '/200' })).payload, 'body', 'the answer is as it was')
     await executed
-    t.equal(runs.length, 5, '200, 201, 204, 299, and 200 again')
+    t.equal(runs.length, 5, 'and 200 again')
     t.ok(runs.every(({ jobId, trigger }) => jobId === 'sync' && trigger === 'manual'))
   })
 })

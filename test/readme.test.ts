@@ -250,7 +250,7 @@ t.test('metrics, as they are exposed', async (t) => {
 
 t.test('errors', async (t) => {
   const exported = Object.entries(errors).flatMap(([name, value]) => {
-    if (!name.endsWith('Error')) return []
+    if (!/^[A-Z]\w+Error$/.test(name)) return []
     const error = new (value as unknown as new (...values: string[]) => Error & { code: string; statusCode: number })(
       'a',
       'b',

@@ -8,8 +8,8 @@ import plugin, {
   type Scheduler,
   type SchedulerOptions
 } from '../lib/index.js'
+import { logLines } from './fixtures/log-lines.js'
 import { nextEvent } from './fixtures/next-event.js'
-import { recordingLog } from './fixtures/recording-log.js'
 import { freePort, type TestRedis, withRedis } from './fixtures/with-redis.js'
 
 const LOCK_KEY = 'rls:{app}:lock:job'
@@ -45,7 +45,7 @@ t.test(
   (t) =>
     withRedis(async (redis) => {
       await redis.kill()
-      const { log, lines } = recordingLog()
+      const { logger, lines } = logLines()
       const app = Fastify()
       const handled: Run[] = []
       const jobs = [
@@ -53,7 +53,7 @@ t.test(
       ]
       await app.register(plugin, { redis: redis.url, prefix: 'app', jobs })
       app.get('/', async () => 'served')
-      const scheduler = createScheduler({ redis: redis.url, prefix: 'app', logger: log })
+      const scheduler = createScheduler({ redis: redis.url, prefix: 'app', logger })
       scheduler.interval('job', 100, ({ run }) => void handled.push(run))
       await scheduler.start()
       await app.ready()

@@ -32,8 +32,7 @@ t.test('a year of a daily job: 365 runs', async (t) => {
     await parts.scheduler.start()
     await parts.clock.advance(365 * DAY)
     t.equal(ticks.length, 365)
-    const hours = new Set(ticks.map((tick) => (tick % DAY) / HOUR))
-    t.same([...hours].sort(), [1, 2], 'in winter and in summer time')
+    t.same([...new Set(ticks.map((tick) => (tick % DAY) / HOUR))].sort(), [1, 2], 'in winter and in summer time')
     t.same(reasons(parts), [])
   })
 })
@@ -168,6 +167,35 @@ for (const lock of [{}, false] as const) {
   })
 }
 
+for (const lock of [{}, false] as const) {
+  t.test(`late ticks that end in an overlap or a pause are counted too, lock: ${JSON.stringify(lock)}`, async (t) => {
+    await withVirtualScheduler(async (parts) => {
+      const { clock, scheduler } = parts
+      let end = (): void => {}
+      const handler = (): Promise<void> =>
+        new Promise((resolve) => {
+          end = resolve
+        })
+      scheduler.add({ id: 'a', trigger: { interval: '1m' }, misfireGraceTime: '50s', lock, handler })
+      await scheduler.start()
+      await clock.advance(MINUTE)
+      await clock.freeze(2 * MINUTE + SECOND)
+      t.same(reasons(parts), [
+        [2 * MINUTE, 'coalesced'],
+        [3 * MINUTE, 'overlap']
+      ])
+      end()
+      await scheduler.pause('a')
+      parts.events.length = 0
+      await clock.freeze(2 * MINUTE)
+      t.same(reasons(parts), [
+        [4 * MINUTE, 'coalesced'],
+        [5 * MINUTE, 'paused']
+      ])
+    })
+  })
+}
+
 t.test('the grace time is capped below the distance to the next tick', async (t) => {
   await withVirtualScheduler(async (parts) => {
     const ticks = record(parts, { any: [{ date: START + SECOND }, { date: START + 3 * SECOND }] })
@@ -211,7 +239,10 @@ t.test("`after: 'completion'` keeps to startDate and endDate", async (t) => {
     scheduler.add({
       id: 'a',
       trigger: { interval: '10s', after: 'completion', ...bounds },
-      handler: () => void starts.push(clock.now() - START)
+      handler: ({ run }) => {
+        starts.push(clock.now() - START)
+        t.ok(run.scheduledTime >= bounds.startDate && run.scheduledTime <= bounds.endDate)
+      }
     })
     await scheduler.start()
     await clock.advance(5 * MINUTE)

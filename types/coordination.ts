@@ -119,9 +119,9 @@ export type ClaimAnswer =
     }
   | { readonly status: 'claimed_elsewhere' }
   /** A run of the job still holds its lock. The tick is taken, so that it is counted once for the fleet. */
-  | { readonly status: 'overlap' }
+  | { readonly status: 'overlap'; readonly previous: number | null }
   /** `first` is true for the one replica that is to count the tick. */
-  | { readonly status: 'paused'; readonly first: boolean }
+  | { readonly status: 'paused'; readonly first: boolean; readonly previous: number | null }
   /** The tick lies in the store's future; it is due at `due` (by the store's clock). */
   | { readonly status: 'early'; readonly due: number }
   | { readonly status: 'unavailable'; readonly error: Error }

@@ -62,7 +62,8 @@ export interface SchedulerOptions<App = unknown> {
    */
   readonly timezone?: string
   /**
-   * How many runs this process has at once.
+   * How many scheduled runs this process has at once; due ticks wait for room. Runs by hand and those of jobs with
+   * `lock: false` do not wait.
    *
    * @default 64
    */

@@ -92,7 +92,7 @@ for i = 1, count do
     if later and not manual then newTick, newClaimedBy = scheduledTime, runId end
 
     if not later then
-      if paused then answer(3, 0, 0, 0) else answer(1, 0, 0, 0) end
+      if paused then answer(3, 0, tick, 0) else answer(1, 0, 0, 0) end
     else
       local code = 0
       if paused then
@@ -112,8 +112,8 @@ for i = 1, count do
         if manual and records[i] then redis.call('SET', claimKey, record, 'KEEPTTL')
         else redis.call('SET', claimKey, record, 'PX', keep) end
       end
-      if code == 3 then answer(3, 1, 0, 0)
-      elseif code == 2 then answer(2, 0, 0, 0)
+      if code == 3 then answer(3, 1, tick, 0)
+      elseif code == 2 then answer(2, 0, tick, 0)
       else answer(0, fence, tick, scheduledTime) end
     end
   end

@@ -158,7 +158,7 @@ export class MemoryCoordination implements Coordination {
         record.tick = scheduledTime
         record.claimedBy = runId
       }
-      if (this.#store.paused.get(jobId) === true) return { status: 'paused', first: later }
+      if (this.#store.paused.get(jobId) === true) return { status: 'paused', first: later, previous }
       if (!later) return { status: 'claimed_elsewhere' }
       if (kind === 'miss') {
         return { status: 'granted', lock: null, fencingToken: this.#store.fence, previous, scheduledTime }
@@ -166,7 +166,7 @@ export class MemoryCoordination implements Coordination {
     }
 
     const holder = this.#holder(key)
-    if (holder !== null && holder !== runId) return { status: 'overlap' }
+    if (holder !== null && holder !== runId) return { status: 'overlap', previous }
     this.#lock(key, runId, request.ttl)
     record.runId = runId
     record.endedAt = 0

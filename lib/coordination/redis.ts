@@ -224,25 +224,24 @@ function describe(request: ClaimRequest): string {
 }
 
 function readAnswer(request: ClaimRequest, reply: readonly number[], at: number, sent: number): ClaimAnswer {
-  const first = reply[at + 1] as number
-  switch (reply[at]) {
+  const [code, first, before, scheduledTime] = reply.slice(at, at + 4) as [number, number, number, number]
+  const previous = before < 0 ? null : before
+  switch (code) {
     case CLAIM_CODE.granted: {
-      const previous = reply[at + 2] as number
+      const { jobId, kind, runId, ttl } = request
+      const lock: HeldLock = { name: jobId, kind: 'job', token: runId, validUntil: validUntil(sent, ttl) }
       return {
         status: 'granted',
-        lock:
-          request.kind === 'miss'
-            ? null
-            : { name: request.jobId, kind: 'job', token: request.runId, validUntil: validUntil(sent, request.ttl) },
+        lock: kind === 'miss' ? null : lock,
         fencingToken: first,
-        previous: previous < 0 ? null : previous,
-        scheduledTime: reply[at + 3] as number
+        previous,
+        scheduledTime
       }
     }
     case CLAIM_CODE.overlap:
-      return { status: 'overlap' }
+      return { status: 'overlap', previous }
     case CLAIM_CODE.paused:
-      return { status: 'paused', first: first === 1 }
+      return { status: 'paused', first: first === 1, previous }
     case CLAIM_CODE.early:
       return { status: 'early', due: first }
     default:

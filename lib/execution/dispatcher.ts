@@ -8,6 +8,7 @@ import { DueQueue } from './due-queue.js'
 import type { Finisher } from './finisher.js'
 import type { Runner } from './runner.js'
 import type { TickAccount } from './tick-account.js'
+import type { UnlockedRuns } from './unlocked-runs.js'
 
 /** The first and the longest wait before ticks that Redis did not answer for are asked for again. */
 const FIRST_RETRY = SECOND / 10
@@ -18,6 +19,7 @@ export interface DispatcherOptions {
   readonly clock: Clock
   readonly coordination: Coordination
   readonly runner: Runner
+  readonly unlocked: UnlockedRuns
   readonly finisher: Finisher
   readonly account: TickAccount
   readonly newRunId: () => string
@@ -58,7 +60,7 @@ export class Dispatcher {
     if (this.#stopped || job.removed) return
     if (job.trigger.afterCompletion !== null && !this.#isAllowed(job, job.trigger.afterCompletion, tick)) return
     if (job.definition.lockTtl === null) {
-      this.#runUnlocked(job, tick)
+      this.#options.unlocked.start(job, tick)
       return
     }
     const { pending } = job
@@ -147,7 +149,7 @@ export class Dispatcher {
     if (job.removed || pending === null) return false
     if (job.definition.lockTtl !== null) return true
     job.pending = null
-    this.#runUnlocked(job, pending.tick)
+    this.#options.unlocked.start(job, pending.tick)
     return false
   }
 
@@ -196,11 +198,15 @@ export class Dispatcher {
         wakeAt(job, answer.due, afterCompletion === null ? tick : undefined)
         return
       case 'overlap':
+        this.#coalesced(job, pending, answer.previous)
         this.#account.lockFailed(job, tick.scheduledTime, 'held')
         this.#account.skipped(job, tick.scheduledTime, 'overlap')
         break
       case 'paused':
-        if (answer.first) this.#account.skipped(job, tick.scheduledTime, 'paused')
+        if (answer.first) {
+          this.#coalesced(job, pending, answer.previous)
+          this.#account.skipped(job, tick.scheduledTime, 'paused')
+        }
         break
       case 'claimed_elsewhere':
         this.#account.skipped(job, tick.scheduledTime, 'claimed_elsewhere')
@@ -212,9 +218,9 @@ export class Dispatcher {
   #granted(job: JobRecord, pending: PendingTick, answer: Extract<ClaimAnswer, { status: 'granted' }>): void {
     const { coordination, finisher, runner, wakeAt } = this.#options
     const { scheduledTime, lock, previous, fencingToken } = answer
-    const { tick, runId, firstLate } = pending
+    const { tick, runId } = pending
     const { afterCompletion } = job.trigger
-    if (firstLate < tick.scheduledTime) this.#account.coalesced(job, tick, firstLate, previous)
+    this.#coalesced(job, pending, previous)
     if (lock === null || job.removed || isMissed(job, tick, coordination.now())) {
       // Taken, so that it is counted once for the fleet; or too late only now, or removed meanwhile.
       if (lock !== null) finisher.push({ lock, onReleased() {} })
@@ -248,8 +254,14 @@ export class Dispatcher {
     }
   }
 
+  /** The replica that takes a tick counts the late ones it stands for. */
+  #coalesced(job: JobRecord, { tick, firstLate }: PendingTick, previous: number | null): void {
+    if (firstLate < tick.scheduledTime) this.#account.coalesced(job, tick, firstLate, previous)
+  }
+
   #giveUp(job: JobRecord, pending: PendingTick): void {
     this.#abandon(job, pending)
+    this.#coalesced(job, pending, null)
     this.#account.missed(job, pending.tick.scheduledTime, 'redis_error')
   }
 
@@ -267,34 +279,5 @@ export class Dispatcher {
       this.#retryTimer = null
       this.pump()
     }, this.#retryDelay)
-  }
-
-  #runUnlocked(job: JobRecord, tick: DueTick): void {
-    const { coordination, runner, newRunId, wakeAt } = this.#options
-    const { afterCompletion } = job.trigger
-    const again = (): void => {
-      if (afterCompletion !== null && !job.removed) wakeAt(job, coordination.now() + afterCompletion)
-    }
-    if (afterCompletion !== null && !job.begun) {
-      // This process has no last run yet: the interval is measured from here.
-      job.begun = true
-      again()
-    } else if (job.paused) {
-      this.#account.skipped(job, tick.scheduledTime, 'paused')
-      again()
-    } else if (job.stats.running > 0) {
-      this.#account.skipped(job, tick.scheduledTime, 'overlap')
-      again()
-    } else if (isMissed(job, tick, coordination.now())) {
-      this.#account.missed(job, tick.scheduledTime, 'misfire')
-    } else if (tick.scheduledTime > job.lastUnlocked) {
-      // Unclaimed, so that a tick that is handed out again, as a clock was set back, is refused here.
-      const { data } = job.definition
-      const { scheduledTime, firstLate } = tick
-      if (firstLate < scheduledTime) this.#account.coalesced(job, tick, firstLate, job.lastUnlocked)
-      job.lastUnlocked = scheduledTime
-      const request = { scheduledTime, trigger: 'schedule', lock: null, fencingToken: null, data } as const
-      runner.start(job, { runId: newRunId(), ...request }).onCompleted(again)
-    }
   }
 }

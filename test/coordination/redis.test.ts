@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Redis } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
 import t from 'tap'
 import { systemClock } from '../../lib/clock.js'
 import type { HeldLock } from '../../types/coordination.js'
@@ -21,6 +21,34 @@ t.test('the contract', (t) =>
       })
     })
   })
+)
+
+t.test('the contract, over a Cluster client of the app', (t) =>
+  withRedis(
+    async ({ port, client }) => {
+      // One node that holds all slots: it refuses a script whose keys are not in one slot, as any Cluster does.
+      await client.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
+      while (!/cluster_state:ok/.test(String(await client.call('CLUSTER', 'INFO')))) await sleep(20)
+      const clients: Cluster[] = []
+      await t.test('over a Cluster', async (t) => {
+        coordinationContract(t, async (count, body) => {
+          const prefix = `contract-${++prefixes}`
+          const own = Array.from({ length: count }, () => new Cluster([{ host: '127.0.0.1', port }]))
+          clients.push(...own)
+          const replicas = own.map((cluster) => redisReplica(cluster, { prefix }))
+          await Promise.all(replicas.map((replica) => replica.open()))
+          await body(replicas)
+          await Promise.all(replicas.map((replica) => replica.close()))
+        })
+      })
+      t.ok(
+        clients.every(({ status }) => status === 'ready'),
+        'the clients of the app are left open'
+      )
+      for (const cluster of clients) cluster.disconnect()
+    },
+    ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1']
+  )
 )
 
 async function withReplica(
