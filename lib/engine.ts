@@ -262,6 +262,6 @@ export class Engine {
 
   #newRunId(): string {
     this.#runCount++
-    return `${this.#runIdBase}-${this.#runCount.toString(36)}`
+    return `${this.#runIdBase}-${this.#runCount}`
   }
 }

@@ -18,8 +18,12 @@ export class JobRecord implements Timed {
   removed = false
   /** The last tick that came without a claim, for a job with `lock: false`; `null` before the first. */
   lastUnlocked: number | null = null
-  /** The due tick that is not yet claimed: one at most, as a later one stands for it. */
-  pending: PendingTick | null = null
+  /** The due tick that is not yet asked for: one at most, as a later one stands for it. */
+  pending: DueTick | null = null
+  /** The earliest late tick that `pending` stands for; its own time when it stands for none. */
+  firstLate = 0
+  /** What Redis did not answer for, to be asked for again; its tick is `pending`. */
+  unanswered: AskedTick | null = null
 
   constructor(
     definition: ResolvedJob,
@@ -44,15 +48,13 @@ export class JobRecord implements Timed {
   }
 }
 
-/** A due tick on its way to a claim. */
-export interface PendingTick {
+/** A due tick that is asked for. */
+export interface AskedTick {
   readonly tick: DueTick
   /** The request's identity, kept when it is repeated. */
   readonly runId: string
-  /** The earliest late tick that this one stands for; its own time when it stands for none. */
+  /** As `JobRecord.firstLate`. */
   readonly firstLate: number
-  /** Whether Redis has failed to answer for it. */
-  unanswered: boolean
 }
 
 class JobView implements Job {

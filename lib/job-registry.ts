@@ -82,6 +82,7 @@ export class JobRegistry {
     this.#pool.release(job.trigger)
     job.removed = true
     job.pending = null
+    job.unanswered = null
     return job
   }
 }

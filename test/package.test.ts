@@ -42,6 +42,12 @@ scheduler.createScheduler().on('executed', ({ run }) => console.log(run.id))
 scheduler.createScheduler({ timezon: 'UTC' })
 `
 
+/** A package at the version that the project itself is tested with. */
+async function asInstalled(name: string): Promise<string> {
+  const text = await readFile(join(ROOT, 'node_modules', name, 'package.json'), 'utf8')
+  return `${name}@${(JSON.parse(text) as { version: string }).version}`
+}
+
 async function npm(args: readonly string[], cwd: string): Promise<string> {
   const { code, stdout, stderr } = await run('npm', args, { cwd, limit: 120_000 })
   if (code !== 0) throw new Error(`npm ${args[0]} ended with ${code}:\n${stdout}\n${stderr}`)
@@ -80,10 +86,7 @@ t.test('the package, installed into an empty folder', async (t) => {
     t.ok(paths.includes('dist/lib/index.d.ts'))
   })
 
-  const { devDependencies } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as {
-    devDependencies: Record<string, string>
-  }
-  const tools = ['fastify', 'typescript', '@types/node'].map((name) => `${name}@${devDependencies[name]}`)
+  const tools = await Promise.all(['fastify', 'typescript', '@types/node'].map(asInstalled))
   await writeFile(join(app, 'package.json'), JSON.stringify({ name: 'app', private: true, type: 'module' }))
   await npm(['install', '--prefer-offline', '--no-audit', '--no-fund', join(source, packed.filename), ...tools], app)
   await cp(FIXTURES, app, { recursive: true })

@@ -8,7 +8,7 @@ import { SKIP_REASONS } from '../lib/observability/job-stats.js'
 import { METRIC_NAMES } from '../lib/observability/metrics.js'
 import { METRICS_KEYS, SCHEDULER_KEYS } from '../lib/options.js'
 import { Scheduler } from '../lib/scheduler.js'
-import { run } from './fixtures/package/outside-tap.js'
+import { type Ended, run } from './fixtures/package/outside-tap.js'
 
 const ROOT = join(import.meta.dirname, '..')
 const readme = await readFile(join(ROOT, 'README.md'), 'utf8')
@@ -279,7 +279,7 @@ t.test('examples, and everything else that is linked', async (t) => {
   }
 })
 
-t.test('every block of code compiles against the built package', async (t) => {
+t.test('every block of code compiles against the built package, and those that can be are run', async (t) => {
   if (!existsSync(join(ROOT, 'dist', 'lib', 'index.d.ts'))) throw new Error('there is no dist/: run `npm run build`')
   const folder = await mkdtemp(join(tmpdir(), 'rls-readme-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
@@ -316,4 +316,16 @@ t.test('every block of code compiles against the built package', async (t) => {
   )
   const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc')
   t.match(await run(process.execPath, [tsc], { cwd: folder }), { code: 0, stdout: '' })
+
+  // Those that need nothing but themselves are run too, and print what they say.
+  const execute = (part: string): Promise<Ended> => {
+    const index = blocks.findIndex((block) => block.includes(part))
+    const tsx = import.meta.resolve('tsx')
+    return run(process.execPath, ['--import', tsx, `block-${index + 1}.ts`], { cwd: folder })
+  }
+  t.strictSame(await execute('Nightly report'), { code: 0, stdout: 'success\n42\n', stderr: '' })
+  const preview = await execute('scheduler.preview(')
+  t.equal(preview.code, 0)
+  const printed = /^\/\/ (\[.*)$/m.exec(blocks.find((block) => block.includes('scheduler.preview(')) ?? '')?.[1]
+  t.equal(preview.stdout.replaceAll(/\s+/g, ' ').trim(), printed)
 })

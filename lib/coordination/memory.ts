@@ -21,18 +21,19 @@ interface JobRecord {
   endedAt: number
   /** Until when it is remembered, on the monotonic clock. */
   keptUntil: number
+  readonly lock: LockRecord
 }
 
-/** A lock: its holder's token, and when it ends by itself, on the monotonic clock. */
+/** A lock: its holder's token, `''` for none, and when it ends by itself, on the monotonic clock. */
 interface LockRecord {
-  readonly token: string
-  readonly expiresAt: number
+  token: string
+  expiresAt: number
 }
 
 /** What replicas share. Several coordinations over one store are several replicas in one process. */
 export class MemoryStore {
   readonly jobs = new Map<string, JobRecord>()
-  readonly locks = new Map<string, LockRecord>()
+  readonly named = new Map<string, LockRecord>()
   /** Whether a job is paused; a job that was resumed is remembered as `false`. */
   readonly paused = new Map<string, boolean>()
   fence = 0
@@ -40,10 +41,10 @@ export class MemoryStore {
 
   /** Forgets what has had its time, now and then, so that jobs that come and go leave nothing behind. */
   sweep(now: number): void {
-    if (this.jobs.size + this.locks.size < this.#sweepAt) return
+    if (this.jobs.size + this.named.size < this.#sweepAt) return
     for (const [jobId, { keptUntil }] of this.jobs) if (keptUntil <= now) this.jobs.delete(jobId)
-    for (const [key, { expiresAt }] of this.locks) if (expiresAt <= now) this.locks.delete(key)
-    this.#sweepAt = Math.max(1000, 2 * (this.jobs.size + this.locks.size))
+    for (const [name, { expiresAt }] of this.named) if (expiresAt <= now) this.named.delete(name)
+    this.#sweepAt = Math.max(1000, 2 * (this.jobs.size + this.named.size))
   }
 }
 
@@ -69,37 +70,53 @@ export class MemoryCoordination implements Coordination {
   async open(): Promise<void> {}
 
   async claim(requests: readonly ClaimRequest[]): Promise<readonly ClaimAnswer[]> {
-    this.#store.sweep(this.#clock.monotonic())
-    return requests.map((request) => this.#claimOne(request))
+    const now = this.#clock.now()
+    const monotonic = this.#clock.monotonic()
+    this.#store.sweep(monotonic)
+    return requests.map((request) => this.#claimOne(request, now, monotonic))
   }
 
   async extend(lock: HeldLock, ttl: number): Promise<'extended' | 'lost'> {
-    const key = lockKey(lock)
-    if (this.#holder(key) !== lock.token) return 'lost'
-    this.#lock(key, lock.token, ttl)
-    lock.validUntil = validUntil(this.#clock.monotonic(), ttl)
+    const monotonic = this.#clock.monotonic()
+    const record = this.#lockOf(lock)
+    if (record === undefined || !isHeldBy(record, lock.token, monotonic)) return 'lost'
+    record.expiresAt = monotonic + ttl
+    lock.validUntil = validUntil(monotonic, ttl)
     return 'extended'
   }
 
   async finish(locks: readonly HeldLock[]): Promise<readonly ReleaseAnswer[]> {
+    const now = this.#clock.now()
+    const monotonic = this.#clock.monotonic()
     return locks.map((lock) => {
       const record = this.#store.jobs.get(lock.name)
-      if (record?.runId === lock.token) record.endedAt = this.#clock.now()
-      return this.#unlock(lock)
+      if (record === undefined) return 'lost'
+      if (record.runId === lock.token) {
+        record.endedAt = now
+        // It is over, and not asked for again: nothing is left that would know it by its id.
+        record.runId = ''
+        if (record.claimedBy === lock.token) record.claimedBy = ''
+      }
+      return free(record.lock, lock.token, monotonic)
     })
   }
 
   async acquire(name: string, ttl: number): Promise<AcquireAnswer> {
-    const lock: HeldLock = { name, kind: 'named', token: this.#newToken(), validUntil: 0 }
-    const key = lockKey(lock)
-    if (this.#holder(key) !== null) return { status: 'held' }
-    this.#lock(key, lock.token, ttl)
-    lock.validUntil = validUntil(this.#clock.monotonic(), ttl)
+    const monotonic = this.#clock.monotonic()
+    const held = this.#store.named.get(name)
+    if (held !== undefined && isHeld(held, monotonic)) return { status: 'held' }
+    const token = this.#newToken()
+    this.#store.named.set(name, { token, expiresAt: monotonic + ttl })
+    const lock: HeldLock = { name, kind: 'named', token, validUntil: validUntil(monotonic, ttl) }
     return { status: 'granted', lock, fencingToken: this.#nextFence() }
   }
 
   async release(lock: HeldLock): Promise<ReleaseAnswer> {
-    return this.#unlock(lock)
+    const record = this.#lockOf(lock)
+    if (record === undefined) return 'lost'
+    const answer = free(record, lock.token, this.#clock.monotonic())
+    if (answer === 'released' && lock.kind === 'named') this.#store.named.delete(lock.name)
+    return answer
   }
 
   async pause(jobId: string): Promise<void> {
@@ -118,10 +135,8 @@ export class MemoryCoordination implements Coordination {
   async close(): Promise<void> {}
 
   // The order of these steps is the contract's, and that of the Lua script in claim-script.ts.
-  #claimOne(request: ClaimRequest): ClaimAnswer {
+  #claimOne(request: ClaimRequest, now: number, monotonic: number): ClaimAnswer {
     const { jobId, kind, runId } = request
-    const now = this.#clock.now()
-    const key = jobLockKey(jobId)
     let record = this.#store.jobs.get(jobId)
     let { scheduledTime } = request
 
@@ -134,8 +149,7 @@ export class MemoryCoordination implements Coordination {
       const mine = record.claimedBy === runId && record.tick !== null
       const since = Math.max(record.endedAt, record.tick ?? 0)
       const due = mine ? (record.tick as number) : Math.max(since + request.afterCompletion, scheduledTime)
-      const holder = this.#holder(key)
-      if (!mine && holder !== null) return { status: 'early', due: now + request.afterCompletion }
+      if (!mine && isHeld(record.lock, monotonic)) return { status: 'early', due: now + request.afterCompletion }
       if (now < due) return { status: 'early', due }
       scheduledTime = due
     }
@@ -146,7 +160,7 @@ export class MemoryCoordination implements Coordination {
       this.#store.jobs.set(jobId, record)
     }
     if (kind !== 'manual' || record.keptUntil === Number.POSITIVE_INFINITY) {
-      record.keptUntil = this.#clock.monotonic() + request.keep
+      record.keptUntil = monotonic + request.keep
     }
     const previous = record.tick
     const repeated = record.claimedBy === runId
@@ -165,16 +179,17 @@ export class MemoryCoordination implements Coordination {
       }
     }
 
-    const holder = this.#holder(key)
-    if (holder !== null && holder !== runId) return { status: 'overlap', previous }
-    this.#lock(key, runId, request.ttl)
+    const held = record.lock
+    if (isHeld(held, monotonic) && held.token !== runId) return { status: 'overlap', previous }
+    held.token = runId
+    held.expiresAt = monotonic + request.ttl
     record.runId = runId
     record.endedAt = 0
     const lock: HeldLock = {
       name: jobId,
       kind: 'job',
       token: runId,
-      validUntil: validUntil(this.#clock.monotonic(), request.ttl)
+      validUntil: validUntil(monotonic, request.ttl)
     }
     return { status: 'granted', lock, fencingToken: this.#nextFence(), previous, scheduledTime }
   }
@@ -183,20 +198,8 @@ export class MemoryCoordination implements Coordination {
     if (!this.#store.paused.has(jobId)) this.#store.paused.set(jobId, true)
   }
 
-  #holder(key: string): string | null {
-    const held = this.#store.locks.get(key)
-    return held !== undefined && held.expiresAt > this.#clock.monotonic() ? held.token : null
-  }
-
-  #lock(key: string, token: string, ttl: number): void {
-    this.#store.locks.set(key, { token, expiresAt: this.#clock.monotonic() + ttl })
-  }
-
-  #unlock(lock: HeldLock): ReleaseAnswer {
-    const key = lockKey(lock)
-    if (this.#holder(key) !== lock.token) return 'lost'
-    this.#store.locks.delete(key)
-    return 'released'
+  #lockOf(lock: HeldLock): LockRecord | undefined {
+    return lock.kind === 'job' ? this.#store.jobs.get(lock.name)?.lock : this.#store.named.get(lock.name)
   }
 
   // As in Redis: the time in microseconds, so that tokens of one process and the next still increase.
@@ -207,13 +210,20 @@ export class MemoryCoordination implements Coordination {
 }
 
 function newRecord(now: number): JobRecord {
-  return { tick: null, claimedBy: '', runId: '', endedAt: now, keptUntil: Number.POSITIVE_INFINITY }
+  const lock = { token: '', expiresAt: 0 }
+  return { tick: null, claimedBy: '', runId: '', endedAt: now, keptUntil: Number.POSITIVE_INFINITY, lock }
 }
 
-function jobLockKey(jobId: string): string {
-  return `job:${jobId}`
+function isHeld(lock: LockRecord, now: number): boolean {
+  return lock.token !== '' && lock.expiresAt > now
 }
 
-function lockKey(lock: HeldLock): string {
-  return `${lock.kind}:${lock.name}`
+function isHeldBy(lock: LockRecord, token: string, now: number): boolean {
+  return lock.token === token && lock.expiresAt > now
+}
+
+function free(lock: LockRecord, token: string, now: number): ReleaseAnswer {
+  if (!isHeldBy(lock, token, now)) return 'lost'
+  lock.token = ''
+  return 'released'
 }

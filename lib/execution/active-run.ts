@@ -71,6 +71,7 @@ export class ActiveRun implements Watched, LockOwner, Finishing {
   hold: LockHold | null = null
   /** When the timeout has passed, on the monotonic clock. */
   checkAt = Number.POSITIVE_INFINITY
+  watchIndex = -1
   settled = false
   /** How the handler ended, as far as is known before the release; `null` until it has settled. */
   end: RunEnd | null = null

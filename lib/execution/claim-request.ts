@@ -1,6 +1,6 @@
 import type { ClaimRequest, HeldLock } from '../../types/coordination.js'
 import { DAY } from '../duration.js'
-import type { JobRecord, PendingTick } from '../job-record.js'
+import type { AskedTick, JobRecord } from '../job-record.js'
 import type { DueTick } from '../timetable.js'
 
 /** How long a claim is remembered beyond twice the distance to the next tick. */
@@ -8,7 +8,7 @@ const KEEP = 7 * DAY
 const MAX_KEEP = 1000 * DAY
 
 /** What asks for a due tick, or for the right to count it when it is too late to run. */
-export function toRequest(job: JobRecord, { tick, runId }: PendingTick, missed: boolean): ClaimRequest {
+export function toRequest(job: JobRecord, { tick, runId }: AskedTick, missed: boolean): ClaimRequest {
   const { lockTtl, pausedInitially } = job.definition
   const { trigger } = job
   const { afterCompletion } = trigger

@@ -1,7 +1,7 @@
 import type { Clock, TimerHandle } from '../../types/clock.js'
 import type { ClaimAnswer, ClaimRequest, Coordination } from '../../types/coordination.js'
 import { SECOND } from '../duration.js'
-import type { JobRecord, PendingTick } from '../job-record.js'
+import type { AskedTick, JobRecord } from '../job-record.js'
 import type { DueTick } from '../timetable.js'
 import { isMissed, jobLock, toRequest } from './claim-request.js'
 import { DueQueue } from './due-queue.js'
@@ -64,21 +64,21 @@ export class Dispatcher {
       return
     }
     const { pending } = job
+    const { unanswered } = job
+    job.pending = tick
+    job.unanswered = null
     if (pending === null) {
-      job.pending = this.#pending(tick, tick.firstLate)
+      job.firstLate = tick.firstLate
       this.#queue.push(job)
-      return
+    } else if (tick.scheduledTime < pending.scheduledTime) {
+      // After a clock was set back: what waited was a tick of the future, which will come again.
+      if (unanswered !== null) this.#abandon(job, unanswered)
+      job.firstLate = tick.firstLate
+    } else if (unanswered !== null) {
+      this.#giveUp(job, unanswered)
+      job.firstLate = tick.firstLate
     }
-    // After a clock was set back; what waits is a tick of the future, which will come again.
-    const undone = tick.scheduledTime < pending.tick.scheduledTime
-    if (undone) {
-      this.#abandon(job, pending)
-      job.pending = this.#pending(tick, tick.firstLate)
-      return
-    }
-    // A later tick of a job stands for the one that still waits, which is in the queue already.
-    if (pending.unanswered) this.#giveUp(job, pending)
-    job.pending = this.#pending(tick, pending.unanswered ? tick.firstLate : pending.firstLate)
+    // Else a later tick stands for the one that waited, which is in the queue already.
   }
 
   /** Whether an interval from the last end may be due now by its `startDate` and `endDate`; if not yet, it comes again. */
@@ -107,19 +107,17 @@ export class Dispatcher {
     this.#retryTimer?.cancel()
     this.#retryTimer = null
     for (const job of this.#queue.clear()) {
-      const { pending } = job
+      const { pending, unanswered } = job
       job.pending = null
-      if (pending !== null && !job.removed) this.#account.skipped(job, pending.tick.scheduledTime, 'shutdown')
+      job.unanswered = null
+      if (unanswered !== null) this.#abandon(job, unanswered)
+      if (pending !== null && !job.removed) this.#account.skipped(job, pending.scheduledTime, 'shutdown')
     }
   }
 
   /** Resolves when no claim is under way. */
   async settled(): Promise<void> {
     if (this.#draining) await new Promise<void>((resolve) => this.#idle.push(resolve))
-  }
-
-  #pending(tick: DueTick, firstLate: number): PendingTick {
-    return { tick, runId: this.#options.newRunId(), firstLate, unanswered: false }
   }
 
   #ready(): boolean {
@@ -149,22 +147,24 @@ export class Dispatcher {
     if (job.removed || pending === null) return false
     if (job.definition.lockTtl !== null) return true
     job.pending = null
-    this.#options.unlocked.start(job, pending.tick)
+    this.#options.unlocked.start(job, pending)
     return false
   }
 
   async #ask(jobs: JobRecord[]): Promise<void> {
     if (jobs.length === 0) return
-    const { coordination } = this.#options
+    const { coordination, newRunId } = this.#options
     const now = coordination.now()
-    const asked: PendingTick[] = []
+    const asked: AskedTick[] = []
     const requests: ClaimRequest[] = []
     for (const job of jobs) {
-      const pending = job.pending as PendingTick
+      const tick = job.pending as DueTick
+      const one = job.unanswered ?? { tick, runId: newRunId(), firstLate: job.firstLate }
       // From here on a later tick of the job is a new one.
       job.pending = null
-      asked.push(pending)
-      requests.push(toRequest(job, pending, isMissed(job, pending.tick, now)))
+      job.unanswered = null
+      asked.push(one)
+      requests.push(toRequest(job, one, isMissed(job, tick, now)))
     }
     this.#asking += jobs.length
     const answers = await coordination.claim(requests)
@@ -172,39 +172,39 @@ export class Dispatcher {
     let unanswered = false
     for (let index = 0; index < jobs.length; index++) {
       const job = jobs[index] as JobRecord
-      const pending = asked[index] as PendingTick
+      const one = asked[index] as AskedTick
       const answer = answers[index] as ClaimAnswer
       if (answer.status === 'unavailable') {
         unanswered = true
-        this.#unanswered(job, pending)
+        this.#unanswered(job, one)
       } else {
-        this.#answered(job, pending, answer)
+        this.#answered(job, one, answer)
       }
     }
     if (unanswered) this.#retryLater()
     else this.#retryDelay = 0
   }
 
-  #answered(job: JobRecord, pending: PendingTick, answer: Exclude<ClaimAnswer, { status: 'unavailable' }>): void {
+  #answered(job: JobRecord, asked: AskedTick, answer: Exclude<ClaimAnswer, { status: 'unavailable' }>): void {
     const { coordination, wakeAt } = this.#options
     const { afterCompletion } = job.trigger
-    const { tick } = pending
+    const { tick } = asked
     if (answer.status !== 'early') job.paused = answer.status === 'paused'
     switch (answer.status) {
       case 'granted':
-        this.#granted(job, pending, answer)
+        this.#granted(job, asked, answer)
         return
       case 'early':
         wakeAt(job, answer.due, afterCompletion === null ? tick : undefined)
         return
       case 'overlap':
-        this.#coalesced(job, pending, answer.previous)
+        this.#coalesced(job, asked, answer.previous)
         this.#account.lockFailed(job, tick.scheduledTime, 'held')
         this.#account.skipped(job, tick.scheduledTime, 'overlap')
         break
       case 'paused':
         if (answer.first) {
-          this.#coalesced(job, pending, answer.previous)
+          this.#coalesced(job, asked, answer.previous)
           this.#account.skipped(job, tick.scheduledTime, 'paused')
         }
         break
@@ -215,12 +215,12 @@ export class Dispatcher {
     if (afterCompletion !== null) wakeAt(job, coordination.now() + afterCompletion)
   }
 
-  #granted(job: JobRecord, pending: PendingTick, answer: Extract<ClaimAnswer, { status: 'granted' }>): void {
+  #granted(job: JobRecord, asked: AskedTick, answer: Extract<ClaimAnswer, { status: 'granted' }>): void {
     const { coordination, finisher, runner, wakeAt } = this.#options
     const { scheduledTime, lock, previous, fencingToken } = answer
-    const { tick, runId } = pending
+    const { tick, runId } = asked
     const { afterCompletion } = job.trigger
-    this.#coalesced(job, pending, previous)
+    this.#coalesced(job, asked, previous)
     if (lock === null || job.removed || isMissed(job, tick, coordination.now())) {
       // Taken, so that it is counted once for the fleet; or too late only now, or removed meanwhile.
       if (lock !== null) finisher.push({ lock, onReleased() {} })
@@ -237,36 +237,37 @@ export class Dispatcher {
   }
 
   /** Redis did not answer: the tick is asked for again until its grace is over. */
-  #unanswered(job: JobRecord, pending: PendingTick): void {
-    const { scheduledTime } = pending.tick
+  #unanswered(job: JobRecord, asked: AskedTick): void {
+    const { scheduledTime } = asked.tick
     this.#account.lockFailed(job, scheduledTime, 'error')
-    pending.unanswered = true
     if (job.removed) {
-      this.#abandon(job, pending)
+      this.#abandon(job, asked)
     } else if (this.#stopped) {
-      this.#abandon(job, pending)
+      this.#abandon(job, asked)
       this.#account.skipped(job, scheduledTime, 'shutdown')
-    } else if (job.pending !== null || isMissed(job, pending.tick, this.#options.coordination.now())) {
-      this.#giveUp(job, pending)
+    } else if (job.pending !== null || isMissed(job, asked.tick, this.#options.coordination.now())) {
+      this.#giveUp(job, asked)
     } else {
-      job.pending = pending
+      job.pending = asked.tick
+      job.firstLate = asked.firstLate
+      job.unanswered = asked
       this.#queue.push(job)
     }
   }
 
   /** The replica that takes a tick counts the late ones it stands for. */
-  #coalesced(job: JobRecord, { tick, firstLate }: PendingTick, previous: number | null): void {
+  #coalesced(job: JobRecord, { tick, firstLate }: AskedTick, previous: number | null): void {
     if (firstLate < tick.scheduledTime) this.#account.coalesced(job, tick, firstLate, previous)
   }
 
-  #giveUp(job: JobRecord, pending: PendingTick): void {
-    this.#abandon(job, pending)
-    this.#coalesced(job, pending, null)
-    this.#account.missed(job, pending.tick.scheduledTime, 'redis_error')
+  #giveUp(job: JobRecord, asked: AskedTick): void {
+    this.#abandon(job, asked)
+    this.#coalesced(job, asked, null)
+    this.#account.missed(job, asked.tick.scheduledTime, 'redis_error')
   }
 
   /** The request may have been executed, and its reply lost: then its lock must not stay until its TTL ends. */
-  #abandon(job: JobRecord, { runId }: PendingTick): void {
+  #abandon(job: JobRecord, { runId }: AskedTick): void {
     const { clock, finisher } = this.#options
     const { lockTtl } = job.definition
     if (lockTtl !== null) finisher.giveUp(jobLock(job, runId, clock.monotonic() + lockTtl))

@@ -187,11 +187,11 @@ export class Runner implements ActiveRunOwner {
   }
 
   #complete(active: ActiveRun, { outcome, error }: RunEnd): void {
-    const { coordination, events, log } = this.#options
+    const { events, log } = this.#options
     const { job, run } = active
     const { stats } = job
     run.outcome = outcome
-    run.finishedAt = Math.round(coordination.now())
+    run.finishedAt = run.startedAt + Math.round(active.duration)
     if (outcome === 'success') {
       stats.success++
       stats.durationSuccess.observe(active.duration / 1000)

@@ -4,6 +4,8 @@ import type { Clock, TimerHandle } from '../../types/clock.js'
 export interface Watched {
   /** When, on the monotonic clock; `Infinity` for never. To be followed by `Watch.touch` when it becomes earlier. */
   readonly checkAt: number
+  /** The item's place among the watched, -1 outside of them; the watch's own. */
+  watchIndex: number
   /** Called once that time has come; it sets `checkAt` anew or is deleted. */
   check(now: number): void
 }
@@ -14,7 +16,7 @@ export interface Watched {
  */
 export class Watch {
   readonly #clock: Clock
-  readonly #items = new Set<Watched>()
+  readonly #items: Watched[] = []
   #timer: TimerHandle | null = null
   #armedFor = Number.POSITIVE_INFINITY
 
@@ -23,12 +25,19 @@ export class Watch {
   }
 
   add(item: Watched): void {
-    this.#items.add(item)
+    item.watchIndex = this.#items.length
+    this.#items.push(item)
     this.touch(item)
   }
 
   delete(item: Watched): void {
-    this.#items.delete(item)
+    const { watchIndex } = item
+    if (watchIndex < 0) return
+    item.watchIndex = -1
+    const last = this.#items.pop() as Watched
+    if (last === item) return
+    this.#items[watchIndex] = last
+    last.watchIndex = watchIndex
   }
 
   touch(item: Watched): void {
@@ -37,7 +46,7 @@ export class Watch {
 
   close(): void {
     this.#timer?.cancel()
-    this.#items.clear()
+    this.#items.length = 0
   }
 
   #arm(at: number): void {
@@ -50,9 +59,11 @@ export class Watch {
     this.#armedFor = Number.POSITIVE_INFINITY
     const now = this.#clock.monotonic()
     let next = Number.POSITIVE_INFINITY
-    for (const item of this.#items) {
+    // On a copy, as a check may delete its own item and others.
+    for (const item of [...this.#items]) {
+      if (item.watchIndex < 0) continue
       if (item.checkAt <= now) item.check(now)
-      if (this.#items.has(item)) next = Math.min(next, item.checkAt)
+      if (item.watchIndex >= 0) next = Math.min(next, item.checkAt)
     }
     if (next < this.#armedFor) this.#arm(next)
   }
