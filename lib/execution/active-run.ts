@@ -72,6 +72,8 @@ export class ActiveRun implements Watched, LockOwner, Finishing {
   /** When the timeout has passed, on the monotonic clock. */
   checkAt = Number.POSITIVE_INFINITY
   watchIndex = -1
+  /** Its place among the runner's runs. */
+  activeIndex = -1
   settled = false
   /** How the handler ended, as far as is known before the release; `null` until it has settled. */
   end: RunEnd | null = null

@@ -8,6 +8,7 @@ import type { JobRecord } from '../job-record.js'
 import type { Events } from '../observability/events.js'
 import { logSafely } from '../observability/log.js'
 import { ActiveRun, type ActiveRunOwner, HandlerContext, type RunEnd, RunRecord } from './active-run.js'
+import { Bag } from './bag.js'
 import type { Finisher } from './finisher.js'
 import { LockHold } from './lock-hold.js'
 import { retryDelay } from './retry-delay.js'
@@ -53,7 +54,7 @@ export interface RunRequest {
 /** Calls handlers, and sees each run through to its outcome and the release of its lock. */
 export class Runner implements ActiveRunOwner {
   readonly #options: RunnerOptions
-  readonly #active = new Set<ActiveRun>()
+  readonly #active = new Bag<'activeIndex', ActiveRun>('activeIndex')
   #idle: (() => void)[] = []
 
   constructor(options: RunnerOptions) {

@@ -1,4 +1,5 @@
 import type { Clock, TimerHandle } from '../../types/clock.js'
+import { Bag } from './bag.js'
 
 /** Something that wants to be looked at by a certain time. */
 export interface Watched {
@@ -16,7 +17,7 @@ export interface Watched {
  */
 export class Watch {
   readonly #clock: Clock
-  readonly #items: Watched[] = []
+  readonly #items = new Bag<'watchIndex', Watched>('watchIndex')
   #timer: TimerHandle | null = null
   #armedFor = Number.POSITIVE_INFINITY
 
@@ -25,19 +26,12 @@ export class Watch {
   }
 
   add(item: Watched): void {
-    item.watchIndex = this.#items.length
-    this.#items.push(item)
+    this.#items.add(item)
     this.touch(item)
   }
 
   delete(item: Watched): void {
-    const { watchIndex } = item
-    if (watchIndex < 0) return
-    item.watchIndex = -1
-    const last = this.#items.pop() as Watched
-    if (last === item) return
-    this.#items[watchIndex] = last
-    last.watchIndex = watchIndex
+    this.#items.delete(item)
   }
 
   touch(item: Watched): void {
@@ -46,7 +40,7 @@ export class Watch {
 
   close(): void {
     this.#timer?.cancel()
-    this.#items.length = 0
+    this.#items.clear()
   }
 
   #arm(at: number): void {
@@ -59,11 +53,10 @@ export class Watch {
     this.#armedFor = Number.POSITIVE_INFINITY
     const now = this.#clock.monotonic()
     let next = Number.POSITIVE_INFINITY
-    // On a copy, as a check may delete its own item and others.
-    for (const item of [...this.#items]) {
-      if (item.watchIndex < 0) continue
-      if (item.checkAt <= now) item.check(now)
-      if (item.watchIndex >= 0) next = Math.min(next, item.checkAt)
+    for (const item of this.#items) {
+      // A check may delete its own item, and others.
+      if (this.#items.has(item) && item.checkAt <= now) item.check(now)
+      if (this.#items.has(item)) next = Math.min(next, item.checkAt)
     }
     if (next < this.#armedFor) this.#arm(next)
   }
