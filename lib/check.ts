@@ -1,5 +1,6 @@
 import { closest, distance } from 'fastest-levenshtein'
-import { isSchedulerError, OptionInvalidError, OptionUnknownError, show } from './errors.js'
+import { isSchedulerError, OptionInvalidError, OptionUnknownError } from './errors.js'
+import { show } from './show.js'
 
 /** A longer name is nobody's typing mistake, and the search for the nearest one costs its length. */
 const MAX_KEY = 100

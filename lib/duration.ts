@@ -1,7 +1,8 @@
 import ms from 'ms'
 import type { Duration } from '../types/duration.js'
 import { copyKnown } from './check.js'
-import { DurationInvalidError, show } from './errors.js'
+import { DurationInvalidError } from './errors.js'
+import { show } from './show.js'
 
 export const MILLISECOND = 1
 export const SECOND = 1000 * MILLISECOND

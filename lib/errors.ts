@@ -1,4 +1,3 @@
-import { inspect } from 'node:util'
 import createError from '@fastify/error'
 
 /** What every error of this package has: a stable `code`, and the value received as part of its message. */
@@ -86,7 +85,7 @@ export const JobUnknownError = createError<[string, string]>(
 /** Another run of the job holds its lock; routes answer with it. */
 export const JobLockedError = createError<[string]>(
   `${BASE}_JOB_LOCKED`,
-  'Another run of the job %s holds its lock',
+  "Another run of the job '%s' holds its lock",
   409
 )
 /** The Redis URL cannot be read; its password is not shown. */
@@ -137,6 +136,12 @@ export const MetricTakenError = createError<[string]>(
   'The registry has a metric %s already: give each scheduler a `metrics.register` or a `metrics.prefix` of its own'
 )
 
+/** Puts the job's name before the message of one of the errors above; anything else stays as it is. */
+export function inJob(error: unknown, id: unknown): unknown {
+  if (isSchedulerError(error) && typeof id === 'string') error.message = `Job '${id}': ${error.message}`
+  return error
+}
+
 /** Whether something thrown is one of the errors above; never throws, whatever was thrown. */
 export function isSchedulerError(error: unknown): error is SchedulerError {
   try {
@@ -144,38 +149,4 @@ export function isSchedulerError(error: unknown): error is SchedulerError {
   } catch {
     return false
   }
-}
-
-const MAX_SHOWN = 400
-const MAX_SHOWN_KEYS = 20
-
-/**
- * Shows a received value in an error's message, on one line and bounded: of an object too large to list, only the size.
- * Never throws, whatever the value does.
- */
-export function show(value: unknown): string {
-  try {
-    const keys = mostKeys(value, 2)
-    if (keys > MAX_SHOWN_KEYS) return `an object of ${keys} keys (object)`
-    const text = inspect(value, {
-      depth: 1,
-      breakLength: Infinity,
-      maxStringLength: 200,
-      maxArrayLength: 5,
-      customInspect: false
-    })
-    const bounded = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}...` : text
-    return value === null || value === undefined ? bounded : `${bounded} (${typeof value})`
-  } catch {
-    return 'a value that cannot be shown'
-  }
-}
-
-/** The most keys that an object within `depth` levels has. */
-function mostKeys(value: unknown, depth: number): number {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 0
-  const keys = Object.keys(value)
-  if (depth <= 1 || keys.length > MAX_SHOWN_KEYS) return keys.length
-  const inner = keys.map((key) => mostKeys(Object.getOwnPropertyDescriptor(value, key)?.value, depth - 1))
-  return Math.max(keys.length, ...inner)
 }

@@ -4,7 +4,8 @@ import type { JobHandler } from '../types/run.js'
 import type { TriggerInput } from '../types/trigger.js'
 import { copyKnown } from './check.js'
 import { DAY, MINUTE, parseDuration, SECOND } from './duration.js'
-import { JobIdInvalidError, OptionInvalidError, show } from './errors.js'
+import { inJob, JobIdInvalidError, OptionInvalidError } from './errors.js'
+import { show } from './show.js'
 
 /** A job's defaults: durations in milliseconds, everything filled in. */
 export interface ResolvedDefaults {
@@ -81,22 +82,36 @@ export function resolveJob(
   defaults: ResolvedDefaults,
   base?: ResolvedJob
 ): ResolvedJob {
-  const given = copyKnown(options, JOB_KEYS, 'a job') as Partial<JobOptions>
+  const given = copyKnown(options, JOB_KEYS, describe(options)) as Partial<JobOptions>
   const { id = base?.id, trigger = base?.trigger, handler = base?.handler, data = base?.data } = given
   checkName(id, "a job's `id`")
-  const { name = base?.name ?? id, paused = base?.pausedInitially ?? false } = given
-  checkName(name, "a job's `name`")
-  if (typeof handler !== 'function') throw new OptionInvalidError('handler', 'a function', show(handler))
-  if (typeof paused !== 'boolean') throw new OptionInvalidError('paused', 'true or false', show(paused))
-  return Object.freeze({
-    id,
-    name,
-    trigger: trigger as TriggerInput,
-    handler: handler as JobHandler,
-    data,
-    pausedInitially: paused,
-    ...resolveShared(given, base ?? defaults)
-  })
+  try {
+    const { name = base?.name ?? id, paused = base?.pausedInitially ?? false } = given
+    checkName(name, "a job's `name`")
+    if (typeof handler !== 'function') throw new OptionInvalidError('handler', 'a function', show(handler))
+    if (typeof paused !== 'boolean') throw new OptionInvalidError('paused', 'true or false', show(paused))
+    return Object.freeze({
+      id,
+      name,
+      trigger: trigger as TriggerInput,
+      handler: handler as JobHandler,
+      data,
+      pausedInitially: paused,
+      ...resolveShared(given, base ?? defaults)
+    })
+  } catch (error) {
+    throw inJob(error, id)
+  }
+}
+
+/** Names a job in an error before its options are known to be any. */
+function describe(options: unknown): string {
+  try {
+    const { id } = options as { id?: unknown }
+    return typeof id === 'string' && id.length <= 200 ? `the job '${id}'` : 'a job'
+  } catch {
+    return 'a job'
+  }
 }
 
 /**

@@ -1,8 +1,10 @@
 import type { JobChanges, JobOptions } from '../types/job.js'
+import type { Trigger } from '../types/trigger.js'
 import { copyKnown } from './check.js'
-import { JobDuplicateError, JobUnknownError, OptionInvalidError, show } from './errors.js'
-import { JOB_KEYS, type ResolvedDefaults, resolveJob } from './job-options.js'
+import { inJob, JobDuplicateError, JobUnknownError, OptionInvalidError } from './errors.js'
+import { JOB_KEYS, type ResolvedDefaults, type ResolvedJob, resolveJob } from './job-options.js'
 import { JobRecord } from './job-record.js'
+import { show } from './show.js'
 import type { Timetable } from './timetable.js'
 import { TriggerPool } from './triggers/index.js'
 
@@ -49,7 +51,7 @@ export class JobRegistry {
   add(options: JobOptions): JobRecord {
     const definition = resolveJob(options, this.#defaults)
     if (this.#jobs.has(definition.id)) throw new JobDuplicateError(show(definition.id))
-    const trigger = this.#pool.acquire(definition.trigger)
+    const trigger = this.#acquire(definition)
     const job = new JobRecord(definition, trigger, this.#durationBuckets, this.#timetable)
     this.#jobs.set(job.id, job)
     this.#timetable.add(job)
@@ -63,7 +65,7 @@ export class JobRegistry {
     if (newId !== undefined) throw new OptionInvalidError('id', 'left as it is by `modify`', show(newId))
     if (paused !== undefined) throw new OptionInvalidError('paused', 'changed by `pause` and `resume`', show(paused))
     const definition = resolveJob(changes, this.#defaults, job.definition)
-    const trigger = this.#pool.acquire(definition.trigger)
+    const trigger = this.#acquire(definition)
     const retimed = trigger !== job.trigger || definition.jitter !== job.definition.jitter
     if (retimed) this.#timetable.remove(job)
     this.#pool.release(job.trigger)
@@ -71,6 +73,14 @@ export class JobRegistry {
     job.trigger = trigger
     if (retimed) this.#timetable.add(job)
     return job
+  }
+
+  #acquire({ id, trigger }: ResolvedJob): Trigger {
+    try {
+      return this.#pool.acquire(trigger)
+    } catch (error) {
+      throw inJob(error, id)
+    }
   }
 
   /** Whether there was such a job. */

@@ -8,9 +8,10 @@ import type { MetricsOptions, MetricsRegister, RedisInput, SchedulerOptions } fr
 import { copyKnown } from './check.js'
 import { systemClock } from './clock.js'
 import { HOUR, parseDuration, SECOND } from './duration.js'
-import { OptionInvalidError, show } from './errors.js'
+import { OptionInvalidError } from './errors.js'
 import { type ResolvedDefaults, resolveDefaults } from './job-options.js'
 import { silentLogger } from './observability/log.js'
+import { show } from './show.js'
 import { checkTimezone } from './triggers/index.js'
 
 /** The scheduler's options: checked, copied, filled in and frozen. Durations are in milliseconds. */

@@ -2,11 +2,13 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import type { FastifyScheduler, PluginMetricsOptions, PluginOptions } from '../types/plugin.js'
 import type { SchedulerOptions } from '../types/scheduler.js'
-import { isPlainObject } from './check.js'
-import { DecoratorTakenError, OptionInvalidError, show } from './errors.js'
+import { copyKnown, isPlainObject } from './check.js'
+import { DecoratorTakenError, OptionInvalidError } from './errors.js'
 import { metricsUrl, serveMetrics } from './http/metrics-route.js'
 import { TriggerRoutes } from './http/trigger-routes.js'
+import { METRICS_KEYS } from './options.js'
 import { Scheduler } from './scheduler.js'
+import { show } from './show.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -53,7 +55,8 @@ function splitOptions(options: PluginOptions): SplitOptions {
   const { metrics, ...rest } = options
   if (metrics === undefined) return { ...rest, endpoint: undefined }
   if (!isPlainObject(metrics)) return { ...rest, metrics, endpoint: undefined }
-  const { endpoint, ...others } = metrics as PluginMetricsOptions
+  const known = copyKnown(metrics, [...METRICS_KEYS, 'endpoint'], '`metrics`')
+  const { endpoint, ...others } = known as PluginMetricsOptions
   return { ...rest, metrics: others, endpoint }
 }
 

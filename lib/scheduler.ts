@@ -15,10 +15,11 @@ import type { PreviewOptions, TriggerInput } from '../types/trigger.js'
 import { copyKnown, isPlainObject } from './check.js'
 import { MINUTE } from './duration.js'
 import { Engine } from './engine.js'
-import { OptionInvalidError, show } from './errors.js'
+import { OptionInvalidError } from './errors.js'
 import type { ActiveRun } from './execution/active-run.js'
 import { checkName, resolveLockTtl } from './job-options.js'
 import { type ResolvedOptions, resolveOptions } from './options.js'
+import { show } from './show.js'
 import { previewTrigger, resolveTrigger } from './triggers/index.js'
 
 type Shorthand<App, Data> = Omit<JobOptions<App, Data>, 'id' | 'trigger' | 'handler'>
@@ -126,7 +127,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
     const given = copyKnown(options, ['data', 'wait'], "`trigger`'s options") as TriggerOptions
     const { data = job.definition.data, wait = false } = given
     if (typeof wait !== 'boolean') throw new OptionInvalidError('wait', 'true or false', show(wait))
-    this.#engine.checkRunning(`trigger the job ${show(id)}`)
+    this.#engine.checkRunning(`trigger the job '${id}'`)
     const active = await this.#engine.manualRuns.start(job, data)
     if (active === null) return null
     if (wait) await ended(active)
@@ -147,7 +148,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
     if (typeof fn !== 'function') throw new OptionInvalidError('fn', 'a function', show(fn))
     const { ttl: given } = copyKnown(options, ['ttl'], "`withLock`'s options") as WithLockOptions
     const ttl = given === undefined ? this.#options.defaults.lockTtl : resolveLockTtl(given, 'ttl')
-    await this.#engine.open(`take the lock ${show(name)}`)
+    await this.#engine.open(`take the lock '${name}'`)
     return await this.#engine.namedLocks.with(name, ttl ?? 5 * MINUTE, fn)
   }
 

@@ -204,6 +204,37 @@ t.test('an enormous name of an option or a value does not make an enormous messa
   }
 })
 
+t.test('an error says which job it is about', (t) => {
+  const scheduler = createScheduler()
+  const job = { id: 'cleanup', trigger: { interval: 1000 }, handler() {} }
+  const wrongs: object[] = [
+    { maxInstances: 2 },
+    { timeout: -1 },
+    { trigger: { cron: '* * * *' } },
+    { handler: 5 },
+    { lock: { tll: 1 } },
+    { paused: 1 }
+  ]
+  for (const wrong of wrongs) {
+    t.throws(() => scheduler.add({ ...job, ...wrong } as never), { message: /job 'cleanup'/i }, JSON.stringify(wrong))
+  }
+  scheduler.add(job)
+  t.throws(() => scheduler.modify('cleanup', { timeout: -1 }), { message: /Job 'cleanup'/ })
+  t.end()
+})
+
+t.test('an own client needs its settings: others are refused, the rest is as asked for', async (t) => {
+  for (const key of ['lazyConnect', 'enableOfflineQueue', 'autoResendUnfulfilledCommands', 'maxRetriesPerRequest']) {
+    const redis = { port: 6379, [key]: 'other' } as object
+    t.throws(() => createScheduler({ redis, prefix: 'a' }), {
+      code: OPTION,
+      message: new RegExp(`redis.${key}.*other`)
+    })
+  }
+  const own = createScheduler({ redis: { port: 6379, lazyConnect: true, retryStrategy: () => 10 }, prefix: 'a' })
+  await own.close()
+})
+
 t.test('a wrong Redis is refused, and its password is shown nowhere', async (t) => {
   const secret = 'hunter2secret'
   const urls: [unknown, string][] = [

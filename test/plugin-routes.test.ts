@@ -55,6 +55,7 @@ t.test('config.triggerJob runs a job after a 2xx, and after nothing else', async
       throw new Error('broken')
     })
     app.post('/plain', async () => 'no job')
+    app.get('/got', { config: { triggerJob: 'sync' } }, async () => 'body')
     const runs: Run[] = []
     app.jobs.on('submitted', ({ run }) => void runs.push(run))
     for (const status of statuses) {
@@ -65,6 +66,7 @@ t.test('config.triggerJob runs a job after a 2xx, and after nothing else', async
     }
     t.equal(runs.length, 4, '200, 201, 204 and 299')
     for (const url of ['/throws', '/plain', '/not-found']) await app.inject({ method: 'POST', url })
+    t.equal((await app.inject({ method: 'HEAD', url: '/got' })).statusCode, 200, 'HEAD asks for no job')
     const executed = nextEvent(app.jobs, 'executed')
     t.equal((await app.inject({ method: 'POST', url: '/200' })).payload, 'body', 'the answer is as it was')
     await executed

@@ -52,7 +52,7 @@ export interface SchedulerOptions<App = unknown> {
    *
    * @default undefined
    */
-  readonly redis?: RedisInput
+  readonly redis?: RedisInput | undefined
   /** Names the app in Redis; required with `redis`. 1 to 100 characters, no control characters, spaces or braces. */
   readonly prefix?: string
   /**
@@ -88,7 +88,9 @@ export interface SchedulerOptions<App = unknown> {
   readonly replicaId?: string
   /** What jobs say when they do not say it themselves. */
   readonly defaults?: JobDefaults
-  readonly jobs?: readonly JobOptions<App>[]
+  /** Jobs to begin with. */
+  // biome-ignore lint/suspicious/noExplicitAny: each job has a `Data` of its own
+  readonly jobs?: readonly JobOptions<App, any>[]
   /**
    * Prometheus metrics; `false` turns them off.
    *

@@ -157,6 +157,17 @@ return reply
 `
 
 /**
+ * Redis' time in microseconds: that of the node which holds the app's keys, so that it is the claims' own also in a
+ * Cluster.
+ *
+ * KEYS  fence
+ */
+export const TIME_SCRIPT = `
+local time = redis.call('TIME')
+return time[1] * 1000000 + time[2]
+`
+
+/**
  * The next fencing token, for a lock by name.
  *
  * KEYS  fence

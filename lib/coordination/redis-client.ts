@@ -1,7 +1,8 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import type { RedisInput } from '../../types/scheduler.js'
 import { isPlainObject } from '../check.js'
-import { OptionInvalidError, RedisUrlInvalidError, show } from '../errors.js'
+import { OptionInvalidError, RedisUrlInvalidError } from '../errors.js'
+import { show } from '../show.js'
 
 /** A client of the app's or of our own. */
 export interface RedisClient {
@@ -21,7 +22,11 @@ const OWN_OPTIONS = {
   lazyConnect: true,
   enableOfflineQueue: false,
   autoResendUnfulfilledCommands: false,
-  maxRetriesPerRequest: 0,
+  maxRetriesPerRequest: 0
+} satisfies RedisOptions
+
+/** What a client we open has unless the options say otherwise. */
+const DEFAULT_OPTIONS = {
   connectTimeout: 5000,
   retryStrategy: (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 6), 2000)
 } satisfies RedisOptions
@@ -34,7 +39,7 @@ const OWN_OPTIONS = {
 export function resolveRedis(input: RedisInput): RedisClient {
   if (typeof input === 'string') {
     checkUrl(input)
-    return { client: new Redis(input, OWN_OPTIONS), owned: true, address: redactUrl(input) }
+    return { client: new Redis(input, { ...DEFAULT_OPTIONS, ...OWN_OPTIONS }), owned: true, address: redactUrl(input) }
   }
   if (isClient(input)) return { client: input, owned: false, address: addressOf(input) }
   if (isPlainObject(input)) return fromOptions(input as RedisOptions)
@@ -58,8 +63,17 @@ function fromOptions(input: RedisOptions): RedisClient {
   if (sentinels && !(Array.isArray(sentinels) && sentinels.length > 0)) {
     throw new OptionInvalidError('redis.sentinels', 'an array of addresses', show(sentinels))
   }
+  for (const [key, value] of Object.entries(OWN_OPTIONS)) {
+    const given = (options as Record<string, unknown>)[key]
+    if (given === undefined || given === value) continue
+    throw new OptionInvalidError(
+      `redis.${key}`,
+      `${value}, which a scheduler's own client needs, or left out`,
+      show(given)
+    )
+  }
   try {
-    const client = new Redis({ ...options, ...OWN_OPTIONS })
+    const client = new Redis({ ...DEFAULT_OPTIONS, ...options, ...OWN_OPTIONS })
     return { client, owned: true, address: addressOf(client) }
   } catch (error) {
     // Only what ioredis says: the options may hold a password.

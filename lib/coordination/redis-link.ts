@@ -20,6 +20,7 @@ const MEASURE_EVERY = 10 * SECOND
 export class RedisLink {
   readonly clock: FleetClock
   readonly #redis: RedisClient
+  readonly #askTime: () => Promise<number>
   readonly #client: Redis | Cluster
   readonly #local: Clock
   readonly #listener: CoordinationListener
@@ -27,8 +28,10 @@ export class RedisLink {
   #closed = false
   #timer: TimerHandle | null = null
 
-  constructor(redis: RedisClient, local: Clock, listener: CoordinationListener) {
+  /** @param askTime asks Redis for its time in microseconds */
+  constructor(redis: RedisClient, askTime: () => Promise<number>, local: Clock, listener: CoordinationListener) {
     this.#redis = redis
+    this.#askTime = askTime
     this.#client = redis.client
     this.#local = local
     this.#listener = listener
@@ -127,8 +130,7 @@ export class RedisLink {
 
   async #time(): Promise<void> {
     const sent = this.#local.monotonic()
-    const [seconds, micros] = await this.exchange(() => this.#client.time())
-    this.clock.sample(sent, Number(seconds) * 1000 + Number(micros) / 1000)
+    this.clock.sample(sent, (await this.exchange(this.#askTime)) / 1000)
   }
 
   /**
@@ -165,9 +167,10 @@ export class RedisLink {
   }
 
   #down(reason: unknown): void {
-    if (this.#up === false || this.#closed) return
+    // Credentials refused at the start are told by `open` itself.
+    if (this.#up === false || this.#closed || (this.#up === null && isAuthError(reason))) return
     this.#up = false
-    this.#listener.onDown(new RedisUnavailableError('be reached', messageOf(reason)))
+    this.#listener.onDown(new RedisUnavailableError(`be reached at ${this.#redis.address}`, messageOf(reason)))
   }
 
   /** The error for an exchange that failed; notes the outage when it is one. */

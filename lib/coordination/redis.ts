@@ -11,7 +11,7 @@ import type {
   HeldLock,
   ReleaseAnswer
 } from '../../types/coordination.js'
-import { CLAIM_CODE, CLAIM_SCRIPT, FENCE_SCRIPT, FINISH_SCRIPT } from './claim-script.js'
+import { CLAIM_CODE, CLAIM_SCRIPT, FENCE_SCRIPT, FINISH_SCRIPT, TIME_SCRIPT } from './claim-script.js'
 import { validUntil } from './lock-validity.js'
 import type { RedisClient } from './redis-client.js'
 import { RedisLink } from './redis-link.js'
@@ -24,6 +24,7 @@ interface ScriptCommands {
   rlsClaim(keyCount: number, ...args: (string | number)[]): Promise<number[]>
   rlsFinish(keyCount: number, ...args: string[]): Promise<number[]>
   rlsFence(keyCount: number, key: string): Promise<number>
+  rlsTime(keyCount: number, key: string): Promise<number>
 }
 
 export interface RedisCoordinationOptions {
@@ -51,7 +52,8 @@ export class RedisCoordination implements Coordination {
     this.#options = options
     this.#client = options.redis.client
     this.#clock = options.clock
-    this.#link = new RedisLink(options.redis, options.clock, options.listener)
+    const time = (): Promise<number> => this.#commands.rlsTime(1, this.#fenceKey)
+    this.#link = new RedisLink(options.redis, time, options.clock, options.listener)
     // All keys of an app share one hash tag, so that a script finds them in one slot of a Cluster.
     this.#base = `rls:{${options.prefix}}`
     this.#fenceKey = `${this.#base}:fence`
@@ -59,6 +61,7 @@ export class RedisCoordination implements Coordination {
     this.#client.defineCommand('rlsClaim', { lua: CLAIM_SCRIPT })
     this.#client.defineCommand('rlsFinish', { lua: FINISH_SCRIPT })
     this.#client.defineCommand('rlsFence', { lua: FENCE_SCRIPT })
+    this.#client.defineCommand('rlsTime', { lua: TIME_SCRIPT })
     this.#commands = this.#client as unknown as ScriptCommands
     this.#redlock = new Redlock([this.#client], { retryCount: 0 })
     this.#redlock.on('error', () => {}) // Every contention is one; the outcome is read from the answers.

@@ -7,6 +7,7 @@ import { LockLostError, RunTimeoutError } from '../errors.js'
 import type { JobRecord } from '../job-record.js'
 import type { Events } from '../observability/events.js'
 import { logSafely } from '../observability/log.js'
+import { show } from '../show.js'
 import { ActiveRun, type ActiveRunOwner, HandlerContext, type RunEnd, RunRecord } from './active-run.js'
 import { Bag } from './bag.js'
 import type { Finisher } from './finisher.js'
@@ -202,7 +203,7 @@ export class Runner implements ActiveRunOwner {
       stats.failure++
       stats.durationFailure.observe(active.duration / 1000)
       run.error = error
-      logSafely(log, 'error', { err: error, jobId: job.id, runId: run.id, outcome }, 'a run failed')
+      logSafely(log, 'error', { err: error ?? show(error), jobId: job.id, runId: run.id, outcome }, 'a run failed')
       if (events.has('error')) events.emit('error', { job: job.view, run, error })
     }
     active.completed()

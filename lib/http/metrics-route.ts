@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { MetricsRegister } from '../../types/scheduler.js'
-import { OptionInvalidError, RouteTakenError, show } from '../errors.js'
+import { OptionInvalidError, RouteTakenError } from '../errors.js'
+import { show } from '../show.js'
 
 const DEFAULT_ENDPOINT = '/metrics'
 

@@ -3,8 +3,9 @@ import type { RunBody, TriggerRouteOptions } from '../../types/plugin.js'
 import type { Run } from '../../types/run.js'
 import type { Scheduler, TriggerOptions } from '../../types/scheduler.js'
 import { copyKnown } from '../check.js'
-import { JobLockedError, JobUnknownError, OptionInvalidError, show } from '../errors.js'
+import { JobLockedError, JobUnknownError, OptionInvalidError } from '../errors.js'
 import { logSafely } from '../observability/log.js'
+import { show } from '../show.js'
 
 /** The app's routes that run jobs: those with `config.triggerJob`, and those whose handler is `route(id)`. */
 export class TriggerRoutes {
@@ -19,6 +20,8 @@ export class TriggerRoutes {
       this.#named.push({ id: config.triggerJob, where: `, which the route ${method} ${url} names` })
     })
     app.addHook('onResponse', async (request, reply) => {
+      // Fastify answers HEAD by the route of GET; asking for the headers is not asking for the job.
+      if (request.method === 'HEAD') return
       const id = request.routeOptions.config.triggerJob
       if (id !== undefined && reply.statusCode >= 200 && reply.statusCode < 300) await this.#triggerAfter(id, request)
     })
@@ -43,7 +46,7 @@ export class TriggerRoutes {
     return async (request, reply) => {
       const given: TriggerOptions = data === undefined ? { wait } : { wait, data: data(request) }
       const run = await this.#scheduler.trigger(id, given)
-      if (run === null) throw new JobLockedError(show(id))
+      if (run === null) throw new JobLockedError(id)
       reply.code(wait ? 200 : 202)
       return toBody(run)
     }

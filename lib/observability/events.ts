@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { SchedulerEventName, SchedulerEvents, SchedulerListener } from '../../types/events.js'
-import { OptionInvalidError, show } from '../errors.js'
+import { OptionInvalidError } from '../errors.js'
+import { show } from '../show.js'
 import { logSafely } from './log.js'
 
 const EVENT_NAMES: Record<SchedulerEventName, true> = {

@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { show } from '../errors.js'
+import { show } from '../show.js'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
@@ -30,8 +30,7 @@ export function logSafely(
     log[level](fields, message)
   } catch {
     try {
-      const shown = Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, show(value)]))
-      log[level](shown, message)
+      log[level]({ ...fields, err: show(fields.err) }, message)
     } catch {
       // Nothing is left that could be told to anybody.
     }

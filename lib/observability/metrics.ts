@@ -1,9 +1,10 @@
 import type { Coordination } from '../../types/coordination.js'
-import { MetricTakenError, show } from '../errors.js'
+import { MetricTakenError } from '../errors.js'
 import type { Dispatcher } from '../execution/dispatcher.js'
 import type { JobRecord } from '../job-record.js'
 import type { JobRegistry } from '../job-registry.js'
 import type { ResolvedMetrics } from '../options.js'
+import { show } from '../show.js'
 import { type HistogramStats, type JobStats, SKIP_REASONS } from './job-stats.js'
 
 type Labels = Record<string, string | number>

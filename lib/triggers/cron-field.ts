@@ -1,5 +1,6 @@
 import type { CronFields } from '../../types/trigger.js'
-import { CronInvalidError, show } from '../errors.js'
+import { CronInvalidError } from '../errors.js'
+import { show } from '../show.js'
 
 export type FieldName = keyof CronFields
 

@@ -1,6 +1,7 @@
 import { copyKnown } from '../check.js'
 import { DAY } from '../duration.js'
-import { CronInvalidError, show } from '../errors.js'
+import { CronInvalidError } from '../errors.js'
+import { show } from '../show.js'
 import type { CalendarFields } from './calendar.js'
 import { daysInMonth, midnight, weekdayOf } from './calendar.js'
 import type { CronExpression } from './cron.js'

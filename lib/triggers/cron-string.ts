@@ -1,5 +1,6 @@
 import { CronPattern } from 'croner'
-import { CronInvalidError, show } from '../errors.js'
+import { CronInvalidError } from '../errors.js'
+import { show } from '../show.js'
 import type { CalendarFields } from './calendar.js'
 import { daysInMonth, weekdayOf } from './calendar.js'
 import type { CronExpression } from './cron.js'

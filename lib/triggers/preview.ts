@@ -1,6 +1,7 @@
 import type { PreviewOptions, Trigger } from '../../types/trigger.js'
 import { copyKnown } from '../check.js'
-import { OptionInvalidError, show } from '../errors.js'
+import { OptionInvalidError } from '../errors.js'
+import { show } from '../show.js'
 import { readDate } from './dates.js'
 
 const MAX_COUNT = 10_000

@@ -1,4 +1,5 @@
-import { show, TimezoneInvalidError } from '../errors.js'
+import { TimezoneInvalidError } from '../errors.js'
+import { show } from '../show.js'
 import { Zone } from './zone.js'
 
 // Only names that Intl knows are kept, by their lower case, so the cache cannot outgrow the tz database.
