@@ -1,5 +1,5 @@
 // What does a fire cost, without Redis? CPU per fire and lag of cron jobs that are all due every second, in memory,
-// against croner alone: one croner timer a job.
+// against croner alone: one croner timer a job, without a time zone, which is its fastest way.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -92,7 +92,7 @@ async function startOurs(peer: Peer, jobs: number, fire: (scheduledTime: number)
 
 async function startCroner(_peer: Peer, jobs: number, fire: (scheduledTime: number) => void): Promise<void> {
   for (let index = 0; index < jobs; index++) {
-    new Cron('* * * * * *', { timezone: 'UTC' }, async () => fire(Math.floor(Date.now() / 1000) * 1000))
+    new Cron('* * * * * *', async () => fire(Math.floor(Date.now() / 1000) * 1000))
   }
 }
 

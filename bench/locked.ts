@@ -164,7 +164,7 @@ async function startClassic(
   const redlock = new Redlock([new Redis(port)], { retryCount: 0 })
   redlock.on('error', () => {})
   for (let job = 0; job < jobs; job++) {
-    new Cron('* * * * * *', { timezone: 'UTC' }, async () => {
+    new Cron('* * * * * *', async () => {
       const scheduledTime = Math.floor(Date.now() / 1000) * 1000
       const lock = await redlock.acquire([`bench:${job}`], 300_000).catch(() => null)
       if (lock === null) return

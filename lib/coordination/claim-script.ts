@@ -12,9 +12,14 @@
  * Fencing tokens come from one counter for all jobs, which is kept at or above Redis' own time in microseconds: they
  * still increase when Redis has lost the counter.
  *
+ * What is said of a request is one argument and one part of one reply: a client spends more on each value it sends or
+ * reads than Redis spends here.
+ *
  * KEYS  fence, paused, then for each request its claim and its lock
- * ARGV  maxClockSkew, replicaId, then for each request jobId, scheduledTime, runId and `kind ttl keep after paused`
- * Reply Redis' time in microseconds, then for each request code, fence or due or first, previous, scheduledTime
+ * ARGV  maxClockSkew, replicaId, then for each request `kind scheduledTime runId ttl keep after paused`
+ * Reply Redis' time in microseconds, and a string of the answers, one after the other: `0 fence previous scheduledTime`
+ *       for granted, `1` for claimed elsewhere, `2 previous` for overlap, `3 first previous` for paused, `4 due` for
+ *       early; with -1 for a `previous` that there is none of
  */
 export const CLAIM_SCRIPT = `
 local maxClockSkew, replicaId = tonumber(ARGV[1]), ARGV[2]
@@ -26,18 +31,14 @@ local count = (#KEYS - 2) / 2
 local claimKeys, jobIds = {}, {}
 for i = 1, count do
   claimKeys[i] = KEYS[2 * i + 1]
-  jobIds[i] = ARGV[4 * i - 1]
+  -- \`...:claim:\` and \`...:paused\` are of one length: what follows is the job's id.
+  jobIds[i] = string.sub(claimKeys[i], #KEYS[2] + 1)
 end
 local records = redis.call('MGET', unpack(claimKeys))
 local pauses = redis.call('HMGET', KEYS[2], unpack(jobIds))
 local fence = tonumber(redis.call('GET', KEYS[1]) or '0')
 local fenced = false
-local reply = { micros }
-
-local function answer(code, a, b, c)
-  local n = #reply
-  reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = code, a, b, c
-end
+local answers = {}
 
 -- A lock that is the run's own already, as its first reply was lost, gets its whole TTL again.
 -- pcall: a foreign key of another type in the lock's place is a lock held by somebody else.
@@ -47,8 +48,9 @@ local function takeLock(key, runId, ttl)
 end
 
 for i = 1, count do
-  local jobId, scheduledTime, runId = jobIds[i], tonumber(ARGV[4 * i]), ARGV[4 * i + 1]
-  local kind, ttl, keep, after, pausedInitially = string.match(ARGV[4 * i + 2], '^(%a) (%d+) (%d+) (%d+) (%d)$')
+  local kind, scheduledTime, runId, ttl, keep, after, pausedInitially =
+    string.match(ARGV[i + 2], '^(%a) (%-?%d+) (%S+) (%d+) (%d+) (%d+) (%d)$')
+  scheduledTime = tonumber(scheduledTime)
   local claimKey, lockKey = claimKeys[i], KEYS[2 * i + 2]
   local tick, claimedBy, rest = -1, '-', '0 - 0 0 -'
   if records[i] then
@@ -79,20 +81,20 @@ for i = 1, count do
   if not early and not manual and scheduledTime > now + maxClockSkew then early = scheduledTime end
 
   if early then
-    answer(4, early, 0, 0)
+    answers[i] = string.format('4 %.0f', early)
   else
     local later = manual or repeated or scheduledTime > tick
     local paused = pauses[i]
     if not paused and pausedInitially == '1' then
       paused = '{}'
-      redis.call('HSET', KEYS[2], jobId, paused)
+      redis.call('HSET', KEYS[2], jobIds[i], paused)
     end
     paused = paused and paused ~= '-' and not manual
     local newTick, newClaimedBy = tick, claimedBy
     if later and not manual then newTick, newClaimedBy = scheduledTime, runId end
 
     if not later then
-      if paused then answer(3, 0, tick, 0) else answer(1, 0, 0, 0) end
+      answers[i] = paused and string.format('3 0 %.0f', tick) or '1'
     else
       local code = 0
       if paused then
@@ -112,18 +114,15 @@ for i = 1, count do
         if manual and records[i] then redis.call('SET', claimKey, record, 'KEEPTTL')
         else redis.call('SET', claimKey, record, 'PX', keep) end
       end
-      if code == 3 then answer(3, 1, tick, 0)
-      elseif code == 2 then answer(2, 0, tick, 0)
-      else answer(0, fence, tick, scheduledTime) end
+      if code == 3 then answers[i] = string.format('3 1 %.0f', tick)
+      elseif code == 2 then answers[i] = string.format('2 %.0f', tick)
+      else answers[i] = string.format('0 %.0f %.0f %.0f', fence, tick, scheduledTime) end
     end
   end
 end
 if fenced then redis.call('SET', KEYS[1], string.format('%.0f', fence)) end
-return reply
+return { micros, table.concat(answers, ' ') }
 `
-
-/** The codes of the claim script's reply. */
-export const CLAIM_CODE = { granted: 0, claimedElsewhere: 1, overlap: 2, paused: 3, early: 4 } as const
 
 /**
  * Ends many runs in one step: releases each lock whose value is still the run's id, as redlock's own release does, and

@@ -11,7 +11,7 @@ import type {
   HeldLock,
   ReleaseAnswer
 } from '../../types/coordination.js'
-import { CLAIM_CODE, CLAIM_SCRIPT, FENCE_SCRIPT, FINISH_SCRIPT, TIME_SCRIPT } from './claim-script.js'
+import { CLAIM_SCRIPT, FENCE_SCRIPT, FINISH_SCRIPT, TIME_SCRIPT } from './claim-script.js'
 import { validUntil } from './lock-validity.js'
 import type { RedisClient } from './redis-client.js'
 import { RedisLink } from './redis-link.js'
@@ -21,7 +21,7 @@ const CHUNK = 1000
 
 /** The scripts as ioredis commands: EVALSHA, and EVAL when Redis does not know the script. */
 interface ScriptCommands {
-  rlsClaim(keyCount: number, ...args: (string | number)[]): Promise<number[]>
+  rlsClaim(keyCount: number, ...args: (string | number)[]): Promise<[micros: number, answers: string]>
   rlsFinish(keyCount: number, ...args: string[]): Promise<number[]>
   rlsFence(keyCount: number, key: string): Promise<number>
   rlsTime(keyCount: number, key: string): Promise<number>
@@ -85,10 +85,10 @@ export class RedisCoordination implements Coordination {
     const args: (string | number)[] = [maxClockSkew, replicaId]
     for (const request of requests) {
       keys.push(this.#claimKey(request.jobId), this.#jobLockKey(request.jobId))
-      args.push(request.jobId, request.scheduledTime, request.runId, describe(request))
+      args.push(describe(request))
     }
     const sent = this.#clock.monotonic()
-    let reply: number[]
+    let reply: [micros: number, answers: string]
     try {
       // An answer that comes too late is dropped: the same run ids are asked for again, or given up and released.
       reply = await this.#link.exchange(() => this.#commands.rlsClaim(keys.length, ...keys, ...args))
@@ -96,8 +96,9 @@ export class RedisCoordination implements Coordination {
       const error = this.#link.unavailable('claim ticks', cause)
       return requests.map(() => ({ status: 'unavailable', error }))
     }
-    this.#link.clock.sample(sent, (reply[0] as number) / 1000)
-    return requests.map((request, index) => readAnswer(request, reply, 1 + 4 * index, sent))
+    const [micros, answers] = reply
+    this.#link.clock.sample(sent, micros / 1000)
+    return readAnswers(requests, answers, sent)
   }
 
   async extend(lock: HeldLock, ttl: number): Promise<'extended' | 'lost' | 'unavailable'> {
@@ -219,35 +220,40 @@ export class RedisCoordination implements Coordination {
   }
 }
 
+const CLAIMED_ELSEWHERE: ClaimAnswer = Object.freeze({ status: 'claimed_elsewhere' })
+
 const KIND_LETTER = { tick: 't', miss: 'm', manual: 'h' } as const
 
 function describe(request: ClaimRequest): string {
-  const { kind, ttl, keep, afterCompletion, pausedInitially } = request
-  return `${KIND_LETTER[kind]} ${ttl} ${keep} ${afterCompletion} ${pausedInitially ? 1 : 0}`
+  const { kind, scheduledTime, runId, ttl, keep, afterCompletion, pausedInitially } = request
+  return `${KIND_LETTER[kind]} ${scheduledTime} ${runId} ${ttl} ${keep} ${afterCompletion} ${pausedInitially ? 1 : 0}`
 }
 
-function readAnswer(request: ClaimRequest, reply: readonly number[], at: number, sent: number): ClaimAnswer {
-  const [code, first, before, scheduledTime] = reply.slice(at, at + 4) as [number, number, number, number]
-  const previous = before < 0 ? null : before
-  switch (code) {
-    case CLAIM_CODE.granted: {
-      const { jobId, kind, runId, ttl } = request
-      const lock: HeldLock = { name: jobId, kind: 'job', token: runId, validUntil: validUntil(sent, ttl) }
-      return {
-        status: 'granted',
-        lock: kind === 'miss' ? null : lock,
-        fencingToken: first,
-        previous,
-        scheduledTime
-      }
-    }
-    case CLAIM_CODE.overlap:
-      return { status: 'overlap', previous }
-    case CLAIM_CODE.paused:
-      return { status: 'paused', first: first === 1, previous }
-    case CLAIM_CODE.early:
-      return { status: 'early', due: first }
-    default:
-      return { status: 'claimed_elsewhere' }
+/** Reads the claim script's string of answers. */
+function readAnswers(requests: readonly ClaimRequest[], answers: string, sent: number): ClaimAnswer[] {
+  const words = answers.split(' ')
+  let at = 0
+  const next = (): number => Number(words[at++])
+  const nextTick = (): number | null => {
+    const tick = next()
+    return tick < 0 ? null : tick
   }
+  return requests.map((request): ClaimAnswer => {
+    switch (words[at++]) {
+      case '0': {
+        const { jobId, kind, runId, ttl } = request
+        const lock: HeldLock = { name: jobId, kind: 'job', token: runId, validUntil: validUntil(sent, ttl) }
+        const granted = { status: 'granted', lock: kind === 'miss' ? null : lock } as const
+        return { ...granted, fencingToken: next(), previous: nextTick(), scheduledTime: next() }
+      }
+      case '2':
+        return { status: 'overlap', previous: nextTick() }
+      case '3':
+        return { status: 'paused', first: next() === 1, previous: nextTick() }
+      case '4':
+        return { status: 'early', due: next() }
+      default:
+        return CLAIMED_ELSEWHERE
+    }
+  })
 }
