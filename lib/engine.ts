@@ -30,7 +30,8 @@ const PAUSE_POLL = 10 * SECOND
 /**
  * Wires the parts of a tick's path, starts them and ends them: timetable, coordination, execution and observability.
  *
- * It goes from `new` (jobs wait) to `running` (ticks come) to `closing` (no new ticks, runs are drained).
+ * It goes from `new` (jobs wait) to `running` (ticks come) to `stopped` (no new ticks, all else as before) to `closing`
+ * (nothing new at all, runs are drained).
  */
 export class Engine {
   readonly jobs: JobRegistry
@@ -47,7 +48,7 @@ export class Engine {
   readonly #metrics: Metrics | null
   readonly #runIdBase = randomBytes(8).toString('hex')
   #runCount = 0
-  #phase: 'new' | 'running' | 'closing' = 'new'
+  #phase: 'new' | 'running' | 'stopped' | 'closing' = 'new'
   #opening: Promise<void> | null = null
   #starting: Promise<void> | null = null
   #closing: Promise<void> | null = null
@@ -72,7 +73,7 @@ export class Engine {
     this.events = events
     this.#watch = watch
     this.#finisher = finisher
-    this.namedLocks = new NamedLocks({ coordination, clock, watch })
+    this.namedLocks = new NamedLocks({ coordination, clock, watch }, finisher)
     this.#timetable = new Timetable(
       () => coordination.now(),
       clock,
@@ -110,9 +111,9 @@ export class Engine {
     }
   }
 
-  /** @throws NotRunningError naming `what` cannot be done, unless ticks come */
+  /** @throws NotRunningError naming what cannot be done, unless the scheduler was started and is not closing */
   checkRunning(what: string): void {
-    if (this.#phase !== 'running') throw this.#notRunning(what)
+    if (this.#phase === 'new' || this.#phase === 'closing') throw this.#notRunning(what)
   }
 
   /** @throws NotRunningError naming `what` cannot be done, once the end has begun */
@@ -132,7 +133,7 @@ export class Engine {
   }
 
   stop(): void {
-    this.#phase = 'closing'
+    if (this.#phase !== 'closing') this.#phase = 'stopped'
     this.#pausePoll?.cancel()
     this.#timetable.stop()
     this.dispatcher.stop()
@@ -175,6 +176,7 @@ export class Engine {
       if (this.#closing !== null) return
       throw error
     }
+    if (this.#phase !== 'new') return
     this.#phase = 'running'
     this.#timetable.start()
     this.#pollPaused()
@@ -182,17 +184,20 @@ export class Engine {
 
   async #close(): Promise<void> {
     this.stop()
+    this.#phase = 'closing'
     const { closeTimeout } = this.#options
     // A start under way ends first; how, it has told its own caller.
     await this.#opening?.catch(() => {})
     if (!(await this.#drained(closeTimeout))) {
-      const cancelled = (name: string): Error => new RunCancelledError(name, closeTimeout)
-      this.#runner.abortAll((job) => cancelled(job.id))
-      this.namedLocks.abortAll(cancelled('withLock'))
-      if (!(await this.#drained(ABORT_GRACE))) this.#runner.abandonAll()
+      const cancelled = (what: string): Error => new RunCancelledError(what, closeTimeout)
+      this.#runner.abortAll((job) => cancelled(`A run of the job '${job.id}'`))
+      this.namedLocks.abortAll(cancelled('What was done under a lock'))
+      await this.#drained(ABORT_GRACE)
     }
+    this.#runner.close()
+    this.namedLocks.close()
     this.#watch.close()
-    this.#finisher.close()
+    await this.#finisher.close()
     await this.coordination.close()
     this.#metrics?.unregister()
   }
@@ -239,6 +244,8 @@ export class Engine {
     if (this.#downReported) logSafely(log, 'info', {}, 'Redis answers again: jobs go on')
     this.#downReported = false
     void this.#learnPaused([...this.jobs.values()])
+    // What is owned is given back before anything is asked for: an own lock must not look like an overlap.
+    void this.#finisher.retryNow()
     this.dispatcher.wakeUp()
   }
 

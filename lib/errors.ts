@@ -116,7 +116,7 @@ export const RunTimeoutError = createError<[string, number]>(
 /** The scheduler closed while a run went on. */
 export const RunCancelledError = createError<[string, number]>(
   `${BASE}_RUN_CANCELLED`,
-  'A run of the job %s was cancelled, as it was not over %d ms after the scheduler began to close'
+  '%s was cancelled, as it was not over %d ms after the scheduler began to close'
 )
 /** What was asked for needs a scheduler that runs: it has not been started, or is closed. */
 export const NotRunningError = createError<[string, string]>(`${BASE}_NOT_RUNNING`, 'Cannot %s: the scheduler %s', 503)

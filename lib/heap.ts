@@ -9,10 +9,6 @@ export interface HeapNode {
 export class Heap<Node extends HeapNode> {
   readonly #nodes: Node[] = []
 
-  get size(): number {
-    return this.#nodes.length
-  }
-
   peek(): Node | undefined {
     return this.#nodes[0]
   }

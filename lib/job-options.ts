@@ -137,7 +137,7 @@ function resolveShared(options: JobDefaults, defaults: ResolvedDefaults): Resolv
     misfireGraceTime:
       misfireGraceTime === undefined
         ? defaults.misfireGraceTime
-        : parseDuration(misfireGraceTime, 'misfireGraceTime', { min: 1 }),
+        : parseDuration(misfireGraceTime, 'misfireGraceTime', { min: 1, max: 365 * DAY }),
     jitter: jitter === undefined ? defaults.jitter : parseDuration(jitter, 'jitter'),
     timeout: timeout === undefined ? defaults.timeout : parseDuration(timeout, 'timeout', { max: MAX_TIMER }),
     retry: retry === undefined ? defaults.retry : resolveRetry(retry)

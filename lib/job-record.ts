@@ -51,8 +51,12 @@ export class JobRecord implements Timed {
 /** A due tick that is asked for. */
 export interface AskedTick {
   readonly tick: DueTick
+  /** The trigger the job had then; it may have another since. */
+  readonly trigger: Trigger
   /** The request's identity, kept when it is repeated. */
   readonly runId: string
+  /** The lock's time to live, in milliseconds. */
+  readonly ttl: number
   /** As `JobRecord.firstLate`. */
   readonly firstLate: number
 }

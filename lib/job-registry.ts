@@ -66,12 +66,17 @@ export class JobRegistry {
     if (paused !== undefined) throw new OptionInvalidError('paused', 'changed by `pause` and `resume`', show(paused))
     const definition = resolveJob(changes, this.#defaults, job.definition)
     const trigger = this.#acquire(definition)
-    const retimed = trigger !== job.trigger || definition.jitter !== job.definition.jitter
+    const retimed = trigger !== job.trigger
     if (retimed) this.#timetable.remove(job)
     this.#pool.release(job.trigger)
     job.definition = definition
     job.trigger = trigger
-    if (retimed) this.#timetable.add(job)
+    if (retimed) {
+      // What still waits is a tick of the old trigger.
+      job.pending = null
+      job.lastUnlocked = null
+      this.#timetable.add(job)
+    }
     return job
   }
 
@@ -92,7 +97,6 @@ export class JobRegistry {
     this.#pool.release(job.trigger)
     job.removed = true
     job.pending = null
-    job.unanswered = null
     return job
   }
 }

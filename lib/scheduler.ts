@@ -16,7 +16,6 @@ import { copyKnown, isPlainObject } from './check.js'
 import { MINUTE } from './duration.js'
 import { Engine } from './engine.js'
 import { OptionInvalidError } from './errors.js'
-import type { ActiveRun } from './execution/active-run.js'
 import { checkName, resolveLockTtl } from './job-options.js'
 import { type ResolvedOptions, resolveOptions } from './options.js'
 import { show } from './show.js'
@@ -130,7 +129,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
     this.#engine.checkRunning(`trigger the job '${id}'`)
     const active = await this.#engine.manualRuns.start(job, data)
     if (active === null) return null
-    if (wait) await ended(active)
+    if (wait) await new Promise<unknown>((resolve) => active.onCompleted(resolve))
     return active.run
   }
 
@@ -200,8 +199,4 @@ function checkShorthand<Options>(options: Options): Options {
       throw new OptionInvalidError(`options.${key}`, 'left out, as it has a parameter', show(options[key]))
   }
   return options
-}
-
-async function ended(active: ActiveRun): Promise<void> {
-  if (active.run.outcome === null) await new Promise<unknown>((resolve) => active.onCompleted(resolve))
 }

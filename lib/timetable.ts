@@ -100,13 +100,15 @@ export class Timetable<Job extends Timed> {
   }
 
   /** Makes a job due at `at`, beside its trigger; an earlier such appointment of the job is replaced. */
-  wake(job: Job, at: number, tick: DueTick = { scheduledTime: at, dueTime: at, following: null, firstLate: at }): void {
+  wake(job: Job, time: number, given?: DueTick): void {
+    const at = Math.ceil(time)
+    const tick = given ?? { scheduledTime: at, dueTime: at, following: null, firstLate: at }
     const old = this.#alarms.get(job)
     if (old !== undefined) this.#heap.remove(old)
     const alarm: Alarm<Job> = { kind: 'alarm', at, index: -1, job, tick }
     this.#alarms.set(job, alarm)
     this.#heap.push(alarm)
-    if (this.#running && this.#heap.peek() === alarm) this.rearm()
+    if (this.#running && this.#heap.peek() === alarm) this.#rearm()
   }
 
   /** The next tick of a job, or `null` when there is none or the timetable does not run. */
@@ -122,7 +124,7 @@ export class Timetable<Job extends Timed> {
     this.#running = true
     for (const job of this.#waiting) this.#begin(job)
     this.#waiting.clear()
-    this.rearm()
+    this.#rearm()
   }
 
   stop(): void {
@@ -137,15 +139,18 @@ export class Timetable<Job extends Timed> {
    */
   resync(): void {
     if (!this.#running) return
+    const now = this.#now()
     for (const line of this.#lines.values()) {
+      // A tick that the step has passed over is due, and late.
+      if (line.index >= 0 && line.at <= now) continue
       this.#heap.remove(line)
       this.#enter(line)
     }
-    this.rearm()
+    this.#rearm()
   }
 
   /** Sets the timer anew. */
-  rearm(): void {
+  #rearm(): void {
     if (!this.#running) return
     this.#timer?.cancel()
     const first = this.#heap.peek()
@@ -165,13 +170,14 @@ export class Timetable<Job extends Timed> {
     if (past !== null && past <= now) {
       this.wake(job, now, { scheduledTime: past, dueTime: past, following: null, firstLate: past })
     }
+    const late = this.#lines.get(trigger)
+    if (late !== undefined && late.index >= 0 && late.at <= now) {
+      // A tick that is late for the others lies before this job was there.
+      this.#fire(late, now)
+      this.#onWoken()
+    }
     const line = this.#lines.get(trigger)
     if (line !== undefined) {
-      // A tick that is late for the others lies before this job was there.
-      if (line.index >= 0 && line.at <= now) {
-        this.#fire(line, now)
-        this.#onWoken()
-      }
       line.jobs.add(job)
       return
     }
@@ -186,7 +192,7 @@ export class Timetable<Job extends Timed> {
     if (next === null) return
     line.at = next
     this.#heap.push(line)
-    if (this.#heap.peek() === line) this.rearm()
+    if (this.#heap.peek() === line) this.#rearm()
   }
 
   #wakeUp(): void {
@@ -204,7 +210,7 @@ export class Timetable<Job extends Timed> {
       }
     }
     if (woken) this.#onWoken()
-    this.rearm()
+    this.#rearm()
   }
 
   #fire(line: Line<Job>, now: number): void {
@@ -221,7 +227,9 @@ export class Timetable<Job extends Timed> {
 
     const period = following === null ? null : following - scheduledTime
     const tick: DueTick = { scheduledTime, dueTime: scheduledTime, following, firstLate }
-    for (const job of line.jobs) {
+    // A copy: a handler that is called at once may add and remove jobs.
+    for (const job of [...line.jobs]) {
+      if (!line.jobs.has(job)) continue
       const delay = job.jitter === 0 ? 0 : jitterOf(job.id, scheduledTime, job.jitter, period)
       if (delay === 0) this.#onDue(job, tick)
       else this.wake(job, scheduledTime + delay, { ...tick, dueTime: scheduledTime + delay })

@@ -23,8 +23,8 @@ export interface Coordination {
    * A request repeated with the same `runId` gets the same answer: a reply that was lost costs nothing.
    */
   claim(requests: readonly ClaimRequest[]): Promise<readonly ClaimAnswer[]>
-  /** Gives a lock `ttl` more milliseconds from now. `'lost'` is final; `'unavailable'` may be tried again. */
-  extend(lock: HeldLock, ttl: number): Promise<'extended' | 'lost' | 'unavailable'>
+  /** Gives a lock its whole TTL from now on. `'lost'` is final; `'unavailable'` may be tried again. */
+  extend(lock: HeldLock): Promise<'extended' | 'lost' | 'unavailable'>
   /** Ends runs: records their end, and releases each lock that is still the run's own. The answers are in the order given. */
   finish(locks: readonly HeldLock[]): Promise<readonly ReleaseAnswer[]>
   /** Takes a lock by name, apart from all jobs. */
@@ -98,6 +98,8 @@ export interface HeldLock {
   readonly kind: 'job' | 'named'
   /** The value by which the holder is known: of a job's lock it is the run's id. */
   readonly token: string
+  /** Its time to live in milliseconds. */
+  readonly ttl: number
   /**
    * Until when the holder may believe in it, on the monotonic clock; set anew by every extension. It is counted from
    * before the request was sent and less the drift Redlock allows for: 1% of the TTL and 2 ms.

@@ -9,7 +9,7 @@ export interface SchedulerEvents {
   executed: { readonly job: Job; readonly run: Run }
   /** A run ended with any other outcome. */
   error: { readonly job: Job; readonly run: Run; readonly error: unknown }
-  /** A tick will never run, on any replica. */
+  /** A tick was given up: it came too late to run, or Redis did not answer in time. */
   missed: { readonly job: Job; readonly scheduledTime: number; readonly reason: SkipReason }
   /** A tick has no run on this replica. */
   skipped: { readonly job: Job; readonly scheduledTime: number; readonly reason: SkipReason }

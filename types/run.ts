@@ -42,7 +42,10 @@ export interface Run {
   readonly result?: unknown
 }
 
-/** What a handler is called with. */
+/**
+ * What a handler is called with. `log` and `signal` are made when they are first read: they are there for destructuring,
+ * and a spread (`{ ...context }`) does not copy them.
+ */
 export interface RunContext<App = unknown, Data = unknown> {
   /** The Fastify instance, or what `createScheduler({ app })` was given. */
   readonly app: App

@@ -63,7 +63,7 @@ export interface SchedulerOptions<App = unknown> {
   readonly timezone?: string
   /**
    * How many scheduled runs this process has at once; due ticks wait for room. Runs by hand and those of jobs with
-   * `lock: false` do not wait.
+   * `lock: false` do not wait, but take room.
    *
    * @default 64
    */

@@ -6,7 +6,7 @@
  *     tick claimedBy endedAt runId fencingToken startedAt replicaId
  *
  * `tick` is -1 before the first; `claimedBy` is the request that claimed it, so that a request whose reply was lost can
- * be repeated; the rest is the last granted run, with `endedAt` 0 while it goes on. The lock is a Redlock: a key whose
+ * be repeated, `-` once that run has ended; the rest is the last granted run, with `endedAt` 0 while it goes on. The lock is a Redlock: a key whose
  * value is the holder's token (the run's id) and whose expiry is the TTL, set only when it is not there.
  *
  * Fencing tokens come from one counter for all jobs, which is kept at or above Redis' own time in microseconds: they
@@ -36,7 +36,7 @@ for i = 1, count do
 end
 local records = redis.call('MGET', unpack(claimKeys))
 local pauses = redis.call('HMGET', KEYS[2], unpack(jobIds))
-local fence = tonumber(redis.call('GET', KEYS[1]) or '0')
+local fence = tonumber(redis.call('GET', KEYS[1]) or '0') or 0
 local fenced = false
 local answers = {}
 
@@ -53,9 +53,11 @@ for i = 1, count do
   scheduledTime = tonumber(scheduledTime)
   local claimKey, lockKey = claimKeys[i], KEYS[2 * i + 2]
   local tick, claimedBy, rest = -1, '-', '0 - 0 0 -'
+  local known = nil
   if records[i] then
-    tick, claimedBy, rest = string.match(records[i], '^(%-?%d+) (%S+) (.*)$')
-    tick = tonumber(tick)
+    local last, by, run = string.match(records[i], '^(%-?%d+) (%S+) (%d+ %S+ .*)$')
+    -- What cannot be read is no record: it must not stop the other jobs of the call.
+    if last then known, tick, claimedBy, rest = true, tonumber(last), by, run end
   end
   local manual = kind == 'h'
   local repeated = claimedBy == runId
@@ -64,7 +66,7 @@ for i = 1, count do
   -- An interval measured from the last run's end: only this script knows when that was.
   after = tonumber(after)
   if after > 0 and not manual then
-    if not records[i] then
+    if not known then
       -- The first replica to ask sets the time from which the interval is measured.
       rest = now .. ' - 0 0 -'
       redis.call('SET', claimKey, '-1 - ' .. rest, 'PX', keep)
@@ -111,7 +113,7 @@ for i = 1, count do
       if code == 0 or not manual then
         local record = string.format('%.0f %s %s', newTick, newClaimedBy, rest)
         -- A run by hand knows nothing of the ticks, nor for how long the last one must be remembered.
-        if manual and records[i] then redis.call('SET', claimKey, record, 'KEEPTTL')
+        if manual and known then redis.call('SET', claimKey, record, 'KEEPTTL')
         else redis.call('SET', claimKey, record, 'PX', keep) end
       end
       if code == 3 then answers[i] = string.format('3 1 %.0f', tick)
@@ -146,9 +148,11 @@ for i, runId in ipairs(ARGV) do
   end
   local record = redis.pcall('GET', claimKey)
   if type(record) == 'string' then
-    local head, id, tail = string.match(record, '^(%-?%d+ %S+) 0 (%S+) (.*)$')
+    local tick, claimedBy, id, tail = string.match(record, '^(%-?%d+) (%S+) 0 (%S+) (.*)$')
     if id == runId then
-      redis.call('SET', claimKey, string.format('%s %.0f %s %s', head, now, runId, tail), 'KEEPTTL')
+      -- It is over, and its request is not repeated.
+      if claimedBy == runId then claimedBy = '-' end
+      redis.call('SET', claimKey, string.format('%s %s %.0f %s %s', tick, claimedBy, now, runId, tail), 'KEEPTTL')
     end
   end
 end
@@ -174,7 +178,7 @@ return time[1] * 1000000 + time[2]
  */
 export const FENCE_SCRIPT = `
 local time = redis.call('TIME')
-local fence = math.max(tonumber(redis.call('GET', KEYS[1]) or '0') + 1, time[1] * 1000000 + time[2])
+local fence = math.max((tonumber(redis.call('GET', KEYS[1]) or '0') or 0) + 1, time[1] * 1000000 + time[2])
 redis.call('SET', KEYS[1], string.format('%.0f', fence))
 return fence
 `

@@ -15,20 +15,27 @@ export function withDeadline<Value>(
 ): Promise<Value> {
   return new Promise((resolve, reject) => {
     let over = false
+    let answered = false
     const timer = clock.setTimeout(() => {
-      over = true
-      const error = new Error(`no answer within ${limit} ms`)
-      error.name = 'DeadlineError'
-      reject(error)
+      // After a turn of the event loop: where it was blocked, the answer may be there, and only not be read.
+      clock.setImmediate(() => {
+        if (answered) return
+        over = true
+        const error = new Error(`no answer within ${limit} ms`)
+        error.name = 'DeadlineError'
+        reject(error)
+      })
     }, limit)
     promise.then(
       (value) => {
         if (over) return late?.(value)
+        answered = true
         timer.cancel()
         resolve(value)
       },
       (error: unknown) => {
         if (over) return
+        answered = true
         timer.cancel()
         reject(error)
       }

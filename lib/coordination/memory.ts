@@ -76,12 +76,12 @@ export class MemoryCoordination implements Coordination {
     return requests.map((request) => this.#claimOne(request, now, monotonic))
   }
 
-  async extend(lock: HeldLock, ttl: number): Promise<'extended' | 'lost'> {
+  async extend(lock: HeldLock): Promise<'extended' | 'lost'> {
     const monotonic = this.#clock.monotonic()
     const record = this.#lockOf(lock)
     if (record === undefined || !isHeldBy(record, lock.token, monotonic)) return 'lost'
-    record.expiresAt = monotonic + ttl
-    lock.validUntil = validUntil(monotonic, ttl)
+    record.expiresAt = monotonic + lock.ttl
+    lock.validUntil = validUntil(monotonic, lock.ttl)
     return 'extended'
   }
 
@@ -107,7 +107,7 @@ export class MemoryCoordination implements Coordination {
     if (held !== undefined && isHeld(held, monotonic)) return { status: 'held' }
     const token = this.#newToken()
     this.#store.named.set(name, { token, expiresAt: monotonic + ttl })
-    const lock: HeldLock = { name, kind: 'named', token, validUntil: validUntil(monotonic, ttl) }
+    const lock: HeldLock = { name, kind: 'named', token, ttl, validUntil: validUntil(monotonic, ttl) }
     return { status: 'granted', lock, fencingToken: this.#nextFence() }
   }
 
@@ -143,7 +143,7 @@ export class MemoryCoordination implements Coordination {
     if (request.afterCompletion > 0 && kind !== 'manual') {
       if (record === undefined) {
         // The first replica to ask sets the time from which the interval is measured.
-        record = newRecord(now)
+        record = newRecord(now, monotonic + request.keep)
         this.#store.jobs.set(jobId, record)
       }
       const mine = record.claimedBy === runId && record.tick !== null
@@ -156,12 +156,10 @@ export class MemoryCoordination implements Coordination {
     if (kind !== 'manual' && scheduledTime > now + this.#maxClockSkew) return { status: 'early', due: scheduledTime }
 
     if (record === undefined) {
-      record = newRecord(now)
+      record = newRecord(now, monotonic + request.keep)
       this.#store.jobs.set(jobId, record)
     }
-    if (kind !== 'manual' || record.keptUntil === Number.POSITIVE_INFINITY) {
-      record.keptUntil = monotonic + request.keep
-    }
+    if (kind !== 'manual') record.keptUntil = monotonic + request.keep
     const previous = record.tick
     const repeated = record.claimedBy === runId
     const later = kind === 'manual' || repeated || previous === null || scheduledTime > previous
@@ -189,6 +187,7 @@ export class MemoryCoordination implements Coordination {
       name: jobId,
       kind: 'job',
       token: runId,
+      ttl: request.ttl,
       validUntil: validUntil(monotonic, request.ttl)
     }
     return { status: 'granted', lock, fencingToken: this.#nextFence(), previous, scheduledTime }
@@ -209,9 +208,9 @@ export class MemoryCoordination implements Coordination {
   }
 }
 
-function newRecord(now: number): JobRecord {
+function newRecord(now: number, keptUntil: number): JobRecord {
   const lock = { token: '', expiresAt: 0 }
-  return { tick: null, claimedBy: '', runId: '', endedAt: now, keptUntil: Number.POSITIVE_INFINITY, lock }
+  return { tick: null, claimedBy: '', runId: '', endedAt: now, keptUntil, lock }
 }
 
 function isHeld(lock: LockRecord, now: number): boolean {

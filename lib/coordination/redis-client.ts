@@ -28,6 +28,7 @@ const OWN_OPTIONS = {
 /** What a client we open has unless the options say otherwise. */
 const DEFAULT_OPTIONS = {
   connectTimeout: 5000,
+  disconnectTimeout: 100,
   retryStrategy: (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 6), 2000)
 } satisfies RedisOptions
 
@@ -41,7 +42,10 @@ export function resolveRedis(input: RedisInput): RedisClient {
     checkUrl(input)
     return { client: new Redis(input, { ...DEFAULT_OPTIONS, ...OWN_OPTIONS }), owned: true, address: redactUrl(input) }
   }
-  if (isClient(input)) return { client: input, owned: false, address: addressOf(input) }
+  if (isClient(input)) {
+    checkNumbers(input.options)
+    return { client: input, owned: false, address: addressOf(input) }
+  }
   if (isPlainObject(input)) return fromOptions(input as RedisOptions)
   // An object that is none of these may hold a password: only its kind is shown.
   const expected = 'a Redis URL, ioredis options, or an ioredis client or Cluster'
@@ -50,6 +54,13 @@ export function resolveRedis(input: RedisInput): RedisClient {
     expected,
     typeof input === 'object' && input !== null ? Object.prototype.toString.call(input) : show(input)
   )
+}
+
+/** redlock, for one, reads numbers as numbers. */
+function checkNumbers(options: unknown): void {
+  const { stringNumbers, redisOptions } = (options ?? {}) as { stringNumbers?: unknown; redisOptions?: unknown }
+  if (stringNumbers) throw new OptionInvalidError('redis.stringNumbers', 'false or left out', show(stringNumbers))
+  if (redisOptions) checkNumbers(redisOptions)
 }
 
 function fromOptions(input: RedisOptions): RedisClient {
@@ -72,6 +83,7 @@ function fromOptions(input: RedisOptions): RedisClient {
       show(given)
     )
   }
+  checkNumbers(options)
   try {
     const client = new Redis({ ...DEFAULT_OPTIONS, ...options, ...OWN_OPTIONS })
     return { client, owned: true, address: addressOf(client) }

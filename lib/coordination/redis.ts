@@ -11,6 +11,7 @@ import type {
   HeldLock,
   ReleaseAnswer
 } from '../../types/coordination.js'
+import { RedisUnavailableError } from '../errors.js'
 import { CLAIM_SCRIPT, FENCE_SCRIPT, FINISH_SCRIPT, TIME_SCRIPT } from './claim-script.js'
 import { validUntil } from './lock-validity.js'
 import type { RedisClient } from './redis-client.js'
@@ -101,19 +102,19 @@ export class RedisCoordination implements Coordination {
     return readAnswers(requests, answers, sent)
   }
 
-  async extend(lock: HeldLock, ttl: number): Promise<'extended' | 'lost' | 'unavailable'> {
+  async extend(lock: HeldLock): Promise<'extended' | 'lost' | 'unavailable'> {
     const sent = this.#clock.monotonic()
     // redlock refuses to extend what it believes to be over, by the wall clock. Whether it is over is decided here, by
     // the monotonic one.
     const handle = new Lock(this.#redlock, [this.#lockKey(lock)], lock.token, [], Number.POSITIVE_INFINITY)
     try {
-      await this.#link.exchange(() => this.#redlock.extend(handle, ttl))
+      await this.#link.exchange(() => this.#redlock.extend(handle, lock.ttl))
     } catch (error) {
-      if (await this.#isRefusal(error)) return 'lost'
-      this.#link.unavailable('extend a lock', error)
+      if (await isRefusal(error)) return 'lost'
+      this.#link.unavailable('extend a lock', await reasonOf(error))
       return 'unavailable'
     }
-    lock.validUntil = validUntil(sent, ttl)
+    lock.validUntil = validUntil(sent, lock.ttl)
     return 'extended'
   }
 
@@ -138,10 +139,10 @@ export class RedisCoordination implements Coordination {
         (late) => void this.#redlock.release(late).catch(() => {})
       )
     } catch (error) {
-      if (await this.#isRefusal(error)) return { status: 'held' }
-      return { status: 'unavailable', error: this.#link.unavailable('take a lock', error) }
+      if (await isRefusal(error)) return { status: 'held' }
+      return { status: 'unavailable', error: this.#link.unavailable('take a lock', await reasonOf(error)) }
     }
-    const lock: HeldLock = { name, kind: 'named', token: handle.value, validUntil: validUntil(sent, ttl) }
+    const lock: HeldLock = { name, kind: 'named', token: handle.value, ttl, validUntil: validUntil(sent, ttl) }
     try {
       const fencingToken = await this.#link.exchange(() => this.#commands.rlsFence(1, this.#fenceKey))
       return { status: 'granted', lock, fencingToken }
@@ -157,8 +158,8 @@ export class RedisCoordination implements Coordination {
       await this.#link.exchange(() => this.#redlock.release(handle))
       return 'released'
     } catch (error) {
-      if (await this.#isRefusal(error)) return 'lost'
-      this.#link.unavailable('release a lock', error)
+      if (await isRefusal(error)) return 'lost'
+      this.#link.unavailable('release a lock', await reasonOf(error))
       return 'unavailable'
     }
   }
@@ -193,16 +194,6 @@ export class RedisCoordination implements Coordination {
     await this.#link.close()
   }
 
-  /** Whether redlock failed because the lock is somebody else's, and not because Redis is in trouble. */
-  async #isRefusal(error: unknown): Promise<boolean> {
-    if (!(error instanceof ExecutionError)) return false
-    const [attempt] = error.attempts
-    if (attempt === undefined) return false
-    const stats = await attempt
-    const refusals = [...stats.votesAgainst.values()].filter((vote) => vote.name === 'ResourceLockedError')
-    return refusals.length === stats.votesAgainst.size
-  }
-
   #claimKey(jobId: string): string {
     return `${this.#base}:claim:${jobId}`
   }
@@ -218,6 +209,22 @@ export class RedisCoordination implements Coordination {
   #lockKey(lock: HeldLock): string {
     return lock.kind === 'job' ? this.#jobLockKey(lock.name) : this.#namedLockKey(lock.name)
   }
+}
+
+/** Whether redlock failed because the lock is somebody else's, and not because Redis is in trouble. */
+async function isRefusal(error: unknown): Promise<boolean> {
+  const votes = await votesAgainst(error)
+  return votes.length > 0 && votes.every((vote) => vote.name === 'ResourceLockedError')
+}
+
+/** What Redis said, where redlock only says that there was no quorum. */
+async function reasonOf(error: unknown): Promise<unknown> {
+  return (await votesAgainst(error))[0] ?? error
+}
+
+async function votesAgainst(error: unknown): Promise<Error[]> {
+  const attempt = error instanceof ExecutionError ? await error.attempts[0] : undefined
+  return attempt === undefined ? [] : [...attempt.votesAgainst.values()]
 }
 
 const CLAIMED_ELSEWHERE: ClaimAnswer = Object.freeze({ status: 'claimed_elsewhere' })
@@ -242,7 +249,7 @@ function readAnswers(requests: readonly ClaimRequest[], answers: string, sent: n
     switch (words[at++]) {
       case '0': {
         const { jobId, kind, runId, ttl } = request
-        const lock: HeldLock = { name: jobId, kind: 'job', token: runId, validUntil: validUntil(sent, ttl) }
+        const lock: HeldLock = { name: jobId, kind: 'job', token: runId, ttl, validUntil: validUntil(sent, ttl) }
         const granted = { status: 'granted', lock: kind === 'miss' ? null : lock } as const
         return { ...granted, fencingToken: next(), previous: nextTick(), scheduledTime: next() }
       }
@@ -252,8 +259,13 @@ function readAnswers(requests: readonly ClaimRequest[], answers: string, sent: n
         return { status: 'paused', first: next() === 1, previous: nextTick() }
       case '4':
         return { status: 'early', due: next() }
-      default:
+      case '1':
         return CLAIMED_ELSEWHERE
+      default:
+        return {
+          status: 'unavailable',
+          error: new RedisUnavailableError('claim ticks', `unreadable answer ${answers}`)
+        }
     }
   })
 }

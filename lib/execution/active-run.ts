@@ -133,7 +133,12 @@ export class ActiveRun implements Watched, LockOwner, Finishing {
     this.#owner.onReleased(this, answer)
   }
 
+  /** Calls back once the run has completed; at once when it has. */
   onCompleted(callback: (run: Run) => void): void {
+    if (this.run.outcome !== null) {
+      callback(this.run)
+      return
+    }
     this.#completed ??= []
     this.#completed.push(callback)
   }

@@ -8,8 +8,8 @@ const KEEP = 7 * DAY
 const MAX_KEEP = 1000 * DAY
 
 /** What asks for a due tick, or for the right to count it when it is too late to run. */
-export function toRequest(job: JobRecord, { tick, runId }: AskedTick, missed: boolean): ClaimRequest {
-  const { lockTtl, pausedInitially } = job.definition
+export function toRequest(job: JobRecord, { tick, runId, ttl }: AskedTick, missed: boolean): ClaimRequest {
+  const { pausedInitially } = job.definition
   const { trigger } = job
   const { afterCompletion } = trigger
   const period = afterCompletion ?? (tick.following === null ? 0 : tick.following - tick.scheduledTime)
@@ -20,8 +20,8 @@ export function toRequest(job: JobRecord, { tick, runId }: AskedTick, missed: bo
     scheduledTime:
       afterCompletion === null ? tick.scheduledTime : Math.max(0, trigger.next(Number.MIN_SAFE_INTEGER) ?? 0),
     runId,
-    ttl: lockTtl as number,
-    keep: Math.min(MAX_KEEP, 2 * period + KEEP),
+    ttl,
+    keep: Math.min(MAX_KEEP, 2 * period + job.lookBack + KEEP),
     afterCompletion: afterCompletion ?? 0,
     pausedInitially
   }
@@ -42,6 +42,6 @@ export function isMissed(job: JobRecord, tick: DueTick, now: number): boolean {
 }
 
 /** The lock of a request that may have been granted, though nobody was told. */
-export function jobLock(job: JobRecord, runId: string, validUntil: number): HeldLock {
-  return { name: job.id, kind: 'job', token: runId, validUntil }
+export function jobLock(job: JobRecord, runId: string, ttl: number, now: number): HeldLock {
+  return { name: job.id, kind: 'job', token: runId, ttl, validUntil: now + ttl }
 }

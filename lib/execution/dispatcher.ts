@@ -68,6 +68,7 @@ export class Dispatcher {
     job.pending = tick
     job.unanswered = null
     if (pending === null) {
+      if (unanswered !== null) this.#abandon(job, unanswered)
       job.firstLate = tick.firstLate
       this.#queue.push(job)
     } else if (tick.scheduledTime < pending.scheduledTime) {
@@ -131,41 +132,41 @@ export class Dispatcher {
   async #drain(): Promise<void> {
     const { clock } = this.#options
     this.#draining = true
-    while (this.#ready() && this.#retryTimer === null) {
-      await this.#ask(this.#queue.take(this.#room()).filter((job) => this.#isWanted(job)))
-      await new Promise<void>((resolve) => clock.setImmediate(resolve))
+    try {
+      while (this.#ready() && this.#retryTimer === null) {
+        await this.#ask(this.#queue.take(this.#room()))
+        await new Promise<void>((resolve) => clock.setImmediate(resolve))
+      }
+    } finally {
+      this.#draining = false
+      for (const resolve of this.#idle.splice(0)) resolve()
     }
-    this.#draining = false
-    const idle = this.#idle
-    this.#idle = []
-    for (const resolve of idle) resolve()
   }
 
-  /** Whether a job that has waited still wants a claim: it may have been removed, or changed to run without one. */
-  #isWanted(job: JobRecord): boolean {
-    const { pending } = job
-    if (job.removed || pending === null) return false
-    if (job.definition.lockTtl !== null) return true
-    job.pending = null
-    this.#options.unlocked.start(job, pending)
-    return false
-  }
-
-  async #ask(jobs: JobRecord[]): Promise<void> {
-    if (jobs.length === 0) return
+  async #ask(taken: JobRecord[]): Promise<void> {
     const { coordination, newRunId } = this.#options
     const now = coordination.now()
+    const jobs: JobRecord[] = []
     const asked: AskedTick[] = []
     const requests: ClaimRequest[] = []
-    for (const job of jobs) {
-      const tick = job.pending as DueTick
-      const one = job.unanswered ?? { tick, runId: newRunId(), firstLate: job.firstLate }
+    for (const job of taken) {
+      const { pending, unanswered, firstLate, trigger } = job
+      const ttl = job.definition.lockTtl
       // From here on a later tick of the job is a new one.
       job.pending = null
       job.unanswered = null
-      asked.push(one)
-      requests.push(toRequest(job, one, isMissed(job, tick, now)))
+      if (pending !== null && ttl !== null && !job.removed) {
+        const one = unanswered ?? { tick: pending, trigger, runId: newRunId(), ttl, firstLate }
+        jobs.push(job)
+        asked.push(one)
+        requests.push(toRequest(job, one, isMissed(job, pending, now)))
+        continue
+      }
+      // Removed, rescheduled, or changed to run without a claim, while it waited.
+      if (unanswered !== null) this.#abandon(job, unanswered)
+      if (pending !== null && !job.removed) this.#options.unlocked.start(job, pending)
     }
+    if (jobs.length === 0) return
     this.#asking += jobs.length
     const answers = await coordination.claim(requests)
     this.#asking -= jobs.length
@@ -186,8 +187,6 @@ export class Dispatcher {
   }
 
   #answered(job: JobRecord, asked: AskedTick, answer: Exclude<ClaimAnswer, { status: 'unavailable' }>): void {
-    const { coordination, wakeAt } = this.#options
-    const { afterCompletion } = job.trigger
     const { tick } = asked
     if (answer.status !== 'early') job.paused = answer.status === 'paused'
     switch (answer.status) {
@@ -195,7 +194,9 @@ export class Dispatcher {
         this.#granted(job, asked, answer)
         return
       case 'early':
-        wakeAt(job, answer.due, afterCompletion === null ? tick : undefined)
+        if (isCurrent(job, asked)) {
+          this.#options.wakeAt(job, answer.due, job.trigger.afterCompletion === null ? tick : undefined)
+        }
         return
       case 'overlap':
         this.#coalesced(job, asked, answer.previous)
@@ -212,35 +213,37 @@ export class Dispatcher {
         this.#account.skipped(job, tick.scheduledTime, 'claimed_elsewhere')
         break
     }
-    if (afterCompletion !== null) wakeAt(job, coordination.now() + afterCompletion)
+    this.#again(job, asked)
   }
 
   #granted(job: JobRecord, asked: AskedTick, answer: Extract<ClaimAnswer, { status: 'granted' }>): void {
-    const { coordination, finisher, runner, wakeAt } = this.#options
+    const { coordination, finisher, runner } = this.#options
     const { scheduledTime, lock, previous, fencingToken } = answer
     const { tick, runId } = asked
-    const { afterCompletion } = job.trigger
     this.#coalesced(job, asked, previous)
-    if (lock === null || job.removed || isMissed(job, tick, coordination.now())) {
-      // Taken, so that it is counted once for the fleet; or too late only now, or removed meanwhile.
+    if (lock === null || job.removed || runner.closed || isMissed(job, tick, coordination.now())) {
+      // Taken, so that it is counted once for the fleet; or too late only now, or nobody wants it any more.
       if (lock !== null) finisher.push({ lock, onReleased() {} })
-      if (!job.removed) this.#account.missed(job, scheduledTime, 'misfire')
+      if (!job.removed) this.#account.missed(job, scheduledTime, runner.closed ? 'shutdown' : 'misfire')
       return
     }
     const { data } = job.definition
     const active = runner.start(job, { runId, scheduledTime, trigger: 'schedule', lock, fencingToken, data })
-    if (afterCompletion !== null) {
-      active.onCompleted(() => {
-        if (!job.removed && job.trigger.afterCompletion !== null) wakeAt(job, coordination.now() + afterCompletion)
-      })
-    }
+    if (asked.trigger.afterCompletion !== null) active.onCompleted(() => this.#again(job, asked))
+  }
+
+  /** An interval from the last end has no ticks of its own: it comes again from here. */
+  #again(job: JobRecord, asked: AskedTick): void {
+    const { afterCompletion } = asked.trigger
+    if (afterCompletion === null || !isCurrent(job, asked)) return
+    this.#options.wakeAt(job, this.#options.coordination.now() + afterCompletion)
   }
 
   /** Redis did not answer: the tick is asked for again until its grace is over. */
   #unanswered(job: JobRecord, asked: AskedTick): void {
     const { scheduledTime } = asked.tick
     this.#account.lockFailed(job, scheduledTime, 'error')
-    if (job.removed) {
+    if (!isCurrent(job, asked)) {
       this.#abandon(job, asked)
     } else if (this.#stopped) {
       this.#abandon(job, asked)
@@ -248,6 +251,7 @@ export class Dispatcher {
     } else if (job.pending !== null || isMissed(job, asked.tick, this.#options.coordination.now())) {
       this.#giveUp(job, asked)
     } else {
+      // Asked for again with the identity it had, should it have been granted.
       job.pending = asked.tick
       job.firstLate = asked.firstLate
       job.unanswered = asked
@@ -267,10 +271,9 @@ export class Dispatcher {
   }
 
   /** The request may have been executed, and its reply lost: then its lock must not stay until its TTL ends. */
-  #abandon(job: JobRecord, { runId }: AskedTick): void {
+  #abandon(job: JobRecord, { runId, ttl }: AskedTick): void {
     const { clock, finisher } = this.#options
-    const { lockTtl } = job.definition
-    if (lockTtl !== null) finisher.giveUp(jobLock(job, runId, clock.monotonic() + lockTtl))
+    finisher.giveUp(jobLock(job, runId, ttl, clock.monotonic()))
   }
 
   #retryLater(): void {
@@ -281,4 +284,9 @@ export class Dispatcher {
       this.pump()
     }, this.#retryDelay)
   }
+}
+
+/** Whether a job still is what was asked for: not removed, and with the trigger it had then. */
+function isCurrent(job: JobRecord, { trigger }: AskedTick): boolean {
+  return !job.removed && job.trigger === trigger
 }

@@ -53,10 +53,17 @@ export class Finisher {
     await new Promise<void>((resolve) => this.#idle.push(resolve))
   }
 
-  /** Tries nothing again; what is left ends with its TTL. */
-  close(): void {
-    this.#closed = true
+  /** Tries again at once what was not answered for, as Redis answers again. */
+  async retryNow(): Promise<void> {
     this.#retryTimer?.cancel()
+    this.#retryTimer = null
+    await this.#retry()
+  }
+
+  /** A last try; what is left ends with its TTL. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.retryNow()
   }
 
   async #flush(): Promise<void> {
@@ -88,10 +95,14 @@ export class Finisher {
     const now = this.#clock.monotonic()
     const locks = this.#retrying.filter((lock) => lock.validUntil > now)
     this.#retrying = []
-    for (let start = 0; start < locks.length; start += BATCH) {
-      const batch = locks.slice(start, start + BATCH)
+    const jobs = locks.filter(({ kind }) => kind === 'job')
+    for (let start = 0; start < jobs.length; start += BATCH) {
+      const batch = jobs.slice(start, start + BATCH)
       const answers = await this.#coordination.finish(batch)
       this.#retrying.push(...batch.filter((_lock, index) => answers[index] === 'unavailable'))
+    }
+    for (const lock of locks.filter(({ kind }) => kind === 'named')) {
+      if ((await this.#coordination.release(lock)) === 'unavailable') this.#retrying.push(lock)
     }
     if (this.#retrying.length > 0) this.#retryLater()
   }

@@ -30,17 +30,15 @@ export class LockHold implements Watched {
   watchIndex = -1
   /** Whether the lock is known to be lost. */
   lost = false
-  readonly #ttl: number
   readonly #tools: LockTools
   readonly #owner: LockOwner
   #ended = false
 
-  constructor(lock: HeldLock, ttl: number, tools: LockTools, owner: LockOwner) {
+  constructor(lock: HeldLock, tools: LockTools, owner: LockOwner) {
     this.lock = lock
-    this.#ttl = ttl
     this.#tools = tools
     this.#owner = owner
-    this.checkAt = lock.validUntil - (2 * ttl) / 3
+    this.checkAt = lock.validUntil - (2 * lock.ttl) / 3
     tools.watch.add(this)
   }
 
@@ -71,17 +69,17 @@ export class LockHold implements Watched {
   }
 
   async #extend(): Promise<void> {
-    const answer = await this.#tools.coordination.extend(this.lock, this.#ttl)
+    const answer = await this.#tools.coordination.extend(this.lock)
     if (this.#ended || this.lost) return
     if (answer === 'lost') {
       this.#lose('it was not there any more, or had another holder, when it was to be extended')
       return
     }
     if (answer === 'extended') {
-      this.checkAt = this.lock.validUntil - (2 * this.#ttl) / 3
+      this.checkAt = this.lock.validUntil - (2 * this.lock.ttl) / 3
       this.#owner.onExtended()
     } else {
-      const pause = Math.min(this.#ttl / 20, SECOND)
+      const pause = Math.min(this.lock.ttl / 20, SECOND)
       this.checkAt = Math.min(this.lock.validUntil, this.#tools.clock.monotonic() + pause)
     }
     this.#tools.watch.touch(this)

@@ -1,5 +1,6 @@
 import type { Clock } from '../../types/clock.js'
 import type { Coordination } from '../../types/coordination.js'
+import { NotRunningError } from '../errors.js'
 import type { JobRecord } from '../job-record.js'
 import type { ActiveRun } from './active-run.js'
 import { jobLock, toManualRequest } from './claim-request.js'
@@ -46,6 +47,10 @@ export class ManualRuns {
     this.#asking--
     if (this.#asking === 0) for (const resolve of this.#idle.splice(0)) resolve()
     if (answer?.status === 'granted' && answer.lock !== null) {
+      if (runner.closed) {
+        finisher.push({ lock: answer.lock, onReleased() {} })
+        throw new NotRunningError(`trigger the job '${job.id}'`, 'is closed')
+      }
       const { lock, fencingToken } = answer
       return runner.start(job, { runId, scheduledTime, trigger: 'manual', lock, fencingToken, data })
     }
@@ -55,7 +60,7 @@ export class ManualRuns {
     }
     account.lockFailed(job, scheduledTime, 'error')
     // It may have been granted all the same, and only the reply be lost.
-    finisher.giveUp(jobLock(job, runId, clock.monotonic() + lockTtl))
+    finisher.giveUp(jobLock(job, runId, lockTtl, clock.monotonic()))
     throw answer.error
   }
 

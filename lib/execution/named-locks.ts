@@ -1,16 +1,20 @@
 import type { WithLockContext, WithLockResult } from '../../types/scheduler.js'
-import { LockLostError } from '../errors.js'
+import { LockLostError, NotRunningError } from '../errors.js'
+import type { Finisher } from './finisher.js'
 import { LockHold, type LockTools } from './lock-hold.js'
 
 /** Locks by name, around functions of the app's own: what `withLock` does. */
 export class NamedLocks {
   readonly #tools: LockTools
+  readonly #finisher: Finisher
   readonly #controllers = new Set<AbortController>()
   readonly #idle: (() => void)[] = []
   #underWay = 0
+  #closed = false
 
-  constructor(tools: LockTools) {
+  constructor(tools: LockTools, finisher: Finisher) {
     this.#tools = tools
+    this.#finisher = finisher
   }
 
   /** @throws what `fn` throws, RedisUnavailableError, LockLostError */
@@ -33,6 +37,11 @@ export class NamedLocks {
     for (const controller of this.#controllers) controller.abort(error)
   }
 
+  /** Calls no function any more. */
+  close(): void {
+    this.#closed = true
+  }
+
   /** Resolves when nothing is under way. */
   async settled(): Promise<void> {
     if (this.#underWay > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
@@ -47,9 +56,13 @@ export class NamedLocks {
     if (answer.status === 'unavailable') throw answer.error
     if (answer.status === 'held') return { acquired: false }
     const { lock, fencingToken } = answer
+    if (this.#closed) {
+      await this.#tools.coordination.release(lock)
+      throw new NotRunningError(`take the lock '${name}'`, 'is closed')
+    }
     const controller = new AbortController()
     let lost: Error | null = null
-    const hold = new LockHold(lock, ttl, this.#tools, {
+    const hold = new LockHold(lock, this.#tools, {
       onExtended() {},
       onLost(reason) {
         lost = new LockLostError(name, reason)
@@ -75,5 +88,6 @@ export class NamedLocks {
     hold.end()
     const answer = await this.#tools.coordination.release(hold.lock)
     if (answer === 'lost') hold.foundLost()
+    if (answer === 'unavailable') this.#finisher.giveUp(hold.lock)
   }
 }

@@ -57,9 +57,15 @@ export class Runner implements ActiveRunOwner {
   readonly #options: RunnerOptions
   readonly #active = new Bag<'activeIndex', ActiveRun>('activeIndex')
   #idle: (() => void)[] = []
+  #closed = false
 
   constructor(options: RunnerOptions) {
     this.#options = options
+  }
+
+  /** Whether nothing is to start any more, and nobody waits for it. */
+  get closed(): boolean {
+    return this.#closed
   }
 
   /** How many handlers run now. */
@@ -86,9 +92,9 @@ export class Runner implements ActiveRunOwner {
     stats.running++
     stats.lastRun = startedAt
     stats.delay.observe(Math.max(0, startedAt - request.scheduledTime) / 1000)
-    if (request.lock !== null && definition.lockTtl !== null) {
+    if (request.lock !== null) {
       stats.lockAcquired++
-      active.hold = new LockHold(request.lock, definition.lockTtl, this.#options, active)
+      active.hold = new LockHold(request.lock, this.#options, active)
       if (events.has('lockAcquired')) events.emit('lockAcquired', { job: job.view, run })
     }
     if (definition.timeout > 0) {
@@ -118,8 +124,9 @@ export class Runner implements ActiveRunOwner {
     for (const active of this.#active) this.abort(active, 'cancelled', error(active.job))
   }
 
-  /** Stops waiting for handlers that do not settle. Their locks are left to their TTL, as the work may still go on. */
-  abandonAll(): void {
+  /** Starts nothing more, and stops waiting for handlers that do not settle. Their locks are left to their TTL, as the work may still go on. */
+  close(): void {
+    this.#closed = true
     for (const active of this.#active) {
       active.settled = true
       active.hold?.leave()

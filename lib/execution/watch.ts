@@ -20,6 +20,7 @@ export class Watch {
   readonly #items = new Bag<'watchIndex', Watched>('watchIndex')
   #timer: TimerHandle | null = null
   #armedFor = Number.POSITIVE_INFINITY
+  #closed = false
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -35,10 +36,11 @@ export class Watch {
   }
 
   touch(item: Watched): void {
-    if (item.checkAt < this.#armedFor) this.#arm(item.checkAt)
+    if (!this.#closed && item.checkAt < this.#armedFor) this.#arm(item.checkAt)
   }
 
   close(): void {
+    this.#closed = true
     this.#timer?.cancel()
     this.#items.clear()
   }

@@ -35,7 +35,11 @@ const DEFINITIONS: Record<string, Definition> = {
   jobs_fired_total: perJob('counter', 'Runs started.', (stats) => stats.fired),
   job_success_total: perJob('counter', 'Runs that ended with outcome success.', (stats) => stats.success),
   job_failure_total: perJob('counter', 'Runs that ended with any other outcome.', (stats) => stats.failure),
-  missed_runs_total: perJob('counter', 'Ticks that will never run on any replica.', (stats) => stats.missed),
+  missed_runs_total: perJob(
+    'counter',
+    'Ticks given up: too late to run, or Redis did not answer in time.',
+    (stats) => stats.missed
+  ),
   redis_lock_acquired_total: perJob('counter', 'Locks taken for a run.', (stats) => stats.lockAcquired),
   redis_lock_failed_total: perJobAnd('counter', 'Locks that could not be taken for a run.', 'reason', {
     held: (stats) => stats.lockFailedHeld,
