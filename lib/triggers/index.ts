@@ -1,6 +1,6 @@
 export { readDate } from './dates.js'
 export { jitterOf } from './jitter.js'
-export { countTicks, latestTick } from './latest.js'
+export { latestTick } from './latest.js'
 export { TriggerPool } from './pool.js'
 export { previewTrigger } from './preview.js'
 export type { TriggerDefaults } from './resolve.js'

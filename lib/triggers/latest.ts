@@ -1,6 +1,5 @@
 import type { Trigger } from '../../types/trigger.js'
 import { SECOND } from '../duration.js'
-import { IntervalTrigger } from './interval.js'
 
 /**
  * The latest tick later than `since` and not later than `until`, or `null` when there is none.
@@ -34,24 +33,4 @@ export function latestTick(trigger: Trigger, since: number, until: number): numb
     else low = latest = tick
   }
   return latest
-}
-
-/**
- * The number of ticks later than `after` and earlier than `before`, both exclusive.
- *
- * @param limit where counting stops, so that a year of seconds is never listed
- */
-export function countTicks(trigger: Trigger, after: number, before: number, limit: number): number {
-  if (trigger instanceof IntervalTrigger) {
-    const first = trigger.next(after)
-    const last = Math.min(Math.ceil(before) - 1, trigger.last)
-    return first === null || first > last ? 0 : Math.min(limit, 1 + Math.floor((last - first) / trigger.period))
-  }
-  let count = 0
-  let tick = trigger.next(after)
-  while (tick !== null && tick < before && count < limit) {
-    count++
-    tick = trigger.next(tick)
-  }
-  return count
 }

@@ -1,7 +1,7 @@
 import { Cron } from 'croner'
 import fc from 'fast-check'
 import t from 'tap'
-import { countTicks, jitterOf, latestTick, previewTrigger, resolveTrigger } from '../../lib/triggers/index.js'
+import { jitterOf, latestTick, previewTrigger, resolveTrigger } from '../../lib/triggers/index.js'
 import type { Trigger } from '../../types/trigger.js'
 import {
   cronFields,
@@ -157,7 +157,7 @@ t.test('any and all are the union and the intersection', async (t) => {
   t.doesNotThrow(() => fc.assert(check, { numRuns: 300 }))
 })
 
-t.test('latestTick and countTicks agree with a list', async (t) => {
+t.test('latestTick agrees with a list', async (t) => {
   const check = fc.property(trigger, from, fc.integer({ min: 0, max: 3_600_000 }), (input, since, length) => {
     const trigger = resolveTrigger(input, UTC)
     const until = since + (trigger.key.startsWith('interval') ? Math.floor(length / 60) : length)
@@ -170,9 +170,6 @@ t.test('latestTick and countTicks agree with a list', async (t) => {
       ticks.push(tick)
     if (ticks.length === 500) return
     if (latestTick(trigger, since, until) !== (ticks.at(-1) ?? null)) throw new Error('latest')
-    const inside = ticks.filter((tick) => tick < until).length
-    if (countTicks(trigger, since, until, 1000) !== inside) throw new Error('count')
-    if (countTicks(trigger, since, until, 3) !== Math.min(3, inside)) throw new Error('limit')
   })
   t.doesNotThrow(() => fc.assert(check, { numRuns: 800 }))
 })
@@ -202,7 +199,6 @@ t.test('latestTick asks a few times for a year of seconds', async (t) => {
     'until is inclusive'
   )
   t.equal(latestTick(yearly, 10, 5), null, 'an empty range')
-  t.equal(countTicks(resolveTrigger({ interval: 1 }, UTC), 0, 1e12, 1e13), 1e12 - 1, 'an interval is counted at once')
 })
 
 t.test('jitter is in bounds, the same each time, and spread', async (t) => {
