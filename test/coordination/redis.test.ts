@@ -163,7 +163,7 @@ t.test('a Redis that hangs is trouble within its time limit, and not contention'
 
 t.test('nothing waits in a queue while there is no connection, also with a client of the app', (t) =>
   withRedis(async (redis) => {
-    const client = new Redis({ port: redis.port, retryStrategy: () => 50 })
+    const client = new Redis({ port: redis.port, retryStrategy: () => 50, maxRetriesPerRequest: null })
     client.on('error', () => {})
     const replica = redisReplica(client)
     await replica.open()
