@@ -35,5 +35,6 @@ app.post('/jobs/cleanup', app.jobs.route('cleanup', { wait: true }))
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => app.close())
 const url = await app.listen({ host: HOST, port: Number(PORT) }).catch(fail)
 await app.jobs.trigger('warm-cache')
-console.log(`Open ${url}/jobs ${url}/sessions ${url}/metrics, or: curl -X POST ${url}/sessions ${url}/jobs/cleanup
+console.log(`Open ${['/jobs', '/sessions', '/metrics'].map((path) => `\n  ${url}${path}`).join('')}
+Or run\n  curl -X POST ${url}/sessions\n  curl -X POST ${url}/jobs/cleanup
 Jobs are coordinated ${REDIS_URL ? 'by Redis' : 'in memory; set REDIS_URL to share them with other replicas'}.`)
