@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Cron } from 'croner'
 import { createScheduler } from 'fastify-redlock-scheduler'
-import { type Measured, median, percentile, runPeer, table } from './measure.js'
+import { type Answer, type Measured, median, percentile, runPeer, table } from './measure.js'
 
 const FILE = fileURLToPath(import.meta.url)
 const PEERS = ['ours', 'ours, metrics off', 'croner'] as const
@@ -17,8 +17,8 @@ export interface DispatchSettings {
   readonly rounds: number
 }
 
-/** Runs all peers, alternating, and returns the table. */
-export async function dispatch({ jobs, seconds, rounds }: DispatchSettings): Promise<string> {
+/** Runs all peers, alternating. */
+export async function dispatch({ jobs, seconds, rounds }: DispatchSettings): Promise<Answer> {
   const results = new Map<Peer, Measured[]>(PEERS.map((peer) => [peer, []]))
   for (let round = 0; round < rounds; round++) {
     for (const peer of PEERS) {
@@ -31,7 +31,8 @@ export async function dispatch({ jobs, seconds, rounds }: DispatchSettings): Pro
   }
   const perFire = (peer: Peer): number => median((results.get(peer) ?? []).map(({ cpu, ran }) => cpu / ran))
   const base = perFire('croner')
-  return table(
+  const ratio = perFire('ours') / base
+  const rows = table(
     ['peer', 'CPU per fire, µs', 'ratio to croner', 'lag p50, ms', 'lag p99, ms', 'ran of due'],
     PEERS.map((peer) => {
       const all = results.get(peer) ?? []
@@ -49,6 +50,7 @@ export async function dispatch({ jobs, seconds, rounds }: DispatchSettings): Pro
       ]
     })
   )
+  return { table: rows, ratio }
 }
 
 async function measure(peer: Peer, jobs: number, seconds: number): Promise<void> {

@@ -9,7 +9,7 @@ import { createScheduler } from 'fastify-redlock-scheduler'
 import { Redis } from 'ioredis'
 import Redlock from 'redlock'
 import { withRedis } from '../test/fixtures/with-redis.js'
-import { median, table } from './measure.js'
+import { type Answer, median, table } from './measure.js'
 
 const FILE = fileURLToPath(import.meta.url)
 const PEERS = ['ours', 'classic'] as const
@@ -38,15 +38,16 @@ interface Round {
   readonly doubled: number
 }
 
-/** Runs both peers, alternating, and returns the table. */
-export async function locked(settings: LockedSettings): Promise<string> {
+/** Runs both peers, alternating. */
+export async function locked(settings: LockedSettings): Promise<Answer> {
   const results = new Map<Peer, Round[]>(PEERS.map((peer) => [peer, []]))
   for (let round = 0; round < settings.rounds; round++) {
     for (const peer of PEERS) results.get(peer)?.push(await runRound(peer, settings))
   }
   const of = (peer: Peer, read: (round: Round) => number): number => median((results.get(peer) ?? []).map(read))
   const base = of('classic', ({ cpuPerRun }) => cpuPerRun)
-  return table(
+  const ratio = of('ours', ({ cpuPerRun }) => cpuPerRun) / base
+  const rows = table(
     [
       'peer',
       'CPU per run, µs',
@@ -71,6 +72,7 @@ export async function locked(settings: LockedSettings): Promise<string> {
       ]
     })
   )
+  return { table: rows, ratio }
 }
 
 async function runRound(peer: Peer, { jobs, seconds, replicas }: LockedSettings): Promise<Round> {

@@ -14,6 +14,12 @@ export interface Measured {
   readonly lags: readonly number[]
 }
 
+/** A question's answer: its table, and our cost in that of the peer the goal is set against. */
+export interface Answer {
+  readonly table: string
+  readonly ratio: number
+}
+
 /** Lets a file run itself as a process of its own, once per call, and returns what it sends. */
 export function runPeer<Result>(file: string, args: readonly string[]): Promise<Result> {
   return new Promise((resolve, reject) => {
