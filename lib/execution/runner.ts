@@ -21,13 +21,6 @@ export const RUN_CHANNEL = 'fastify-redlock-scheduler:run'
 const SUCCESS: RunEnd = Object.freeze({ outcome: 'success' })
 
 const channel = tracingChannel(RUN_CHANNEL)
-const hasSubscribers = (): boolean =>
-  channel.start.hasSubscribers ||
-  channel.asyncEnd.hasSubscribers ||
-  channel.end.hasSubscribers ||
-  channel.error.hasSubscribers ||
-  channel.asyncStart.hasSubscribers
-
 export interface RunnerOptions {
   readonly app: unknown
   readonly replicaId: string
@@ -163,7 +156,7 @@ export class Runner implements ActiveRunOwner {
     const context = new HandlerContext(app, active, log)
     let result: unknown
     try {
-      result = hasSubscribers()
+      result = channel.hasSubscribers
         ? channel.tracePromise(async () => handler(context), { job: context.job, run: context.run })
         : handler(context)
       if (isThenable(result)) {
