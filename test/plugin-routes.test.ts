@@ -98,6 +98,27 @@ t.test('config.triggerJob works in child plugins, and for routes declared in the
   await app.close()
 })
 
+t.test('a route declared before the plugin that names no job is refused before it does anything', async (t) => {
+  const app = Fastify()
+  let handled = 0
+  const handler = async (): Promise<string> => `handled ${++handled}`
+  app.post('/before', { config: { triggerJob: 'nope' } }, handler)
+  app.register(scheduler, { jobs: [quick('sync')] })
+  app.post('/same-breath', { config: { triggerJob: 'nope' } }, handler)
+  app.post('/right', { config: { triggerJob: 'sync' } }, handler)
+  await app.ready()
+  for (const url of ['/before', '/same-breath']) {
+    const reply = await app.inject({ method: 'POST', url })
+    t.equal(reply.statusCode, 500)
+    t.match(reply.json(), { code: 'FST_ERR_RLS_JOB_UNKNOWN', message: /'nope'.*POST / })
+  }
+  t.equal(handled, 0)
+  t.equal((await app.inject({ method: 'POST', url: '/right' })).statusCode, 200)
+  app.jobs.remove('sync')
+  t.equal((await app.inject({ method: 'POST', url: '/right' })).statusCode, 200, 'removed later: the route stays')
+  await app.close()
+})
+
 t.test('a run that config.triggerJob asks for while another goes on is only logged', async (t) => {
   const lines: { msg: string; jobId?: string; level: number }[] = []
   const app = Fastify({ logger: { stream: { write: (line: string) => void lines.push(JSON.parse(line)) } } })

@@ -13,12 +13,16 @@ export class TriggerRoutes {
   /** Which job each such route names, for the check when the app is ready. */
   readonly #named: { readonly id: unknown; readonly where: string }[] = []
 
+  /** Jobs that routes name and that have existed: one that is removed later does not take its routes with it. */
+  readonly #known = new Set<unknown>()
+
   constructor(app: FastifyInstance, scheduler: Scheduler<FastifyInstance>) {
     this.#scheduler = scheduler
     app.addHook('onRoute', ({ method, url, config }) => {
       if (config?.triggerJob === undefined) return
       this.#named.push({ id: config.triggerJob, where: `, which the route ${method} ${url} names` })
     })
+    app.addHook('onRequest', async (request) => this.#checkLate(request))
     app.addHook('onResponse', async (request, reply) => {
       // Fastify answers HEAD by the route of GET; asking for the headers is not asking for the job.
       if (request.method === 'HEAD') return
@@ -31,7 +35,24 @@ export class TriggerRoutes {
   check(): void {
     for (const { id, where } of this.#named) {
       if (typeof id !== 'string' || this.#scheduler.get(id) === undefined) throw new JobUnknownError(show(id), where)
+      this.#known.add(id)
     }
+  }
+
+  /**
+   * Fastify shows a plugin no route that was declared before it, so such a route could not be checked when the app was
+   * ready. If it names a job that has never been, its first request is refused, before anything is done.
+   */
+  #checkLate(request: FastifyRequest): void {
+    const { config, method, url } = request.routeOptions
+    const id: unknown = config.triggerJob
+    if (id === undefined || this.#known.has(id)) return
+    if (typeof id !== 'string' || this.#scheduler.get(id) === undefined) {
+      const error = new JobUnknownError(show(id), `, which the route ${method} ${url} names`)
+      // Not the client's mistake.
+      throw Object.assign(error, { statusCode: 500 })
+    }
+    this.#known.add(id)
   }
 
   /** The handler of a route that runs a job. */
