@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { TimerHandle } from '../types/clock.js'
-import type { Coordination } from '../types/coordination.js'
+import type { Coordination, JobState } from '../types/coordination.js'
 import { createCoordination } from './coordination/index.js'
 import { SECOND } from './duration.js'
 import { NotRunningError, RunCancelledError } from './errors.js'
@@ -8,6 +8,7 @@ import { Dispatcher } from './execution/dispatcher.js'
 import { Finisher } from './execution/finisher.js'
 import { ManualRuns } from './execution/manual-runs.js'
 import { NamedLocks } from './execution/named-locks.js'
+import { Recovery } from './execution/recovery.js'
 import { Runner } from './execution/runner.js'
 import { TickAccount } from './execution/tick-account.js'
 import { UnlockedRuns } from './execution/unlocked-runs.js'
@@ -20,9 +21,13 @@ import { Metrics } from './observability/metrics.js'
 import type { ResolvedOptions } from './options.js'
 import { createShuffle } from './shuffle.js'
 import { type DueTick, Timetable } from './timetable.js'
+import { jitterOf, latestTick } from './triggers/index.js'
 
 /** How long a handler has to settle after its signal was aborted by `close()`. */
 const ABORT_GRACE = SECOND
+
+/** How many different warnings about the store are given. */
+const MAX_WARNINGS = 20
 
 /** How often a replica looks whether its unlocked jobs are paused: it never claims them. */
 const PAUSE_POLL = 10 * SECOND
@@ -45,6 +50,7 @@ export class Engine {
   readonly #watch: Watch
   readonly #finisher: Finisher
   readonly #runner: Runner
+  readonly #recovery: Recovery
   readonly #metrics: Metrics | null
   readonly #runIdBase = randomBytes(8).toString('hex')
   #runCount = 0
@@ -54,6 +60,8 @@ export class Engine {
   #closing: Promise<void> | null = null
   #pausePoll: TimerHandle | null = null
   #downReported = false
+  #added: JobRecord[] = []
+  readonly #unsafe = new Set<string>()
   #skewReported = false
 
   /** @throws the coded errors of the jobs in the options, and of the registry; then nothing was opened */
@@ -63,17 +71,20 @@ export class Engine {
     const coordination = createCoordination(options, {
       onUp: () => this.#onUp(),
       onDown: (error) => this.#onDown(error),
-      onClockStep: () => this.#onClockStep()
+      onClockStep: () => this.#onClockStep(),
+      onHandedBack: (jobId, scheduledTime) => this.#onHandedBack(jobId, scheduledTime),
+      onDefinitionDiffers: (jobId, tick) => this.#onDefinitionDiffers(jobId, tick),
+      onUnsafe: (reason) => this.#onUnsafe(reason)
     })
     const events = new Events(log)
     const watch = new Watch(clock)
-    const finisher = new Finisher(coordination, clock)
     const newRunId = (): string => this.#newRunId()
+    const finisher = new Finisher(coordination, clock, newRunId)
     this.coordination = coordination
     this.events = events
     this.#watch = watch
     this.#finisher = finisher
-    this.namedLocks = new NamedLocks({ coordination, clock, watch }, finisher)
+    this.namedLocks = new NamedLocks({ coordination, clock, watch }, finisher, newRunId)
     this.#timetable = new Timetable(
       () => coordination.now(),
       clock,
@@ -82,20 +93,31 @@ export class Engine {
     )
     this.jobs = new JobRegistry(defaults, timezone, durationBuckets, this.#timetable)
     const onRoom = (): void => this.dispatcher.pump()
-    this.#runner = new Runner({ app, replicaId, clock, coordination, watch, finisher, events, log, onRoom })
+    const onUnfinished = (job: JobRecord): void => this.#recovery.lookNow(job)
+    this.#runner = new Runner({
+      app,
+      replicaId,
+      clock,
+      coordination,
+      watch,
+      finisher,
+      events,
+      log,
+      onRoom,
+      onUnfinished
+    })
     const account = new TickAccount(events)
     const wakeAt = (job: JobRecord, at: number, tick?: DueTick): void => this.#timetable.wake(job, at, tick)
     const unlocked = new UnlockedRuns({ coordination, runner: this.#runner, account, newRunId, wakeAt })
-    this.manualRuns = new ManualRuns({ clock, coordination, runner: this.#runner, finisher, account, newRunId })
+    const common = { clock, coordination, runner: this.#runner, finisher, newRunId }
+    this.#recovery = new Recovery({ ...common, replicaId, watch, room: () => this.dispatcher.room })
+    this.manualRuns = new ManualRuns({ ...common, recovery: this.#recovery, account })
     this.dispatcher = new Dispatcher({
+      ...common,
       concurrency,
-      clock,
-      coordination,
-      runner: this.#runner,
+      recovery: this.#recovery,
       unlocked,
-      finisher,
       account,
-      newRunId,
       shuffle: coordination.state.kind === 'memory' ? null : createShuffle(replicaId),
       wakeAt
     })
@@ -123,7 +145,11 @@ export class Engine {
 
   add(options: Parameters<JobRegistry['add']>[0]): JobRecord {
     const job = this.jobs.add(options)
-    if (this.#phase === 'running') void this.#learnPaused([job])
+    if (this.#phase === 'running') {
+      // Those added in one turn of the event loop are asked about in one call.
+      if (this.#added.length === 0) this.#options.clock.setImmediate(() => void this.#survey(this.#added.splice(0)))
+      this.#added.push(job)
+    }
     return job
   }
 
@@ -137,6 +163,7 @@ export class Engine {
     this.#pausePoll?.cancel()
     this.#timetable.stop()
     this.dispatcher.stop()
+    this.#recovery.stop()
   }
 
   close(): Promise<void> {
@@ -180,6 +207,7 @@ export class Engine {
     this.#phase = 'running'
     this.#timetable.start()
     this.#pollPaused()
+    void this.#survey([...this.jobs.values()])
   }
 
   async #close(): Promise<void> {
@@ -208,6 +236,7 @@ export class Engine {
       const timer = this.#options.clock.setTimeout(() => resolve(false), limit)
       const all = async (): Promise<void> => {
         await this.dispatcher.settled()
+        await this.#recovery.settled()
         await this.manualRuns.settled()
         await this.#runner.settled()
         await this.namedLocks.settled()
@@ -222,28 +251,78 @@ export class Engine {
   #pollPaused(): void {
     this.#pausePoll = this.#options.clock.setTimeout(() => {
       const unlocked = [...this.jobs.values()].filter((job) => job.definition.lockTtl === null)
-      if (unlocked.length > 0) void this.#learnPaused(unlocked)
+      if (unlocked.length > 0) void this.#survey(unlocked)
       this.#pollPaused()
     }, PAUSE_POLL)
   }
 
-  async #learnPaused(jobs: readonly JobRecord[]): Promise<void> {
-    const ids = jobs.map((job) => job.id)
-    const initially = jobs.filter((job) => job.definition.pausedInitially).map((job) => job.id)
+  /** Learns what the store remembers of jobs: pauses, ticks that nobody was there for, runs that nobody holds. */
+  async #survey(jobs: readonly JobRecord[]): Promise<void> {
+    const requests = jobs.map(({ id, definition, definitionWords }) => {
+      return { jobId: id, definition: definitionWords, pausedInitially: definition.pausedInitially }
+    })
     try {
-      const paused = await this.coordination.paused(ids, initially)
-      for (const job of jobs) job.paused = paused.has(job.id)
+      const states = await this.coordination.survey(requests)
+      for (const [index, job] of jobs.entries()) {
+        const { paused, previous, unfinished } = states[index] as JobState
+        job.paused = paused
+        if (job.removed || job.definition.lockTtl === null || this.#phase !== 'running') continue
+        if (previous !== null) this.#catchUp(job, previous)
+        if (unfinished) this.#recovery.lookNow(job)
+      }
+      this.dispatcher.pump()
     } catch (err) {
-      // Claims are answered by what Redis knows; this replica learns it with the next answer.
-      logSafely(this.#options.log, 'debug', { err }, 'could not read which jobs are paused')
+      // Asked again when the store answers; until then this replica learns of each job with its claims.
+      logSafely(this.#options.log, 'debug', { err }, 'could not read what Redis remembers of the jobs')
     }
+  }
+
+  /** Brings the ticks after the last claimed one that were due before this replica had the job. */
+  #catchUp(job: JobRecord, previous: number): void {
+    const { trigger, begunAt } = job
+    const after = Math.max(previous, job.accountedThrough)
+    const firstLate = trigger.afterCompletion === null ? trigger.next(after) : null
+    if (firstLate === null || firstLate > begunAt) return
+    this.#bringLate(job, latestTick(trigger, firstLate, begunAt) ?? firstLate, firstLate)
+  }
+
+  #bringLate(job: JobRecord, scheduledTime: number, firstLate: number): void {
+    const { trigger, definition } = job
+    const following = trigger.next(scheduledTime)
+    const period = following === null ? null : following - scheduledTime
+    const dueTime = scheduledTime + jitterOf(job.id, scheduledTime, definition.jitter, period)
+    const tick: DueTick = { scheduledTime, dueTime, following, firstLate, preceding: null, caughtUp: true }
+    if (dueTime > this.coordination.now()) this.#timetable.wake(job, dueTime, tick)
+    else this.dispatcher.enqueue(job, tick)
+  }
+
+  #onHandedBack(jobId: string, scheduledTime: number): void {
+    const job = this.jobs.get(jobId)
+    if (job === undefined || job.handedBack === scheduledTime || this.#phase !== 'running') return
+    job.handedBack = scheduledTime
+    this.#bringLate(job, scheduledTime, scheduledTime)
+    this.dispatcher.pump()
+  }
+
+  #onDefinitionDiffers(jobId: string, tick: number): void {
+    const job = this.jobs.get(jobId)
+    // What was claimed before this replica had the job may have been by an earlier version, which is gone.
+    if (job === undefined || tick <= job.begunAt || job.isWarned) return
+    job.isWarned = true
+    logSafely(this.#options.log, 'warn', { jobId }, `another replica defines the job '${jobId}' differently`)
+  }
+
+  #onUnsafe(reason: string): void {
+    if (this.#unsafe.has(reason) || this.#unsafe.size >= MAX_WARNINGS) return
+    this.#unsafe.add(reason)
+    logSafely(this.#options.log, 'warn', {}, reason)
   }
 
   #onUp(): void {
     const { log } = this.#options
     if (this.#downReported) logSafely(log, 'info', {}, 'Redis answers again: jobs go on')
     this.#downReported = false
-    void this.#learnPaused([...this.jobs.values()])
+    if (this.#phase === 'running') void this.#survey([...this.jobs.values()])
     // What is owned is given back before anything is asked for: an own lock must not look like an overlap.
     void this.#finisher.retryNow()
     this.dispatcher.wakeUp()

@@ -14,6 +14,7 @@ export type {
   MetricsOptions,
   MetricsRegister,
   RedisInput,
+  RedisMasterInput,
   Scheduler,
   SchedulerOptions,
   TriggerOptions,

@@ -11,7 +11,11 @@ import { show } from './show.js'
 export interface ResolvedDefaults {
   /** The lock's TTL, or `null` for `lock: false`. */
   readonly lockTtl: number | null
-  readonly misfireGraceTime: number
+  /** `null` for the default, which is capped below the distance to the next tick. */
+  readonly misfireGraceTime: number | null
+  readonly coalesce: 'latest' | 'earliest' | 'all'
+  readonly recovery: 'none' | 'rerun'
+  readonly onRedisError: 'skip' | 'run'
   readonly jitter: number
   /** 0 for none. */
   readonly timeout: number
@@ -39,6 +43,9 @@ export interface ResolvedJob extends ResolvedDefaults {
 export const DEFAULT_KEYS = [
   'lock',
   'misfireGraceTime',
+  'coalesce',
+  'recovery',
+  'onRedisError',
   'jitter',
   'timeout',
   'retry'
@@ -54,9 +61,15 @@ export const JOB_KEYS = [
 ] as const satisfies (keyof JobOptions)[]
 export const RETRY_KEYS = ['limit', 'delay', 'factor', 'maxDelay', 'jitter'] as const satisfies (keyof RetryOptions)[]
 
+/** How late a run may start unless the job says so; capped below the distance to the next tick. */
+export const DEFAULT_GRACE = 30 * SECOND
+
 const FACTORY_DEFAULTS = Object.freeze({
   lockTtl: 5 * MINUTE,
-  misfireGraceTime: 30 * SECOND,
+  misfireGraceTime: null,
+  coalesce: 'latest',
+  recovery: 'none',
+  onRedisError: 'skip',
   jitter: 0,
   timeout: 0,
   retry: null
@@ -131,17 +144,31 @@ export function resolveLockTtl(ttl: Duration, name: string): number {
 }
 
 function resolveShared(options: JobDefaults, defaults: ResolvedDefaults): ResolvedDefaults {
-  const { lock, misfireGraceTime, jitter, timeout, retry } = options
+  const { lock, misfireGraceTime, coalesce, recovery, onRedisError, jitter, timeout, retry } = options
   return {
     lockTtl: lock === undefined ? defaults.lockTtl : resolveLock(lock, defaults),
     misfireGraceTime:
       misfireGraceTime === undefined
         ? defaults.misfireGraceTime
         : parseDuration(misfireGraceTime, 'misfireGraceTime', { min: 1, max: 365 * DAY }),
+    coalesce: oneOf(coalesce, 'coalesce', ['latest', 'earliest', 'all'], defaults.coalesce),
+    recovery: oneOf(recovery, 'recovery', ['none', 'rerun'], defaults.recovery),
+    onRedisError: oneOf(onRedisError, 'onRedisError', ['skip', 'run'], defaults.onRedisError),
     jitter: jitter === undefined ? defaults.jitter : parseDuration(jitter, 'jitter'),
     timeout: timeout === undefined ? defaults.timeout : parseDuration(timeout, 'timeout', { max: MAX_TIMER }),
     retry: retry === undefined ? defaults.retry : resolveRetry(retry)
   }
+}
+
+function oneOf<Value extends string>(
+  value: Value | undefined,
+  name: string,
+  allowed: readonly Value[],
+  otherwise: Value
+): Value {
+  if (value === undefined) return otherwise
+  if (allowed.includes(value)) return value
+  throw new OptionInvalidError(name, `one of ${allowed.map((each) => `'${each}'`).join(', ')}`, show(value))
 }
 
 function resolveLock(lock: unknown, defaults: ResolvedDefaults): number | null {

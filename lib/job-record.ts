@@ -1,6 +1,8 @@
+import type { Definition } from '../types/coordination.js'
 import type { Job } from '../types/job.js'
 import type { Trigger, TriggerInput } from '../types/trigger.js'
-import type { ResolvedJob } from './job-options.js'
+import { hash32 } from './hash.js'
+import { DEFAULT_GRACE, type ResolvedJob } from './job-options.js'
 import { JobStats } from './observability/job-stats.js'
 import type { DueTick, Timed, Timetable } from './timetable.js'
 
@@ -10,7 +12,6 @@ export class JobRecord implements Timed {
   readonly stats: JobStats
   /** What users see of it. */
   readonly view: Job
-  definition: ResolvedJob
   trigger: Trigger
   /** As far as this replica knows. */
   paused: boolean
@@ -18,12 +19,29 @@ export class JobRecord implements Timed {
   removed = false
   /** The last tick that came without a claim, for a job with `lock: false`; `null` before the first. */
   lastUnlocked: number | null = null
-  /** The due tick that is not yet asked for: one at most, as a later one stands for it. */
+  /** The latest due tick that is not yet asked for: one at most, as a later one stands for those before it. */
   pending: DueTick | null = null
-  /** The earliest late tick that `pending` stands for; its own time when it stands for none. */
+  /** The earliest tick that `pending` stands for; its own time when it stands for none. */
   firstLate = 0
-  /** What Redis did not answer for, to be asked for again; its tick is `pending`. */
-  unanswered: AskedTick | null = null
+  /** Whether it waits in the queue of those to be asked for. */
+  queued = false
+  /**
+   * Up to when this replica has no tick to account for, whatever the store says: the latest tick that it ran without a
+   * claim, as Redis did not answer (`onRedisError: 'run'`), or the end of a time in which it did not have the job.
+   */
+  accountedThrough = Number.NEGATIVE_INFINITY
+  /** The tick for which it was last told that Redis did not answer. */
+  lastUnanswered: number | null = null
+  /** The tick for which it was last told that the lock is held. */
+  lastHeld: number | null = null
+  /** Since when this replica has had the job's ticks, by the fleet's clock; `-Infinity` before. */
+  begunAt = Number.NEGATIVE_INFINITY
+  /** The last tick that another replica has handed back. */
+  handedBack: number | null = null
+  /** Whether it was warned of another replica's different definition. */
+  isWarned = false
+  #definition: ResolvedJob
+  #words: Definition | null = null
 
   constructor(
     definition: ResolvedJob,
@@ -32,11 +50,31 @@ export class JobRecord implements Timed {
     timetable: Timetable<JobRecord>
   ) {
     this.id = definition.id
-    this.definition = definition
+    this.#definition = definition
     this.trigger = trigger
     this.stats = new JobStats(durationBuckets)
     this.paused = definition.pausedInitially
     this.view = new JobView(this, timetable)
+  }
+
+  get definition(): ResolvedJob {
+    return this.#definition
+  }
+
+  /** Gives the job another definition, and the trigger that belongs to it. */
+  redefine(definition: ResolvedJob, trigger: Trigger): void {
+    this.#definition = definition
+    this.trigger = trigger
+    this.#words = null
+  }
+
+  /** What tells this definition from another of the same id. */
+  get definitionWords(): Definition {
+    if (this.#words === null) {
+      const { id: _id, trigger: _trigger, handler: _handler, data: _data, ...options } = this.#definition
+      this.#words = { trigger: word(this.trigger.key), options: word(JSON.stringify(options)) }
+    }
+    return this.#words
   }
 
   get jitter(): number {
@@ -44,16 +82,23 @@ export class JobRecord implements Timed {
   }
 
   get lookBack(): number {
-    return 'date' in this.definition.trigger ? this.definition.misfireGraceTime : 0
+    return 'date' in this.definition.trigger ? (this.definition.misfireGraceTime ?? DEFAULT_GRACE) : 0
   }
+}
+
+function word(text: string): string {
+  return hash32(text).toString(36)
 }
 
 /** A due tick that is asked for. */
 export interface AskedTick {
   readonly tick: DueTick
+  /** The latest tick that is taken with it. */
+  readonly through: number
+  /** The latest tick that was due, from which this one was chosen. */
+  readonly latest: DueTick
   /** The trigger the job had then; it may have another since. */
   readonly trigger: Trigger
-  /** The request's identity, kept when it is repeated. */
   readonly runId: string
   /** The lock's time to live, in milliseconds. */
   readonly ttl: number

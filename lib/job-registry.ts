@@ -8,6 +8,9 @@ import { show } from './show.js'
 import type { Timetable } from './timetable.js'
 import { TriggerPool } from './triggers/index.js'
 
+/** How many removed jobs are remembered, the last ones. */
+const MAX_REMOVED = 10_000
+
 /** The jobs of this process. Each change is checked as a whole before anything is changed. */
 export class JobRegistry {
   readonly #jobs = new Map<string, JobRecord>()
@@ -15,6 +18,8 @@ export class JobRegistry {
   readonly #durationBuckets: readonly number[]
   readonly #pool: TriggerPool
   readonly #timetable: Timetable<JobRecord>
+  /** Jobs that were removed here: when one comes back, nothing is caught up on for the time between. */
+  readonly #removed = new Set<string>()
 
   constructor(
     defaults: ResolvedDefaults,
@@ -55,6 +60,7 @@ export class JobRegistry {
     const job = new JobRecord(definition, trigger, this.#durationBuckets, this.#timetable)
     this.#jobs.set(job.id, job)
     this.#timetable.add(job)
+    if (this.#removed.delete(job.id) && trigger.afterCompletion === null) job.accountedThrough = Math.floor(job.begunAt)
     return job
   }
 
@@ -69,8 +75,7 @@ export class JobRegistry {
     const retimed = trigger !== job.trigger
     if (retimed) this.#timetable.remove(job)
     this.#pool.release(job.trigger)
-    job.definition = definition
-    job.trigger = trigger
+    job.redefine(definition, trigger)
     if (retimed) {
       // What still waits is a tick of the old trigger.
       job.pending = null
@@ -96,6 +101,8 @@ export class JobRegistry {
     this.#timetable.remove(job)
     this.#pool.release(job.trigger)
     job.removed = true
+    this.#removed.add(id)
+    if (this.#removed.size > MAX_REMOVED) this.#removed.delete(this.#removed.values().next().value as string)
     job.pending = null
     return job
   }

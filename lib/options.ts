@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import type { FastifyBaseLogger } from 'fastify'
 import prometheus from 'prom-client'
 import type { Clock } from '../types/clock.js'
+import type { CoordinationFactory } from '../types/coordination.js'
 import type { JobOptions } from '../types/job.js'
 import type { MetricsOptions, MetricsRegister, RedisInput, SchedulerOptions } from '../types/scheduler.js'
 import { copyKnown } from './check.js'
@@ -30,6 +31,7 @@ export interface ResolvedOptions {
   readonly log: FastifyBaseLogger
   readonly app: unknown
   readonly clock: Clock
+  readonly coordination: CoordinationFactory | undefined
 }
 
 export interface ResolvedMetrics {
@@ -50,7 +52,8 @@ export const SCHEDULER_KEYS = [
   'metrics',
   'logger',
   'app',
-  'clock'
+  'clock',
+  'coordination'
 ] as const satisfies (keyof SchedulerOptions)[]
 
 export const METRICS_KEYS = [
@@ -79,7 +82,8 @@ export function resolveOptions(options: SchedulerOptions): ResolvedOptions {
     metrics,
     logger = silentLogger,
     app,
-    clock = systemClock
+    clock = systemClock,
+    coordination
   } = copyKnown(options, SCHEDULER_KEYS, "the scheduler's options") as SchedulerOptions
   // Two apps under one name would take each other's ticks, so the name is nothing we could make up.
   if (redis !== undefined && prefix === undefined) {
@@ -93,6 +97,9 @@ export function resolveOptions(options: SchedulerOptions): ResolvedOptions {
   if (!Array.isArray(jobs)) throw new OptionInvalidError('jobs', 'an array of jobs', show(jobs))
   checkMethods(logger, 'logger', ['info', 'warn', 'error', 'debug', 'child'])
   checkMethods(clock, 'clock', ['now', 'monotonic', 'setTimeout', 'setImmediate'])
+  if (coordination !== undefined && (typeof coordination !== 'function' || redis !== undefined)) {
+    throw new OptionInvalidError('coordination', 'a function, and given without `redis`', show(coordination))
+  }
   return Object.freeze({
     redis,
     prefix: prefix ?? '',
@@ -106,7 +113,8 @@ export function resolveOptions(options: SchedulerOptions): ResolvedOptions {
     ...resolveMetrics(metrics),
     log: logger,
     app,
-    clock
+    clock,
+    coordination
   })
 }
 

@@ -14,6 +14,8 @@ const MAX_HOP = 10 * SECOND
 export interface Timed {
   readonly id: string
   readonly trigger: Trigger
+  /** Set when its ticks begin: those due later are handed out, earlier ones never were here. */
+  begunAt: number
   /** The longest jitter in milliseconds; 0 for none. */
   readonly jitter: number
   /**
@@ -33,6 +35,16 @@ export interface DueTick {
   readonly following: number | null
   /** The earliest tick that this one stands for, as they were late together; its own time when it stands for none. */
   readonly firstLate: number
+  /** The tick that came before `firstLate`, as far as it is known; else `null`. */
+  readonly preceding: number | null
+  /** Whether it was due before this process was there, or was handed back by another replica. */
+  readonly caughtUp: boolean
+}
+
+/** A tick that stands for itself alone and comes when it is due. */
+export function singleTick(scheduledTime: number): DueTick {
+  const tick = { scheduledTime, dueTime: scheduledTime, following: null, firstLate: scheduledTime }
+  return { ...tick, preceding: null, caughtUp: false }
 }
 
 /** All jobs of one trigger: one node of the heap, one computation per tick. */
@@ -40,6 +52,8 @@ interface Line<Job extends Timed> extends HeapNode {
   readonly kind: 'line'
   readonly trigger: Trigger
   readonly jobs: Set<Job>
+  /** The last tick it handed out, or `null` before the first. */
+  last: number | null
 }
 
 /** One job's own appointment: a tick put off by jitter, or a time at which to ask again. */
@@ -102,7 +116,7 @@ export class Timetable<Job extends Timed> {
   /** Makes a job due at `at`, beside its trigger; an earlier such appointment of the job is replaced. */
   wake(job: Job, time: number, given?: DueTick): void {
     const at = Math.ceil(time)
-    const tick = given ?? { scheduledTime: at, dueTime: at, following: null, firstLate: at }
+    const tick = given ?? singleTick(at)
     const old = this.#alarms.get(job)
     if (old !== undefined) this.#heap.remove(old)
     const alarm: Alarm<Job> = { kind: 'alarm', at, index: -1, job, tick }
@@ -161,6 +175,7 @@ export class Timetable<Job extends Timed> {
   #begin(job: Job): void {
     const { trigger, lookBack } = job
     const now = this.#now()
+    job.begunAt = now
     if (trigger.afterCompletion !== null) {
       // Only the store knows when the last run ended: ask it at once.
       this.wake(job, now)
@@ -168,7 +183,7 @@ export class Timetable<Job extends Timed> {
     }
     const past = lookBack === 0 ? null : trigger.next(now - lookBack)
     if (past !== null && past <= now) {
-      this.wake(job, now, { scheduledTime: past, dueTime: past, following: null, firstLate: past })
+      this.wake(job, now, singleTick(past))
     }
     const late = this.#lines.get(trigger)
     if (late !== undefined && late.index >= 0 && late.at <= now) {
@@ -181,7 +196,7 @@ export class Timetable<Job extends Timed> {
       line.jobs.add(job)
       return
     }
-    const added: Line<Job> = { kind: 'line', at: 0, index: -1, trigger, jobs: new Set([job]) }
+    const added: Line<Job> = { kind: 'line', at: 0, index: -1, trigger, jobs: new Set([job]), last: null }
     this.#lines.set(trigger, added)
     this.#enter(added)
   }
@@ -226,7 +241,16 @@ export class Timetable<Job extends Timed> {
     else this.#heap.move(line, following)
 
     const period = following === null ? null : following - scheduledTime
-    const tick: DueTick = { scheduledTime, dueTime: scheduledTime, following, firstLate }
+    const preceding = line.last
+    line.last = scheduledTime
+    const tick: DueTick = {
+      scheduledTime,
+      dueTime: scheduledTime,
+      following,
+      firstLate,
+      preceding,
+      caughtUp: false
+    }
     // A copy: a handler that is called at once may add and remove jobs.
     for (const job of [...line.jobs]) {
       if (!line.jobs.has(job)) continue

@@ -1,3 +1,4 @@
+import { Cluster, Redis } from 'ioredis'
 import prometheus from 'prom-client'
 import t from 'tap'
 import { createScheduler, type JobOptions, type SchedulerOptions } from '../lib/index.js'
@@ -237,6 +238,8 @@ t.test('an own client needs its settings: others are refused, the rest is as ask
 
 t.test('a wrong Redis is refused, and its password is shown nowhere', async (t) => {
   const secret = 'hunter2secret'
+  const masters = (count: number) =>
+    Array.from({ length: count }, (_, index) => `redis://:${secret}@host-${index}:6379`)
   const urls: [unknown, string][] = [
     ['', URL_INVALID],
     ['127.0.0.1:6379', URL_INVALID],
@@ -265,6 +268,20 @@ t.test('a wrong Redis is refused, and its password is shown nowhere', async (t) 
     [() => secret, OPTION],
     [[`redis://:${secret}@127.0.0.1`], OPTION],
     [[], OPTION],
+    [masters(1), OPTION],
+    [masters(2), OPTION],
+    [masters(4), OPTION],
+    [masters(101), OPTION],
+    [new Array(3), OPTION],
+    [new Array(100_001), OPTION],
+    [[...masters(2), null], OPTION],
+    [[...masters(2), masters(3)], OPTION],
+    [[...masters(2), new Map([['password', secret]])], OPTION],
+    [[...masters(2), { port: 7003, maxRetriesPerRequest: 5, password: secret }], OPTION],
+    [[...masters(2), `user:${secret}@127.0.0.1`], URL_INVALID],
+    [[...masters(2), `redis://other:${secret}@host-0:6379/1`], OPTION],
+    [[...masters(2), { host: 'HOST-1', password: secret }], OPTION],
+    [[`redis://:${secret}@localhost`, `redis://:${secret}@127.0.0.1:6379`, 'redis://elsewhere'], OPTION],
     [new Map([['password', secret]]), OPTION],
     [new URL(`redis://:${secret}@127.0.0.1`), OPTION],
     [{ sentinels: [], name: 'm', password: secret }, OPTION],
@@ -293,4 +310,26 @@ t.test('a wrong Redis is refused, and its password is shown nowhere', async (t) 
     t.equal(register.getMetricsAsArray().length, 0)
   }
   t.same(connections(), before, 'no connection and no timer is left')
+})
+
+t.test('masters are an odd number of different ones, and no Clusters', async (t) => {
+  const redis = new Redis({ lazyConnect: true })
+  const cluster = new Cluster([{ host: '127.0.0.1', port: 7000 }], { lazyConnect: true })
+  const wrong: [unknown[], RegExp][] = [
+    [['redis://a', 'redis://b'], /`redis`.*odd number of masters.*got an array of 2/],
+    [['redis://a', 'redis://b', 'redis://:hunter2@a:6379/1'], /`redis`.*not the same.*\[0\] and \[2\]/],
+    [[redis, 'redis://b', redis], /\[0\] and \[2\]/],
+    [[redis, { port: 6379 }, 'redis://b'], /\[0\] and \[1\]/],
+    [[redis, { path: '/a.sock' }, { path: '/a.sock' }], /\[1\] and \[2\]/],
+    [['redis://a', 'redis://b', cluster], /`redis\[2\]`.*Cluster/],
+    [['redis://a', ['redis://b'], 'redis://c'], /`redis\[1\]`.*array/]
+  ]
+  for (const [masters, message] of wrong) {
+    t.throws(() => createScheduler({ redis: masters as string[], prefix: 'a' }), { code: OPTION, message })
+  }
+  const right = createScheduler({ redis: [redis, 'redis://a', { port: 6380 }], prefix: 'a' })
+  await right.close()
+  t.equal(redis.status, 'wait', 'the client of the app is left as it was')
+  redis.disconnect()
+  cluster.disconnect()
 })

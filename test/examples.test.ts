@@ -128,6 +128,15 @@ t.test('service.ts says what is wrong, in one line', async (t) => {
   t.match(await fails({ PORT: new URL(urls[0] ?? '').port }), /EADDRINUSE.*\n$/)
 })
 
+t.test('testing.ts: a year of a schedule', async (t) => {
+  t.strictSame(await finish('testing.ts'), ['261 reports and 366 backups; the last attempts: 1,2'])
+})
+
+t.test('fencing-token.ts: a database refuses the write of a run that has lost its lock', async (t) => {
+  const [line = ''] = await finish('fencing-token.ts')
+  t.match(line, /^replica-(\d) wrote, replica-(?!\1)\d was refused; the report is that of replica-\1$/)
+})
+
 t.test('replicas.ts: every tick once, shared by at least two replicas', async (t) => {
   const lines = await finish('replicas.ts', { SECONDS: '4' })
   const summary = lines.pop() ?? ''

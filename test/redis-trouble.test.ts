@@ -96,12 +96,13 @@ t.test('a tick that Redis does not answer for within the grace is missed, with t
       await redis.kill()
       const tick = Date.now() + 200
       scheduler.date('job', tick, () => t.fail('it must not run'), { misfireGraceTime: 500 })
-      const missed = await nextEvent(scheduler, 'missed')
-      t.match(missed, { scheduledTime: tick, reason: 'redis_error', job: { id: 'job' } })
+      await nextEvent(scheduler, 'lockFailed')
+      await sleep(600)
+      const missed = nextEvent(scheduler, 'missed')
+      await redis.restart()
+      t.match(await missed, { scheduledTime: tick, reason: 'redis_error', job: { id: 'job' } })
       t.equal(await value(scheduler, 'missed_runs_total'), 1)
       t.equal(await value(scheduler, 'run_skipped_total{job_id="job",job_name="job",reason="redis_error"}'), 1)
-      await redis.restart()
-      await sleep(600)
       t.equal(await redis.client.exists(LOCK_KEY), 0)
     })
   )
@@ -117,10 +118,12 @@ t.test('a claim that was executed but not answered in time runs, or leaves no lo
       scheduler.date('job', soon, handler, { misfireGraceTime: 1000 })
       redis.hang()
       // The first question waits its time limit of two seconds out; then the short grace is over.
-      await nextEvent(scheduler, 'missed', ({ job }) => job.id === 'job')
+      await nextEvent(scheduler, 'lockFailed', ({ job }) => job.id === 'job')
       const executed = nextEvent(scheduler, 'executed')
+      const missed = nextEvent(scheduler, 'missed', ({ job }) => job.id === 'job')
       redis.resume()
       await executed
+      t.equal((await missed).reason, 'redis_error')
       await sleep(800)
       t.same(
         runs.map(({ jobId }) => jobId),
@@ -284,3 +287,29 @@ t.test('what needs Redis says so when there is none', async (t) => {
   await t.rejects(scheduler.resume('job'), unavailable)
   await scheduler.close()
 })
+
+t.test('a Redis that evicts keys, or refuses what it is asked, is warned about once', (t) =>
+  withRedis(
+    async (redis) => {
+      const { logger, lines } = logLines()
+      await withScheduler(redis, { logger }, async (scheduler) => {
+        scheduler.interval('job', 100, () => {})
+        await nextEvent(scheduler, 'executed')
+        await redis.client.set('rls:{app}:fence', 'x')
+        await redis.client.del('rls:{app}:paused')
+        await redis.client.lpush('rls:{app}:paused', 'a key of another type')
+        await nextEvent(scheduler, 'lockFailed', ({ reason }) => reason === 'error')
+        const missed = nextEvent(scheduler, 'missed', ({ reason }) => reason === 'redis_error')
+        await sleep(500)
+        await redis.client.del('rls:{app}:paused')
+        await missed
+        await nextEvent(scheduler, 'executed')
+      })
+      const warnings = lines.filter(({ level }) => level === 'warn').map(({ message }) => message)
+      t.equal(warnings.length, 2)
+      t.match(warnings[0], /^Redis evicts keys \(maxmemory-policy allkeys-lru\)/)
+      t.match(warnings[1], /^Redis refuses what it is asked: WRONGTYPE/)
+    },
+    ['--maxmemory-policy', 'allkeys-lru']
+  )
+)

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createScheduler, type Run } from '../lib/index.js'
-import { VirtualClock } from './fixtures/virtual-clock.js'
+import { VirtualClock } from '../lib/testing/virtual-clock.js'
 
 const SECOND = 1000
 

@@ -1,8 +1,8 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import t from 'tap'
 import { createScheduler, type Run } from '../lib/index.js'
+import { VirtualClock } from '../lib/testing/virtual-clock.js'
 import { logLines } from './fixtures/log-lines.js'
-import { VirtualClock } from './fixtures/virtual-clock.js'
 import { withVirtualScheduler } from './fixtures/virtual-scheduler.js'
 
 const START = Date.parse('2027-01-01T00:00:00Z')

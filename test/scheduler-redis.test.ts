@@ -159,7 +159,7 @@ t.test('an unreachable Redis does not stop the start; it is said once, and jobs 
   const scheduler = over({ url: `redis://:hunter2@127.0.0.1:${port}` }, { logger })
   scheduler.interval('a', 100, noop)
   await scheduler.start()
-  await nextEvent(scheduler, 'missed', ({ reason }) => reason === 'redis_error')
+  await nextEvent(scheduler, 'lockFailed', ({ reason }) => reason === 'error')
   await t.rejects(scheduler.trigger('a'), { code: 'FST_ERR_RLS_REDIS_UNAVAILABLE', statusCode: 503 })
   await t.rejects(scheduler.pause('a'), { code: 'FST_ERR_RLS_REDIS_UNAVAILABLE' })
   await t.rejects(
@@ -176,7 +176,7 @@ t.test('an unreachable Redis does not stop the start; it is said once, and jobs 
     const waiting = over(redis)
     waiting.interval('a', 100, noop)
     await waiting.start()
-    await nextEvent(waiting, 'missed', ({ reason }) => reason === 'redis_error')
+    await nextEvent(waiting, 'lockFailed', ({ reason }) => reason === 'error')
     const executed = nextEvent(waiting, 'executed')
     await redis.restart()
     t.equal((await executed).run.outcome, 'success')

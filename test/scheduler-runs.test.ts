@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createScheduler, type Run, type RunContext } from '../lib/index.js'
+import { VirtualClock } from '../lib/testing/virtual-clock.js'
 import { logLines } from './fixtures/log-lines.js'
-import { VirtualClock } from './fixtures/virtual-clock.js'
 import { type VirtualScheduler, withVirtualScheduler } from './fixtures/virtual-scheduler.js'
 
 const START = Date.parse('2027-01-01T00:00:00Z')

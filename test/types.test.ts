@@ -1,6 +1,6 @@
 import { expectTypeOf } from 'expect-type'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import type { Cluster, Redis } from 'ioredis'
+import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import t from 'tap'
 import scheduler, {
   createScheduler,
@@ -66,7 +66,7 @@ t.test("a handler's context is inferred", async (t) => {
 
 t.test('options say what they take', async (t) => {
   expectTypeOf<SchedulerOptions['redis']>().toEqualTypeOf<
-    string | import('ioredis').RedisOptions | Redis | Cluster | undefined
+    string | RedisOptions | Redis | Cluster | readonly (string | RedisOptions | Redis)[] | undefined
   >()
   expectTypeOf<{ redis: Redis; prefix: string }>().toExtend<SchedulerOptions>()
   expectTypeOf<{ redis: Cluster; prefix: string }>().toExtend<SchedulerOptions>()

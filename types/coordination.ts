@@ -1,6 +1,6 @@
 /**
- * The seam between the scheduler and what its replicas share: memory, one Redis (or Cluster), and later a quorum of
- * masters implement it. Nothing here throws for contention or for Redis trouble: both are answers.
+ * The seam between the scheduler and what its replicas share: memory, one Redis (or Cluster) and a quorum of masters
+ * implement it. Nothing here throws for contention or for Redis trouble: both are answers.
  */
 export interface Coordination {
   /** What is known of the store. */
@@ -20,15 +20,27 @@ export interface Coordination {
   /**
    * Asks for all that is due in this process, in one call, with one request a job at most. The answers are in the
    * requests' order.
-   * A request repeated with the same `runId` gets the same answer: a reply that was lost costs nothing.
+   *
+   * @param callId a call that is repeated under its id before any other, as its reply was lost, gets the same answers
    */
-  claim(requests: readonly ClaimRequest[]): Promise<readonly ClaimAnswer[]>
+  claim(requests: readonly ClaimRequest[], callId?: string): Promise<readonly ClaimAnswer[]>
   /** Gives a lock its whole TTL from now on. `'lost'` is final; `'unavailable'` may be tried again. */
   extend(lock: HeldLock): Promise<'extended' | 'lost' | 'unavailable'>
   /** Ends runs: records their end, and releases each lock that is still the run's own. The answers are in the order given. */
-  finish(locks: readonly HeldLock[]): Promise<readonly ReleaseAnswer[]>
-  /** Takes a lock by name, apart from all jobs. */
-  acquire(name: string, ttl: number): Promise<AcquireAnswer>
+  finish(endings: readonly Ending[]): Promise<readonly ReleaseAnswer[]>
+  /**
+   * Takes claims back that will have no run here, by the ids of their requests: the tick is free again and its lock is
+   * released. What was claimed since stays as it is. The answers are in the order given.
+   *
+   * @param callId as of `claim`
+   */
+  handBack(claims: readonly HandedBack[], callId: string): Promise<readonly HandBackAnswer[]>
+  /**
+   * Takes a lock by name, apart from all jobs.
+   *
+   * @param token unique across replicas; a call repeated with the same token gets the same lock
+   */
+  acquire(name: string, ttl: number, token: string): Promise<AcquireAnswer>
   /** Releases a lock taken by `acquire`. */
   release(lock: HeldLock): Promise<ReleaseAnswer>
   /**
@@ -44,22 +56,36 @@ export interface Coordination {
    */
   resume(jobId: string): Promise<void>
   /**
-   * Which of these jobs are paused; those of `initially` are paused first, unless the store remembers otherwise.
+   * What the store remembers of jobs, in the order given.
    *
    * @throws RedisUnavailableError
    */
-  paused(jobIds: readonly string[], initially: readonly string[]): Promise<ReadonlySet<string>>
+  survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]>
   /** Closes what `open` opened, and nothing else. */
   close(): Promise<void>
 }
 
+/** One store of a quorum. */
+export interface CoordinationNode extends Coordination {
+  /** Fencing tokens are greater than `least` from now on. Whether the store answered. */
+  raiseFence(least: number): Promise<boolean>
+}
+
 export interface CoordinationState {
-  readonly kind: 'memory' | 'redis'
+  readonly kind: 'memory' | 'redis' | 'simulated'
   /** Whether the last exchange with the store worked. */
   readonly up: boolean
   /** This process' wall clock minus the store's, in milliseconds, as last measured; 0 in memory. */
   readonly skew: number
 }
+
+/** Makes a scheduler's coordination. */
+export type CoordinationFactory = (parts: {
+  readonly replicaId: string
+  /** In milliseconds. */
+  readonly maxClockSkew: number
+  readonly listener: CoordinationListener
+}) => Coordination
 
 /** What a coordination tells the scheduler on its own account. */
 export interface CoordinationListener {
@@ -69,17 +95,28 @@ export interface CoordinationListener {
   onDown(error: Error): void
   /** `now()` has moved by a step. */
   onClockStep(): void
+  /** Another replica will not run a tick it had claimed: it is to be asked for again. May come more than once. */
+  onHandedBack(jobId: string, scheduledTime: number): void
+  /** The job's last claimed tick, `tick`, was claimed by a replica that defines the job otherwise. */
+  onDefinitionDiffers(jobId: string, tick: number): void
+  /** Something is wrong with the store that its operators should know, such as a setting by which it may lose data. */
+  onUnsafe(reason: string): void
 }
 
-/** What is asked for: a scheduled tick, the same without a run (it is missed), or a run by hand. */
-export type ClaimKind = 'tick' | 'miss' | 'manual'
+/**
+ * What is asked for: a scheduled tick, the same without a run (it is missed), a run by hand, or to take over the run of
+ * a replica that died.
+ */
+export type ClaimKind = 'tick' | 'miss' | 'manual' | 'recover'
 
 export interface ClaimRequest {
   readonly jobId: string
   readonly kind: ClaimKind
   /** The nominal time, in milliseconds since the Unix epoch; with `afterCompletion` the earliest it may be. */
   readonly scheduledTime: number
-  /** Unique across replicas; it identifies the request when it is repeated. */
+  /** The latest tick that is taken with it: `scheduledTime`, or a later one that it stands for. */
+  readonly through: number
+  /** Unique across replicas. */
   readonly runId: string
   /** The lock's time to live in milliseconds. */
   readonly ttl: number
@@ -89,7 +126,64 @@ export interface ClaimRequest {
   readonly afterCompletion: number
   /** Pause the job if the store has never heard whether it is. */
   readonly pausedInitially: boolean
+  /** Leave the tick as it is when the lock is held, as it waits for the lock. */
+  readonly waits: boolean
+  /** A run whose replica died is to be taken over before there is another one. */
+  readonly rerun: boolean
+  readonly definition: Definition
 }
+
+/** What tells two definitions of one job apart: words without spaces or dots. */
+export interface Definition {
+  readonly trigger: string
+  readonly options: string
+}
+
+/** What a store is asked about a job. */
+export interface SurveyRequest {
+  readonly jobId: string
+  readonly definition: Definition
+  /** As in a claim's request. */
+  readonly pausedInitially: boolean
+}
+
+/** What a store remembers of a job. */
+export interface JobState {
+  readonly paused: boolean
+  /** The last tick that was claimed, or when the job was resumed; `null` when there is none on record for this trigger. */
+  readonly previous: number | null
+  /** Whether a run has begun and not ended, so that it may have to be taken over. */
+  readonly unfinished: boolean
+}
+
+/** A run that is over. */
+export interface Ending {
+  readonly lock: HeldLock
+  /** False for a run that another replica is to take over: its lock is released, its tick stays unfinished. */
+  readonly finished: boolean
+  /**
+   * Whether it is a takeover that never began, which is no attempt; only where it is not `finished`.
+   *
+   * @default false
+   */
+  readonly unbegun?: boolean
+}
+
+/** A claim that is taken back. */
+export interface HandedBack {
+  readonly lock: HeldLock
+  readonly scheduledTime: number
+  /** Whether the other replicas are told, so that one of them asks for the tick. */
+  readonly tell: boolean
+  /** As in the claim's request. */
+  readonly afterCompletion: number
+}
+
+/**
+ * `free`: the tick can be claimed again. `wasted`: a later tick was claimed since, so that it has no run. `not_ours`: the
+ * request had not claimed it. `unavailable`: the store did not answer.
+ */
+export type HandBackAnswer = 'free' | 'wasted' | 'not_ours' | 'unavailable'
 
 /** A lock this process holds, or held. */
 export interface HeldLock {
@@ -114,19 +208,41 @@ export type ClaimAnswer =
       /** `null` for a `miss`: the tick is taken, nothing is to run. */
       readonly lock: HeldLock | null
       readonly fencingToken: number
-      /** The tick claimed before this one, or `null` when there is none on record. */
+      /** The tick up to which all is accounted for, or `null` when there is none on record for this trigger. */
       readonly previous: number | null
-      /** The tick claimed: the one asked for, but for `afterCompletion`, where the store knows it best. */
+      /** When the job was resumed, if that was later than `previous`: the ticks until then had no run for that. */
+      readonly resumedAt: number | null
+      /**
+       * The tick claimed: the one asked for, but for `afterCompletion`, where the store knows it best, and for
+       * `recover`, where it is that of the run taken over.
+       */
       readonly scheduledTime: number
+      /** 1, and one more each time that the run is taken over. */
+      readonly attempt: number
     }
-  | { readonly status: 'claimed_elsewhere' }
-  /** A run of the job still holds its lock. The tick is taken, so that it is counted once for the fleet. */
-  | { readonly status: 'overlap'; readonly previous: number | null }
-  /** `first` is true for the one replica that is to count the tick. */
-  | { readonly status: 'paused'; readonly first: boolean; readonly previous: number | null }
+  /**
+   * `last` is the last claimed tick where the request `waits`, else `null`. `by` is the request that claimed it, `''`
+   * once its run is over: by it several stores tell a tick that one request has from one whose votes are split.
+   */
+  | { readonly status: 'claimed_elsewhere'; readonly last: number | null; readonly by: string }
+  /** A run of the job still holds its lock. The tick is `taken`, so that it is counted once for the fleet, unless it `waits`. */
+  | {
+      readonly status: 'overlap'
+      readonly taken: boolean
+      /** Its lock is free: its replica died, and it is to be taken over (`recover`) before anything else. */
+      readonly isLeft: boolean
+      readonly previous: number | null
+      readonly resumedAt: number | null
+    }
+  /** `first` is true for the one replica that is to count the tick; to the others `by` is as above. */
+  | { readonly status: 'paused'; readonly first: true; readonly previous: number | null }
+  | { readonly status: 'paused'; readonly first: false; readonly previous: number | null; readonly by: string }
   /** The tick lies in the store's future; it is due at `due` (by the store's clock). */
   | { readonly status: 'early'; readonly due: number }
-  | { readonly status: 'unavailable'; readonly error: Error }
+  /** To `recover`: the run's lock is held, for so many milliseconds unless it is extended. */
+  | { readonly status: 'running'; readonly remaining: number }
+  /** `maybe`: the request may have been executed all the same. */
+  | { readonly status: 'unavailable'; readonly error: Error; readonly maybe: boolean }
 
 /** `lost`: the lock was not the run's own any more. `unavailable`: the store did not answer; its TTL will end it. */
 export type ReleaseAnswer = 'released' | 'lost' | 'unavailable'

@@ -52,11 +52,34 @@ export interface JobDefaults {
    */
   readonly lock?: LockOptions | false
   /**
-   * How late a run may start. A tick later than this is missed. Capped below the distance to the next tick.
+   * How late a run may start. A tick later than this is missed. The default is capped below the distance to the next
+   * tick; a longer time given here lets several late ticks of a job wait together, see `coalesce`.
    *
    * @default '30s'
    */
   readonly misfireGraceTime?: Duration
+  /**
+   * Which of several late ticks of a job, all within its `misfireGraceTime`, have a run: the `latest`, the `earliest`, or
+   * `all`, one after the other and a thousand at most. The others are skipped as `coalesced`. With `all` a tick that
+   * finds the lock held waits for it within its grace, instead of being skipped as `overlap`.
+   *
+   * @default 'latest'
+   */
+  readonly coalesce?: 'latest' | 'earliest' | 'all'
+  /**
+   * What becomes of a run whose replica died, or which lost its lock or was cancelled at shutdown: `none` leaves it (at
+   * most once); with `rerun` another replica takes it over once the lock is free (at least once), up to nine times.
+   *
+   * @default 'none'
+   */
+  readonly recovery?: 'none' | 'rerun'
+  /**
+   * What to do when Redis has not answered until the grace of a tick is over: `skip` misses the tick, `run` runs it
+   * without claim or lock, on every replica that finds it so; not with `after: 'completion'`.
+   *
+   * @default 'skip'
+   */
+  readonly onRedisError?: 'skip' | 'run'
   /**
    * A delay of 0 to this long, the same on every replica, from a hash of the job's id and the tick; always below the
    * next tick.

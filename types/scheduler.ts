@@ -1,14 +1,18 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { Clock } from './clock.js'
+import type { CoordinationFactory } from './coordination.js'
 import type { Duration } from './duration.js'
 import type { SchedulerEventName, SchedulerListener } from './events.js'
 import type { Job, JobChanges, JobDefaults, JobOptions } from './job.js'
 import type { JobHandler, Run } from './run.js'
 import type { PreviewOptions, TriggerInput } from './trigger.js'
 
-/** A Redis: its URL, ioredis' options for one, or an ioredis client or Cluster the app owns (and closes). */
-export type RedisInput = string | RedisOptions | Redis | Cluster
+/** One Redis: its URL, ioredis' options for it, or an ioredis client the app owns (and closes). */
+export type RedisMasterInput = string | RedisOptions | Redis
+
+/** A Redis, an ioredis Cluster the app owns (and closes), or an odd number, from 3 up, of independent masters. */
+export type RedisInput = RedisMasterInput | Cluster | readonly RedisMasterInput[]
 
 /** What is asked of a registry; prom-client's `Registry` and its successor's have it. */
 export interface MetricsRegister {
@@ -48,7 +52,8 @@ export interface MetricsOptions {
 
 export interface SchedulerOptions<App = unknown> {
   /**
-   * Where replicas meet. Without it coordination is in memory, in this process only.
+   * Where replicas meet. Without it coordination is in memory, in this process only. Several independent masters decide
+   * by majority: a minority of them may be down, hang, or lose its data.
    *
    * @default undefined
    */
@@ -111,6 +116,12 @@ export interface SchedulerOptions<App = unknown> {
    * @default the system's
    */
   readonly clock?: Clock
+  /**
+   * Where replicas meet, instead of Redis; for tests, from `fastify-redlock-scheduler/testing`.
+   *
+   * @default undefined
+   */
+  readonly coordination?: CoordinationFactory
 }
 
 export interface TriggerOptions {

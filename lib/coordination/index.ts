@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto'
 import type { Coordination, CoordinationListener } from '../../types/coordination.js'
 import type { ResolvedOptions } from '../options.js'
 import { MemoryCoordination, MemoryStore } from './memory.js'
+import { QuorumCoordination } from './quorum.js'
 import { RedisCoordination } from './redis.js'
 import { resolveRedis } from './redis-client.js'
 
@@ -12,8 +12,17 @@ import { resolveRedis } from './redis-client.js'
  */
 export function createCoordination(options: ResolvedOptions, listener: CoordinationListener): Coordination {
   const { redis, prefix, replicaId, maxClockSkew, clock } = options
+  if (options.coordination !== undefined) return options.coordination({ replicaId, maxClockSkew, listener })
   if (redis === undefined) {
-    return new MemoryCoordination(clock, new MemoryStore(), maxClockSkew, () => randomBytes(16).toString('hex'))
+    return new MemoryCoordination(clock, new MemoryStore(), maxClockSkew, listener)
   }
-  return new RedisCoordination({ redis: resolveRedis(redis), prefix, replicaId, maxClockSkew, clock, listener })
+  const resolved = resolveRedis(redis)
+  const common = { prefix, replicaId, maxClockSkew, clock }
+  if (!Array.isArray(resolved)) return new RedisCoordination({ redis: resolved, ...common, listener })
+  const masters = resolved.map((master) => ({
+    address: master.address,
+    connect: (listener: CoordinationListener) =>
+      new RedisCoordination({ redis: master, ...common, listener, isVote: true })
+  }))
+  return new QuorumCoordination({ masters, clock, listener })
 }

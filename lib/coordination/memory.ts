@@ -3,22 +3,35 @@ import type {
   AcquireAnswer,
   ClaimAnswer,
   ClaimRequest,
-  Coordination,
+  CoordinationListener,
+  CoordinationNode,
   CoordinationState,
+  Definition,
+  Ending,
+  HandBackAnswer,
+  HandedBack,
   HeldLock,
-  ReleaseAnswer
+  JobState,
+  ReleaseAnswer,
+  SurveyRequest
 } from '../../types/coordination.js'
+import { MAX_ATTEMPTS } from './claim-script.js'
 import { validUntil } from './lock-validity.js'
 
-/** What is remembered of a job. */
+/** What is remembered of a job; the words are those of the claim's record in claim-script.ts. */
 interface JobRecord {
   /** The last claimed tick, or `null` before the first. */
   tick: number | null
-  /** The request that claimed it. */
+  /** The one before it. */
+  previous: number | null
+  /** The request that claimed it; `''` once its run has ended. */
   claimedBy: string
   /** The last granted run, and when it ended; 0 while it goes on. */
   runId: string
   endedAt: number
+  runTick: number
+  attempt: number
+  definition: Definition
   /** Until when it is remembered, on the monotonic clock. */
   keptUntil: number
   readonly lock: LockRecord
@@ -34,10 +47,22 @@ interface LockRecord {
 export class MemoryStore {
   readonly jobs = new Map<string, JobRecord>()
   readonly named = new Map<string, LockRecord>()
-  /** Whether a job is paused; a job that was resumed is remembered as `false`. */
-  readonly paused = new Map<string, boolean>()
+  /** `true` for a paused job; for one that was resumed, when that was. */
+  readonly paused = new Map<string, true | number>()
+  readonly listeners = new Set<CoordinationListener>()
+  /** Each replica's last reply, should it have been lost. */
+  readonly replies = new WeakMap<CoordinationListener, { callId: string; answers: readonly ClaimAnswer[] }>()
+  readonly handBackReplies = new WeakMap<CoordinationListener, { callId: string; answers: readonly HandBackAnswer[] }>()
   fence = 0
   #sweepAt = 1000
+
+  /** What is remembered of a job, as long as it is to be. */
+  jobOf(jobId: string, now: number): JobRecord | undefined {
+    const record = this.jobs.get(jobId)
+    if (record === undefined || record.keptUntil > now || isHeld(record.lock, now)) return record
+    this.jobs.delete(jobId)
+    return undefined
+  }
 
   /** Forgets what has had its time, now and then, so that jobs that come and go leave nothing behind. */
   sweep(now: number): void {
@@ -49,18 +74,19 @@ export class MemoryStore {
 }
 
 /** Coordination in this process only: the same contract as Redis, without a network. */
-export class MemoryCoordination implements Coordination {
+export class MemoryCoordination implements CoordinationNode {
   readonly state: CoordinationState = Object.freeze({ kind: 'memory', up: true, skew: 0 })
   readonly #clock: Clock
   readonly #store: MemoryStore
   readonly #maxClockSkew: number
-  readonly #newToken: () => string
+  readonly #listener: CoordinationListener
 
-  constructor(clock: Clock, store: MemoryStore, maxClockSkew: number, newToken: () => string) {
+  constructor(clock: Clock, store: MemoryStore, maxClockSkew: number, listener: CoordinationListener) {
     this.#clock = clock
     this.#store = store
     this.#maxClockSkew = maxClockSkew
-    this.#newToken = newToken
+    this.#listener = listener
+    store.listeners.add(listener)
   }
 
   now(): number {
@@ -69,11 +95,17 @@ export class MemoryCoordination implements Coordination {
 
   async open(): Promise<void> {}
 
-  async claim(requests: readonly ClaimRequest[]): Promise<readonly ClaimAnswer[]> {
+  async claim(requests: readonly ClaimRequest[], callId?: string): Promise<readonly ClaimAnswer[]> {
+    const last = this.#store.replies.get(this.#listener)
+    if (callId !== undefined && last?.callId === callId) return last.answers
     const now = this.#clock.now()
     const monotonic = this.#clock.monotonic()
     this.#store.sweep(monotonic)
-    return requests.map((request) => this.#claimOne(request, now, monotonic))
+    const answers = requests.map((request) =>
+      request.kind === 'recover' ? this.#recover(request, monotonic) : this.#claim(request, now, monotonic)
+    )
+    if (callId !== undefined) this.#store.replies.set(this.#listener, { callId, answers })
+    return answers
   }
 
   async extend(lock: HeldLock): Promise<'extended' | 'lost'> {
@@ -85,27 +117,56 @@ export class MemoryCoordination implements Coordination {
     return 'extended'
   }
 
-  async finish(locks: readonly HeldLock[]): Promise<readonly ReleaseAnswer[]> {
+  async finish(endings: readonly Ending[]): Promise<readonly ReleaseAnswer[]> {
     const now = this.#clock.now()
     const monotonic = this.#clock.monotonic()
-    return locks.map((lock) => {
+    return endings.map(({ lock, finished, unbegun }) => {
       const record = this.#store.jobs.get(lock.name)
       if (record === undefined) return 'lost'
-      if (record.runId === lock.token) {
+      if (finished && record.runId === lock.token) {
         record.endedAt = now
         // It is over, and not asked for again: nothing is left that would know it by its id.
         record.runId = ''
         if (record.claimedBy === lock.token) record.claimedBy = ''
       }
+      if (!finished && unbegun && record.runId === lock.token && record.attempt > 1) record.attempt--
       return free(record.lock, lock.token, monotonic)
     })
   }
 
-  async acquire(name: string, ttl: number): Promise<AcquireAnswer> {
+  async handBack(claims: readonly HandedBack[], callId: string): Promise<readonly HandBackAnswer[]> {
+    const last = this.#store.handBackReplies.get(this.#listener)
+    if (last?.callId === callId) return last.answers
+    const now = this.#clock.now()
+    const monotonic = this.#clock.monotonic()
+    const answers = claims.map(({ lock, scheduledTime, afterCompletion, tell }): HandBackAnswer => {
+      const record = this.#store.jobs.get(lock.name)
+      if (record === undefined) return 'not_ours'
+      free(record.lock, lock.token, monotonic)
+      const own = record.runId === lock.token && record.endedAt === 0
+      if (own) {
+        record.runId = ''
+        record.endedAt = afterCompletion > 0 ? scheduledTime - afterCompletion : now
+      }
+      if (record.claimedBy !== lock.token) return own ? 'wasted' : 'not_ours'
+      record.claimedBy = ''
+      record.tick = record.previous
+      if (tell) {
+        for (const listener of this.#store.listeners) {
+          if (listener === this.#listener) continue
+          this.#clock.setImmediate(() => listener.onHandedBack(lock.name, scheduledTime))
+        }
+      }
+      return 'free'
+    })
+    this.#store.handBackReplies.set(this.#listener, { callId, answers })
+    return answers
+  }
+
+  async acquire(name: string, ttl: number, token: string): Promise<AcquireAnswer> {
     const monotonic = this.#clock.monotonic()
     const held = this.#store.named.get(name)
-    if (held !== undefined && isHeld(held, monotonic)) return { status: 'held' }
-    const token = this.#newToken()
+    if (held !== undefined && isHeld(held, monotonic) && held.token !== token) return { status: 'held' }
     this.#store.named.set(name, { token, expiresAt: monotonic + ttl })
     const lock: HeldLock = { name, kind: 'named', token, ttl, validUntil: validUntil(monotonic, ttl) }
     return { status: 'granted', lock, fencingToken: this.#nextFence() }
@@ -119,78 +180,170 @@ export class MemoryCoordination implements Coordination {
     return answer
   }
 
+  async raiseFence(least: number): Promise<boolean> {
+    this.#store.fence = Math.max(this.#store.fence, least)
+    return true
+  }
+
   async pause(jobId: string): Promise<void> {
     this.#store.paused.set(jobId, true)
   }
 
   async resume(jobId: string): Promise<void> {
-    this.#store.paused.set(jobId, false)
+    const { paused } = this.#store
+    const known = paused.get(jobId)
+    if (known === undefined) paused.set(jobId, Number.NEGATIVE_INFINITY)
+    else if (known === true) paused.set(jobId, this.#clock.now())
   }
 
-  async paused(jobIds: readonly string[], initially: readonly string[]): Promise<ReadonlySet<string>> {
-    for (const jobId of initially) this.#pauseInitially(jobId)
-    return new Set(jobIds.filter((jobId) => this.#store.paused.get(jobId) === true))
+  async survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]> {
+    return jobs.map(({ jobId, definition, pausedInitially }) => {
+      if (pausedInitially) this.#pauseInitially(jobId)
+      const record = this.#store.jobOf(jobId, this.#clock.monotonic())
+      return {
+        paused: this.#store.paused.get(jobId) === true,
+        previous: this.#previous(jobId, record, definition),
+        unfinished: record !== undefined && isUnfinished(record)
+      }
+    })
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.#store.listeners.delete(this.#listener)
+  }
 
   // The order of these steps is the contract's, and that of the Lua script in claim-script.ts.
-  #claimOne(request: ClaimRequest, now: number, monotonic: number): ClaimAnswer {
-    const { jobId, kind, runId } = request
-    let record = this.#store.jobs.get(jobId)
-    let { scheduledTime } = request
+  #claim(request: ClaimRequest, now: number, monotonic: number): ClaimAnswer {
+    const { jobId, kind, runId, afterCompletion, definition } = request
+    const manual = kind === 'manual'
+    let record = this.#store.jobOf(jobId, monotonic)
+    let { scheduledTime, through } = request
+    if (request.pausedInitially) this.#pauseInitially(jobId)
+    if (record !== undefined && !isSame(record.definition, definition))
+      this.#listener.onDefinitionDiffers(jobId, record.tick ?? -1)
 
-    if (request.afterCompletion > 0 && kind !== 'manual') {
-      if (record === undefined) {
-        // The first replica to ask sets the time from which the interval is measured.
-        record = newRecord(now, monotonic + request.keep)
-        this.#store.jobs.set(jobId, record)
-      }
+    if (afterCompletion > 0 && !manual) {
+      // The first replica to ask sets the time from which the interval is measured.
+      record ??= this.#newRecord(request, now, monotonic)
       const mine = record.claimedBy === runId && record.tick !== null
       const since = Math.max(record.endedAt, record.tick ?? 0)
-      const due = mine ? (record.tick as number) : Math.max(since + request.afterCompletion, scheduledTime)
-      if (!mine && isHeld(record.lock, monotonic)) return { status: 'early', due: now + request.afterCompletion }
+      const due = mine ? (record.tick as number) : Math.max(since + afterCompletion, scheduledTime)
+      if (!mine && isHeld(record.lock, monotonic)) return { status: 'early', due: now + afterCompletion }
       if (now < due) return { status: 'early', due }
-      scheduledTime = due
+      scheduledTime = through = due
     }
-    if (kind !== 'manual' && scheduledTime > now + this.#maxClockSkew) return { status: 'early', due: scheduledTime }
+    if (!manual && scheduledTime > now + this.#maxClockSkew) return { status: 'early', due: scheduledTime }
 
-    if (record === undefined) {
-      record = newRecord(now, monotonic + request.keep)
-      this.#store.jobs.set(jobId, record)
+    record ??= this.#newRecord(request, now, monotonic)
+    const { claimedBy, tick, lock } = record
+    const repeated = claimedBy === runId
+    const paused = !manual && this.#store.paused.get(jobId) === true
+    if (!manual && !repeated && tick !== null && scheduledTime <= tick) {
+      if (paused) return { status: 'paused', first: false, previous: tick, by: claimedBy }
+      return { status: 'claimed_elsewhere', last: request.waits ? tick : null, by: claimedBy }
     }
-    if (kind !== 'manual') record.keptUntil = monotonic + request.keep
-    const previous = record.tick
-    const repeated = record.claimedBy === runId
-    const later = kind === 'manual' || repeated || previous === null || scheduledTime > previous
 
-    if (request.pausedInitially) this.#pauseInitially(jobId)
-    if (kind !== 'manual') {
-      if (later) {
-        record.tick = scheduledTime
-        record.claimedBy = runId
+    const before = repeated ? record.previous : tick
+    const previous = record.definition.trigger === definition.trigger ? before : null
+    const resumed = this.#resumedAt(jobId)
+    const resumedAt = previous !== null && resumed > previous ? resumed : null
+    const isLeft = request.rerun && isUnfinished(record) && record.runId !== runId && !isHeld(lock, monotonic)
+    const overlaps = isLeft || (isHeld(lock, monotonic) && lock.token !== runId)
+    const taken = !manual && !(overlaps && request.waits && kind === 'tick' && !paused)
+    if (taken) {
+      record.tick = through
+      record.previous = before
+      record.claimedBy = runId
+      record.definition = definition
+      record.keptUntil = monotonic + request.keep
+    }
+    if (paused) return { status: 'paused', first: true, previous }
+    if (kind === 'miss') {
+      // Granted before, as its reply was lost, and too late to run now.
+      free(lock, runId, monotonic)
+      if (record.runId === runId) record.endedAt = now
+      return {
+        status: 'granted',
+        lock: null,
+        fencingToken: this.#store.fence,
+        previous,
+        resumedAt,
+        scheduledTime,
+        attempt: 1
       }
-      if (this.#store.paused.get(jobId) === true) return { status: 'paused', first: later, previous }
-      if (!later) return { status: 'claimed_elsewhere' }
-      if (kind === 'miss') {
-        return { status: 'granted', lock: null, fencingToken: this.#store.fence, previous, scheduledTime }
-      }
     }
-
-    const held = record.lock
-    if (isHeld(held, monotonic) && held.token !== runId) return { status: 'overlap', previous }
-    held.token = runId
-    held.expiresAt = monotonic + request.ttl
+    if (overlaps) return { status: 'overlap', taken, isLeft, previous, resumedAt }
     record.runId = runId
     record.endedAt = 0
-    const lock: HeldLock = {
-      name: jobId,
-      kind: 'job',
-      token: runId,
-      ttl: request.ttl,
-      validUntil: validUntil(monotonic, request.ttl)
+    record.runTick = scheduledTime
+    record.attempt = request.rerun && !manual ? 1 : 0
+    return this.#grant(request, record, monotonic, { previous, resumedAt, scheduledTime, attempt: 1 })
+  }
+
+  #recover(request: ClaimRequest, monotonic: number): ClaimAnswer {
+    const { jobId, runId } = request
+    const record = this.#store.jobOf(jobId, monotonic)
+    const mine = record !== undefined && record.runId === runId && record.endedAt === 0
+    if (record === undefined || !(mine || isUnfinished(record))) {
+      return { status: 'claimed_elsewhere', last: null, by: '' }
     }
-    return { status: 'granted', lock, fencingToken: this.#nextFence(), previous, scheduledTime }
+    if (this.#store.paused.get(jobId) === true) return { status: 'paused', first: false, previous: null, by: '' }
+    const { lock, runTick } = record
+    if (isHeld(lock, monotonic) && lock.token !== runId) {
+      return { status: 'running', remaining: lock.expiresAt - monotonic }
+    }
+    if (!mine) {
+      // Should its holder come back, its claim is over.
+      if (record.claimedBy === record.runId) record.claimedBy = ''
+      record.runId = runId
+      record.attempt++
+    }
+    return this.#grant(request, record, monotonic, {
+      previous: null,
+      resumedAt: null,
+      scheduledTime: runTick,
+      attempt: record.attempt
+    })
+  }
+
+  #grant(
+    { jobId, runId, ttl }: ClaimRequest,
+    { lock: held }: JobRecord,
+    monotonic: number,
+    rest: { previous: number | null; resumedAt: number | null; scheduledTime: number; attempt: number }
+  ): ClaimAnswer {
+    held.token = runId
+    held.expiresAt = monotonic + ttl
+    const lock: HeldLock = { name: jobId, kind: 'job', token: runId, ttl, validUntil: validUntil(monotonic, ttl) }
+    return { status: 'granted', lock, fencingToken: this.#nextFence(), ...rest }
+  }
+
+  #newRecord({ jobId, keep, definition }: ClaimRequest, now: number, monotonic: number): JobRecord {
+    const record: JobRecord = {
+      tick: null,
+      previous: null,
+      claimedBy: '',
+      runId: '',
+      endedAt: now,
+      runTick: -1,
+      attempt: 0,
+      definition,
+      keptUntil: monotonic + keep,
+      lock: { token: '', expiresAt: 0 }
+    }
+    this.#store.jobs.set(jobId, record)
+    return record
+  }
+
+  /** Ticks of another trigger say nothing of this one's, and nothing is caught up on for the time a job was paused. */
+  #previous(jobId: string, record: JobRecord | undefined, definition: Definition): number | null {
+    if (record === undefined || record.tick === null || record.definition.trigger !== definition.trigger) return null
+    return Math.max(record.tick, this.#resumedAt(jobId))
+  }
+
+  #resumedAt(jobId: string): number {
+    const resumedAt = this.#store.paused.get(jobId)
+    return typeof resumedAt === 'number' ? resumedAt : Number.NEGATIVE_INFINITY
   }
 
   #pauseInitially(jobId: string): void {
@@ -208,9 +361,12 @@ export class MemoryCoordination implements Coordination {
   }
 }
 
-function newRecord(now: number, keptUntil: number): JobRecord {
-  const lock = { token: '', expiresAt: 0 }
-  return { tick: null, claimedBy: '', runId: '', endedAt: now, keptUntil, lock }
+function isUnfinished({ runId, endedAt, attempt }: JobRecord): boolean {
+  return runId !== '' && endedAt === 0 && attempt > 0 && attempt < MAX_ATTEMPTS
+}
+
+function isSame(a: Definition, b: Definition): boolean {
+  return a.trigger === b.trigger && a.options === b.options
 }
 
 function isHeld(lock: LockRecord, now: number): boolean {

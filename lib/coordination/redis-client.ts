@@ -1,5 +1,5 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
-import type { RedisInput } from '../../types/scheduler.js'
+import type { RedisInput, RedisMasterInput } from '../../types/scheduler.js'
 import { isPlainObject } from '../check.js'
 import { OptionInvalidError, RedisUrlInvalidError } from '../errors.js'
 import { show } from '../show.js'
@@ -29,15 +29,55 @@ const OWN_OPTIONS = {
 const DEFAULT_OPTIONS = {
   connectTimeout: 5000,
   disconnectTimeout: 100,
+  // A connection that has died without a word is replaced, and not waited for until the kernel gives it up.
+  socketTimeout: 3000,
+  // What was the master is a replica now: a new connection finds the new master, where there is a way to.
+  reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
   retryStrategy: (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 6), 2000)
 } satisfies RedisOptions
 
+/** Every claim goes to every master. */
+const MAX_MASTERS = 99
+
 /**
- * Makes the option `redis` into a client; connects nothing.
+ * Makes the option `redis` into one client, or into one for each master; connects nothing.
  *
  * @throws RedisUrlInvalidError, OptionInvalidError; without the password in either
  */
-export function resolveRedis(input: RedisInput): RedisClient {
+export function resolveRedis(input: RedisInput): RedisClient | RedisClient[] {
+  return Array.isArray(input) ? resolveMasters(input) : resolveOne(input as RedisMasterInput | Cluster)
+}
+
+/** Two that are one master would vote twice, and a Cluster has replicas of its own: neither makes a quorum. */
+function resolveMasters(inputs: readonly RedisMasterInput[]): RedisClient[] {
+  const { length } = inputs
+  if (length < 3 || length > MAX_MASTERS || length % 2 === 0) {
+    const expected = `an array of an odd number of masters, from 3 to ${MAX_MASTERS}`
+    throw new OptionInvalidError('redis', expected, `an array of ${length}`)
+  }
+  const places = new Map<unknown, number>()
+  // The copy has no holes, which `map` would pass over.
+  return [...inputs].map((input, index) => {
+    if (Array.isArray(input)) throw new OptionInvalidError(`redis[${index}]`, 'one Redis', 'an array')
+    const master = resolveOne(input)
+    const { client, address } = master
+    if (isCluster(client)) throw new OptionInvalidError(`redis[${index}]`, 'one Redis', 'a Cluster')
+    for (const place of [client, placeOf(client)]) {
+      const other = places.get(place)
+      if (other !== undefined) {
+        throw new OptionInvalidError(
+          'redis',
+          'masters that are not the same',
+          `${address} as [${other}] and [${index}]`
+        )
+      }
+      places.set(place, index)
+    }
+    return master
+  })
+}
+
+function resolveOne(input: RedisMasterInput | Cluster): RedisClient {
   if (typeof input === 'string') {
     checkUrl(input)
     return { client: new Redis(input, { ...DEFAULT_OPTIONS, ...OWN_OPTIONS }), owned: true, address: redactUrl(input) }
@@ -48,7 +88,7 @@ export function resolveRedis(input: RedisInput): RedisClient {
   }
   if (isPlainObject(input)) return fromOptions(input as RedisOptions)
   // An object that is none of these may hold a password: only its kind is shown.
-  const expected = 'a Redis URL, ioredis options, or an ioredis client or Cluster'
+  const expected = 'a Redis URL, ioredis options, an ioredis client or Cluster, or an array of masters'
   throw new OptionInvalidError(
     'redis',
     expected,
@@ -128,9 +168,23 @@ export function redactUrl(url: string): string {
   return scheme + host + (query.length > 0 ? '?***' : '')
 }
 
+function isCluster(client: Redis | Cluster): client is Cluster {
+  return 'nodes' in client && typeof client.nodes === 'function'
+}
+
+/** What two clients of one master have in common, whatever they call it; its databases are not independent. */
+function placeOf({ options }: Redis): string {
+  const { host = 'localhost', port = 6379, path, sentinels, name = '' } = options
+  const of = (host = 'localhost', port: number | string = 6379): string => {
+    return `${/^(localhost|127\.0\.0\.1|::1)$/i.test(host) ? 'localhost' : host.toLowerCase()}:${port}`
+  }
+  if (sentinels) return `${name} of ${sentinels.map((each) => of(each.host, each.port)).sort()}`
+  return path ?? of(host, port)
+}
+
 function addressOf(client: Redis | Cluster): string {
-  if ('nodes' in client && typeof client.nodes === 'function') return 'a Cluster'
-  const { host, port, path, sentinels, name } = (client as Redis).options
+  if (isCluster(client)) return 'a Cluster'
+  const { host, port, path, sentinels, name } = client.options
   if (sentinels) return `the master ${name ?? ''} of ${sentinels.length} Sentinels`
   return path ?? `${host ?? '127.0.0.1'}:${port ?? 6379}`
 }

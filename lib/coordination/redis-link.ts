@@ -1,6 +1,5 @@
 import type { Cluster, Redis } from 'ioredis'
 import type { Clock, TimerHandle } from '../../types/clock.js'
-import type { CoordinationListener } from '../../types/coordination.js'
 import { SECOND } from '../duration.js'
 import { RedisAuthError, RedisUnavailableError } from '../errors.js'
 import { withDeadline } from './deadline.js'
@@ -10,8 +9,20 @@ import type { RedisClient } from './redis-client.js'
 /** How long one exchange with Redis may take: a Redis that hangs must not hang us. */
 const EXCHANGE_LIMIT = 2 * SECOND
 
+/** What a link tells its owner. */
+export interface LinkListener {
+  onUp(): void
+  onDown(error: Error): void
+  onClockStep(): void
+  /** Redis refuses a command: it is there, and in trouble. */
+  onRefused(message: string): void
+}
+
 /** How old a measurement of Redis' clock may grow before it is asked for again. */
 const MEASURE_EVERY = 10 * SECOND
+
+/** A command that was never sent, so that it has certainly not been executed. */
+class NotConnectedError extends Error {}
 
 /**
  * The connection to one Redis: opens and closes what is ours, bounds each exchange in time, knows whether Redis
@@ -23,13 +34,13 @@ export class RedisLink {
   readonly #askTime: () => Promise<number>
   readonly #client: Redis | Cluster
   readonly #local: Clock
-  readonly #listener: CoordinationListener
+  readonly #listener: LinkListener
   #up: boolean | null = null
   #closed = false
   #timer: TimerHandle | null = null
 
   /** @param askTime asks Redis for its time in microseconds */
-  constructor(redis: RedisClient, askTime: () => Promise<number>, local: Clock, listener: CoordinationListener) {
+  constructor(redis: RedisClient, askTime: () => Promise<number>, local: Clock, listener: LinkListener) {
     this.#redis = redis
     this.#askTime = askTime
     this.#client = redis.client
@@ -154,10 +165,15 @@ export class RedisLink {
    */
   async exchange<Value>(send: () => Promise<Value>, late?: (value: Value) => void): Promise<Value> {
     // Also for a client of the app's, whose offline queue would execute the command when nobody wants it any more.
-    if (this.#client.status !== 'ready') throw new Error('there is no connection')
+    if (this.#client.status !== 'ready') throw new NotConnectedError('there is no connection')
     const value = await withDeadline(send(), EXCHANGE_LIMIT, this.#local, late)
     this.#isUp()
     return value
+  }
+
+  /** Whether a command that failed so may have been executed. */
+  mayHaveBeenExecuted(error: unknown): boolean {
+    return !(error instanceof NotConnectedError)
   }
 
   #isUp(): void {
@@ -176,7 +192,8 @@ export class RedisLink {
   /** The error for an exchange that failed; notes the outage when it is one. */
   unavailable(what: string, cause: unknown): Error {
     // An error that Redis itself answered is trouble, but not an outage.
-    if (!isReplyError(cause)) this.#down(cause)
+    if (isReplyError(cause)) this.#listener.onRefused(messageOf(cause))
+    else this.#down(cause)
     return new RedisUnavailableError(what, messageOf(cause))
   }
 }

@@ -5,27 +5,45 @@ import type {
   AcquireAnswer,
   ClaimAnswer,
   ClaimRequest,
-  Coordination,
   CoordinationListener,
+  CoordinationNode,
   CoordinationState,
+  Ending,
+  HandBackAnswer,
+  HandedBack,
   HeldLock,
-  ReleaseAnswer
+  JobState,
+  ReleaseAnswer,
+  SurveyRequest
 } from '../../types/coordination.js'
-import { RedisUnavailableError } from '../errors.js'
-import { CLAIM_SCRIPT, FENCE_SCRIPT, FINISH_SCRIPT, TIME_SCRIPT } from './claim-script.js'
+import { CLAIM_SCRIPT } from './claim-script.js'
+import { readAnswers, readState, writeHandedBack, writeRequest } from './claim-wire.js'
+import { FINISH_SCRIPT, HAND_BACK_SCRIPT } from './end-scripts.js'
 import { validUntil } from './lock-validity.js'
+import { findUnsafe } from './redis-checks.js'
 import type { RedisClient } from './redis-client.js'
 import { RedisLink } from './redis-link.js'
+import { ACQUIRE_SCRIPT, RAISE_FENCE_SCRIPT, RESUME_SCRIPT, TIME_SCRIPT } from './small-scripts.js'
 
 /** How many job ids go into one command. */
 const CHUNK = 1000
 
+const HAND_BACK_ANSWERS: readonly HandBackAnswer[] = ['not_ours', 'free', 'wasted']
+
+type HandedFields = readonly string[]
+
 /** The scripts as ioredis commands: EVALSHA, and EVAL when Redis does not know the script. */
 interface ScriptCommands {
-  rlsClaim(keyCount: number, ...args: (string | number)[]): Promise<[micros: number, answers: string]>
+  rlsClaim(
+    keyCount: number,
+    ...args: (string | number)[]
+  ): Promise<[micros: number, answers: string, differing: string, handed: HandedFields]>
   rlsFinish(keyCount: number, ...args: string[]): Promise<number[]>
-  rlsFence(keyCount: number, key: string): Promise<number>
-  rlsTime(keyCount: number, key: string): Promise<number>
+  rlsHandBack(keyCount: number, ...args: string[]): Promise<string>
+  rlsAcquire(keyCount: number, ...args: (string | number)[]): Promise<[micros: number, fencingToken: number]>
+  rlsRaiseFence(keyCount: number, ...args: (string | number)[]): Promise<null>
+  rlsResume(keyCount: number, ...args: string[]): Promise<null>
+  rlsTime(keyCount: number, ...args: string[]): Promise<[micros: number, handed: HandedFields]>
 }
 
 export interface RedisCoordinationOptions {
@@ -35,10 +53,16 @@ export interface RedisCoordinationOptions {
   readonly maxClockSkew: number
   readonly clock: Clock
   readonly listener: CoordinationListener
+  /**
+   * Whether its answers are votes among those of other masters, which are told who has claimed a tick.
+   *
+   * @default false
+   */
+  readonly isVote?: boolean
 }
 
 /** Coordination by one Redis (or Valkey), standalone, behind Sentinels, or a Cluster. */
-export class RedisCoordination implements Coordination {
+export class RedisCoordination implements CoordinationNode {
   readonly #options: RedisCoordinationOptions
   readonly #client: Redis | Cluster
   readonly #commands: ScriptCommands
@@ -48,20 +72,36 @@ export class RedisCoordination implements Coordination {
   readonly #base: string
   readonly #fenceKey: string
   readonly #pausedKey: string
+  readonly #handedKey: string
+  readonly #replyKey: string
+
+  #lastCall = { id: '-', sent: 0 }
 
   constructor(options: RedisCoordinationOptions) {
     this.#options = options
     this.#client = options.redis.client
     this.#clock = options.clock
-    const time = (): Promise<number> => this.#commands.rlsTime(1, this.#fenceKey)
-    this.#link = new RedisLink(options.redis, time, options.clock, options.listener)
     // All keys of an app share one hash tag, so that a script finds them in one slot of a Cluster.
     this.#base = `rls:{${options.prefix}}`
     this.#fenceKey = `${this.#base}:fence`
     this.#pausedKey = `${this.#base}:paused`
+    this.#handedKey = `${this.#base}:handed`
+    this.#replyKey = `${this.#base}:reply:${options.replicaId}`
+    this.#link = new RedisLink(options.redis, () => this.#askTime(), options.clock, {
+      onUp: () => {
+        options.listener.onUp()
+        void this.#checkSettings()
+      },
+      onDown: (error) => options.listener.onDown(error),
+      onClockStep: () => options.listener.onClockStep(),
+      onRefused: (message) => options.listener.onUnsafe(`Redis refuses what it is asked: ${message}`)
+    })
     this.#client.defineCommand('rlsClaim', { lua: CLAIM_SCRIPT })
     this.#client.defineCommand('rlsFinish', { lua: FINISH_SCRIPT })
-    this.#client.defineCommand('rlsFence', { lua: FENCE_SCRIPT })
+    this.#client.defineCommand('rlsHandBack', { lua: HAND_BACK_SCRIPT })
+    this.#client.defineCommand('rlsAcquire', { lua: ACQUIRE_SCRIPT })
+    this.#client.defineCommand('rlsRaiseFence', { lua: RAISE_FENCE_SCRIPT })
+    this.#client.defineCommand('rlsResume', { lua: RESUME_SCRIPT })
     this.#client.defineCommand('rlsTime', { lua: TIME_SCRIPT })
     this.#commands = this.#client as unknown as ScriptCommands
     this.#redlock = new Redlock([this.#client], { retryCount: 0 })
@@ -80,26 +120,36 @@ export class RedisCoordination implements Coordination {
     await this.#link.open()
   }
 
-  async claim(requests: readonly ClaimRequest[]): Promise<readonly ClaimAnswer[]> {
-    const { maxClockSkew, replicaId } = this.#options
-    const keys = [this.#fenceKey, this.#pausedKey]
-    const args: (string | number)[] = [maxClockSkew, replicaId]
+  async claim(requests: readonly ClaimRequest[], callId = '-'): Promise<readonly ClaimAnswer[]> {
+    const { maxClockSkew, replicaId, listener } = this.#options
+    const keys = [this.#fenceKey, this.#pausedKey, this.#handedKey, this.#replyKey]
+    const args: (string | number)[] = [maxClockSkew, replicaId, callId]
     for (const request of requests) {
       keys.push(this.#claimKey(request.jobId), this.#jobLockKey(request.jobId))
-      args.push(describe(request))
+      args.push(writeRequest(request, this.#options.isVote ?? false))
     }
     const sent = this.#clock.monotonic()
-    let reply: [micros: number, answers: string]
+    // A lock is believed in from when it was first asked for.
+    const since = callId !== '-' && callId === this.#lastCall.id ? this.#lastCall.sent : sent
+    if (callId !== '-') this.#lastCall = { id: callId, sent: since }
     try {
-      // An answer that comes too late is dropped: the same run ids are asked for again, or given up and released.
-      reply = await this.#link.exchange(() => this.#commands.rlsClaim(keys.length, ...keys, ...args))
+      // An answer that comes too late is dropped: the call is repeated, or what it may have claimed is taken back.
+      const reply = await this.#link.exchange(() => this.#commands.rlsClaim(keys.length, ...keys, ...args))
+      const [micros, answers, differing, handed] = reply
+      this.#link.clock.sample(sent, micros / 1000)
+      const read = readAnswers(requests, answers, since)
+      if (differing !== '') {
+        for (const [index, tick] of differing.split(' ').map((each) => each.split(':').map(Number))) {
+          listener.onDefinitionDiffers(requests[index as number]?.jobId ?? '', tick as number)
+        }
+      }
+      this.#tellHanded(handed)
+      return read
     } catch (cause) {
       const error = this.#link.unavailable('claim ticks', cause)
-      return requests.map(() => ({ status: 'unavailable', error }))
+      const maybe = this.#link.mayHaveBeenExecuted(cause)
+      return requests.map(() => ({ status: 'unavailable', error, maybe }))
     }
-    const [micros, answers] = reply
-    this.#link.clock.sample(sent, micros / 1000)
-    return readAnswers(requests, answers, sent)
   }
 
   async extend(lock: HeldLock): Promise<'extended' | 'lost' | 'unavailable'> {
@@ -114,40 +164,45 @@ export class RedisCoordination implements Coordination {
       this.#link.unavailable('extend a lock', await reasonOf(error))
       return 'unavailable'
     }
-    lock.validUntil = validUntil(sent, lock.ttl)
+    lock.validUntil = Math.max(lock.validUntil, validUntil(sent, lock.ttl))
     return 'extended'
   }
 
-  async finish(locks: readonly HeldLock[]): Promise<readonly ReleaseAnswer[]> {
-    const keys = locks.flatMap((lock) => [this.#jobLockKey(lock.name), this.#claimKey(lock.name)])
-    const runIds = locks.map((lock) => lock.token)
+  async finish(endings: readonly Ending[]): Promise<readonly ReleaseAnswer[]> {
+    const keys = endings.flatMap(({ lock }) => [this.#jobLockKey(lock.name), this.#claimKey(lock.name)])
+    const args = endings.map(({ lock, finished, unbegun }) => `${finished ? 1 : unbegun ? 2 : 0} ${lock.token}`)
     try {
-      const reply = await this.#link.exchange(() => this.#commands.rlsFinish(keys.length, ...keys, ...runIds))
+      const reply = await this.#link.exchange(() => this.#commands.rlsFinish(keys.length, ...keys, ...args))
       return reply.map((released) => (released === 1 ? 'released' : 'lost'))
     } catch (error) {
       this.#link.unavailable('release locks', error)
-      return locks.map(() => 'unavailable')
+      return endings.map(() => 'unavailable')
     }
   }
 
-  async acquire(name: string, ttl: number): Promise<AcquireAnswer> {
-    const sent = this.#clock.monotonic()
-    let handle: Lock
+  async handBack(claims: readonly HandedBack[], callId: string): Promise<readonly HandBackAnswer[]> {
+    const keys = [this.#handedKey, `${this.#replyKey}:handed`]
+    for (const { lock } of claims) keys.push(this.#jobLockKey(lock.name), this.#claimKey(lock.name))
+    const args = claims.map(writeHandedBack)
     try {
-      handle = await this.#link.exchange(
-        () => this.#redlock.acquire([this.#namedLockKey(name)], ttl),
-        (late) => void this.#redlock.release(late).catch(() => {})
-      )
+      const reply = await this.#link.exchange(() => this.#commands.rlsHandBack(keys.length, ...keys, callId, ...args))
+      return claims.map((_claim, index) => HAND_BACK_ANSWERS[Number(reply[index])] ?? 'unavailable')
     } catch (error) {
-      if (await isRefusal(error)) return { status: 'held' }
-      return { status: 'unavailable', error: this.#link.unavailable('take a lock', await reasonOf(error)) }
+      this.#link.unavailable('take claims back', error)
+      return claims.map(() => 'unavailable')
     }
-    const lock: HeldLock = { name, kind: 'named', token: handle.value, ttl, validUntil: validUntil(sent, ttl) }
+  }
+
+  async acquire(name: string, ttl: number, token: string): Promise<AcquireAnswer> {
+    const sent = this.#clock.monotonic()
+    const lock: HeldLock = { name, kind: 'named', token, ttl, validUntil: validUntil(sent, ttl) }
     try {
-      const fencingToken = await this.#link.exchange(() => this.#commands.rlsFence(1, this.#fenceKey))
-      return { status: 'granted', lock, fencingToken }
+      const keys = [this.#fenceKey, this.#namedLockKey(name)]
+      const reply = await this.#link.exchange(() => this.#commands.rlsAcquire(keys.length, ...keys, token, ttl))
+      const [micros, fencingToken] = reply
+      this.#link.clock.sample(sent, micros / 1000)
+      return fencingToken > 0 ? { status: 'granted', lock, fencingToken } : { status: 'held' }
     } catch (error) {
-      await this.release(lock)
       return { status: 'unavailable', error: this.#link.unavailable('take a lock', error) }
     }
   }
@@ -164,6 +219,16 @@ export class RedisCoordination implements Coordination {
     }
   }
 
+  async raiseFence(least: number): Promise<boolean> {
+    try {
+      await this.#link.exchange(() => this.#commands.rlsRaiseFence(1, this.#fenceKey, least))
+      return true
+    } catch (error) {
+      this.#link.unavailable('keep a fencing token', error)
+      return false
+    }
+  }
+
   async pause(jobId: string, note: string | undefined): Promise<void> {
     const { replicaId } = this.#options
     const value = JSON.stringify({ note, replicaId, at: Math.round(this.now()) })
@@ -171,27 +236,51 @@ export class RedisCoordination implements Coordination {
   }
 
   async resume(jobId: string): Promise<void> {
-    // Remembered, so that a definition with `paused: true` does not pause the job again at the next deploy.
-    await this.#link.command('resume a job', () => this.#client.hset(this.#pausedKey, jobId, '-'))
+    // Remembered, so that a definition with `paused: true` does not pause the job again at the next deploy, and that
+    // nothing is caught up on for the time it was paused.
+    await this.#link.command('resume a job', () => this.#commands.rlsResume(1, this.#pausedKey, jobId))
   }
 
-  async paused(jobIds: readonly string[], initially: readonly string[]): Promise<ReadonlySet<string>> {
-    for (const jobId of initially) {
+  async survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]> {
+    for (const { jobId, pausedInitially } of jobs) {
+      if (!pausedInitially) continue
       await this.#link.command('pause a job', () => this.#client.hsetnx(this.#pausedKey, jobId, '{}'))
     }
-    const paused = new Set<string>()
-    for (let start = 0; start < jobIds.length; start += CHUNK) {
-      const chunk = jobIds.slice(start, start + CHUNK)
-      const values = await this.#link.command('read paused jobs', () => this.#client.hmget(this.#pausedKey, ...chunk))
-      for (const [index, value] of values.entries()) {
-        if (value !== null && value !== '-') paused.add(chunk[index] as string)
-      }
+    const states: JobState[] = []
+    for (let start = 0; start < jobs.length; start += CHUNK) {
+      const chunk = jobs.slice(start, start + CHUNK)
+      const ids = chunk.map(({ jobId }) => jobId)
+      const [pauses, records] = await this.#link.command('read jobs', () =>
+        Promise.all([
+          this.#client.hmget(this.#pausedKey, ...ids),
+          this.#client.mget(ids.map((jobId) => this.#claimKey(jobId)))
+        ])
+      )
+      for (const [index, job] of chunk.entries()) states.push(readState(job, records[index], pauses[index]))
     }
-    return paused
+    return states
   }
 
   async close(): Promise<void> {
     await this.#link.close()
+  }
+
+  async #askTime(): Promise<number> {
+    const [micros, handed] = await this.#commands.rlsTime(2, this.#fenceKey, this.#handedKey)
+    this.#tellHanded(handed)
+    return micros
+  }
+
+  #tellHanded(fields: HandedFields): void {
+    for (let index = 0; index < fields.length; index += 2) {
+      this.#options.listener.onHandedBack(fields[index] as string, Number(fields[index + 1]))
+    }
+  }
+
+  /** Looks whether Redis keeps what it is told. Where it may not be asked that, nobody is told anything. */
+  async #checkSettings(): Promise<void> {
+    const info = await this.#link.exchange(() => this.#client.info()).catch(() => '')
+    for (const reason of findUnsafe(info)) this.#options.listener.onUnsafe(reason)
   }
 
   #claimKey(jobId: string): string {
@@ -225,47 +314,4 @@ async function reasonOf(error: unknown): Promise<unknown> {
 async function votesAgainst(error: unknown): Promise<Error[]> {
   const attempt = error instanceof ExecutionError ? await error.attempts[0] : undefined
   return attempt === undefined ? [] : [...attempt.votesAgainst.values()]
-}
-
-const CLAIMED_ELSEWHERE: ClaimAnswer = Object.freeze({ status: 'claimed_elsewhere' })
-
-const KIND_LETTER = { tick: 't', miss: 'm', manual: 'h' } as const
-
-function describe(request: ClaimRequest): string {
-  const { kind, scheduledTime, runId, ttl, keep, afterCompletion, pausedInitially } = request
-  return `${KIND_LETTER[kind]} ${scheduledTime} ${runId} ${ttl} ${keep} ${afterCompletion} ${pausedInitially ? 1 : 0}`
-}
-
-/** Reads the claim script's string of answers. */
-function readAnswers(requests: readonly ClaimRequest[], answers: string, sent: number): ClaimAnswer[] {
-  const words = answers.split(' ')
-  let at = 0
-  const next = (): number => Number(words[at++])
-  const nextTick = (): number | null => {
-    const tick = next()
-    return tick < 0 ? null : tick
-  }
-  return requests.map((request): ClaimAnswer => {
-    switch (words[at++]) {
-      case '0': {
-        const { jobId, kind, runId, ttl } = request
-        const lock: HeldLock = { name: jobId, kind: 'job', token: runId, ttl, validUntil: validUntil(sent, ttl) }
-        const granted = { status: 'granted', lock: kind === 'miss' ? null : lock } as const
-        return { ...granted, fencingToken: next(), previous: nextTick(), scheduledTime: next() }
-      }
-      case '2':
-        return { status: 'overlap', previous: nextTick() }
-      case '3':
-        return { status: 'paused', first: next() === 1, previous: nextTick() }
-      case '4':
-        return { status: 'early', due: next() }
-      case '1':
-        return CLAIMED_ELSEWHERE
-      default:
-        return {
-          status: 'unavailable',
-          error: new RedisUnavailableError('claim ticks', `unreadable answer ${answers}`)
-        }
-    }
-  })
 }

@@ -46,7 +46,7 @@ export class RunRecord implements Run {
 export interface ActiveRunOwner {
   onTimeout(active: ActiveRun): void
   onLockLost(active: ActiveRun, reason: string): void
-  onReleased(active: ActiveRun, answer: ReleaseAnswer): void
+  onReleased(active: ActiveRun, answer: ReleaseAnswer, inTime: boolean): void
 }
 
 /** How a run ended, and why when it was no success. */
@@ -75,6 +75,8 @@ export class ActiveRun implements Watched, LockOwner, Finishing {
   /** Its place among the runner's runs. */
   activeIndex = -1
   settled = false
+  /** How often the handler was called again. */
+  retries = 0
   /** How the handler ended, as far as is known before the release; `null` until it has settled. */
   end: RunEnd | null = null
   /** Why the signal was aborted, and the outcome that follows; `null` when it was not. */
@@ -97,6 +99,13 @@ export class ActiveRun implements Watched, LockOwner, Finishing {
   /** The run's lock; to be asked for only when it has one. */
   get lock(): HeldLock {
     return (this.hold as LockHold).lock
+  }
+
+  /** Whether the run's tick is done with; if not, another replica is to take it over. */
+  get finished(): boolean {
+    if (this.job.definition.recovery === 'none' || this.hold === null || this.run.trigger === 'manual') return true
+    const outcome = this.end?.outcome
+    return outcome !== 'lock_lost' && outcome !== 'cancelled' && outcome !== 'abandoned'
   }
 
   get signal(): AbortSignal {
@@ -129,8 +138,8 @@ export class ActiveRun implements Watched, LockOwner, Finishing {
     this.#owner.onLockLost(this, reason)
   }
 
-  onReleased(answer: ReleaseAnswer): void {
-    this.#owner.onReleased(this, answer)
+  onReleased(answer: ReleaseAnswer, inTime: boolean): void {
+    this.#owner.onReleased(this, answer, inTime)
   }
 
   /** Calls back once the run has completed; at once when it has. */

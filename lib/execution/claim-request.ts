@@ -1,5 +1,6 @@
 import type { ClaimRequest, HeldLock } from '../../types/coordination.js'
 import { DAY } from '../duration.js'
+import { DEFAULT_GRACE } from '../job-options.js'
 import type { AskedTick, JobRecord } from '../job-record.js'
 import type { DueTick } from '../timetable.js'
 
@@ -8,40 +9,76 @@ const KEEP = 7 * DAY
 const MAX_KEEP = 1000 * DAY
 
 /** What asks for a due tick, or for the right to count it when it is too late to run. */
-export function toRequest(job: JobRecord, { tick, runId, ttl }: AskedTick, missed: boolean): ClaimRequest {
-  const { pausedInitially } = job.definition
-  const { trigger } = job
+export function toRequest(job: JobRecord, { tick, through, runId, ttl }: AskedTick, missed: boolean): ClaimRequest {
+  const { trigger, definition } = job
   const { afterCompletion } = trigger
   const period = afterCompletion ?? (tick.following === null ? 0 : tick.following - tick.scheduledTime)
+  // Of an interval from the last end the store knows when it is due; no earlier than its `startDate`.
+  const earliest = (): number => Math.max(0, trigger.next(Number.MIN_SAFE_INTEGER) ?? 0)
   return {
     jobId: job.id,
     kind: missed ? 'miss' : 'tick',
-    // Of an interval from the last end the store knows when it is due; no earlier than its `startDate`.
-    scheduledTime:
-      afterCompletion === null ? tick.scheduledTime : Math.max(0, trigger.next(Number.MIN_SAFE_INTEGER) ?? 0),
+    scheduledTime: afterCompletion === null ? tick.scheduledTime : earliest(),
+    through,
     runId,
     ttl,
     keep: Math.min(MAX_KEEP, 2 * period + job.lookBack + KEEP),
     afterCompletion: afterCompletion ?? 0,
-    pausedInitially
+    pausedInitially: definition.pausedInitially,
+    waits: definition.coalesce === 'all' && afterCompletion === null,
+    rerun: definition.recovery === 'rerun',
+    definition: job.definitionWords
   }
 }
 
 /** What asks for a run by hand. */
 export function toManualRequest(job: JobRecord, runId: string, scheduledTime: number, ttl: number): ClaimRequest {
-  const { pausedInitially } = job.definition
-  return { jobId: job.id, kind: 'manual', scheduledTime, runId, ttl, keep: KEEP, afterCompletion: 0, pausedInitially }
+  return { ...withoutTick(job, runId, ttl), kind: 'manual', scheduledTime, through: scheduledTime }
 }
 
-/** Whether a tick is later than its grace allows; the grace is capped below the distance to the next tick. */
-export function isMissed(job: JobRecord, tick: DueTick, now: number): boolean {
+/** What asks for the run of a replica that died. */
+export function toRecoverRequest(job: JobRecord, runId: string, ttl: number): ClaimRequest {
+  return { ...withoutTick(job, runId, ttl), kind: 'recover', scheduledTime: -1, through: -1 }
+}
+
+function withoutTick(
+  job: JobRecord,
+  runId: string,
+  ttl: number
+): Omit<ClaimRequest, 'kind' | 'scheduledTime' | 'through'> {
+  const { pausedInitially, recovery } = job.definition
+  return {
+    jobId: job.id,
+    runId,
+    ttl,
+    keep: KEEP,
+    afterCompletion: 0,
+    pausedInitially,
+    waits: false,
+    rerun: recovery === 'rerun',
+    definition: job.definitionWords
+  }
+}
+
+/** How late a tick may start; the default is capped below the distance to the next one. */
+export function graceOf(job: JobRecord, scheduledTime: number, following: number | null): number {
   const { misfireGraceTime } = job.definition
-  const grace =
-    tick.following === null ? misfireGraceTime : Math.min(misfireGraceTime, tick.following - tick.scheduledTime - 1)
-  return job.trigger.afterCompletion === null && now - tick.dueTime > grace
+  if (misfireGraceTime !== null) return misfireGraceTime
+  return following === null ? DEFAULT_GRACE : Math.min(DEFAULT_GRACE, following - scheduledTime - 1)
+}
+
+/** Whether a tick is later than its grace allows. */
+export function isMissed(job: JobRecord, tick: DueTick, now: number): boolean {
+  if (job.trigger.afterCompletion !== null) return false
+  return now - tick.dueTime > graceOf(job, tick.scheduledTime, tick.following)
 }
 
 /** The lock of a request that may have been granted, though nobody was told. */
 export function jobLock(job: JobRecord, runId: string, ttl: number, now: number): HeldLock {
   return { name: job.id, kind: 'job', token: runId, ttl, validUntil: now + ttl }
+}
+
+/** Whether a job still is what was asked for: not removed, and with the trigger it had then. */
+export function isCurrent(job: JobRecord, { trigger }: AskedTick): boolean {
+  return !job.removed && job.trigger === trigger
 }

@@ -1,24 +1,31 @@
 import type { Clock, TimerHandle } from '../../types/clock.js'
-import type { ClaimAnswer, ClaimRequest, Coordination } from '../../types/coordination.js'
+import type { ClaimAnswer, ClaimRequest, Coordination, HandBackAnswer } from '../../types/coordination.js'
 import { SECOND } from '../duration.js'
 import type { AskedTick, JobRecord } from '../job-record.js'
 import type { DueTick } from '../timetable.js'
-import { isMissed, jobLock, toRequest } from './claim-request.js'
+import { ClaimAnswers } from './claim-answers.js'
+import { isCurrent, isMissed, jobLock, toRequest } from './claim-request.js'
 import { DueQueue } from './due-queue.js'
-import type { Finisher } from './finisher.js'
+import type { Finisher, HandingBack } from './finisher.js'
+import type { Recovery } from './recovery.js'
 import type { Runner } from './runner.js'
 import type { TickAccount } from './tick-account.js'
+import { chooseTick } from './tick-choice.js'
 import type { UnlockedRuns } from './unlocked-runs.js'
 
 /** The first and the longest wait before ticks that Redis did not answer for are asked for again. */
 const FIRST_RETRY = SECOND / 10
 const LAST_RETRY = 2 * SECOND
 
+/** How long a tick that waits for the lock of its job leaves it alone before it is asked for again. */
+const LOCK_POLL = SECOND / 4
+
 export interface DispatcherOptions {
   readonly concurrency: number
   readonly clock: Clock
   readonly coordination: Coordination
   readonly runner: Runner
+  readonly recovery: Recovery
   readonly unlocked: UnlockedRuns
   readonly finisher: Finisher
   readonly account: TickAccount
@@ -29,14 +36,32 @@ export interface DispatcherOptions {
   readonly wakeAt: (job: JobRecord, at: number, tick?: DueTick) => void
 }
 
+/** A call under way, or to be repeated as its reply was lost: for each request its job and its tick. */
+interface Call {
+  readonly id: string
+  readonly jobs: readonly JobRecord[]
+  readonly asked: readonly AskedTick[]
+  readonly requests: readonly ClaimRequest[]
+  /** Whether it may have been executed, though it was not answered. */
+  maybe: boolean
+}
+
 /**
- * Brings due ticks to their runs: keeps one due tick a job, asks the coordination for as many as there is room to run,
- * and hands what is granted to the runner. Every tick it is given ends as a run or is counted with one reason.
+ * Brings due ticks to the store: keeps the due ticks of each job, asks for as many as there is room to run, and asks
+ * again for what is not answered.
  */
 export class Dispatcher {
   readonly #options: DispatcherOptions
   readonly #queue: DueQueue
   readonly #account: TickAccount
+  readonly #answers: ClaimAnswers
+  /** Jobs whose tick waits for a lock that another replica holds. */
+  readonly #waiting = new Set<JobRecord>()
+  #waitTimer: TimerHandle | null = null
+  /** Jobs with a due tick that is run without a claim when Redis does not answer (`onRedisError: 'run'`). */
+  readonly #eager = new Set<JobRecord>()
+  /** What Redis may have executed and did not answer for: it is repeated before anything else is asked. */
+  #unresolved: Call | null = null
   #asking = 0
   #draining = false
   #stopped = false
@@ -48,11 +73,25 @@ export class Dispatcher {
     this.#options = options
     this.#queue = new DueQueue(options.shuffle)
     this.#account = options.account
+    this.#answers = new ClaimAnswers({
+      ...options,
+      push: (job) => {
+        this.#push(job)
+        this.pump()
+      },
+      wait: (job) => this.#wait(job),
+      stopped: () => this.#stopped
+    })
   }
 
-  /** How many due ticks wait for a claim. */
+  /** How many jobs have due ticks that wait for a claim. */
   get backlog(): number {
-    return this.#queue.size
+    return this.#queue.size + this.#waiting.size + (this.#unresolved?.jobs.length ?? 0)
+  }
+
+  /** How many more runs there is room for. */
+  get room(): number {
+    return this.#options.concurrency - this.#options.runner.size - this.#asking
   }
 
   /** Takes a due tick; `pump` is to follow. */
@@ -64,29 +103,22 @@ export class Dispatcher {
       return
     }
     const { pending } = job
-    const { unanswered } = job
-    job.pending = tick
-    job.unanswered = null
     if (pending === null) {
-      if (unanswered !== null) this.#abandon(job, unanswered)
       job.firstLate = tick.firstLate
-      this.#queue.push(job)
-    } else if (tick.scheduledTime < pending.scheduledTime) {
+      job.pending = tick
+    } else if (tick.scheduledTime > pending.scheduledTime) {
+      // The later tick stands for the one that waited.
+      job.firstLate = Math.min(job.firstLate, tick.firstLate)
+      job.pending = tick
+    } else if (tick.caughtUp) {
+      job.firstLate = Math.min(job.firstLate, tick.firstLate)
+    } else {
       // After a clock was set back: what waited was a tick of the future, which will come again.
-      if (unanswered !== null) this.#abandon(job, unanswered)
       job.firstLate = tick.firstLate
-    } else if (unanswered !== null) {
-      this.#giveUp(job, unanswered)
-      job.firstLate = tick.firstLate
+      job.pending = tick
     }
-    // Else a later tick stands for the one that waited, which is in the queue already.
-  }
-
-  /** Whether an interval from the last end may be due now by its `startDate` and `endDate`; if not yet, it comes again. */
-  #isAllowed(job: JobRecord, interval: number, { scheduledTime }: DueTick): boolean {
-    const allowed = job.trigger.next(scheduledTime - interval)
-    if (allowed !== null && allowed > scheduledTime) this.#options.wakeAt(job, allowed)
-    return allowed !== null && allowed <= scheduledTime
+    this.#push(job)
+    if (this.#account.isSilent) this.#runOverdue(job, this.#options.coordination.now())
   }
 
   /** Asks for what is due, as far as there is room. */
@@ -107,26 +139,40 @@ export class Dispatcher {
     this.#stopped = true
     this.#retryTimer?.cancel()
     this.#retryTimer = null
-    for (const job of this.#queue.clear()) {
-      const { pending, unanswered } = job
+    this.#waitTimer?.cancel()
+    for (const job of [...this.#queue.clear(), ...this.#waiting]) {
+      const { pending } = job
       job.pending = null
-      job.unanswered = null
-      if (unanswered !== null) this.#abandon(job, unanswered)
+      job.queued = false
       if (pending !== null && !job.removed) this.#account.skipped(job, pending.scheduledTime, 'shutdown')
     }
+    this.#waiting.clear()
+    this.pump()
   }
 
   /** Resolves when no claim is under way. */
   async settled(): Promise<void> {
-    if (this.#draining) await new Promise<void>((resolve) => this.#idle.push(resolve))
+    if (this.#draining || this.#unresolved !== null) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+
+  /** Whether an interval from the last end may be due now by its `startDate` and `endDate`; if not yet, it comes again. */
+  #isAllowed(job: JobRecord, interval: number, { scheduledTime }: DueTick): boolean {
+    const allowed = job.trigger.next(scheduledTime - interval)
+    if (allowed !== null && allowed > scheduledTime) this.#options.wakeAt(job, allowed)
+    return allowed !== null && allowed <= scheduledTime
+  }
+
+  #push(job: JobRecord): void {
+    if (job.definition.onRedisError === 'run') this.#eager.add(job)
+    if (job.queued || this.#stopped) return
+    job.queued = true
+    this.#waiting.delete(job)
+    this.#queue.push(job)
   }
 
   #ready(): boolean {
-    return !this.#stopped && this.#queue.size > 0 && this.#room() > 0
-  }
-
-  #room(): number {
-    return this.#options.concurrency - this.#options.runner.size - this.#asking
+    // What may have been executed is repeated once more also after the end: it is to be handed back.
+    return this.#unresolved !== null || (!this.#stopped && this.#queue.size > 0 && this.room > 0)
   }
 
   async #drain(): Promise<void> {
@@ -134,159 +180,178 @@ export class Dispatcher {
     this.#draining = true
     try {
       while (this.#ready() && this.#retryTimer === null) {
-        await this.#ask(this.#queue.take(this.#room()))
+        const call = this.#unresolved ?? this.#newCall(this.#queue.take(this.room))
+        if (call !== null) await this.#ask(call)
         await new Promise<void>((resolve) => clock.setImmediate(resolve))
       }
     } finally {
       this.#draining = false
-      for (const resolve of this.#idle.splice(0)) resolve()
+      if (this.#unresolved === null) for (const resolve of this.#idle.splice(0)) resolve()
     }
   }
 
-  async #ask(taken: JobRecord[]): Promise<void> {
-    const { coordination, newRunId } = this.#options
-    const now = coordination.now()
+  #newCall(taken: readonly JobRecord[]): Call | null {
+    const now = this.#options.coordination.now()
     const jobs: JobRecord[] = []
     const asked: AskedTick[] = []
     const requests: ClaimRequest[] = []
     for (const job of taken) {
-      const { pending, unanswered, firstLate, trigger } = job
-      const ttl = job.definition.lockTtl
-      // From here on a later tick of the job is a new one.
-      job.pending = null
-      job.unanswered = null
-      if (pending !== null && ttl !== null && !job.removed) {
-        const one = unanswered ?? { tick: pending, trigger, runId: newRunId(), ttl, firstLate }
-        jobs.push(job)
-        asked.push(one)
-        requests.push(toRequest(job, one, isMissed(job, pending, now)))
-        continue
-      }
-      // Removed, rescheduled, or changed to run without a claim, while it waited.
-      if (unanswered !== null) this.#abandon(job, unanswered)
-      if (pending !== null && !job.removed) this.#options.unlocked.start(job, pending)
+      job.queued = false
+      const one = this.#choose(job, now)
+      if (one === null) continue
+      jobs.push(job)
+      asked.push(one)
+      requests.push(toRequest(job, one, isMissed(job, one.tick, now)))
     }
-    if (jobs.length === 0) return
+    return jobs.length === 0 ? null : { id: this.#options.newRunId(), jobs, asked, requests, maybe: false }
+  }
+
+  async #ask(call: Call): Promise<void> {
+    const { coordination, finisher } = this.#options
+    const { jobs, asked, requests } = call
+    const sentAt = coordination.now()
+    const stopped = this.#stopped
     this.#asking += jobs.length
-    const answers = await coordination.claim(requests)
+    const answers = await coordination.claim(requests, call.id)
     this.#asking -= jobs.length
-    let unanswered = false
+    const silent = answers.some(({ status }) => status === 'unavailable')
+    this.#account.noteAnswer(!silent, sentAt, coordination.now())
+    const again: number[] = []
+    const handedBack: HandingBack[] = []
     for (let index = 0; index < jobs.length; index++) {
       const job = jobs[index] as JobRecord
       const one = asked[index] as AskedTick
       const answer = answers[index] as ClaimAnswer
-      if (answer.status === 'unavailable') {
-        unanswered = true
-        this.#unanswered(job, one)
-      } else {
-        this.#answered(job, one, answer)
-      }
+      if (answer.status !== 'unavailable') this.#answers.take(job, one, answer, handedBack)
+      else if (answer.maybe || call.maybe) again.push(index)
+      else this.#unanswered(job, one)
     }
-    if (unanswered) this.#retryLater()
-    else this.#retryDelay = 0
+    this.#unresolved = again.length === 0 ? null : this.#repeated(call, again)
+    if (stopped) this.#takeBackUnresolved()
+    if (silent) {
+      if (!this.#stopped) for (const each of this.#eager) this.#runOverdue(each, coordination.now())
+      this.#retryLater()
+    } else {
+      this.#retryDelay = 0
+      this.#eager.clear()
+    }
+    if (handedBack.length > 0) await finisher.handBack(handedBack)
   }
 
-  #answered(job: JobRecord, asked: AskedTick, answer: Exclude<ClaimAnswer, { status: 'unavailable' }>): void {
-    const { tick } = asked
-    if (answer.status !== 'early') job.paused = answer.status === 'paused'
-    switch (answer.status) {
-      case 'granted':
-        this.#granted(job, asked, answer)
-        return
-      case 'early':
-        if (isCurrent(job, asked)) {
-          this.#options.wakeAt(job, answer.due, job.trigger.afterCompletion === null ? tick : undefined)
-        }
-        return
-      case 'overlap':
-        this.#coalesced(job, asked, answer.previous)
-        this.#account.lockFailed(job, tick.scheduledTime, 'held')
-        this.#account.skipped(job, tick.scheduledTime, 'overlap')
-        break
-      case 'paused':
-        if (answer.first) {
-          this.#coalesced(job, asked, answer.previous)
-          this.#account.skipped(job, tick.scheduledTime, 'paused')
-        }
-        break
-      case 'claimed_elsewhere':
-        this.#account.skipped(job, tick.scheduledTime, 'claimed_elsewhere')
-        break
+  /** What is to be asked for of a job, or `null` when there is nothing any more. */
+  #choose(job: JobRecord, now: number): AskedTick | null {
+    const { pending, firstLate, trigger } = job
+    const ttl = job.definition.lockTtl
+    // From here on a later tick of the job is a new one.
+    job.pending = null
+    if (pending === null || job.removed) return null
+    if (ttl === null) {
+      // Changed to run without a claim while it waited.
+      this.#options.unlocked.start(job, pending)
+      return null
     }
-    this.#again(job, asked)
+    const { tick, through } = chooseTick(job, pending, now)
+    return { tick, through, latest: pending, trigger, runId: this.#options.newRunId(), ttl, firstLate }
   }
 
-  #granted(job: JobRecord, asked: AskedTick, answer: Extract<ClaimAnswer, { status: 'granted' }>): void {
-    const { coordination, finisher, runner } = this.#options
-    const { scheduledTime, lock, previous, fencingToken } = answer
-    const { tick, runId } = asked
-    this.#coalesced(job, asked, previous)
-    if (lock === null || job.removed || runner.closed || isMissed(job, tick, coordination.now())) {
-      // Taken, so that it is counted once for the fleet; or too late only now, or nobody wants it any more.
-      if (lock !== null) finisher.push({ lock, onReleased() {} })
-      if (!job.removed) this.#account.missed(job, scheduledTime, runner.closed ? 'shutdown' : 'misfire')
+  /** That part of a call which is to be repeated: as it is, so that it gets the answers it had. */
+  #repeated(call: Call, indexes: readonly number[]): Call {
+    const now = this.#options.coordination.now()
+    for (const index of indexes) {
+      const job = call.jobs[index] as JobRecord
+      const { tick } = call.asked[index] as AskedTick
+      this.#noteSilence(job, tick)
+      if (!job.removed && isMissed(job, tick, now)) this.#runUnclaimed(job, tick)
+    }
+    call.maybe = true
+    if (indexes.length === call.jobs.length) return call
+    const pick = <Item>(items: readonly Item[]): Item[] => indexes.map((index) => items[index] as Item)
+    return { ...call, jobs: pick(call.jobs), asked: pick(call.asked), requests: pick(call.requests) }
+  }
+
+  /** Asks again for a tick that waits for the lock of its job. */
+  #wait(job: JobRecord): void {
+    if (this.#stopped || job.queued) return
+    this.#waiting.add(job)
+    this.#waitTimer ??= this.#options.clock.setTimeout(() => {
+      this.#waitTimer = null
+      for (const each of [...this.#waiting]) this.#push(each)
+      this.pump()
+    }, LOCK_POLL)
+  }
+
+  /** The tick was certainly not claimed: it is asked for again, to be run within its grace, later to be counted once. */
+  #unanswered(job: JobRecord, asked: AskedTick): void {
+    const { tick, latest } = asked
+    this.#noteSilence(job, tick)
+    if (this.#stopped && !job.removed) this.#account.skipped(job, tick.scheduledTime, 'shutdown')
+    if (!isCurrent(job, asked) || this.#stopped) return
+    const hasRun = isMissed(job, tick, this.#options.coordination.now()) && this.#runUnclaimed(job, tick)
+    if (job.pending === null && !hasRun) {
+      job.pending = latest
+      job.firstLate = asked.firstLate
+    } else if (!hasRun) {
+      job.firstLate = Math.min(job.firstLate, asked.firstLate)
+    }
+    if (job.pending !== null) this.#push(job)
+  }
+
+  /** Redis did not answer for a tick; that is told once a tick, however often it is tried. */
+  #noteSilence(job: JobRecord, { scheduledTime }: DueTick): void {
+    if (job.lastUnanswered === scheduledTime || job.removed) return
+    job.lastUnanswered = scheduledTime
+    this.#account.lockFailed(job, scheduledTime, 'error')
+  }
+
+  /** Redis does not answer: runs the first due tick of a job without a claim when it is beyond its grace, and the job says so. */
+  #runOverdue(job: JobRecord, now: number): void {
+    const { pending, trigger } = job
+    if (job.removed || job.definition.onRedisError !== 'run') {
+      this.#eager.delete(job)
       return
     }
-    const { data } = job.definition
-    const active = runner.start(job, { runId, scheduledTime, trigger: 'schedule', lock, fencingToken, data })
-    if (asked.trigger.afterCompletion !== null) active.onCompleted(() => this.#again(job, asked))
+    if (pending === null || job.stats.running > 0 || trigger.afterCompletion !== null) return
+    const scheduledTime = trigger.next(Math.max(job.firstLate - 1, job.accountedThrough))
+    if (scheduledTime === null || scheduledTime > pending.scheduledTime) return
+    const isLatest = scheduledTime === pending.scheduledTime
+    const following = isLatest ? pending.following : trigger.next(scheduledTime)
+    const tick = isLatest ? pending : { ...pending, scheduledTime, dueTime: scheduledTime, following }
+    if (isMissed(job, tick, now)) this.#runUnclaimed(job, tick)
   }
 
-  /** An interval from the last end has no ticks of its own: it comes again from here. */
-  #again(job: JobRecord, asked: AskedTick): void {
-    const { afterCompletion } = asked.trigger
-    if (afterCompletion === null || !isCurrent(job, asked)) return
-    this.#options.wakeAt(job, this.#options.coordination.now() + afterCompletion)
+  /** Runs a tick without claim or lock, when its job says so. Whether it does. */
+  #runUnclaimed(job: JobRecord, tick: DueTick): boolean {
+    if (job.definition.onRedisError !== 'run' || tick.scheduledTime <= job.accountedThrough) return false
+    job.accountedThrough = tick.scheduledTime
+    this.#options.unlocked.startUnclaimed(job, tick)
+    return true
   }
 
-  /** Redis did not answer: the tick is asked for again until its grace is over. */
-  #unanswered(job: JobRecord, asked: AskedTick): void {
-    const { scheduledTime } = asked.tick
-    this.#account.lockFailed(job, scheduledTime, 'error')
-    if (!isCurrent(job, asked)) {
-      this.#abandon(job, asked)
-    } else if (this.#stopped) {
-      this.#abandon(job, asked)
-      this.#account.skipped(job, scheduledTime, 'shutdown')
-    } else if (job.pending !== null || isMissed(job, asked.tick, this.#options.coordination.now())) {
-      this.#giveUp(job, asked)
-    } else {
-      // Asked for again with the identity it had, should it have been granted.
-      job.pending = asked.tick
-      job.firstLate = asked.firstLate
-      job.unanswered = asked
-      this.#queue.push(job)
-    }
-  }
-
-  /** The replica that takes a tick counts the late ones it stands for. */
-  #coalesced(job: JobRecord, { tick, firstLate }: AskedTick, previous: number | null): void {
-    if (firstLate < tick.scheduledTime) this.#account.coalesced(job, tick, firstLate, previous)
-  }
-
-  #giveUp(job: JobRecord, asked: AskedTick): void {
-    this.#abandon(job, asked)
-    this.#coalesced(job, asked, null)
-    this.#account.missed(job, asked.tick.scheduledTime, 'redis_error')
-  }
-
-  /** The request may have been executed, and its reply lost: then its lock must not stay until its TTL ends. */
-  #abandon(job: JobRecord, { runId, ttl }: AskedTick): void {
-    const { clock, finisher } = this.#options
-    finisher.giveUp(jobLock(job, runId, ttl, clock.monotonic()))
+  /** What may have been executed is free again for the other replicas. */
+  #takeBackUnresolved(): void {
+    const call = this.#unresolved
+    if (call === null) return
+    this.#unresolved = null
+    const { finisher, clock } = this.#options
+    const claims = call.jobs.map((job, index) => {
+      const { tick, trigger, runId, ttl } = call.asked[index] as AskedTick
+      this.#account.skipped(job, tick.scheduledTime, 'shutdown')
+      const lock = jobLock(job, runId, ttl, clock.monotonic())
+      const onHandedBack = (outcome: HandBackAnswer): void => {
+        if (outcome === 'wasted') this.#account.missed(job, tick.scheduledTime, 'shutdown')
+      }
+      const afterCompletion = trigger.afterCompletion ?? 0
+      return { lock, scheduledTime: tick.scheduledTime, afterCompletion, tell: true, onHandedBack }
+    })
+    void finisher.handBack(claims)
   }
 
   #retryLater(): void {
-    if (this.#stopped) return
+    if (this.#unresolved === null && this.#stopped) return
     this.#retryDelay = Math.min(LAST_RETRY, Math.max(FIRST_RETRY, this.#retryDelay * 2))
     this.#retryTimer ??= this.#options.clock.setTimeout(() => {
       this.#retryTimer = null
       this.pump()
     }, this.#retryDelay)
   }
-}
-
-/** Whether a job still is what was asked for: not removed, and with the trigger it had then. */
-function isCurrent(job: JobRecord, { trigger }: AskedTick): boolean {
-  return !job.removed && job.trigger === trigger
 }

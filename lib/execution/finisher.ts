@@ -1,6 +1,13 @@
 import type { Clock, TimerHandle } from '../../types/clock.js'
-import type { Coordination, HeldLock, ReleaseAnswer } from '../../types/coordination.js'
-import { SECOND } from '../duration.js'
+import type {
+  Coordination,
+  Ending,
+  HandBackAnswer,
+  HandedBack,
+  HeldLock,
+  ReleaseAnswer
+} from '../../types/coordination.js'
+import { MINUTE, SECOND } from '../duration.js'
 
 /** How many runs end in one call. */
 const BATCH = 256
@@ -8,11 +15,23 @@ const BATCH = 256
 /** How long to wait before a release that was not answered is tried again. */
 const RETRY_DELAY = SECOND / 4
 
+/** For how long the store is told of an end, or of a claim that is taken back, while it does not answer. */
+const RETRY_LIMIT = 10 * MINUTE
+
 /** A run that has ended. */
-export interface Finishing {
-  readonly lock: HeldLock
-  /** Called once, with the first answer. */
-  onReleased(answer: ReleaseAnswer): void
+export interface Finishing extends Ending {
+  /**
+   * Called once, with the first answer.
+   *
+   * @param inTime whether the lock would still be held now; else `lost` says nothing
+   */
+  onReleased(answer: ReleaseAnswer, inTime: boolean): void
+}
+
+/** A claim that is taken back. */
+export interface HandingBack extends HandedBack {
+  /** Called once, with the answer, when it has come. */
+  onHandedBack(answer: HandBackAnswer): void
 }
 
 /**
@@ -22,16 +41,23 @@ export interface Finishing {
 export class Finisher {
   readonly #coordination: Coordination
   readonly #clock: Clock
+  readonly #newCallId: () => string
   #waiting: Finishing[] = []
-  #retrying: HeldLock[] = []
+  #retrying: { readonly ending: Ending; readonly until: number }[] = []
+  #named: HeldLock[] = []
+  /** Calls that are repeated as they are until they are answered. */
+  #handingBack: { readonly id: string; readonly claims: readonly HandingBack[]; readonly until: number }[] = []
+  #lastRetry = Promise.resolve()
   #flushing = false
   #retryTimer: TimerHandle | null = null
   #closed = false
   #idle: (() => void)[] = []
 
-  constructor(coordination: Coordination, clock: Clock) {
+  /** @param newCallId makes an id that is unique across replicas */
+  constructor(coordination: Coordination, clock: Clock, newCallId: () => string) {
     this.#coordination = coordination
     this.#clock = clock
+    this.#newCallId = newCallId
   }
 
   push(finishing: Finishing): void {
@@ -41,10 +67,29 @@ export class Finisher {
     this.#clock.setImmediate(() => void this.#flush())
   }
 
-  /** Releases a lock that may or may not have been taken, as its claim was never answered. */
-  giveUp(lock: HeldLock): void {
-    this.#retrying.push(lock)
+  /**
+   * Releases a run's lock that may or may not have been taken, as its claim was never answered.
+   *
+   * @param finished whether the run's tick is done with; else it is a takeover that never began, and another replica has
+   *   the next
+   */
+  giveUp(lock: HeldLock, finished = true): void {
+    this.#retrying.push({ ending: { lock, finished, unbegun: !finished }, until: lock.validUntil })
     this.#retryLater()
+  }
+
+  /** Releases a lock by name, should it be ours. */
+  giveUpNamed(lock: HeldLock): void {
+    this.#named.push(lock)
+    this.#retryLater()
+  }
+
+  /** Takes claims back, whether or not they were ever answered, so that other replicas can have them. */
+  async handBack(claims: readonly HandingBack[]): Promise<void> {
+    if (claims.length === 0) return
+    const until = this.#clock.monotonic() + RETRY_LIMIT
+    this.#handingBack.push({ id: this.#newCallId(), claims, until })
+    await this.retryNow()
   }
 
   /** Resolves when all that was pushed has its first answer. */
@@ -57,7 +102,9 @@ export class Finisher {
   async retryNow(): Promise<void> {
     this.#retryTimer?.cancel()
     this.#retryTimer = null
-    await this.#retry()
+    // One after the other: a store remembers the reply to one call of each replica.
+    this.#lastRetry = this.#lastRetry.then(() => this.#retry())
+    await this.#lastRetry
   }
 
   /** A last try; what is left ends with its TTL. */
@@ -69,12 +116,18 @@ export class Finisher {
   async #flush(): Promise<void> {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, BATCH)
-      const answers = await this.#coordination.finish(batch.map(({ lock }) => lock))
+      const answers = await this.#coordination.finish(batch)
+      const answeredAt = this.#clock.monotonic()
       for (let index = 0; index < batch.length; index++) {
         const finishing = batch[index] as Finishing
+        const { lock, finished } = finishing
         const answer = answers[index] as ReleaseAnswer
-        if (answer === 'unavailable') this.giveUp(finishing.lock)
-        finishing.onReleased(answer)
+        if (answer === 'unavailable') {
+          // That it has ended is to be known also when its lock is over: nobody is to run it again.
+          this.#retrying.push({ ending: { lock, finished }, until: answeredAt + RETRY_LIMIT })
+          this.#retryLater()
+        }
+        finishing.onReleased(answer, answeredAt < lock.validUntil)
       }
     }
     this.#flushing = false
@@ -86,24 +139,42 @@ export class Finisher {
   #retryLater(): void {
     if (this.#closed) return
     this.#retryTimer ??= this.#clock.setTimeout(() => {
-      this.#retryTimer = null
-      void this.#retry()
+      void this.retryNow()
     }, RETRY_DELAY)
   }
 
   async #retry(): Promise<void> {
     const now = this.#clock.monotonic()
-    const locks = this.#retrying.filter((lock) => lock.validUntil > now)
+    const isLive = ({ until }: { readonly until: number }): boolean => until > now
+    const endings = this.#retrying.filter(isLive)
+    const calls = this.#handingBack.filter(isLive)
+    const named = this.#named.filter((lock) => lock.validUntil > now)
     this.#retrying = []
-    const jobs = locks.filter(({ kind }) => kind === 'job')
-    for (let start = 0; start < jobs.length; start += BATCH) {
-      const batch = jobs.slice(start, start + BATCH)
-      const answers = await this.#coordination.finish(batch)
-      this.#retrying.push(...batch.filter((_lock, index) => answers[index] === 'unavailable'))
+    this.#handingBack = []
+    this.#named = []
+    // A store that has not answered once is not asked for the rest, which would take as long each.
+    let silent = false
+    while (endings.length > 0 && !silent) {
+      const batch = endings.splice(0, BATCH)
+      const answers = await this.#coordination.finish(batch.map(({ ending }) => ending))
+      const left = batch.filter((_ending, index) => answers[index] === 'unavailable')
+      this.#retrying.push(...left)
+      silent = left.length > 0
     }
-    for (const lock of locks.filter(({ kind }) => kind === 'named')) {
-      if ((await this.#coordination.release(lock)) === 'unavailable') this.#retrying.push(lock)
+    for (let call = calls.shift(); call !== undefined; call = silent ? undefined : calls.shift()) {
+      const { id, claims } = call
+      const answers = silent ? [] : await this.#coordination.handBack(claims, id)
+      silent ||= answers.includes('unavailable')
+      if (silent) this.#handingBack.push(call)
+      else for (const [index, claim] of claims.entries()) claim.onHandedBack(answers[index] as HandBackAnswer)
     }
-    if (this.#retrying.length > 0) this.#retryLater()
+    for (let lock = named.shift(); lock !== undefined; lock = silent ? undefined : named.shift()) {
+      silent ||= (await this.#coordination.release(lock)) === 'unavailable'
+      if (silent) this.#named.push(lock)
+    }
+    this.#retrying.push(...endings)
+    this.#handingBack.push(...calls)
+    this.#named.push(...named)
+    if (this.#retrying.length + this.#handingBack.length + this.#named.length > 0) this.#retryLater()
   }
 }

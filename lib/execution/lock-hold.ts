@@ -47,7 +47,8 @@ export class LockHold implements Watched {
       this.#lose(STOOD_STILL)
       return
     }
-    this.checkAt = this.lock.validUntil
+    // A reply that was lost must not cost the lock: without an answer soon, it is extended once more.
+    this.checkAt = Math.min(this.lock.validUntil, now + this.lock.ttl / 6)
     void this.#extend()
   }
 

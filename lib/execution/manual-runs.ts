@@ -5,6 +5,7 @@ import type { JobRecord } from '../job-record.js'
 import type { ActiveRun } from './active-run.js'
 import { jobLock, toManualRequest } from './claim-request.js'
 import type { Finisher } from './finisher.js'
+import type { Recovery } from './recovery.js'
 import type { Runner } from './runner.js'
 import type { TickAccount } from './tick-account.js'
 
@@ -13,6 +14,7 @@ export interface ManualRunsOptions {
   readonly coordination: Coordination
   readonly runner: Runner
   readonly finisher: Finisher
+  readonly recovery: Recovery
   readonly account: TickAccount
   readonly newRunId: () => string
 }
@@ -40,7 +42,15 @@ export class ManualRuns {
     const scheduledTime = Math.round(coordination.now())
     if (lockTtl === null) {
       if (job.stats.running > 0) return null
-      return runner.start(job, { runId, scheduledTime, trigger: 'manual', lock: null, fencingToken: null, data })
+      return runner.start(job, {
+        runId,
+        scheduledTime,
+        trigger: 'manual',
+        attempt: 1,
+        lock: null,
+        fencingToken: null,
+        data
+      })
     }
     this.#asking++
     const [answer] = await coordination.claim([toManualRequest(job, runId, scheduledTime, lockTtl)])
@@ -48,19 +58,20 @@ export class ManualRuns {
     if (this.#asking === 0) for (const resolve of this.#idle.splice(0)) resolve()
     if (answer?.status === 'granted' && answer.lock !== null) {
       if (runner.closed) {
-        finisher.push({ lock: answer.lock, onReleased() {} })
+        finisher.push({ lock: answer.lock, finished: true, onReleased() {} })
         throw new NotRunningError(`trigger the job '${job.id}'`, 'is closed')
       }
       const { lock, fencingToken } = answer
-      return runner.start(job, { runId, scheduledTime, trigger: 'manual', lock, fencingToken, data })
+      return runner.start(job, { runId, scheduledTime, trigger: 'manual', attempt: 1, lock, fencingToken, data })
     }
     if (answer?.status !== 'unavailable') {
+      if (answer?.status === 'overlap' && answer.isLeft) this.#options.recovery.lookNow(job)
       account.lockFailed(job, scheduledTime, 'held')
       return null
     }
     account.lockFailed(job, scheduledTime, 'error')
     // It may have been granted all the same, and only the reply be lost.
-    finisher.giveUp(jobLock(job, runId, lockTtl, clock.monotonic()))
+    if (answer.maybe) finisher.giveUp(jobLock(job, runId, lockTtl, clock.monotonic()))
     throw answer.error
   }
 

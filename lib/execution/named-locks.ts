@@ -7,14 +7,17 @@ import { LockHold, type LockTools } from './lock-hold.js'
 export class NamedLocks {
   readonly #tools: LockTools
   readonly #finisher: Finisher
+  readonly #newToken: () => string
   readonly #controllers = new Set<AbortController>()
   readonly #idle: (() => void)[] = []
   #underWay = 0
   #closed = false
 
-  constructor(tools: LockTools, finisher: Finisher) {
+  /** @param newToken makes a token that is unique across replicas */
+  constructor(tools: LockTools, finisher: Finisher, newToken: () => string) {
     this.#tools = tools
     this.#finisher = finisher
+    this.#newToken = newToken
   }
 
   /** @throws what `fn` throws, RedisUnavailableError, LockLostError */
@@ -52,8 +55,14 @@ export class NamedLocks {
     ttl: number,
     fn: (context: WithLockContext) => Value | PromiseLike<Value>
   ): Promise<WithLockResult<Awaited<Value>>> {
-    const answer = await this.#tools.coordination.acquire(name, ttl)
-    if (answer.status === 'unavailable') throw answer.error
+    const token = this.#newToken()
+    const answer = await this.#tools.coordination.acquire(name, ttl, token)
+    if (answer.status === 'unavailable') {
+      // It may have been taken all the same, and only the reply be lost.
+      const validUntil = this.#tools.clock.monotonic() + ttl
+      this.#finisher.giveUpNamed({ name, kind: 'named', token, ttl, validUntil })
+      throw answer.error
+    }
     if (answer.status === 'held') return { acquired: false }
     const { lock, fencingToken } = answer
     if (this.#closed) {
@@ -88,6 +97,6 @@ export class NamedLocks {
     hold.end()
     const answer = await this.#tools.coordination.release(hold.lock)
     if (answer === 'lost') hold.foundLost()
-    if (answer === 'unavailable') this.#finisher.giveUp(hold.lock)
+    if (answer === 'unavailable') this.#finisher.giveUpNamed(hold.lock)
   }
 }

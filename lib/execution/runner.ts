@@ -32,6 +32,8 @@ export interface RunnerOptions {
   readonly log: FastifyBaseLogger
   /** Called when a run has ended and there is room for another. */
   readonly onRoom: () => void
+  /** Called when a run has ended that another replica is to take over, or this one. */
+  readonly onUnfinished: (job: JobRecord) => void
 }
 
 /** What is to be run. */
@@ -39,6 +41,8 @@ export interface RunRequest {
   readonly runId: string
   readonly scheduledTime: number
   readonly trigger: RunTrigger
+  /** 1, and one more each time that the run was taken over. */
+  readonly attempt: number
   /** `null` for a job with `lock: false`. */
   readonly lock: HeldLock | null
   readonly fencingToken: number | null
@@ -79,6 +83,7 @@ export class Runner implements ActiveRunOwner {
       replicaId,
       request.fencingToken
     )
+    run.attempt = request.attempt
     const active = new ActiveRun(job, run, request.data, clock.monotonic(), this)
     this.#active.add(active)
     stats.fired++
@@ -142,10 +147,10 @@ export class Runner implements ActiveRunOwner {
   }
 
   /** A run whose lock was lost without its noticing is no success, whatever its handler returned. */
-  onReleased(active: ActiveRun, answer: ReleaseAnswer): void {
+  onReleased(active: ActiveRun, answer: ReleaseAnswer, inTime: boolean): void {
     let end = active.end as RunEnd
     if (answer === 'released') active.job.stats.lockReleased++
-    if (answer === 'lost') active.hold?.foundLost()
+    if (answer === 'lost' && inTime) active.hold?.foundLost()
     if (active.hold?.lost && end.outcome === 'success') end = active.aborted as RunEnd
     this.#complete(active, end)
   }
@@ -207,17 +212,19 @@ export class Runner implements ActiveRunOwner {
       if (events.has('error')) events.emit('error', { job: job.view, run, error })
     }
     active.completed()
+    if (!active.finished) this.#options.onUnfinished(job)
   }
 
   /** Calls the handler again later, when the job says so. Whether it does. */
   #retry(active: ActiveRun): boolean {
     const { job, run } = active
     const { retry } = job.definition
-    if (retry === null || run.attempt > retry.limit || active.aborted !== null) return false
-    const delay = retryDelay(retry, run.id, run.attempt)
+    if (retry === null || active.retries >= retry.limit || active.aborted !== null) return false
+    const delay = retryDelay(retry, run.id, active.retries + 1)
     active.retryTimer = this.#options.clock.setTimeout(() => {
       active.retryTimer = null
       job.stats.retries++
+      active.retries++
       run.attempt++
       this.#call(active)
     }, delay)

@@ -1,17 +1,33 @@
 import type { SkipReason } from '../../types/run.js'
 import type { JobRecord } from '../job-record.js'
 import type { Events } from '../observability/events.js'
-import type { DueTick } from '../timetable.js'
+import { countTicks } from '../triggers/index.js'
 
-/** How many ticks that one tick stands for are counted and told of. */
-const MAX_COALESCED = 1000
+/** How many ticks that were passed over are told of one by one; the others are only counted. */
+const MAX_TOLD = 1000
 
 /** Accounts for the ticks that have no run: each is counted with one reason, and told to whoever listens. */
 export class TickAccount {
+  /** When Redis last did not answer, by the fleet's clock: ticks of that time are missed as `redis_error`. */
+  #silence: { readonly from: number; readonly until: number } | null = null
   readonly #events: Events
 
   constructor(events: Events) {
     this.#events = events
+  }
+
+  /** Whether Redis did not answer when it was last asked. */
+  get isSilent(): boolean {
+    return this.#silence?.until === Number.POSITIVE_INFINITY
+  }
+
+  /**
+   * @param answered whether Redis answered
+   * @param sentAt when it was asked
+   */
+  noteAnswer(answered: boolean, sentAt: number, now: number): void {
+    if (!answered && !this.isSilent) this.#silence = { from: sentAt, until: Number.POSITIVE_INFINITY }
+    if (answered && this.isSilent) this.#silence = { from: this.#silence?.from ?? sentAt, until: now }
   }
 
   /** A tick has no run on this replica. */
@@ -35,18 +51,52 @@ export class TickAccount {
   }
 
   /**
-   * The late ticks that a claimed tick stands for, but for those that a replica claimed in their time.
-   *
-   * @param firstLate the earliest of them
-   * @param previous the tick claimed before this one, or `null`
+   * The ticks between two times, neither included, that were taken with a later one: those beyond their grace are
+   * missed, those within it coalesced. Called by the one replica that has taken them.
    */
-  coalesced(job: JobRecord, { scheduledTime }: DueTick, firstLate: number, previous: number | null): void {
-    let after = Math.max(firstLate - 1, previous ?? Number.NEGATIVE_INFINITY)
-    for (let count = 0; count < MAX_COALESCED; count++) {
-      const next = job.trigger.next(after)
-      if (next === null || next >= scheduledTime) return
-      this.skipped(job, next, 'coalesced')
-      after = next
+  passed(job: JobRecord, after: number, before: number, now: number): void {
+    const grace = job.definition.misfireGraceTime
+    // The default grace of a tick ends before the next tick, so all of them are beyond it.
+    const late = grace === null ? before : Math.max(after + 1, Math.min(before, Math.ceil(now - grace)))
+    const silence = this.#silence
+    const from = silence === null ? before : Math.ceil(silence.from - (grace ?? 0))
+    const until = silence === null ? before : Math.ceil(silence.until)
+    this.#range(job, after, Math.min(late, from), 'misfire')
+    this.#range(job, Math.max(after, from - 1), Math.min(late, until), 'redis_error')
+    this.#range(job, Math.max(after, from - 1, until - 1), late, 'misfire')
+    this.#range(job, late - 1, before, 'coalesced')
+  }
+
+  /** Why a tick that is too late to run is so. */
+  reasonOf(job: JobRecord, scheduledTime: number): 'misfire' | 'redis_error' {
+    const silence = this.#silence
+    const grace = job.definition.misfireGraceTime ?? 0
+    return silence !== null && scheduledTime + grace >= silence.from && scheduledTime <= silence.until
+      ? 'redis_error'
+      : 'misfire'
+  }
+
+  /** The ticks between two times, neither included, that had no run as the job was paused. */
+  paused(job: JobRecord, after: number, before: number): void {
+    this.#range(job, after, before, 'paused')
+  }
+
+  #range(job: JobRecord, after: number, before: number, reason: SkipReason): void {
+    const { stats, trigger } = job
+    const isMissed = reason === 'misfire' || reason === 'redis_error'
+    let from = after
+    if (this.#events.has('skipped') || (isMissed && this.#events.has('missed'))) {
+      for (let told = 0; told < MAX_TOLD; told++) {
+        const next = from < before - 1 ? trigger.next(from) : null
+        if (next === null || next >= before) return
+        if (isMissed) this.missed(job, next, reason)
+        else this.skipped(job, next, reason)
+        from = next
+      }
     }
+    if (from >= before - 1) return
+    const count = countTicks(trigger, from, before)
+    if (isMissed) stats.missed += count
+    stats.skipped[reason] += count
   }
 }

@@ -14,7 +14,10 @@ export interface UnlockedRunsOptions {
   readonly wakeAt: (job: JobRecord, at: number) => void
 }
 
-/** Runs of jobs with `lock: false`: every tick on every replica, nothing is asked of the store. */
+/**
+ * Runs without claim or lock: those of jobs with `lock: false`, every tick on every replica, and those of jobs that
+ * rather run twice than not at all when Redis does not answer.
+ */
 export class UnlockedRuns {
   readonly #options: UnlockedRunsOptions
 
@@ -33,7 +36,11 @@ export class UnlockedRuns {
     }
     // A tick that is handed out again, as a clock was set back: without claims it is refused here.
     if (job.lastUnlocked !== null && scheduledTime <= job.lastUnlocked) return
-    if (firstLate < scheduledTime) account.coalesced(job, tick, firstLate, job.lastUnlocked)
+    if (firstLate < scheduledTime) {
+      const after = Math.max(firstLate - 1, job.lastUnlocked ?? Number.NEGATIVE_INFINITY)
+      if (job.paused) account.paused(job, after, scheduledTime)
+      else account.passed(job, after, scheduledTime, coordination.now())
+    }
     job.lastUnlocked = scheduledTime
     if (job.paused) {
       account.skipped(job, scheduledTime, 'paused')
@@ -43,11 +50,26 @@ export class UnlockedRuns {
       account.missed(job, scheduledTime, 'misfire')
     } else {
       const { data } = job.definition
-      const request = { scheduledTime, trigger: 'schedule', lock: null, fencingToken: null, data } as const
+      const request = { scheduledTime, trigger: 'schedule', attempt: 1, lock: null, fencingToken: null, data } as const
       runner.start(job, { runId: newRunId(), ...request }).onCompleted(() => this.#again(job))
       return
     }
     this.#again(job)
+  }
+
+  /** Runs a tick that Redis did not answer for (`onRedisError: 'run'`). */
+  startUnclaimed(job: JobRecord, { scheduledTime, caughtUp }: DueTick): void {
+    const { runner, account, newRunId } = this.#options
+    if (job.paused) {
+      account.skipped(job, scheduledTime, 'paused')
+    } else if (job.stats.running > 0) {
+      account.skipped(job, scheduledTime, 'overlap')
+    } else {
+      const { data } = job.definition
+      const trigger = caughtUp ? 'catch-up' : 'schedule'
+      const unlocked = { attempt: 1, lock: null, fencingToken: null } as const
+      runner.start(job, { runId: newRunId(), scheduledTime, trigger, ...unlocked, data })
+    }
   }
 
   /** An interval from the last end has no ticks of its own: it comes again from here. */

@@ -1,3 +1,4 @@
+export { countTicks } from './count.js'
 export { readDate } from './dates.js'
 export { jitterOf } from './jitter.js'
 export { latestTick } from './latest.js'

@@ -343,9 +343,11 @@ t.test('nothing takes long', async (t) => {
     let best = Number.POSITIVE_INFINITY
     let code = ''
     for (let i = 0; i < 4; i++) {
-      const start = process.hrtime.bigint()
+      // This process' own time: others have the machine as well.
+      const before = process.cpuUsage()
       code = refusal(input).code
-      best = Math.min(best, Number(process.hrtime.bigint() - start) / 1e6)
+      const { user, system } = process.cpuUsage(before)
+      best = Math.min(best, (user + system) / 1000)
     }
     // 50 ms is the aim; the rest is room for a busy machine.
     t.ok(best < 100, `${index}: ${best.toFixed(1)} ms, ${code}`)

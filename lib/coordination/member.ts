@@ -1,0 +1,179 @@
+import type { Clock } from '../../types/clock.js'
+import type {
+  CoordinationListener,
+  CoordinationNode,
+  Ending,
+  HandBackAnswer,
+  HandedBack,
+  HeldLock,
+  ReleaseAnswer
+} from '../../types/coordination.js'
+import type { Voter } from './ballot.js'
+
+/** How many debts are kept: what is beyond ends with its TTL. */
+const MAX_DEBTS = 10_000
+
+/** How many debts are paid in one call. */
+const BATCH = 256
+
+/** One of several masters, before it is opened. */
+export interface Master {
+  /** Where it is, without credentials; `''` for one that is nowhere. */
+  readonly address: string
+  connect(listener: CoordinationListener): CoordinationNode
+}
+
+/** What a node is still to be told. */
+type Debt =
+  | { readonly kind: 'finish'; readonly lock: HeldLock; readonly ending: Ending }
+  | { readonly kind: 'handBack'; readonly lock: HeldLock; readonly claim: HandedBack }
+  | { readonly kind: 'release'; readonly lock: HeldLock }
+
+/**
+ * One node of a quorum, with what it could not be told while it did not answer: a majority may have decided without it,
+ * and it is to know as well when it comes back, so that the next to fall ill may be another.
+ */
+export class Member implements Voter {
+  readonly node: CoordinationNode
+  readonly address: string
+  silent = false
+  /** Called when the node has released a lock that it was owed to be told of. */
+  onReleased: (lock: HeldLock) => void = () => {}
+  /** Why the node is not up; `null` while it is, and before anything is known. */
+  trouble: Error | null = null
+  readonly #clock: Clock
+  readonly #debts = new Map<string, Debt>()
+  readonly #pauses = new Map<string, () => Promise<void>>()
+  /** Claims that the node is being told are taken back. */
+  readonly #underWay = new Map<string, HandedBack>()
+  #paying = false
+  #calls = 0
+
+  /** @param listener is told of all but the ups and downs; `onChange` of those */
+  constructor({ address, connect }: Master, clock: Clock, listener: CoordinationListener, onChange: () => void) {
+    this.#clock = clock
+    this.address = address
+    this.node = connect({
+      ...listener,
+      onUp: () => {
+        this.trouble = null
+        this.silent = false
+        onChange()
+        void this.#pay()
+      },
+      onDown: (error) => {
+        this.trouble = error
+        onChange()
+      },
+      onUnsafe: (reason) => listener.onUnsafe(address === '' ? reason : `${address}: ${reason}`)
+    })
+  }
+
+  async finish(endings: readonly Ending[]): Promise<readonly ReleaseAnswer[]> {
+    const answers = await this.node.finish(endings)
+    for (const [index, ending] of endings.entries()) {
+      if (answers[index] === 'unavailable') this.#owe({ kind: 'finish', lock: ending.lock, ending })
+    }
+    this.#payIf(answers[0] !== 'unavailable')
+    return answers
+  }
+
+  async handBack(claims: readonly HandedBack[]): Promise<readonly HandBackAnswer[]> {
+    const keys = claims.map(({ lock }) => keyOf(lock))
+    for (const [index, key] of keys.entries()) this.#underWay.set(key, claims[index] as HandedBack)
+    // Not repeated as it was: what this node says after a reply that was lost is one vote of several.
+    const answers = await this.node.handBack(claims, `${keys[0]} ${++this.#calls}`.replaceAll(' ', '-'))
+    const answered = !answers.includes('unavailable')
+    for (const [index, claim] of claims.entries()) {
+      const key = keys[index] as string
+      // Else it was asked for again meanwhile.
+      if (this.#underWay.get(key) !== claim) continue
+      this.#underWay.delete(key)
+      if (!answered) this.#owe({ kind: 'handBack', lock: claim.lock, claim })
+    }
+    this.#payIf(answered)
+    return answers
+  }
+
+  async release(lock: HeldLock): Promise<ReleaseAnswer> {
+    const answer = await this.node.release(lock)
+    if (answer === 'unavailable') this.#owe({ kind: 'release', lock })
+    this.#payIf(answer !== 'unavailable')
+    return answer
+  }
+
+  /** Pauses or resumes a job; tried again when the node answers again. Whether it has been done. */
+  async setPause(jobId: string, write: () => Promise<void>): Promise<Error | null> {
+    this.#pauses.delete(jobId)
+    try {
+      await write()
+      return null
+    } catch (error) {
+      if (!this.#pauses.has(jobId)) this.#pauses.set(jobId, write)
+      return error as Error
+    }
+  }
+
+  /** A pause or resumption that no majority has heard of is not to come later. */
+  forgetPause(jobId: string): void {
+    this.#pauses.delete(jobId)
+  }
+
+  /** What was to be given back is asked for again. */
+  forgetDebt(name: string, token: string): void {
+    const key = keyOf({ name, token })
+    this.#debts.delete(key)
+    this.#underWay.delete(key)
+  }
+
+  #owe(debt: Debt): void {
+    const key = keyOf(debt.lock)
+    this.#debts.delete(key)
+    this.#debts.set(key, debt)
+    if (this.#debts.size > MAX_DEBTS) this.#debts.delete(this.#debts.keys().next().value as string)
+  }
+
+  #payIf(answers: boolean): void {
+    if (answers && this.#debts.size + this.#pauses.size > 0) void this.#pay()
+  }
+
+  async #pay(): Promise<void> {
+    if (this.#paying) return
+    this.#paying = true
+    for (const [jobId, write] of [...this.#pauses]) await this.setPause(jobId, write)
+    let answered = true
+    // Taken only when it is sent: what is asked for again until then is owed no more.
+    for (let batch = this.#take(); answered && batch.length > 0; batch = answered ? this.#take() : []) {
+      answered = await this.#send(batch)
+    }
+    this.#paying = false
+  }
+
+  /** Debts of one kind, which go into one call. */
+  #take(): readonly Debt[] {
+    const now = this.#clock.monotonic()
+    const batch: Debt[] = []
+    for (const [key, debt] of this.#debts) {
+      const isOver = debt.lock.validUntil <= now
+      if (!isOver && batch.length > 0 && debt.kind !== batch[0]?.kind) continue
+      this.#debts.delete(key)
+      if (!isOver) batch.push(debt)
+      if (batch.length === BATCH || batch[0]?.kind === 'release') break
+    }
+    return batch
+  }
+
+  /** Whether the node answered; what it did not answer for is owed again. */
+  async #send(batch: readonly Debt[]): Promise<boolean> {
+    const finish = batch.flatMap((debt) => (debt.kind === 'finish' ? [debt.ending] : []))
+    const handBack = batch.flatMap((debt) => (debt.kind === 'handBack' ? [debt.claim] : []))
+    if (handBack.length > 0) return !(await this.handBack(handBack)).includes('unavailable')
+    const answers = finish.length > 0 ? await this.finish(finish) : [await this.release((batch[0] as Debt).lock)]
+    for (const [index, { lock }] of batch.entries()) if (answers[index] === 'released') this.onReleased(lock)
+    return answers[0] !== 'unavailable'
+  }
+}
+
+function keyOf({ name, token }: Pick<HeldLock, 'name' | 'token'>): string {
+  return `${token} ${name}`
+}

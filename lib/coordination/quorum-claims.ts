@@ -1,0 +1,217 @@
+import type { Clock } from '../../types/clock.js'
+import type { ClaimAnswer, ClaimRequest, Ending, HandedBack, HeldLock } from '../../types/coordination.js'
+import { ballot } from './ballot.js'
+import type { Member } from './member.js'
+import { decideClaim, isHeldByMost, isMine, leftover, majorityOf, settleForLess, type Vote } from './votes.js'
+
+/** How often a claim is asked for while the votes are split. */
+const TRIES = 5
+
+type Answers = readonly ClaimAnswer[]
+
+/** A request, and where its answer goes. */
+interface Asked {
+  readonly request: ClaimRequest
+  readonly index: number
+}
+
+/** One time that requests are asked for. */
+interface Round {
+  readonly asked: readonly Asked[]
+  /** What was decided, `null` for undecided; `null` altogether until then. */
+  outcomes: readonly (ClaimAnswer | null)[] | null
+  /** Whether a majority holds the request's tick, as far as it was known then. */
+  held: readonly boolean[]
+  /** How many nodes have not answered. */
+  left: number
+  readonly late: [member: Member, answers: Answers][]
+}
+
+/**
+ * Claims by a majority. Where no majority can be had the votes are given back, and after a random while asked for again;
+ * what a node grants too late for the decision is given back when it comes.
+ */
+export class QuorumClaims {
+  readonly #members: readonly Member[]
+  readonly #clock: Clock
+  readonly #pause: () => Promise<void>
+  readonly #most: number
+  /** The last round in which each request was asked for, while nodes may still answer it. */
+  readonly #rounds = new Map<string, Round>()
+
+  /** @param pause waits for a random while */
+  constructor(members: readonly Member[], clock: Clock, pause: () => Promise<void>) {
+    this.#members = members
+    this.#clock = clock
+    this.#pause = pause
+    this.#most = majorityOf(members.length)
+  }
+
+  async claim(requests: readonly ClaimRequest[]): Promise<Answers> {
+    const answers: ClaimAnswer[] = []
+    let open: readonly Asked[] = requests.map((request, index) => ({ request, index }))
+    for (let count = 1; open.length > 0; count++) {
+      if (count > 1) await this.#pause()
+      const outcomes = await this.#try(open, count === TRIES)
+      for (const [index, outcome] of outcomes.entries()) {
+        if (outcome !== null) answers[(open[index] as Asked).index] = outcome
+      }
+      open = open.filter((_, index) => outcomes[index] === null)
+    }
+    return answers
+  }
+
+  /**
+   * Lets all later fencing tokens be greater than this one, whichever majority gives them.
+   *
+   * @param given the greatest token that each node has given itself, so that it need not be told
+   * @returns whether a majority knows
+   */
+  async keepFence(token: number, given: readonly number[]): Promise<boolean> {
+    const isKept = (votes: readonly Vote<boolean>[]): boolean => votes.filter((vote) => vote).length >= this.#most
+    const votes = await ballot<Member, boolean>(this.#members, this.#clock, {
+      ask: (member) => {
+        const knows = (given[this.#members.indexOf(member)] ?? -1) >= token
+        return knows ? Promise.resolve(true) : member.node.raiseFence(token)
+      },
+      isAnswer: (answered) => answered,
+      isDecided: isKept
+    })
+    return isKept(votes)
+  }
+
+  async #try(asked: readonly Asked[], isLast: boolean): Promise<readonly (ClaimAnswer | null)[]> {
+    const requests = asked.map(({ request }) => request)
+    const round: Round = { asked, outcomes: null, held: [], left: this.#members.length, late: [] }
+    for (const { runId, jobId } of requests) {
+      this.#rounds.set(runId, round)
+      for (const member of this.#members) member.forgetDebt(jobId, runId)
+    }
+    const ballots = await ballot<Member, Answers>(this.#members, this.#clock, {
+      ask: async ({ node }) => {
+        const answers = await node.claim(requests)
+        round.left--
+        return answers
+      },
+      isAnswer: hasAnswered,
+      isDecided: (ballots) => {
+        if (ballots.filter((each) => each !== null).length < this.#most) return false
+        return requests.every((request, index) => {
+          const answer = decideClaim(request, votesOf(ballots, index))
+          // What the others grant meanwhile is to be given back.
+          return answer !== null && answer.status !== 'unavailable'
+        })
+      },
+      onLate: (member, answers) => {
+        if (round.outcomes === null) round.late.push([member, answers])
+        else this.#giveLate(round, member, answers)
+      }
+    })
+    const decided = requests.map((request, index) => decideClaim(request, votesOf(ballots, index)))
+    const outcomes = await this.#withFence(decided, ballots)
+    for (const [index, request] of requests.entries()) {
+      if (isLast) outcomes[index] ??= settleForLess(request, votesOf(ballots, index))
+    }
+    round.outcomes = outcomes
+    round.held = requests.map((_, index) => isHeldByMost(votesOf(ballots, index)))
+    return this.#clearUp(round, outcomes, ballots)
+  }
+
+  /** Takes back what is granted and whose token a majority does not know, or whose lock is over by now. */
+  async #withFence(
+    decided: readonly (ClaimAnswer | null)[],
+    ballots: readonly Vote<Answers>[]
+  ): Promise<(ClaimAnswer | null)[]> {
+    const granted = decided.map((answer) => (answer?.status === 'granted' && answer.lock !== null ? answer : null))
+    const token = Math.max(-1, ...granted.map((answer) => answer?.fencingToken ?? -1))
+    if (token < 0) return [...decided]
+    const given = ballots.map((answers) => Math.max(-1, ...(answers ?? []).map(tokenOf)))
+    const isKept = await this.keepFence(token, given)
+    const now = this.#clock.monotonic()
+    return decided.map((answer, index) => {
+      const lock = granted[index]?.lock
+      return lock && (!isKept || lock.validUntil <= now) ? null : answer
+    })
+  }
+
+  /**
+   * Gives back what the decision does not use.
+   *
+   * @returns what was decided; of what is unavailable it says whether it may stand on some node all the same
+   */
+  async #clearUp(
+    round: Round,
+    outcomes: readonly (ClaimAnswer | null)[],
+    ballots: readonly Vote<Answers>[]
+  ): Promise<readonly (ClaimAnswer | null)[]> {
+    const given = await ballot<Member, boolean>(this.#members, this.#clock, {
+      ask: async (member) => {
+        const answers = ballots[this.#members.indexOf(member)] ?? null
+        if (answers === null) return false
+        const sent = this.#give(round, member, answers)
+        // One that did not answer before will hardly do so now.
+        return hasAnswered(answers) && (await sent)
+      },
+      isAnswer: (answered) => answered,
+      isDecided: () => false
+    })
+    for (const [member, answers] of round.late.splice(0)) this.#giveLate(round, member, answers)
+    if (round.left === 0) this.#forget(round)
+    return outcomes.map((outcome, index) => {
+      if (outcome?.status !== 'unavailable') return outcome
+      const maybe = votesOf(ballots, index).some((vote, at) => {
+        return vote === null || (vote.status === 'unavailable' ? vote.maybe : isMine(vote) && !given[at])
+      })
+      return { ...outcome, maybe }
+    })
+  }
+
+  /** What is not decided on by a node's answers that came too late for it, unless it is asked for again meanwhile. */
+  #giveLate(round: Round, member: Member, answers: Answers): void {
+    void this.#give(round, member, answers)
+    if (round.left === 0) this.#forget(round)
+  }
+
+  /** Lets go of what a node holds, or may hold, by its answers, and the decision does not use. Whether it has heard. */
+  async #give(round: Round, member: Member, answers: Answers): Promise<boolean> {
+    const ends: Ending[] = []
+    const backs: HandedBack[] = []
+    for (const [index, { request }] of round.asked.entries()) {
+      const { jobId, runId, ttl, afterCompletion } = request
+      if (this.#rounds.get(runId) !== round) continue
+      const vote = answers[index] as ClaimAnswer
+      const fate = leftover(request, round.outcomes?.[index] ?? null, vote, round.held[index])
+      if (fate === 'keep') continue
+      const lock: HeldLock = { name: jobId, kind: 'job', token: runId, ttl, validUntil: this.#clock.monotonic() + ttl }
+      const { scheduledTime } = vote.status === 'granted' ? vote : request
+      // A run that was to be taken over has no tick of its own to be freed: it stays unfinished.
+      if (fate === 'end') ends.push({ lock, finished: true })
+      else if (request.kind === 'recover') ends.push({ lock, finished: false, unbegun: true })
+      else backs.push({ lock, scheduledTime, tell: false, afterCompletion })
+    }
+    const [released, taken] = await Promise.all([
+      ends.length > 0 ? member.finish(ends) : null,
+      backs.length > 0 ? member.handBack(backs) : null
+    ])
+    return taken?.[0] !== 'unavailable' && released?.[0] !== 'unavailable'
+  }
+
+  #forget({ asked }: Round): void {
+    for (const { request } of asked) {
+      const round = this.#rounds.get(request.runId)
+      if (round?.asked === asked) this.#rounds.delete(request.runId)
+    }
+  }
+}
+
+function votesOf(ballots: readonly Vote<Answers>[], index: number): Vote<ClaimAnswer>[] {
+  return ballots.map((answers) => answers?.[index] ?? null)
+}
+
+function hasAnswered(answers: Answers): boolean {
+  return answers[0]?.status !== 'unavailable'
+}
+
+function tokenOf(answer: ClaimAnswer): number {
+  return answer.status === 'granted' && answer.lock !== null ? answer.fencingToken : -1
+}

@@ -1,0 +1,84 @@
+import type { Clock } from '../../types/clock.js'
+import type { CoordinationListener } from '../../types/coordination.js'
+import { SECOND } from '../duration.js'
+import { RedisUnavailableError } from '../errors.js'
+import type { Member } from './member.js'
+import { majorityOf } from './votes.js'
+
+/** For how long what several nodes say of one thing is told once. */
+const BURST = SECOND / 10
+
+/** What the nodes of a quorum tell, as one: up and down is the majority, and what all say is told once. */
+export class QuorumListener implements CoordinationListener {
+  readonly #listener: CoordinationListener
+  readonly #clock: Clock
+  readonly #told = new Set<string>()
+  #burstEnds = 0
+  #up: boolean | null = null
+  #closed = false
+  /** Nodes whose outage has been told of. */
+  readonly #missing = new Set<Member>()
+
+  constructor(listener: CoordinationListener, clock: Clock) {
+    this.#listener = listener
+    this.#clock = clock
+  }
+
+  readonly onUp = (): void => {}
+  readonly onDown = (): void => {}
+  readonly onClockStep = (): void => this.#listener.onClockStep()
+  readonly onUnsafe = (reason: string): void => this.#listener.onUnsafe(reason)
+
+  readonly onHandedBack = (jobId: string, scheduledTime: number): void => {
+    if (this.#isNew(`${scheduledTime} ${jobId}`)) this.#listener.onHandedBack(jobId, scheduledTime)
+  }
+
+  readonly onDefinitionDiffers = (jobId: string, tick: number): void => {
+    if (this.#isNew(`differs ${tick} ${jobId}`)) this.#listener.onDefinitionDiffers(jobId, tick)
+  }
+
+  /** Looks at the nodes after one of them came up or went down. */
+  update(members: readonly Member[]): void {
+    if (this.#closed) return
+    const most = majorityOf(members.length)
+    const up = members.filter(({ node }) => node.state.up).length
+    const down = members.filter((member) => member.trouble !== null)
+    if (up >= most && this.#up !== true) {
+      this.#up = true
+      this.#listener.onUp()
+    } else if (down.length > members.length - most && this.#up !== false) {
+      this.#up = false
+      const reason = down.map(({ trouble }) => trouble?.message).join('; ')
+      this.#listener.onDown(new RedisUnavailableError('be reached on a majority of its masters', reason))
+    }
+    this.#tellOfMissing(members)
+    // The majority's clock may now be another one's.
+    if (this.#up !== null) this.#listener.onClockStep()
+  }
+
+  close(): void {
+    this.#closed = true
+  }
+
+  /** A minority that is down changes nothing, but that the next one to go down would. */
+  #tellOfMissing(members: readonly Member[]): void {
+    for (const member of members) {
+      if (member.trouble === null) this.#missing.delete(member)
+      else if (this.#up === true && !this.#missing.has(member)) {
+        this.#missing.add(member)
+        this.#listener.onUnsafe(`a master is missing, and the others decide without it: ${member.trouble.message}`)
+      }
+    }
+  }
+
+  #isNew(what: string): boolean {
+    const now = this.#clock.monotonic()
+    if (now >= this.#burstEnds) {
+      this.#told.clear()
+      this.#burstEnds = now + BURST
+    }
+    if (this.#told.has(what)) return false
+    this.#told.add(what)
+    return true
+  }
+}

@@ -1,0 +1,59 @@
+// What is asked of Redis beside claims: the time, pauses, locks by name, fencing tokens.
+
+/**
+ * Redis' time in microseconds, and what was handed back: that of the node which holds the app's keys, so that it is the
+ * claims' own also in a Cluster.
+ *
+ * KEYS  fence, handed
+ */
+export const TIME_SCRIPT = `
+local time = redis.call('TIME')
+return { time[1] * 1000000 + time[2], redis.call('HGETALL', KEYS[2]) }
+`
+
+/**
+ * Resumes a job, and remembers when, if it was paused: `-` and the time in milliseconds.
+ *
+ * KEYS  paused
+ * ARGV  the job's id
+ */
+export const RESUME_SCRIPT = `
+local paused = redis.call('HGET', KEYS[1], ARGV[1])
+if not paused then
+  redis.call('HSET', KEYS[1], ARGV[1], '-')
+elseif string.sub(paused, 1, 1) ~= '-' then
+  local time = redis.call('TIME')
+  redis.call('HSET', KEYS[1], ARGV[1], string.format('-%.0f', time[1] * 1000 + math.floor(time[2] / 1000)))
+end
+`
+
+/**
+ * Takes a lock by name, as redlock's own acquire does, with a fencing token.
+ *
+ * KEYS  fence, lock
+ * ARGV  token, ttl
+ * Reply Redis' time in microseconds and the fencing token, or 0 when the lock is held
+ */
+export const ACQUIRE_SCRIPT = `
+local time = redis.call('TIME')
+local micros = time[1] * 1000000 + time[2]
+if not redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2], 'NX') then
+  -- Taken before, and the reply was lost?
+  if redis.pcall('GET', KEYS[2]) ~= ARGV[1] then return { micros, 0 } end
+  redis.call('PEXPIRE', KEYS[2], ARGV[2])
+end
+local fence = math.max((tonumber(redis.call('GET', KEYS[1]) or '0') or 0) + 1, micros)
+redis.call('SET', KEYS[1], string.format('%.0f', fence))
+return { micros, fence }
+`
+
+/**
+ * Lets fencing tokens begin above a number.
+ *
+ * KEYS  fence
+ * ARGV  the number
+ */
+export const RAISE_FENCE_SCRIPT = `
+local last = tonumber(redis.call('GET', KEYS[1]) or '0') or 0
+redis.call('SET', KEYS[1], string.format('%.0f', math.max(last, tonumber(ARGV[1]))))
+`

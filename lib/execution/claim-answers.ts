@@ -1,0 +1,196 @@
+import type { Clock } from '../../types/clock.js'
+import type { ClaimAnswer, Coordination, HandBackAnswer } from '../../types/coordination.js'
+import type { AskedTick, JobRecord } from '../job-record.js'
+import type { DueTick } from '../timetable.js'
+import { isCurrent, isMissed } from './claim-request.js'
+import type { Finisher, HandingBack } from './finisher.js'
+import type { Recovery } from './recovery.js'
+import type { Runner } from './runner.js'
+import type { TickAccount } from './tick-account.js'
+
+export interface ClaimAnswersOptions {
+  readonly clock: Clock
+  readonly coordination: Coordination
+  readonly runner: Runner
+  readonly recovery: Recovery
+  readonly finisher: Finisher
+  readonly account: TickAccount
+  /** Makes a job due again at a time, without its trigger. */
+  readonly wakeAt: (job: JobRecord, at: number, tick?: DueTick) => void
+  /** Asks for what is pending of a job. */
+  readonly push: (job: JobRecord) => void
+  /** Asks for what is pending of a job later, as another run holds its lock. */
+  readonly wait: (job: JobRecord) => void
+  /** Whether ticks are left to other replicas now. */
+  readonly stopped: () => boolean
+}
+
+type Answered<Status> = Extract<ClaimAnswer, { status: Status }>
+
+/** What was taken before the tick that an answer is about. */
+type Taken = Pick<Answered<'granted'>, 'previous' | 'resumedAt'>
+
+/**
+ * Turns the store's answers into runs and counted reasons.
+ *
+ * Who takes a tick accounts for all ticks since the one taken before it: the store says which that was. So each tick is
+ * accounted for once in the fleet, also those that nobody was there for.
+ */
+export class ClaimAnswers {
+  readonly #options: ClaimAnswersOptions
+
+  constructor(options: ClaimAnswersOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Does what an answer asks for.
+   *
+   * @param handedBack where claims go that will have no run here
+   */
+  take(
+    job: JobRecord,
+    asked: AskedTick,
+    answer: Exclude<ClaimAnswer, Answered<'unavailable'>>,
+    handedBack: HandingBack[]
+  ): void {
+    const { tick, through } = asked
+    const { scheduledTime } = tick
+    const { recovery, wakeAt } = this.#options
+    if (answer.status !== 'early') job.paused = answer.status === 'paused'
+    switch (answer.status) {
+      case 'granted':
+        this.#granted(job, asked, answer, handedBack)
+        return
+      case 'early':
+        if (!isCurrent(job, asked)) return
+        recovery.expect(job)
+        wakeAt(job, answer.due, job.trigger.afterCompletion === null ? tick : undefined)
+        return
+      case 'overlap':
+        // A tick that waits is told of once, however often it is asked for.
+        if (answer.taken || job.lastHeld !== scheduledTime) this.#options.account.lockFailed(job, scheduledTime, 'held')
+        job.lastHeld = scheduledTime
+        if (answer.isLeft) recovery.lookNow(job)
+        else recovery.expect(job)
+        if (!answer.taken) {
+          this.#rest(job, asked, scheduledTime - 1)
+          this.#options.wait(job)
+          return
+        }
+        this.#passed(job, asked, answer)
+        this.#options.account.skipped(job, scheduledTime, 'overlap')
+        this.#goOn(job, asked, through)
+        return
+      case 'paused':
+        if (answer.first) {
+          const after = Math.max(answer.previous ?? asked.firstLate - 1, job.accountedThrough)
+          this.#options.account.paused(job, after, scheduledTime)
+          this.#options.account.skipped(job, scheduledTime, 'paused')
+          this.#options.account.paused(job, scheduledTime, through + 1)
+        }
+        this.#goOn(job, asked, through)
+        return
+      case 'claimed_elsewhere':
+        this.#options.account.skipped(job, scheduledTime, 'claimed_elsewhere')
+        recovery.expect(job)
+        this.#goOn(job, asked, Math.max(through, answer.last ?? through))
+    }
+  }
+
+  #granted(job: JobRecord, asked: AskedTick, answer: Answered<'granted'>, handedBack: HandingBack[]): void {
+    const { coordination, finisher, runner, clock } = this.#options
+    const { lock, fencingToken } = answer
+    const { tick, through, runId, trigger } = asked
+    const { afterCompletion } = trigger
+    // Only the store knows the tick of an interval from the last end.
+    const scheduledTime = afterCompletion === null ? tick.scheduledTime : answer.scheduledTime
+    job.handedBack = null
+    const hasRun = scheduledTime <= job.accountedThrough
+    // Its answer may have come so late that the lock is over.
+    const isOver = lock !== null && clock.monotonic() >= lock.validUntil
+    if (lock !== null && !hasRun && (this.#options.stopped() || job.removed || runner.closed || isOver)) {
+      const onHandedBack = (outcome: HandBackAnswer): void => {
+        if (outcome === 'free') {
+          // It is accounted for by who takes it next, which may be this replica.
+          if (isOver) this.#askOnceMore(job, asked)
+          return
+        }
+        this.#passed(job, asked, answer)
+        const isTakenOver = outcome === 'not_ours' && job.definition.recovery === 'rerun'
+        if (!isTakenOver) this.#options.account.missed(job, scheduledTime, isOver ? 'redis_error' : 'shutdown')
+      }
+      handedBack.push({ lock, scheduledTime, afterCompletion: afterCompletion ?? 0, tell: true, onHandedBack })
+      if (!job.removed && !isOver) this.#options.account.skipped(job, scheduledTime, 'shutdown')
+      if (isOver) this.#goOn(job, asked, through)
+      return
+    }
+    this.#passed(job, asked, answer)
+    if (lock === null || hasRun || isMissed(job, tick, coordination.now())) {
+      // Taken, so that it is counted once for the fleet; or too late only now.
+      if (lock !== null) finisher.push({ lock, finished: true, onReleased() {} })
+      if (!hasRun) this.#options.account.missed(job, scheduledTime, this.#options.account.reasonOf(job, scheduledTime))
+      this.#goOn(job, asked, through)
+      return
+    }
+    const { data } = job.definition
+    const startedBy = tick.caughtUp ? 'catch-up' : 'schedule'
+    const active = runner.start(job, { runId, scheduledTime, trigger: startedBy, attempt: 1, lock, fencingToken, data })
+    if (afterCompletion !== null) active.onCompleted(() => this.#again(job, asked))
+    else if (this.#rest(job, asked, through)) active.onCompleted(() => this.#pushRest(job))
+  }
+
+  /** Accounts for the ticks that were taken with the one that is answered. */
+  #passed(job: JobRecord, { tick, through, firstLate }: AskedTick, { previous, resumedAt }: Taken): void {
+    const { scheduledTime, preceding } = tick
+    // Most often there is none.
+    const isSingle = Math.min(firstLate, tick.firstLate) >= scheduledTime
+    const isNext = isSingle && (previous === null || (preceding !== null && previous >= preceding))
+    if ((isNext && through <= scheduledTime) || job.trigger.afterCompletion !== null) return
+    const now = this.#options.coordination.now()
+    let after = Math.max(previous ?? firstLate - 1, job.accountedThrough)
+    if (resumedAt !== null && resumedAt > after) {
+      this.#options.account.paused(job, after, Math.min(scheduledTime, Math.floor(resumedAt) + 1))
+      after = Math.floor(resumedAt)
+    }
+    this.#options.account.passed(job, after, scheduledTime, now)
+    if (through > scheduledTime) this.#options.account.passed(job, scheduledTime, through + 1, now)
+  }
+
+  /** Asks again for a tick that is free again. */
+  #askOnceMore(job: JobRecord, { tick, latest, trigger }: AskedTick): void {
+    if (job.removed || job.trigger !== trigger || trigger.afterCompletion !== null || this.#options.stopped()) return
+    job.firstLate = job.pending === null ? tick.scheduledTime : Math.min(job.firstLate, tick.scheduledTime)
+    job.pending ??= latest
+    this.#options.push(job)
+  }
+
+  /** Goes on with what is due later than `through`. */
+  #goOn(job: JobRecord, asked: AskedTick, through: number): void {
+    if (asked.trigger.afterCompletion !== null) this.#again(job, asked)
+    else if (this.#rest(job, asked, through)) this.#pushRest(job)
+  }
+
+  /** Keeps what is due later than `through` and not taken yet. Whether there is any. */
+  #rest(job: JobRecord, { latest, trigger }: AskedTick, through: number): boolean {
+    const { pending } = job
+    if (pending !== null && pending.scheduledTime <= through) job.pending = null
+    if (latest.scheduledTime <= through || job.removed || this.#options.stopped() || job.trigger !== trigger) {
+      return job.pending !== null
+    }
+    if (job.pending === null) job.pending = latest
+    job.firstLate = trigger.next(through) ?? latest.scheduledTime
+    return true
+  }
+
+  #pushRest(job: JobRecord): void {
+    if (job.pending !== null && !job.removed) this.#options.push(job)
+  }
+
+  /** An interval from the last end has no ticks of its own: it comes again from here. */
+  #again(job: JobRecord, asked: AskedTick): void {
+    const { afterCompletion } = asked.trigger
+    if (afterCompletion === null || !isCurrent(job, asked)) return
+    this.#options.wakeAt(job, this.#options.coordination.now() + afterCompletion)
+  }
+}

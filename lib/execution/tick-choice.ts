@@ -1,0 +1,45 @@
+import type { JobRecord } from '../job-record.js'
+import type { DueTick } from '../timetable.js'
+import { countTicks, jitterOf } from '../triggers/index.js'
+import { isMissed } from './claim-request.js'
+
+/** How many late ticks of a job are run one after the other with `coalesce: 'all'`. */
+const MAX_CATCH_UP = 1000
+
+/** The tick of several late ones that is to be asked for, and the latest one that is taken with it. */
+export interface TickChoice {
+  readonly tick: DueTick
+  readonly through: number
+}
+
+/**
+ * Chooses among the due ticks of a job from `job.firstLate` to `latest`, by its `coalesce`. Ticks beyond their grace are
+ * not chosen, but for the latest when there is no other.
+ */
+export function chooseTick(job: JobRecord, latest: DueTick, now: number): TickChoice {
+  const { coalesce, misfireGraceTime, jitter } = job.definition
+  const through = latest.scheduledTime
+  // With the default grace, which ends before the next tick, one tick at most is within it.
+  if (coalesce === 'latest' || misfireGraceTime === null || job.firstLate >= through) return { tick: latest, through }
+  const { trigger } = job
+  let scheduledTime = trigger.next(Math.max(job.firstLate, Math.ceil(now - misfireGraceTime - jitter)) - 1)
+  if (coalesce === 'all' && scheduledTime !== null) {
+    const surplus = countTicks(trigger, scheduledTime, through) + 2 - MAX_CATCH_UP
+    for (let count = 0; count < surplus && scheduledTime !== null; count++) scheduledTime = trigger.next(scheduledTime)
+  }
+  if (scheduledTime === null || scheduledTime >= through) return { tick: latest, through }
+  let tick = lateTick(job, scheduledTime, latest)
+  // Its own jitter may be less than the longest one.
+  while (tick.following !== null && tick.following < through && isMissed(job, tick, now)) {
+    tick = lateTick(job, tick.following, latest)
+  }
+  if (isMissed(job, tick, now)) return { tick: latest, through }
+  return { tick, through: coalesce === 'all' ? tick.scheduledTime : through }
+}
+
+function lateTick(job: JobRecord, scheduledTime: number, { caughtUp }: DueTick): DueTick {
+  const following = job.trigger.next(scheduledTime)
+  const period = following === null ? null : following - scheduledTime
+  const dueTime = scheduledTime + jitterOf(job.id, scheduledTime, job.definition.jitter, period)
+  return { scheduledTime, dueTime, following, firstLate: job.firstLate, preceding: null, caughtUp }
+}

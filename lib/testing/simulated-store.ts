@@ -1,0 +1,67 @@
+import { MemoryStore } from '../coordination/memory.js'
+
+/** The faults of the way between the replicas and a store. All are deterministic, given the simulation's seed. */
+export interface Network {
+  /** Milliseconds that a request, and its reply, take: each a random time between the two. */
+  readonly delay: readonly [least: number, most: number]
+  /** The share of requests, from 0 to 1, that take effect and whose reply is lost. */
+  readonly lostReplies: number
+  /** The share of requests, from 0 to 1, that are lost on their way. */
+  readonly lostRequests: number
+}
+
+const QUIET: Network = Object.freeze({ delay: [0, 0] as const, lostReplies: 0, lostRequests: 0 })
+
+/** What stands for a Redis in a simulation: it can be killed, hang, lose its data, and be hard to reach. */
+export class SimulatedStore {
+  #memory = new MemoryStore()
+  #state: 'up' | 'down' | 'hung' = 'up'
+  #network = QUIET
+  #waiting: (() => void)[] = []
+
+  /** @internal what it holds */
+  get memory(): MemoryStore {
+    return this.#memory
+  }
+
+  /** `down` refuses every request at once, `hung` answers none. */
+  get state(): 'up' | 'down' | 'hung' {
+    return this.#state
+  }
+
+  get network(): Network {
+    return this.#network
+  }
+
+  /** Every request is refused at once, until it is started again; those that a hung store held are lost. */
+  kill(): void {
+    this.#state = 'down'
+    this.#waiting = []
+  }
+
+  /** No request is answered, until it is started again; those that have come by then are executed then. */
+  hang(): void {
+    this.#state = 'hung'
+  }
+
+  /** It answers again, with the data it had. */
+  start(): void {
+    this.#state = 'up'
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+
+  /** @internal resolves when a hung store goes on */
+  whenStarted(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve))
+  }
+
+  /** All it holds is lost. */
+  wipe(): void {
+    this.#memory = new MemoryStore()
+  }
+
+  /** Sets what is wrong with the way to it; what is not given is in order. */
+  disturb(network: Partial<Network> = {}): void {
+    this.#network = { ...QUIET, ...network }
+  }
+}

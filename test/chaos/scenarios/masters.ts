@@ -1,0 +1,117 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type SingleRedis, withMasters } from '../fixtures/topologies.js'
+import { trueNow } from '../fixtures/wrong-clock.js'
+import { compare, type Scale, type Scenario } from '../scenario.js'
+import { JOBS, openAt, scaled, withReplicas } from './common.js'
+
+/** What is done to a minority of the masters of a quorum, and how it is undone. */
+interface MastersFault {
+  readonly name: string
+  readonly promise: string
+  readonly masters: number
+  /**
+   * Whether a run may lose its lock: one that a bare majority gave, as the votes were split, is gone when one of these
+   * masters forgets it. The run is told, and nothing runs beside it unawares.
+   */
+  readonly forgets?: boolean
+  fault(masters: SingleRedis[], scale: Scale): unknown
+  repair?(masters: SingleRedis[]): unknown
+}
+
+const MINORITIES: readonly MastersFault[] = [
+  {
+    name: 'One of three masters is killed, and comes back empty',
+    promise: 'A minority of masters down changes nothing',
+    masters: 3,
+    fault: ([one]) => one?.kill(),
+    repair: ([one]) => one?.restart()
+  },
+  {
+    name: 'One of three masters hangs',
+    promise: 'A minority of masters that does not answer delays ticks, and no more',
+    masters: 3,
+    fault: ([one]) => one?.hang(),
+    repair: ([one]) => one?.resume()
+  },
+  {
+    name: 'One of three masters is wiped, again and again',
+    promise: 'What a minority has forgotten, the majority remembers',
+    masters: 3,
+    forgets: true,
+    fault: async ([one], scale) => {
+      for (let count = 0; count < scaled(scale, 5, 30); count++) {
+        await one?.client.flushall()
+        await sleep(300)
+      }
+    }
+  },
+  {
+    name: 'One of three masters is cut off',
+    promise: 'A minority that cannot be reached changes nothing',
+    masters: 3,
+    fault: ([one]) => one?.proxy.blackhole(),
+    repair: ([one]) => one?.proxy.heal()
+  },
+  {
+    name: 'Two of five masters are killed, and come back empty',
+    promise: 'A minority of two masters down changes nothing',
+    masters: 5,
+    fault: ([one, two]) => Promise.all([one?.kill(), two?.kill()]),
+    repair: ([one, two]) => Promise.all([one?.restart(), two?.restart()])
+  }
+]
+
+/** Whatever becomes of a minority: every tick of every second runs, and no lock is lost but by what is forgotten. */
+function minority({ name, promise, masters: count, forgets = false, fault, repair }: MastersFault): Scenario {
+  return {
+    name,
+    promise,
+    run: ({ scale }) =>
+      withMasters(count, (servers) =>
+        withReplicas({ redis: servers.map(({ proxy }) => proxy.url) }, async (fleet) => {
+          fleet.healed()
+          await fault(servers, scale)
+          await sleep(scaled(scale, 2500, 10_000))
+          await repair?.(servers)
+          const verdict = await fleet.finish(scaled(scale, 1500, 8000))
+          const { lock_lost: lost = 0 } = verdict.outcomes
+          return compare(fleet, verdict, {
+            everyTickRuns: true,
+            recovery: 1500,
+            also: [[forgets || lost === 0, `${lost} runs lost their lock`]]
+          })
+        })
+      )
+  }
+}
+
+export const masters: readonly Scenario[] = [
+  ...MINORITIES.map(minority),
+  {
+    name: 'Two of three masters are killed, and come back empty',
+    promise: 'Without a majority nothing is claimed; afterwards it goes on',
+    run: ({ scale }) =>
+      withMasters(3, (servers) =>
+        withReplicas({ redis: servers.map(({ proxy }) => proxy.url) }, async (fleet) => {
+          const dead = servers.slice(0, 2)
+          await Promise.all(dead.map((server) => server.kill()))
+          const since = trueNow()
+          await sleep(scaled(scale, 2500, 10_000))
+          await Promise.all(dead.map((server) => server.restart()))
+          const until = trueNow()
+          fleet.healed()
+          await fleet.recovered()
+          const verdict = await fleet.finish(scaled(scale, 1500, 8000))
+          const alone = fleet.runs.filter(({ startedAt }) => startedAt > since + 100 && startedAt < until)
+          return compare(fleet, verdict, {
+            missed: 'some',
+            // The majority has forgotten its claims: that is a Redis which has lost its data.
+            doubled: openAt(until),
+            overlapping: JOBS.length,
+            recovery: 6000,
+            also: [[alone.length === 0, `${alone.length} runs began without a majority`]]
+          })
+        })
+      )
+  }
+]

@@ -1,0 +1,173 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Fleet } from '../fixtures/fleet.js'
+import type { RunFacts, Tick } from '../fixtures/judge.js'
+import type { Replica } from '../fixtures/replica.js'
+import { withSingle } from '../fixtures/topologies.js'
+import { trueNow } from '../fixtures/wrong-clock.js'
+import { compare, type Scenario } from '../scenario.js'
+import { type FleetSettings, JOBS, openAt, planOf, scaled, TTL, withReplicas } from './common.js'
+
+/** A replica that is at work on this job now. */
+async function workingOn(fleet: Fleet, jobId: string): Promise<{ replica: Replica; run: RunFacts }> {
+  const since = trueNow()
+  const run = await fleet.awaitRun((one) => one.jobId === jobId && one.startedAt > since)
+  const replica = fleet.replicas.find(({ plan, alive }) => alive && plan.name === run.replica)
+  if (replica === undefined) throw new Error(`${run.replica} has ended`)
+  return { replica, run }
+}
+
+/** What became of a run. */
+function fateOf(fleet: Fleet, { runId }: RunFacts): string | null {
+  return fleet.runs.find((run) => run.runId === runId)?.outcome ?? null
+}
+
+/**
+ * What a crash may cost. Of each job one tick: claimed by the dead, and neither begun nor counted by then. Nobody else
+ * may run it, as it may have been.
+ */
+function claimedBy(crashes: readonly number[]): (tick: Tick) => boolean {
+  return (tick) => crashes.some((crash) => openAt(crash)(tick))
+}
+
+export const replicaFaults: readonly Scenario[] = [
+  {
+    name: 'The event loop of a replica is blocked beyond the TTL',
+    promise: 'A holder that stood still knows at once that its lock is lost, and the others go on meanwhile',
+    run: ({ scale }) =>
+      withSingle((redis) =>
+        withReplicas({ redis: redis.proxy.url }, async (fleet) => {
+          const { replica, run } = await workingOn(fleet, 'long')
+          const blocked = replica.tell({ type: 'block', duration: scaled(scale, 2500, 10_000) })
+          fleet.healed(({ jobId }) => jobId === 'long')
+          await fleet.recovered()
+          await blocked
+          const verdict = await fleet.finish(scaled(scale, 1500, 8000))
+          return compare(fleet, verdict, {
+            missed: 'any',
+            // What the blocked one had claimed when it was blocked, it alone can count: when it goes on.
+            recovery: 2500,
+            also: [[fateOf(fleet, run) === 'lock_lost', `the run under way ended as ${fateOf(fleet, run)}`]]
+          })
+        })
+      )
+  },
+  {
+    name: 'A replica is stopped (SIGSTOP) beyond the TTL, and goes on',
+    promise: 'A process that was stopped finds its lock lost, and its late writes have a smaller fencing token',
+    run: ({ scale }) =>
+      withSingle((redis) =>
+        withReplicas({ redis: redis.proxy.url }, async (fleet) => {
+          const { replica, run } = await workingOn(fleet, 'long')
+          replica.freeze()
+          fleet.healed(({ jobId }) => jobId === 'long')
+          await fleet.recovered()
+          await sleep(scaled(scale, 2000, 10_000))
+          replica.thaw()
+          const verdict = await fleet.finish(scaled(scale, 1500, 8000))
+          const next = fleet.runs.find(({ jobId, startedAt }) => jobId === 'long' && startedAt > run.startedAt)
+          return compare(fleet, verdict, {
+            missed: 'any',
+            recovery: 2500,
+            also: [
+              [fateOf(fleet, run) === 'lock_lost', `the run under way ended as ${fateOf(fleet, run)}`],
+              [Number(next?.fencingToken) > Number(run.fencingToken), 'the next run has no larger token']
+            ]
+          })
+        })
+      )
+  },
+  {
+    name: 'A replica is killed (SIGKILL) during its runs',
+    promise: 'At most once: its runs are not started again, and the next ticks go on after the TTL',
+    run: ({ scale }) =>
+      withSingle((redis) => {
+        const settings = { redis: redis.proxy.url }
+        return withReplicas(settings, async (fleet) => {
+          const crashes: number[] = []
+          const times = scaled(scale, 2, 6)
+          for (let count = 0; count < times; count++) {
+            const { replica } = await workingOn(fleet, 'second-3')
+            await replica.kill()
+            crashes.push(trueNow())
+            fleet.healed(({ jobId }) => jobId === 'second-3')
+            await fleet.recovered()
+            if (count < times - 1) await fleet.start(planOf(settings, 3 + count))
+          }
+          const verdict = await fleet.finish(scaled(scale, 1000, 5000), claimedBy(crashes))
+          return compare(fleet, verdict, { lost: claimedBy(crashes), recovery: TTL + 1500 })
+        })
+      })
+  },
+  {
+    name: 'One of three replicas is killed at random moments, and started again',
+    promise: 'Crashes at any point of a tick double nothing',
+    run: ({ scale }) =>
+      withSingle((redis) => {
+        const settings = { redis: redis.proxy.url }
+        return withReplicas(settings, async (fleet) => {
+          const crashes: number[] = []
+          const times = scaled(scale, 3, 12)
+          for (let count = 0; count < times; count++) {
+            await sleep(Math.random() * 600)
+            const living = fleet.replicas.filter(({ alive }) => alive)
+            await living[Math.floor(Math.random() * living.length)]?.kill()
+            crashes.push(trueNow())
+            await fleet.start(planOf(settings, 3 + count))
+          }
+          fleet.healed()
+          const verdict = await fleet.finish(scaled(scale, 1000, 5000), claimedBy(crashes))
+          return compare(fleet, verdict, { missed: 'any', lost: claimedBy(crashes), recovery: 2000 })
+        })
+      })
+  },
+  {
+    name: 'The clocks of three replicas are wrong by -900, 0 and +900 ms',
+    promise: "Ticks follow Redis' clock: each runs once, and none before its time",
+    run: ({ scale }) =>
+      withSingle((redis) => {
+        const each: FleetSettings['each'] = (index) => ({ offset: (index - 1) * 900 })
+        return withReplicas({ redis: redis.proxy.url, each }, async (fleet) => {
+          const verdict = await fleet.finish(scaled(scale, 3500, 20_000))
+          return compare(fleet, verdict, { everyTickRuns: true })
+        })
+      })
+  },
+  {
+    name: 'Wall clocks are set forwards and back by an hour',
+    promise: 'A clock that steps neither repeats nor skips a tick',
+    run: ({ scale }) =>
+      withSingle((redis) =>
+        withReplicas({ redis: redis.proxy.url }, async (fleet) => {
+          const [one, two] = fleet.replicas
+          const hour = 3_600_000
+          const pause = scaled(scale, 800, 4000)
+          for (const [replica, by] of [
+            [one, hour],
+            [two, -hour],
+            [one, -2 * hour],
+            [two, 2 * hour]
+          ] as const) {
+            await replica?.tell({ type: 'jump', by })
+            await sleep(pause)
+          }
+          const verdict = await fleet.finish(scaled(scale, 800, 4000))
+          return compare(fleet, verdict, { everyTickRuns: true })
+        })
+      )
+  },
+  {
+    name: 'The wall clocks of all replicas are set forwards by an hour at once',
+    promise: "A step of a machine's clock is none of Redis' clock",
+    run: ({ scale }) =>
+      withSingle((redis) =>
+        withReplicas({ redis: redis.proxy.url, jobs: JOBS }, async (fleet) => {
+          for (const by of [3_600_000, -7_200_000]) {
+            await Promise.all(fleet.replicas.map((replica) => replica.tell({ type: 'jump', by })))
+            await sleep(scaled(scale, 1500, 8000))
+          }
+          const verdict = await fleet.finish(500)
+          return compare(fleet, verdict, { everyTickRuns: true })
+        })
+      )
+  }
+]

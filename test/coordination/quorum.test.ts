@@ -1,0 +1,380 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import type { QuorumCoordination } from '../../lib/coordination/quorum.js'
+import type { ClaimAnswer, ClaimRequest, Coordination, HeldLock } from '../../types/coordination.js'
+import { coordinationContract, listen, request } from '../fixtures/coordination-contract.js'
+import { memoryMaster, quorumOver, redisMaster, TestStore, withMasters } from '../fixtures/quorum-replicas.js'
+import type { TestRedis } from '../fixtures/with-redis.js'
+
+let prefixes = 0
+
+for (const nodes of [3, 5]) {
+  t.test(`the contract, over ${nodes} masters in memory`, async (t) => {
+    coordinationContract(t, async (count, body) => {
+      const stores = Array.from({ length: nodes }, () => new TestStore())
+      const heard = Array.from({ length: count }, listen)
+      const replicas = heard.map((listener) => quorumOver(stores.map(memoryMaster), listener))
+      await Promise.all(replicas.map((replica) => replica.open()))
+      await body(replicas, heard)
+      await Promise.all(replicas.map((replica) => replica.close()))
+    })
+  })
+}
+
+t.test('the contract, over three Redis', (t) =>
+  withMasters(3, async (masters) => {
+    await t.test('over three Redis', async (t) => {
+      coordinationContract(t, async (count, body) => {
+        const prefix = `contract-${++prefixes}`
+        const heard = Array.from({ length: count }, listen)
+        const replicas = heard.map((listener) =>
+          quorumOver(
+            masters.map(({ url }) => redisMaster(url, prefix)),
+            listener
+          )
+        )
+        await Promise.all(replicas.map((replica) => replica.open()))
+        await body(replicas, heard)
+        await Promise.all(replicas.map((replica) => replica.close()))
+      })
+    })
+  })
+)
+
+type Granted = Extract<ClaimAnswer, { status: 'granted' }> & { lock: HeldLock }
+
+/** Asks as the dispatcher does: again, with the same run ids, for what nobody could answer. */
+async function ask(replica: Coordination, requests: readonly ClaimRequest[]): Promise<ClaimAnswer[]> {
+  const answers: ClaimAnswer[] = []
+  let open = requests.map((one, index) => ({ one, index }))
+  for (let tries = 0; open.length > 0; tries++) {
+    if (tries > 50) throw new Error('no answer')
+    const given = await replica.claim(open.map(({ one }) => one))
+    for (const [at, { index }] of open.entries()) answers[index] = given[at] as ClaimAnswer
+    open = open.filter(({ index }) => answers[index]?.status === 'unavailable')
+    if (open.length > 0) await sleep(20)
+  }
+  return answers
+}
+
+async function granted(t: Test, replica: Coordination, changes: Partial<ClaimRequest> = {}): Promise<Granted> {
+  const [answer] = await replica.claim([request({ jobId: 'job', ...changes })])
+  t.equal(answer?.status, 'granted')
+  return answer as Granted
+}
+
+async function withMemory(
+  body: (stores: [TestStore, TestStore, TestStore], replica: () => QuorumCoordination) => Promise<void>,
+  ...ahead: number[]
+): Promise<void> {
+  const stores: [TestStore, TestStore, TestStore] = [
+    new TestStore(ahead[0]),
+    new TestStore(ahead[1]),
+    new TestStore(ahead[2])
+  ]
+  await body(stores, () => quorumOver(stores.map(memoryMaster)))
+}
+
+t.test('five replicas that ask three nodes for 200 jobs at once: each is granted once, and none is lost', (t) =>
+  withMemory(async (_stores, replica) => {
+    const scheduledTime = Date.now()
+    const wins = new Map<string, number>()
+    let split = 0
+    const run = async (one: Coordination): Promise<void> => {
+      for (let at = 0; at < 200; at += 50) {
+        const jobIds = Array.from({ length: 50 }, (_, index) => `job-${at + index}`)
+        const answers = await ask(
+          one,
+          jobIds.map((jobId) => request({ jobId, scheduledTime }))
+        )
+        for (const [index, { status }] of answers.entries()) {
+          const jobId = jobIds[index] as string
+          if (status === 'granted') wins.set(jobId, (wins.get(jobId) ?? 0) + 1)
+          else t.equal(status, 'claimed_elsewhere')
+        }
+      }
+      split++
+    }
+    await Promise.all(Array.from({ length: 5 }, () => run(replica())))
+    t.equal(split, 5)
+    t.equal(wins.size, 200, 'none is lost')
+    t.same([...new Set(wins.values())], [1], 'none is run twice')
+  })
+)
+
+for (const [what, fault] of Object.entries({
+  'is killed': (master: TestRedis): Promise<void> => master.kill(),
+  hangs: async (master: TestRedis): Promise<void> => master.hang(),
+  'is wiped': async (master: TestRedis): Promise<void> => void (await master.client.flushall()),
+  'restarts empty': (master: TestRedis): Promise<void> => master.restart(),
+  'hangs, and comes back': async (master: TestRedis) => {
+    master.hang()
+    await sleep(500)
+    master.resume()
+  }
+})) {
+  t.test(`three replicas over three Redis, of which one ${what}: each tick once, tokens increase`, (t) =>
+    withMasters(3, async (masters) => {
+      const prefix = `fault-${++prefixes}`
+      const replicas = Array.from({ length: 3 }, () => quorumOver(masters.map(({ url }) => redisMaster(url, prefix))))
+      await Promise.all(replicas.map((replica) => replica.open()))
+      const start = Date.now() - 1000
+      const wins: number[] = new Array(100).fill(0)
+      let last = 0
+      let pending: Promise<void> = Promise.resolve()
+      for (let tick = 0; tick < 100; tick++) {
+        if (tick === 30) pending = fault(masters[tick % 3] as TestRedis)
+        const begun = performance.now()
+        const answers = await Promise.all(
+          replicas.map(async (replica) => {
+            const [answer] = await ask(replica, [request({ jobId: 'job', scheduledTime: start + tick, ttl: 10_000 })])
+            return { replica, answer: answer as ClaimAnswer }
+          })
+        )
+        for (const { replica, answer } of answers) {
+          if (answer.status !== 'granted') continue
+          wins[tick] = (wins[tick] ?? 0) + 1
+          if (answer.fencingToken <= last) t.fail(`the token ${answer.fencingToken} follows ${last}`)
+          last = answer.fencingToken
+          const [released] = await replica.finish([{ lock: answer.lock as HeldLock, finished: true }])
+          if (released !== 'released') t.fail(`${released} instead of released`)
+        }
+        if (performance.now() - begun > 1500) t.fail(`tick ${tick} took ${performance.now() - begun} ms`)
+      }
+      await pending
+      t.same(
+        wins.flatMap((count, tick) => (count === 1 ? [] : [`tick ${tick}: ${count} runs`])),
+        []
+      )
+      await Promise.all(replicas.map((replica) => replica.close()))
+    })
+  )
+}
+
+t.test('a majority that is down is trouble, said at once; when it comes back all goes on', (t) =>
+  withMemory(async ([a, b, c], replica) => {
+    const told: string[] = []
+    const one = quorumOver([a, b, c].map(memoryMaster), {
+      onUp: () => void told.push('up'),
+      onDown: () => void told.push('down'),
+      onUnsafe: (reason) => void told.push(reason)
+    })
+    await one.open()
+    const { lock } = await granted(t, one, { jobId: 'running' })
+    b.kill()
+    t.equal(one.state.up, true)
+    c.kill()
+    t.equal(one.state.up, false)
+    const asked = request({ jobId: 'job' })
+    t.match(await one.claim([asked]), [
+      { status: 'unavailable', maybe: false, error: { code: 'FST_ERR_RLS_REDIS_UNAVAILABLE', message: /no majority/ } }
+    ])
+    t.equal(a.store.jobs.get('job')?.tick, null, 'what the minority granted is given back')
+    t.equal(a.store.jobs.get('job')?.lock.token, '')
+    t.equal(await one.extend(lock), 'unavailable')
+    t.same(await one.finish([{ lock, finished: true }]), ['unavailable'])
+    t.match(await one.acquire('name', 1000, 'token'), { status: 'unavailable' })
+    t.equal(a.store.named.has('name'), false)
+    await t.rejects(one.pause('job', undefined), { code: 'FST_ERR_RLS_REDIS_UNAVAILABLE' })
+    await t.rejects(one.survey([]), { code: 'FST_ERR_RLS_REDIS_UNAVAILABLE' })
+    b.wake()
+    c.wake()
+    const missing = 'a master is missing, and the others decide without it: it is down'
+    t.same(
+      told,
+      ['up', missing, 'down', 'up', missing],
+      'each master that is missing while the others go on is told of'
+    )
+    t.match(await one.claim([asked]), [{ status: 'granted' }])
+    t.same(await one.finish([{ lock, finished: true }]), ['released'], 'the first answers count')
+    t.same(await replica().survey([]), [])
+  })
+)
+
+t.test('what a node grants when it is too late is given back', (t) =>
+  withMemory(async ([a, b, c], replica) => {
+    const scheduledTime = Date.now()
+    // Two nodes are of two minds, and the third one hangs.
+    const elsewhere = memoryMaster(b).connect(listen())
+    await elsewhere.claim([request({ jobId: 'job', scheduledTime, runId: 'other' })])
+    c.mode = 'hung'
+    const one = replica()
+    const asked = request({ jobId: 'job', scheduledTime, runId: 'late' })
+    t.match(await one.claim([asked]), [{ status: 'unavailable', maybe: true }])
+    t.equal(a.store.jobs.get('job')?.claimedBy, '')
+    c.wake()
+    await sleep(50)
+    t.match(c.store.jobs.get('job'), { claimedBy: '', tick: null, lock: { token: '' } })
+
+    // A majority has it elsewhere: the lock is given back, and the tick stays taken there too.
+    c.mode = 'hung'
+    const other = replica()
+    const first = other.claim([request({ jobId: 'second', scheduledTime, runId: 'winner' })])
+    t.match(await first, [{ status: 'granted' }])
+    const again = new TestStore()
+    const loser = quorumOver([a, b, again].map(memoryMaster))
+    again.mode = 'hung'
+    t.match(await loser.claim([request({ jobId: 'second', scheduledTime, runId: 'loser' })]), [
+      { status: 'claimed_elsewhere', by: 'winner' }
+    ])
+    again.wake()
+    await sleep(50)
+    t.match(again.store.jobs.get('second'), { tick: scheduledTime, lock: { token: '' }, runId: '' })
+
+    // By name.
+    for (const held of [a, b]) await memoryMaster(held).connect(listen()).acquire('name', 5000, 'other')
+    again.mode = 'hung'
+    t.equal((await loser.acquire('name', 5000, 'mine')).status, 'held')
+    again.wake()
+    await sleep(50)
+    t.equal(again.store.named.has('name'), false)
+  })
+)
+
+t.test('votes that are split are asked for again within the call, and by a random delay', (t) =>
+  withMemory(async ([, b, c], replica) => {
+    const scheduledTime = Date.now()
+    const others = [b, c].map((store) => memoryMaster(store).connect(listen()))
+    const asked = [request({ jobId: 'job', scheduledTime }), request({ jobId: 'job', scheduledTime })]
+    const given = await Promise.all(others.map((node, index) => node.claim([asked[index] as ClaimRequest])))
+    const answer = replica().claim([request({ jobId: 'job', scheduledTime, runId: 'mine' })])
+    await sleep(15)
+    t.match(given, [[{ status: 'granted' }], [{ status: 'granted' }]])
+    for (const [index, node] of others.entries()) {
+      const [answer] = given[index] as [Granted]
+      const { lock } = answer
+      await node.handBack([{ lock, scheduledTime, tell: false, afterCompletion: 0 }], lock.token)
+    }
+    t.match(await answer, [{ status: 'granted', lock: { token: 'mine' } }])
+  })
+)
+
+t.test('a node that was away and comes back without its data changes nothing', (t) =>
+  withMemory(async ([a, b, c], replica) => {
+    const scheduledTime = Date.now()
+    const one = replica()
+    await one.finish([{ lock: (await granted(t, one, { scheduledTime })).lock, finished: true }])
+    c.wipe()
+    t.match(await replica().claim([request({ jobId: 'job', scheduledTime })]), [{ status: 'claimed_elsewhere' }])
+    await sleep(20)
+    t.match(c.store.jobs.get('job'), { tick: scheduledTime, lock: { token: '' } }, 'and it has learnt of the tick')
+    a.wipe()
+    t.match(await replica().claim([request({ jobId: 'job', scheduledTime })]), [{ status: 'claimed_elsewhere' }])
+    await sleep(20)
+    b.wipe()
+    t.match(await replica().claim([request({ jobId: 'job', scheduledTime })]), [{ status: 'claimed_elsewhere' }])
+  })
+)
+
+t.test('tokens increase whatever the clocks of the nodes say, and when the node with the greatest dies', (t) =>
+  withMemory(
+    async (stores, replica) => {
+      const [one, two] = [replica(), replica()]
+      let last = 0
+      for (let count = 0; count < 40; count++) {
+        // Each time another one is away.
+        const away = stores[count % 3] as TestStore
+        away.mode = 'down'
+        const kind = count % 4 === 3 ? 'manual' : 'tick'
+        const scheduledTime = Date.now() - 600 + count
+        const { lock, fencingToken } = await granted(t, count % 2 === 0 ? one : two, { kind, scheduledTime })
+        if (fencingToken <= last) t.fail(`${fencingToken} follows ${last}`)
+        last = fencingToken
+        t.same(await one.finish([{ lock, finished: true }]), ['released'])
+        const named = await two.acquire('name', 1000, `token-${count}`)
+        if (named.status !== 'granted' || named.fencingToken <= last) t.fail(`${JSON.stringify(named)} follows ${last}`)
+        else {
+          last = named.fencingToken
+          await two.release(named.lock)
+        }
+        away.mode = 'up'
+      }
+      t.ok(last > 0)
+    },
+    -500,
+    0,
+    500
+  )
+)
+
+t.test('the time is what a majority of the clocks has reached', (t) =>
+  withMemory(
+    async (stores, replica) => {
+      const one = replica()
+      const ahead = (): number => Math.round((one.now() - Date.now()) / 10) * 10
+      t.equal(ahead(), 40)
+      t.equal(Math.round(one.state.skew / 10) * 10, -40)
+      stores[2].mode = 'down'
+      t.equal(ahead(), -500, 'that of the second of two')
+      stores[0].mode = 'down'
+      stores[1].mode = 'down'
+      t.equal(ahead(), 0)
+      stores[0].mode = stores[1].mode = stores[2].mode = 'up'
+      const due = Date.now() + 1300
+      t.match(await one.claim([request({ jobId: 'job', scheduledTime: due })]), [{ status: 'early', due }])
+      t.same(
+        stores.map(({ store }) => store.jobs.get('job')?.tick ?? null),
+        [null, null, null],
+        'what the node ahead has granted is given back'
+      )
+    },
+    -500,
+    40,
+    500
+  )
+)
+
+t.test('a lock lives with a node down: it is extended and released by the others', (t) =>
+  withMemory(async ([a, b, c], replica) => {
+    const one = replica()
+    const { lock } = await granted(t, one, { ttl: 400 })
+    a.kill()
+    await sleep(150)
+    const before = lock.validUntil
+    t.equal(await one.extend(lock), 'extended')
+    t.ok(lock.validUntil > before && lock.validUntil < performance.now() + 400)
+    await sleep(300)
+    t.match(await replica().claim([request({ jobId: 'job', kind: 'manual' })]), [{ status: 'overlap' }])
+    t.equal(await one.extend(lock), 'extended')
+    a.wake()
+    b.wipe()
+    t.not(await one.extend(lock), 'extended', 'one node is no majority')
+    t.same(await one.finish([{ lock, finished: true }]), ['lost'])
+    await sleep(20)
+    t.equal(c.store.jobs.get('job')?.lock.token, '')
+  })
+)
+
+t.test('what a node could not be told it is told when it comes back', (t) =>
+  withMemory(async ([, , c], replica) => {
+    const one = replica()
+    const { lock } = await granted(t, one, { ttl: 60_000 })
+    await sleep(20)
+    c.kill()
+    t.same(await one.finish([{ lock, finished: true }]), ['released'])
+    t.equal(c.store.jobs.get('job')?.lock.token, lock.token)
+    c.wake()
+    await sleep(50)
+    t.equal(c.store.jobs.get('job')?.lock.token, '')
+  })
+)
+
+t.test('a pause written with a node down is read after another one was wiped', (t) =>
+  withMemory(async ([a, , c], replica) => {
+    const one = replica()
+    const isPaused = async (): Promise<boolean | undefined> => {
+      const definition = { trigger: 'every-second', options: 'usual' }
+      return (await replica().survey([{ jobId: 'job', definition, pausedInitially: false }]))[0]?.paused
+    }
+    c.kill()
+    await one.pause('job', 'a note')
+    t.equal(await isPaused(), true)
+    c.wake()
+    await sleep(50)
+    a.wipe()
+    t.equal(await isPaused(), true)
+    t.match(await one.claim([request({ jobId: 'job' })]), [{ status: 'paused', first: true }])
+    await one.resume('job')
+    t.equal(await isPaused(), false)
+  })
+)

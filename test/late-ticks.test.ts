@@ -1,0 +1,361 @@
+import t from 'tap'
+import type { JobOptions, Run } from '../lib/index.js'
+import { type Member, withFleet } from './fixtures/simulated-fleet.js'
+
+// What becomes of ticks that come late, or that nobody was there for: `misfireGraceTime`, `coalesce`, catching up.
+
+const SECOND = 1000
+const MINUTE = 60 * SECOND
+const HOUR = 60 * MINUTE
+const DAY = 24 * HOUR
+
+type Options = Partial<JobOptions<undefined>>
+
+/** Adds one job that does nothing. */
+function job(options: Options): (member: Member) => void {
+  return ({ scheduler }) =>
+    void scheduler.add({ id: 'job', trigger: { interval: '1m' }, handler: () => {}, ...options })
+}
+
+const ticksOf = (runs: readonly Run[], start: number): number[] =>
+  runs.map(({ scheduledTime }) => scheduledTime - start)
+
+for (const [coalesce, ran, coalesced] of [
+  ['latest', [5], [3, 4]],
+  ['earliest', [3], [4, 5]],
+  ['all', [3, 4, 5], []]
+] as const) {
+  t.test(`several late ticks within their grace, coalesce: '${coalesce}'`, (t) =>
+    withFleet(async ({ simulation, start, join }) => {
+      const { replica, runs, skipped } = await join(job({ coalesce, misfireGraceTime: '150s' }))
+      await simulation.advance(MINUTE)
+      replica.freeze(4 * MINUTE)
+      await simulation.advance(4 * MINUTE + 10)
+      t.same(
+        ticksOf(runs, start),
+        [1, ...ran].map((minute) => minute * MINUTE)
+      )
+      t.same(skipped, [[2 * MINUTE, 'misfire'], ...coalesced.map((minute) => [minute * MINUTE, 'coalesced'])])
+      await simulation.advance(MINUTE)
+      t.equal(runs.at(-1)?.scheduledTime, start + 6 * MINUTE, 'and it goes on')
+    })
+  )
+}
+
+t.test("`coalesce: 'all'` runs late ticks one after the other, under the lock", (t) =>
+  withFleet(async ({ simulation, start, join }) => {
+    const define = ({ scheduler, replica }: Member): void =>
+      void scheduler.interval('job', '1m', () => replica.sleep('20s'), { coalesce: 'all', misfireGraceTime: '1h' })
+    const first = await join(define)
+    const second = await join(define)
+    for (const { replica } of [first, second]) replica.freeze(5 * MINUTE + SECOND)
+    await simulation.advance(8 * MINUTE)
+    const runs = [...first.runs, ...second.runs].sort((a, b) => a.startedAt - b.startedAt)
+    t.same(
+      ticksOf(runs, start).slice(0, 6),
+      [1, 2, 3, 4, 5, 6].map((minute) => minute * MINUTE)
+    )
+    for (const [index, run] of runs.entries()) {
+      const before = runs[index - 1]
+      t.ok(before === undefined || run.startedAt >= (before.finishedAt ?? 0), 'no two at a time')
+    }
+    t.same(
+      [...first.skipped, ...second.skipped].filter(([, reason]) => reason !== 'claimed_elsewhere'),
+      []
+    )
+  })
+)
+
+t.test("`coalesce: 'all'` runs the last thousand of very many late ticks", (t) =>
+  withFleet(async ({ simulation, start, join }) => {
+    const { replica, runs, scheduler } = await join(
+      job({ trigger: { interval: '1s' }, coalesce: 'all', misfireGraceTime: '1d' })
+    )
+    replica.freeze(HOUR)
+    await simulation.advance(HOUR)
+    t.equal(runs.length, 1000)
+    t.equal(runs[0]?.scheduledTime, start + HOUR - 999 * SECOND)
+    const metrics = await scheduler.register?.metrics()
+    t.match(metrics, /run_skipped_total\{job_id="job",job_name="job",reason="coalesced"\} 2600\n/)
+  })
+)
+
+t.test('lateness is measured at the start: a tick that waits for room beyond its grace is missed', (t) =>
+  withFleet(async ({ simulation, join, missed }) => {
+    const { runs, missed: own } = await join(
+      ({ scheduler, replica }) => {
+        scheduler.interval('long', '1m', () => replica.sleep('40s'))
+        scheduler.interval('other', '1m', () => replica.sleep('40s'))
+      },
+      { concurrency: 1 }
+    )
+    await simulation.advance(MINUTE + 45 * SECOND)
+    t.equal(runs.length, 1)
+    t.same(missed(), [MINUTE])
+    t.same(own, [[MINUTE, 'misfire']])
+  })
+)
+
+t.test('after all replicas were down, each tick of that time is counted once, and the latest runs if it may', (t) =>
+  withFleet(async ({ simulation, start, join, missed, runs }) => {
+    const before = await join(job({}))
+    await simulation.advance(2 * MINUTE + SECOND)
+    before.replica.crash()
+    await simulation.advance(4 * MINUTE + 10 * SECOND)
+    const [one, other] = [await join(job({})), await join(job({}))]
+    await simulation.advance(SECOND)
+    t.same(
+      missed(),
+      [3, 4, 5].map((minute) => minute * MINUTE)
+    )
+    const caughtUp = runs().at(-1)
+    t.match(caughtUp, { scheduledTime: start + 6 * MINUTE, trigger: 'catch-up' })
+    await simulation.advance(MINUTE)
+    t.match(runs().at(-1), { scheduledTime: start + 7 * MINUTE, trigger: 'schedule' })
+    t.equal(runs().length, 4)
+    t.equal(one.missed.length + other.missed.length, 3)
+  })
+)
+
+t.test("what was missed is caught up on by `coalesce: 'all'`, within its grace", (t) =>
+  withFleet(async ({ simulation, start, join, missed, runs }) => {
+    const define = job({ coalesce: 'all', misfireGraceTime: '3m' })
+    const before = await join(define)
+    await simulation.advance(MINUTE + SECOND)
+    before.replica.crash()
+    await simulation.advance(5 * MINUTE)
+    await Promise.all([join(define), join(define)])
+    await simulation.advance(2 * SECOND)
+    t.same(missed(), [2 * MINUTE, 3 * MINUTE])
+    t.same(
+      ticksOf(runs(), start),
+      [1, 4, 5, 6].map((minute) => minute * MINUTE)
+    )
+    t.same(
+      runs().map(({ trigger }) => trigger),
+      ['schedule', 'catch-up', 'catch-up', 'catch-up']
+    )
+  })
+)
+
+t.test('a first deployment catches up on nothing, nor does another trigger, nor a job that was removed here', (t) =>
+  withFleet(async ({ simulation, join, missed, runs }) => {
+    const first = await join(job({ misfireGraceTime: '1h' }))
+    await simulation.advance(10 * SECOND)
+    t.same(runs(), [])
+    await simulation.advance(MINUTE)
+    first.replica.crash()
+    await simulation.advance(10 * MINUTE)
+    const other = await join(job({ misfireGraceTime: '1h', trigger: { cron: '* * * * * *' } }))
+    await simulation.advance(SECOND)
+    t.same(missed(), [])
+    t.equal(runs().length, 2, 'one tick of the new trigger')
+    other.scheduler.remove('job')
+    await simulation.advance(MINUTE)
+    job({ misfireGraceTime: '1h', trigger: { cron: '* * * * * *' } })(other)
+    await simulation.advance(2 * SECOND)
+    t.equal(runs().length, 4)
+    t.same(missed(), [])
+    t.same(other.skipped, [])
+  })
+)
+
+t.test('the time a job was paused is not caught up on, also when nobody was there for it', (t) =>
+  withFleet(async ({ simulation, join, missed, runs }) => {
+    const before = await join(job({ misfireGraceTime: '1h' }))
+    await simulation.advance(MINUTE)
+    await before.scheduler.pause('job')
+    before.replica.crash()
+    await simulation.advance(5 * MINUTE + 30 * SECOND)
+    const { scheduler, skipped } = await join(job({ misfireGraceTime: '1h' }))
+    await scheduler.resume('job')
+    await simulation.advance(MINUTE)
+    t.equal(runs().length, 2)
+    t.same(missed(), [])
+    t.same(
+      skipped,
+      [2, 3, 4, 5, 6].map((minute) => [minute * MINUTE, 'paused'])
+    )
+  })
+)
+
+t.test('a week of missed seconds is counted without counting them one by one', (t) =>
+  withFleet(async ({ simulation, join }) => {
+    const define = ({ scheduler }: Member): void => {
+      scheduler.interval('interval', '1s', () => {})
+      scheduler.cron('cron', '* * * * * *', () => {})
+    }
+    const before = await join(define)
+    await simulation.advance(SECOND)
+    before.replica.crash()
+    await simulation.advance(6 * DAY)
+    const started = performance.now()
+    const { scheduler, missed } = await join(define)
+    await simulation.advance(10)
+    t.ok(performance.now() - started < 2000)
+    const metrics = (await scheduler.register?.metrics()) ?? ''
+    t.match(metrics, /missed_runs_total\{job_id="interval",job_name="interval"\} 518399\n/, 'of an interval all')
+    t.match(metrics, /missed_runs_total\{job_id="cron",job_name="cron"\} 11000\n/, 'of others so many at most')
+    t.equal(missed.length, 2000, 'and a thousand of each are told one by one')
+  })
+)
+
+t.test('a tick that Redis does not answer for is missed once in the whole fleet', (t) =>
+  withFleet(async ({ simulation, join, missed, runs }) => {
+    for (let count = 0; count < 3; count++) await join(job({ trigger: { interval: '1s' } }))
+    await simulation.advance(2 * SECOND)
+    simulation.store.kill()
+    await simulation.advance(10 * SECOND)
+    t.same(missed(), [], 'nobody can say so while there is no Redis')
+    simulation.store.start()
+    await simulation.advance(3 * SECOND)
+    t.same(
+      missed().slice(0, 9),
+      [3, 4, 5, 6, 7, 8, 9, 10, 11].map((second) => second * SECOND)
+    )
+    t.equal(missed().length + runs().length, 15)
+  })
+)
+
+t.test("`onRedisError: 'run'` runs on every replica what Redis does not answer for, and counts nothing twice", (t) =>
+  withFleet(async ({ simulation, start, join, missed, runs }) => {
+    const define = job({ onRedisError: 'run', misfireGraceTime: '5s' })
+    const [first, second] = [await join(define), await join(define)]
+    await simulation.advance(MINUTE)
+    simulation.store.kill()
+    await simulation.advance(MINUTE + 2 * SECOND)
+    t.equal(runs().length, 1, 'the claim is tried until the grace is over')
+    await simulation.advance(8 * SECOND)
+    for (const member of [first, second]) {
+      t.match(member.runs.at(-1), { scheduledTime: start + 2 * MINUTE, fencingToken: null, trigger: 'schedule' })
+    }
+    simulation.store.start()
+    await simulation.advance(MINUTE)
+    t.equal(runs().length, 4, 'then there is one run again')
+    t.same(missed(), [])
+    t.same(
+      [...first.skipped, ...second.skipped].filter(([, reason]) => reason !== 'claimed_elsewhere'),
+      []
+    )
+  })
+)
+
+t.test('an outage of an hour leaves nothing behind in memory', (t) =>
+  withFleet(async ({ simulation, join, missed }) => {
+    const { scheduler } = await join(({ scheduler }) => {
+      for (let index = 0; index < 50; index++) scheduler.interval(`job-${index}`, '1s', () => {})
+    })
+    await simulation.advance(2 * SECOND)
+    simulation.store.hang()
+    await simulation.advance(10 * SECOND)
+    const backlog = async (): Promise<number> =>
+      Number(/backlog_size (\d+)/.exec((await scheduler.register?.metrics()) ?? '')?.[1])
+    const soon = await backlog()
+    await simulation.advance(HOUR)
+    t.equal(await backlog(), soon, 'no more than the latest ticks wait')
+    t.ok(soon <= 100)
+    simulation.store.start()
+    await simulation.advance(5 * SECOND)
+    t.ok(missed().length <= 50 * 1010, 'a thousand of each job are told')
+    t.match(await scheduler.register?.metrics(), /missed_runs_total\{job_id="job-0",job_name="job-0"\} 36\d\d\n/)
+  })
+)
+
+t.test('another definition of a job is warned about once, and only when both are there', (t) =>
+  withFleet(async ({ simulation, join }) => {
+    const old = await join(job({ trigger: { interval: '1s' } }))
+    await simulation.advance(5 * SECOND)
+    old.replica.crash()
+    const first = await join(job({ trigger: { interval: '1s' }, timeout: '5s' }))
+    await simulation.advance(10 * SECOND)
+    const warnings = ({ lines }: Member): string[] =>
+      lines.filter(({ level }) => level === 'warn').map(({ message }) => message)
+    t.same(warnings(first), [], 'the old one is gone')
+    const second = await join(job({ trigger: { interval: '1s' }, timeout: '6s' }))
+    await simulation.advance(30 * SECOND)
+    const all = [...warnings(first), ...warnings(second)]
+    t.same([...new Set(all)], ["another replica defines the job 'job' differently"])
+    t.ok(warnings(first).length <= 1 && warnings(second).length <= 1, 'each says it once')
+  })
+)
+
+for (const [coalesce, grace] of [
+  ['latest', '30s'],
+  ['latest', '5m'],
+  ['earliest', '5m'],
+  ['all', '5m']
+] as const) {
+  t.test(`\`onRedisError: 'run'\` through a long outage, coalesce: '${coalesce}', grace: ${grace}`, (t) =>
+    withFleet(async ({ simulation, start, join, runs, missed }) => {
+      const { skipped } = await join(job({ coalesce, misfireGraceTime: grace, onRedisError: 'run' }))
+      await simulation.advance(MINUTE)
+      simulation.store.kill()
+      await simulation.advance(20 * MINUTE)
+      const before = ticksOf(runs(), start)
+      t.same(
+        before,
+        before.map((_tick, index) => (index + 1) * MINUTE),
+        'each tick once, in order'
+      )
+      t.ok(before.length >= 15)
+      simulation.store.start()
+      await simulation.advance(MINUTE)
+      // What falls out of its grace in the moment in which Redis comes back is missed.
+      t.ok(missed().length <= 1)
+      t.equal(skipped.length + runs().length, 22)
+    })
+  )
+}
+
+t.test("`onRedisError: 'run'` runs what waits behind a call that Redis never answered", (t) =>
+  withFleet(async ({ simulation, join, runs }) => {
+    await join(({ scheduler }) => {
+      scheduler.interval('often', '1s', () => {})
+      scheduler.interval('daily', '1m', () => {}, { onRedisError: 'run', misfireGraceTime: '5s' })
+    })
+    await simulation.advance(30 * SECOND)
+    simulation.store.hang()
+    await simulation.advance(45 * SECOND)
+    t.equal(runs().filter(({ jobId }) => jobId === 'daily').length, 1)
+  })
+)
+
+t.test('with jitter too a tick within its grace is found among late ones', (t) =>
+  withFleet(async ({ simulation, join, runs }) => {
+    const settings = {
+      trigger: { interval: '10s' },
+      jitter: '9s',
+      misfireGraceTime: '60s',
+      coalesce: 'earliest'
+    } as const
+    for (let index = 0; index < 20; index++) {
+      await join(({ scheduler }) => void scheduler.add({ id: `job-${index}`, handler: () => {}, ...settings }))
+    }
+    await simulation.advance(5 * SECOND)
+    simulation.store.kill()
+    await simulation.advance(305 * SECOND)
+    const before = runs().length
+    simulation.store.start()
+    await simulation.advance(2500)
+    t.equal(
+      new Set(
+        runs()
+          .slice(before)
+          .map(({ jobId }) => jobId)
+      ).size,
+      20
+    )
+  })
+)
+
+t.test('what Redis forgets after a week is forgotten in a simulation as well', (t) =>
+  withFleet(async ({ simulation, join, missed }) => {
+    const first = await join(job({ trigger: { interval: '1h' } }))
+    await simulation.advance(2 * HOUR)
+    first.replica.crash()
+    await simulation.advance(30 * DAY)
+    await join(job({ trigger: { interval: '1h' } }))
+    await simulation.advance(HOUR)
+    t.same(missed(), [])
+  })
+)
