@@ -32,6 +32,9 @@ const MAX_WARNINGS = 20
 /** How often a replica looks whether its unlocked jobs are paused: it never claims them. */
 const PAUSE_POLL = 10 * SECOND
 
+/** How long after it could not be read what Redis remembers is asked for again, where Redis answers. */
+const SURVEY_RETRY = 2 * SECOND
+
 /**
  * Wires the parts of a tick's path, starts them and ends them: timetable, coordination, execution and observability.
  *
@@ -59,6 +62,7 @@ export class Engine {
   #starting: Promise<void> | null = null
   #closing: Promise<void> | null = null
   #pausePoll: TimerHandle | null = null
+  #surveyRetry: TimerHandle | null = null
   #downReported = false
   #added: JobRecord[] = []
   readonly #unsafe = new Set<string>()
@@ -161,6 +165,7 @@ export class Engine {
   stop(): void {
     if (this.#phase !== 'closing') this.#phase = 'stopped'
     this.#pausePoll?.cancel()
+    this.#surveyRetry?.cancel()
     this.#timetable.stop()
     this.dispatcher.stop()
     this.#recovery.stop()
@@ -272,9 +277,18 @@ export class Engine {
       }
       this.dispatcher.pump()
     } catch (err) {
-      // Asked again when the store answers; until then this replica learns of each job with its claims.
+      // Asked again when the store answers, or in a while when it does but refuses; until then this replica learns of each
+      // job with its claims.
+      if (this.coordination.state.up) this.#surveyLater()
       logSafely(this.#options.log, 'debug', { err }, 'could not read what Redis remembers of the jobs')
     }
+  }
+
+  #surveyLater(): void {
+    this.#surveyRetry ??= this.#options.clock.setTimeout(() => {
+      this.#surveyRetry = null
+      if (this.#phase === 'running') void this.#survey([...this.jobs.values()])
+    }, SURVEY_RETRY)
   }
 
   /** Brings the ticks after the last claimed one that were due before this replica had the job. */

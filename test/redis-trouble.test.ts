@@ -256,6 +256,22 @@ t.test('pause and resume reach the other replicas', (t) =>
   )
 )
 
+t.test('what Redis remembers is asked for again when it was refused', (t) =>
+  withRedis(async (redis) => {
+    await redis.client.hset('rls:{app}:paused', 'unlocked', '{}')
+    await redis.client.call('ACL', 'SETUSER', 'default', '-hmget')
+    await withScheduler(redis, {}, async (scheduler) => {
+      const job = scheduler.interval('unlocked', 100, () => {}, { lock: false })
+      await nextEvent(scheduler, 'executed')
+      t.notOk(job.paused)
+      await redis.client.call('ACL', 'SETUSER', 'default', '+hmget')
+      const started = performance.now()
+      while (!job.paused && performance.now() - started < 8000) await sleep(50)
+      t.ok(job.paused, 'before it would be looked at anyway')
+    })
+  })
+)
+
 t.test('a Redis that refuses the credentials: refused at ready, and nothing is left open', (t) =>
   withRedis(
     async ({ port }) => {

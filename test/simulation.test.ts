@@ -110,7 +110,7 @@ const MUTATIONS: Record<string, Mutation> = {
     claim: async (requests, callId) => {
       const isRecovery = requests[0]?.kind === 'recover'
       return isRecovery
-        ? requests.map(() => ({ status: 'claimed_elsewhere', last: null, by: '' }) as const)
+        ? requests.map(() => ({ status: 'claimed_elsewhere', last: null, by: '', previous: null }) as const)
         : target.claim(requests, callId)
     }
   })),

@@ -65,11 +65,22 @@ export interface Coordination {
   close(): Promise<void>
 }
 
-/** One store of a quorum. */
+/**
+ * One store of a quorum. What it claims stays open until it is confirmed: the next to claim is told of the tick before
+ * an open one.
+ */
 export interface CoordinationNode extends Coordination {
-  /** Fencing tokens are greater than `least` from now on. Whether the store answered. */
-  raiseFence(least: number): Promise<boolean>
+  /**
+   * Confirms claims that a majority has granted, by the ids of their requests, and lets fencing tokens be greater than
+   * `fencingToken` from now on.
+   *
+   * @returns of each claim whether it was still the request's own; `null` when the store did not answer
+   */
+  confirm(claims: readonly Confirmation[], fencingToken: number): Promise<readonly boolean[] | null>
 }
+
+/** A claim that a majority has granted. */
+export type Confirmation = Pick<ClaimRequest, 'jobId' | 'runId'>
 
 export interface CoordinationState {
   readonly kind: 'memory' | 'redis' | 'simulated'
@@ -221,10 +232,16 @@ export type ClaimAnswer =
       readonly attempt: number
     }
   /**
-   * `last` is the last claimed tick where the request `waits`, else `null`. `by` is the request that claimed it, `''`
-   * once its run is over: by it several stores tell a tick that one request has from one whose votes are split.
+   * `last` is the last claimed tick where the request `waits`, else `null`. The rest is told by one of several stores:
+   * `by` is the request that claimed it, `''` once its run is over, by which a tick that one request has is told from one
+   * whose votes are split; `previous` is the tick before, as in `granted`.
    */
-  | { readonly status: 'claimed_elsewhere'; readonly last: number | null; readonly by: string }
+  | {
+      readonly status: 'claimed_elsewhere'
+      readonly last: number | null
+      readonly by: string
+      readonly previous: number | null
+    }
   /** A run of the job still holds its lock. The tick is `taken`, so that it is counted once for the fleet, unless it `waits`. */
   | {
       readonly status: 'overlap'
@@ -234,7 +251,7 @@ export type ClaimAnswer =
       readonly previous: number | null
       readonly resumedAt: number | null
     }
-  /** `first` is true for the one replica that is to count the tick; to the others `by` is as above. */
+  /** `first` is true for the one replica that is to count the tick; to the others `by` and `previous` are as above. */
   | { readonly status: 'paused'; readonly first: true; readonly previous: number | null }
   | { readonly status: 'paused'; readonly first: false; readonly previous: number | null; readonly by: string }
   /** The tick lies in the store's future; it is due at `due` (by the store's clock). */

@@ -1,3 +1,5 @@
+import { DAY } from '../duration.js'
+
 /**
  * How often a run is taken over: a handler that takes every process down with it must not go round the fleet for ever.
  */
@@ -11,8 +13,8 @@ export const MAX_ATTEMPTS = 10
  *     tick previous claimedBy endedAt runId fencingToken startedAt replicaId runTick attempt definition
  *
  * `tick` is -1 before the first, and `previous` the one before it, should the claim be handed back. `claimedBy` is the
- * request that claimed it, so that a request whose reply was lost can be repeated; `-` once its run has ended. The run
- * is that of the tick `runTick`, with `endedAt` 0 while it goes on, and `attempt` 0 when nobody is to take it over.
+ * request that claimed it, so that a request whose reply was lost can be repeated; `-` once its run has ended. It begins
+ * with `?` for a vote, until the claim is confirmed: nobody has run or counted the tick yet. The run is that of the tick `runTick`, with `endedAt` 0 while it goes on, and `attempt` 0 when nobody is to take it over.
  * `definition` is that of the replica that claimed last, `trigger.options`. The lock is a Redlock: a key whose value is
  * the holder's token (the run's id) and whose expiry is the TTL, set only when it is not there.
  *
@@ -27,11 +29,11 @@ export const MAX_ATTEMPTS = 10
  * KEYS  fence, paused, handed, the replica's last reply, then for each request its claim and its lock
  * ARGV  maxClockSkew, replicaId, the call's id or `-`, then for each request
  *       `kind scheduledTime through runId ttl keep after flags definition`, with the flags 1 for paused at first, 2 for
- *       waits, 4 for rerun, 8 to be told who has claimed a tick, else `-`
+ *       waits, 4 for rerun, 8 for a vote: it is confirmed later, and told who has claimed a tick, else `-`
  * Reply Redis' time in microseconds; a string of the answers, one after the other: `0 fence previous scheduledTime` for
- *       granted, `1 claimedBy` for claimed elsewhere, `7 claimedBy last` for the same of a request that waits, `2 taken
- *       previous` for overlap (with 2 added to `taken` when the run is to be taken over), `3 previous` for paused,
- *       `8 claimedBy previous` for the same of a tick that is claimed elsewhere, `4 due` for early, `5 remaining` for
+ *       granted, `1` for claimed elsewhere, `7 last` for the same of a request that waits, `9 last claimedBy previous`
+ *       for the same of a vote, `2 taken previous` for overlap (with 2 added to `taken` when the run is to be taken over),
+ *       `3 previous` for paused, `8 claimedBy previous` for the same of a tick that is claimed elsewhere, `4 due` for early, `5 remaining` for
  *       running, `6 fence scheduledTime attempt` for a run taken over, with -1 for a `previous` that there is none of, and
  *       with `/resumedAt` after one that is earlier than that; `index:tick` of the requests whose job was last claimed by
  *       another definition; what was handed back, as the hash has it
@@ -59,6 +61,10 @@ end
 local records = redis.call('MGET', unpack(claimKeys))
 local pauses = redis.call('HMGET', KEYS[2], unpack(jobIds))
 local handed = redis.call('HGETALL', KEYS[3])
+for i = 2, #handed, 2 do
+  -- Nobody has come for it within a day: nobody has the job any more.
+  if tonumber(string.match(handed[i], '%d+$')) < now - ${DAY} then redis.call('HDEL', KEYS[3], handed[i - 1]) end
+end
 local fence = tonumber(redis.call('GET', KEYS[1]) or '0') or 0
 local fenced = false
 local answers, differing = {}, {}
@@ -99,8 +105,19 @@ for i = 1, count do
     if t then known, tick, previous, claimedBy, run, claimedAs = true, tonumber(t), tonumber(p), by, r, as end
   end
   if claimedAs ~= definition then differing[#differing + 1] = string.format('%d:%.0f', i - 1, tick) end
+  local openBy = string.match(claimedBy, '^%?(.+)$')
+  -- The run of a claim that was never confirmed has not begun.
+  if openBy and openBy ~= runId and string.match(run, '^0 (%S+)') == openBy then
+    run = string.format('%.0f', tick) .. string.sub(run, 2)
+  end
   local function record(newTick, newPrevious, newClaimedBy, as)
     return string.format('%.0f %.0f %s %s %s', newTick, newPrevious, newClaimedBy, run, as)
+  end
+
+  -- Ticks of another trigger say nothing of this one's.
+  local function accounted(before, resumedAt)
+    if before < 0 or string.match(claimedAs, '^[^.]+') ~= string.match(definition, '^[^.]+') then return '-1' end
+    return string.format(resumedAt > before and '%.0f/%.0f' or '%.0f', before, resumedAt)
   end
 
   local paused = pauses[i]
@@ -119,7 +136,7 @@ for i = 1, count do
     local id, attempt = unfinished(run)
     local mine = string.match(run, '^0 (%S+)') == runId
     if not id and not mine then
-      answers[i] = '1 -'
+      answers[i] = flags >= 8 and '9 -1 - -1' or '1'
     elseif paused then
       answers[i] = '8 - -1'
     elseif takeLock(lockKey, runId, ttl) then
@@ -136,7 +153,7 @@ for i = 1, count do
       answers[i] = string.format('5 %.0f', redis.call('PTTL', lockKey))
     end
   else
-    local repeated = claimedBy == runId
+    local repeated = (openBy or claimedBy) == runId
     local early = nil
 
     -- An interval measured from the last run's end: only this script knows when that was.
@@ -161,18 +178,13 @@ for i = 1, count do
     if early then
       answers[i] = string.format('4 %.0f', early)
     elseif not (manual or repeated or scheduledTime > tick) then
-      local by = flags >= 8 and claimedBy or '-'
-      if paused then answers[i] = string.format('8 %s %.0f', by, tick)
-      elseif waits then answers[i] = string.format('7 %s %.0f', by, tick)
-      else answers[i] = '1 ' .. by end
+      local before = accounted(previous, -1)
+      if paused then answers[i] = string.format('8 %s %s', flags >= 8 and (openBy or claimedBy) or '-', before)
+      elseif flags >= 8 then answers[i] = string.format('9 %.0f %s %s', waits and tick or -1, openBy or claimedBy, before)
+      else answers[i] = waits and string.format('7 %.0f', tick) or '1' end
     else
-      -- Ticks of another trigger say nothing of this one's.
-      local before = repeated and previous or tick
-      local accounted = '-1'
-      if before >= 0 and string.match(claimedAs, '^[^.]+') == string.match(definition, '^[^.]+') then
-        accounted = string.format('%.0f', before)
-        if resumedAt > before then accounted = accounted .. '/' .. string.format('%.0f', resumedAt) end
-      end
+      local before = (repeated or openBy) and previous or tick
+      local told = accounted(before, resumedAt)
       local code = 0
       local left, isLeft = rerun and unfinished(run), false
       if paused then
@@ -196,12 +208,13 @@ for i = 1, count do
         if code == 0 and known then redis.call('SET', claimKey, record(tick, previous, claimedBy, claimedAs), 'KEEPTTL')
         elseif code == 0 then redis.call('SET', claimKey, record(-1, -1, '-', definition), 'PX', keep) end
       elseif taken then
-        redis.call('SET', claimKey, record(through, before, runId, definition), 'PX', keep)
+        local by = flags >= 8 and claimedBy ~= runId and '?' .. runId or runId
+        redis.call('SET', claimKey, record(through, before, by, definition), 'PX', keep)
         if #handed > 0 and redis.call('HDEL', KEYS[3], jobIds[i]) == 1 then handed = redis.call('HGETALL', KEYS[3]) end
       end
-      if code == 3 then answers[i] = '3 ' .. accounted
-      elseif code == 2 then answers[i] = string.format('2 %d %s', (taken and 1 or 0) + (isLeft and 2 or 0), accounted)
-      else answers[i] = string.format('0 %.0f %s %.0f', fence, accounted, scheduledTime) end
+      if code == 3 then answers[i] = '3 ' .. told
+      elseif code == 2 then answers[i] = string.format('2 %d %s', (taken and 1 or 0) + (isLeft and 2 or 0), told)
+      else answers[i] = string.format('0 %.0f %s %.0f', fence, told, scheduledTime) end
     end
   end
 end

@@ -16,12 +16,12 @@ import { validUntil } from './lock-validity.js'
 const KIND_LETTER = { tick: 't', miss: 'm', manual: 'h', recover: 'r' } as const
 
 /** `tick previous claimedBy endedAt runId fence startedAt replicaId runTick attempt trigger.options` */
-const RECORD = /^(-?\d+) -?\d+ \S+ (\d+) (\S+) \d+ \d+ \S+ -?\d+ (\d+) ([^\s.]+)\.\S+$/
+const RECORD = /^(-?\d+) (-?\d+) (\S+) (\d+) (\S+) \d+ \d+ \S+ -?\d+ (\d+) ([^\s.]+)\.\S+$/
 
 /**
  * A request as the script's argument.
  *
- * @param isVote whether the answer is to say who has claimed the tick
+ * @param isVote whether it is confirmed later, and the answer is to say who has claimed the tick
  */
 export function writeRequest(request: ClaimRequest, isVote: boolean): string {
   const { kind, scheduledTime, through, runId, ttl, keep, afterCompletion, definition } = request
@@ -85,10 +85,12 @@ export function readAnswers(requests: readonly ClaimRequest[], answers: string, 
         // A foreign key that never expires is a lock that is looked at again.
         return { status: 'running', remaining: remaining < 0 ? request.ttl : remaining }
       }
-      case '7':
-        return { status: 'claimed_elsewhere', by: nextBy(), last: nextTick() }
       case '1':
-        return { status: 'claimed_elsewhere', by: nextBy(), last: null }
+        return { status: 'claimed_elsewhere', last: null, by: '', previous: null }
+      case '7':
+        return { status: 'claimed_elsewhere', last: nextTick(), by: '', previous: null }
+      case '9':
+        return { status: 'claimed_elsewhere', last: nextTick(), by: nextBy(), previous: nextTick() }
       default: {
         const error = new RedisUnavailableError('claim ticks', `unreadable answer ${answers}`)
         return { status: 'unavailable', error, maybe: true }
@@ -110,14 +112,17 @@ export function readState(
 ): JobState {
   const isResumed = pause?.startsWith('-') ?? false
   const paused = pause !== null && pause !== undefined && !isResumed
-  const [, tick, endedAt, runId, attempt, trigger] = RECORD.exec(record ?? '') ?? []
-  if (tick === undefined) return { paused, previous: null, unfinished: false }
+  const [, last, before, claimedBy, endedAt, runId, attempt, trigger] = RECORD.exec(record ?? '') ?? []
+  if (last === undefined) return { paused, previous: null, unfinished: false }
+  const isOpen = claimedBy?.startsWith('?') ?? false
+  const tick = isOpen ? before : last
+  const isUnfinished = endedAt === '0' && runId !== '-' && claimedBy !== `?${runId}`
   const takenOver = Number(attempt)
   const resumedAt = isResumed ? Number(pause?.slice(1)) || -1 : -1
   return {
     paused,
     previous: Number(tick) < 0 || trigger !== definition.trigger ? null : Math.max(Number(tick), resumedAt),
-    unfinished: endedAt === '0' && runId !== '-' && takenOver > 0 && takenOver < MAX_ATTEMPTS
+    unfinished: isUnfinished && takenOver > 0 && takenOver < MAX_ATTEMPTS
   }
 }
 

@@ -1,3 +1,5 @@
+import { DAY } from '../duration.js'
+
 // How a claim ends: its run is over, or it is taken back. The record they write is described in claim-script.ts.
 
 /**
@@ -34,7 +36,7 @@ for i, ending in ipairs(ARGV) do
     local tick, previous, claimedBy, id, tail = string.match(record, '^(%-?%d+) (%-?%d+) (%S+) 0 (%S+) (.*)$')
     if id == runId then
       -- It is over, and its request is not repeated.
-      if claimedBy == runId then claimedBy = '-' end
+      if claimedBy == runId or claimedBy == '?' .. runId then claimedBy = '-' end
       local ended = string.format('%s %s %s %.0f %s %s', tick, previous, claimedBy, now, runId, tail)
       redis.call('SET', claimKey, ended, 'KEEPTTL')
     end
@@ -45,7 +47,7 @@ return reply
 
 /**
  * Takes claims back: each lock that is the run's own is released, and a tick that is still claimed by the request is
- * free again and told to the others. A tick that a later one has passed is over. A repeated call gets the reply it had.
+ * free again and told to the others: `handed` has its tick and when it was handed back. A tick that a later one has passed is over. A repeated call gets the reply it had.
  *
  * KEYS  handed, the replica's last reply, then for each claim its lock and its claim
  * ARGV  the call's id, then for each claim `runId tick endedAt`, with -1 for a tick that nobody is told of, and -1 for the end that is now
@@ -74,15 +76,17 @@ for i = 1, #ARGV - 1 do
       string.match(record, '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+) (.*)$')
     local own = id == runId and ended == '0'
     if own then ended = tonumber(endedAt) >= 0 and endedAt or string.format('%.0f', now) end
-    if claimedBy ~= runId and own then
+    local mine = claimedBy == runId or claimedBy == '?' .. runId
+    if own and not mine then
       reply[i] = 2
       redis.call('SET', claimKey, string.format('%s %s %s %s %s %s', tick, previous, claimedBy, ended, id, tail), 'KEEPTTL')
-    elseif claimedBy == runId then
+    elseif mine then
       reply[i] = 1
       redis.call('SET', claimKey, string.format('%s %s - %s %s %s', previous, previous, ended, id, tail), 'KEEPTTL')
       if tonumber(handedTick) >= 0 then
-        redis.call('HSET', KEYS[1], string.sub(claimKey, #KEYS[1] + 1), handedTick)
-        redis.call('PEXPIRE', KEYS[1], 86400000)
+        local at = string.format('%s %.0f', handedTick, now)
+        redis.call('HSET', KEYS[1], string.sub(claimKey, #KEYS[1] + 1), at)
+        redis.call('PEXPIRE', KEYS[1], ${DAY})
       end
     end
   end

@@ -3,6 +3,7 @@ import type {
   AcquireAnswer,
   ClaimAnswer,
   ClaimRequest,
+  Confirmation,
   CoordinationListener,
   CoordinationNode,
   CoordinationState,
@@ -26,6 +27,8 @@ interface JobRecord {
   previous: number | null
   /** The request that claimed it; `''` once its run has ended. */
   claimedBy: string
+  /** Whether that is a vote, and not confirmed yet. */
+  open: boolean
   /** The last granted run, and when it ended; 0 while it goes on. */
   runId: string
   endedAt: number
@@ -54,7 +57,13 @@ export class MemoryStore {
   readonly replies = new WeakMap<CoordinationListener, { callId: string; answers: readonly ClaimAnswer[] }>()
   readonly handBackReplies = new WeakMap<CoordinationListener, { callId: string; answers: readonly HandBackAnswer[] }>()
   fence = 0
+  /** Whether claims stay open until they are confirmed, as it is one of several stores. */
+  readonly isVote: boolean
   #sweepAt = 1000
+
+  constructor({ isVote = false }: { readonly isVote?: boolean } = {}) {
+    this.isVote = isVote
+  }
 
   /** What is remembered of a job, as long as it is to be. */
   jobOf(jobId: string, now: number): JobRecord | undefined {
@@ -127,7 +136,7 @@ export class MemoryCoordination implements CoordinationNode {
         record.endedAt = now
         // It is over, and not asked for again: nothing is left that would know it by its id.
         record.runId = ''
-        if (record.claimedBy === lock.token) record.claimedBy = ''
+        if (record.claimedBy === lock.token) confirm(record, '')
       }
       if (!finished && unbegun && record.runId === lock.token && record.attempt > 1) record.attempt--
       return free(record.lock, lock.token, monotonic)
@@ -149,7 +158,7 @@ export class MemoryCoordination implements CoordinationNode {
         record.endedAt = afterCompletion > 0 ? scheduledTime - afterCompletion : now
       }
       if (record.claimedBy !== lock.token) return own ? 'wasted' : 'not_ours'
-      record.claimedBy = ''
+      confirm(record, '')
       record.tick = record.previous
       if (tell) {
         for (const listener of this.#store.listeners) {
@@ -180,9 +189,14 @@ export class MemoryCoordination implements CoordinationNode {
     return answer
   }
 
-  async raiseFence(least: number): Promise<boolean> {
-    this.#store.fence = Math.max(this.#store.fence, least)
-    return true
+  async confirm(claims: readonly Confirmation[], fencingToken: number): Promise<readonly boolean[]> {
+    this.#store.fence = Math.max(this.#store.fence, fencingToken)
+    return claims.map(({ jobId, runId }) => {
+      const record = this.#store.jobs.get(jobId)
+      if (record?.claimedBy !== runId) return false
+      record.open = false
+      return true
+    })
   }
 
   async pause(jobId: string): Promise<void> {
@@ -239,11 +253,12 @@ export class MemoryCoordination implements CoordinationNode {
     const repeated = claimedBy === runId
     const paused = !manual && this.#store.paused.get(jobId) === true
     if (!manual && !repeated && tick !== null && scheduledTime <= tick) {
-      if (paused) return { status: 'paused', first: false, previous: tick, by: claimedBy }
-      return { status: 'claimed_elsewhere', last: request.waits ? tick : null, by: claimedBy }
+      const previous = record.definition.trigger === definition.trigger ? record.previous : null
+      if (paused) return { status: 'paused', first: false, previous, by: claimedBy }
+      return { status: 'claimed_elsewhere', last: request.waits ? tick : null, by: claimedBy, previous }
     }
 
-    const before = repeated ? record.previous : tick
+    const before = repeated || record.open ? record.previous : tick
     const previous = record.definition.trigger === definition.trigger ? before : null
     const resumed = this.#resumedAt(jobId)
     const resumedAt = previous !== null && resumed > previous ? resumed : null
@@ -251,8 +266,14 @@ export class MemoryCoordination implements CoordinationNode {
     const overlaps = isLeft || (isHeld(lock, monotonic) && lock.token !== runId)
     const taken = !manual && !(overlaps && request.waits && kind === 'tick' && !paused)
     if (taken) {
+      // The run of a claim that was never confirmed has not begun.
+      if (record.open && !repeated && record.runId === claimedBy) {
+        record.runId = ''
+        record.endedAt = tick ?? now
+      }
       record.tick = through
       record.previous = before
+      record.open = this.#store.isVote && (record.open || !repeated)
       record.claimedBy = runId
       record.definition = definition
       record.keptUntil = monotonic + request.keep
@@ -285,7 +306,7 @@ export class MemoryCoordination implements CoordinationNode {
     const record = this.#store.jobOf(jobId, monotonic)
     const mine = record !== undefined && record.runId === runId && record.endedAt === 0
     if (record === undefined || !(mine || isUnfinished(record))) {
-      return { status: 'claimed_elsewhere', last: null, by: '' }
+      return { status: 'claimed_elsewhere', last: null, by: '', previous: null }
     }
     if (this.#store.paused.get(jobId) === true) return { status: 'paused', first: false, previous: null, by: '' }
     const { lock, runTick } = record
@@ -294,7 +315,7 @@ export class MemoryCoordination implements CoordinationNode {
     }
     if (!mine) {
       // Should its holder come back, its claim is over.
-      if (record.claimedBy === record.runId) record.claimedBy = ''
+      if (record.claimedBy === record.runId) confirm(record, '')
       record.runId = runId
       record.attempt++
     }
@@ -323,6 +344,7 @@ export class MemoryCoordination implements CoordinationNode {
       tick: null,
       previous: null,
       claimedBy: '',
+      open: false,
       runId: '',
       endedAt: now,
       runTick: -1,
@@ -337,8 +359,9 @@ export class MemoryCoordination implements CoordinationNode {
 
   /** Ticks of another trigger say nothing of this one's, and nothing is caught up on for the time a job was paused. */
   #previous(jobId: string, record: JobRecord | undefined, definition: Definition): number | null {
-    if (record === undefined || record.tick === null || record.definition.trigger !== definition.trigger) return null
-    return Math.max(record.tick, this.#resumedAt(jobId))
+    const tick = record?.open === true ? record.previous : record?.tick
+    if (record?.definition.trigger !== definition.trigger || tick === null || tick === undefined) return null
+    return Math.max(tick, this.#resumedAt(jobId))
   }
 
   #resumedAt(jobId: string): number {
@@ -361,8 +384,15 @@ export class MemoryCoordination implements CoordinationNode {
   }
 }
 
-function isUnfinished({ runId, endedAt, attempt }: JobRecord): boolean {
+function isUnfinished({ runId, endedAt, attempt, open, claimedBy }: JobRecord): boolean {
+  if (open && runId === claimedBy) return false
   return runId !== '' && endedAt === 0 && attempt > 0 && attempt < MAX_ATTEMPTS
+}
+
+/** The last claim stands, and is known as `claimedBy` from now on. */
+function confirm(record: JobRecord, claimedBy: string): void {
+  record.claimedBy = claimedBy
+  record.open = false
 }
 
 function isSame(a: Definition, b: Definition): boolean {

@@ -1,8 +1,20 @@
 import type { Clock } from '../../types/clock.js'
-import type { ClaimAnswer, ClaimRequest, Ending, HandedBack, HeldLock } from '../../types/coordination.js'
+import type { ClaimAnswer, ClaimRequest, Confirmation, Ending, HandedBack, HeldLock } from '../../types/coordination.js'
 import { ballot } from './ballot.js'
 import type { Member } from './member.js'
-import { decideClaim, isHeldByMost, isMine, leftover, majorityOf, settleForLess, type Vote } from './votes.js'
+import {
+  decideClaim,
+  decideConfirm,
+  isClear,
+  isHeldByMost,
+  isMine,
+  isToConfirm,
+  leftover,
+  majorityOf,
+  noMajority,
+  settleForLess,
+  type Vote
+} from './votes.js'
 
 /** How often a claim is asked for while the votes are split. */
 const TRIES = 5
@@ -28,8 +40,10 @@ interface Round {
 }
 
 /**
- * Claims by a majority. Where no majority can be had the votes are given back, and after a random while asked for again;
- * what a node grants too late for the decision is given back when it comes.
+ * Claims by a majority, in two steps: a majority grants a tick, and then confirms it. A later tick that is granted in
+ * between comes first, and counts the one that can be confirmed no more: so each tick is accounted for by one replica.
+ * Where no majority can be had the votes are given back, and after a random while asked for again; what a node grants
+ * too late for the decision is given back when it comes.
  */
 export class QuorumClaims {
   readonly #members: readonly Member[]
@@ -62,22 +76,21 @@ export class QuorumClaims {
   }
 
   /**
-   * Lets all later fencing tokens be greater than this one, whichever majority gives them.
+   * Confirms claims, and lets all later fencing tokens be greater than this one, whichever majority gives them.
    *
-   * @param given the greatest token that each node has given itself, so that it need not be told
-   * @returns whether a majority knows
+   * @returns for each claim whether a majority has confirmed it; `null` when no majority answered
    */
-  async keepFence(token: number, given: readonly number[]): Promise<boolean> {
-    const isKept = (votes: readonly Vote<boolean>[]): boolean => votes.filter((vote) => vote).length >= this.#most
-    const votes = await ballot<Member, boolean>(this.#members, this.#clock, {
-      ask: (member) => {
-        const knows = (given[this.#members.indexOf(member)] ?? -1) >= token
-        return knows ? Promise.resolve(true) : member.node.raiseFence(token)
-      },
-      isAnswer: (answered) => answered,
-      isDecided: isKept
+  async confirm(claims: readonly Confirmation[], fencingToken: number): Promise<readonly boolean[] | null> {
+    const votes = await ballot<Member, readonly boolean[] | null>(this.#members, this.#clock, {
+      ask: ({ node }) => node.confirm(claims, fencingToken),
+      isAnswer: (answer) => answer !== null,
+      isDecided: (votes) => {
+        if (votes.filter((vote) => vote !== null).length < this.#most) return false
+        return claims.every((_, index) => decideConfirm(votes.map((vote) => vote?.[index] ?? null)) !== null)
+      }
     })
-    return isKept(votes)
+    if (votes.filter((vote) => vote !== null).length < this.#most) return null
+    return claims.map((_, index) => decideConfirm(votes.map((vote) => vote?.[index] ?? null)) === true)
   }
 
   async #try(asked: readonly Asked[], isLast: boolean): Promise<readonly (ClaimAnswer | null)[]> {
@@ -97,9 +110,10 @@ export class QuorumClaims {
       isDecided: (ballots) => {
         if (ballots.filter((each) => each !== null).length < this.#most) return false
         return requests.every((request, index) => {
-          const answer = decideClaim(request, votesOf(ballots, index))
+          const votes = votesOf(ballots, index)
+          const answer = decideClaim(request, votes)
           // What the others grant meanwhile is to be given back.
-          return answer !== null && answer.status !== 'unavailable'
+          return answer !== null && answer.status !== 'unavailable' && (!isMine(answer) || isClear(votes))
         })
       },
       onLate: (member, answers) => {
@@ -107,30 +121,34 @@ export class QuorumClaims {
         else this.#giveLate(round, member, answers)
       }
     })
-    const decided = requests.map((request, index) => decideClaim(request, votesOf(ballots, index)))
-    const outcomes = await this.#withFence(decided, ballots)
-    for (const [index, request] of requests.entries()) {
-      if (isLast) outcomes[index] ??= settleForLess(request, votesOf(ballots, index))
-    }
+    const decided = requests.map((request, index) => {
+      const votes = votesOf(ballots, index)
+      return decideClaim(request, votes) ?? (isLast ? settleForLess(request, votes) : null)
+    })
+    const outcomes = await this.#confirmed(requests, decided, isLast)
+    const isRefused = (index: number): boolean => outcomes[index] !== decided[index]
     round.outcomes = outcomes
-    round.held = requests.map((_, index) => isHeldByMost(votesOf(ballots, index)))
+    round.held = requests.map((_, index) => !isRefused(index) && isHeldByMost(votesOf(ballots, index)))
     return this.#clearUp(round, outcomes, ballots)
   }
 
-  /** Takes back what is granted and whose token a majority does not know, or whose lock is over by now. */
-  async #withFence(
+  /** Takes back what a majority does not confirm, or whose lock is over by now. */
+  async #confirmed(
+    requests: readonly ClaimRequest[],
     decided: readonly (ClaimAnswer | null)[],
-    ballots: readonly Vote<Answers>[]
+    isLast: boolean
   ): Promise<(ClaimAnswer | null)[]> {
-    const granted = decided.map((answer) => (answer?.status === 'granted' && answer.lock !== null ? answer : null))
-    const token = Math.max(-1, ...granted.map((answer) => answer?.fencingToken ?? -1))
-    if (token < 0) return [...decided]
-    const given = ballots.map((answers) => Math.max(-1, ...(answers ?? []).map(tokenOf)))
-    const isKept = await this.keepFence(token, given)
+    const claims = requests.filter((request, index) => isToConfirm(request, decided[index] ?? null))
+    const token = Math.max(-1, ...decided.map((answer) => (answer === null ? -1 : tokenOf(answer))))
+    if (claims.length === 0 && token < 0) return [...decided]
+    const confirmed = await this.confirm(claims, token)
+    const refused = new Set(claims.filter((_, index) => confirmed?.[index] !== true))
     const now = this.#clock.monotonic()
     return decided.map((answer, index) => {
-      const lock = granted[index]?.lock
-      return lock && (!isKept || lock.validUntil <= now) ? null : answer
+      const isGranted = answer?.status === 'granted' && answer.lock !== null
+      const isLost = isGranted && (confirmed === null || (answer.lock?.validUntil ?? 0) <= now)
+      if (!isLost && !refused.has(requests[index] as ClaimRequest)) return answer
+      return isLast ? noMajority(undefined) : null
     })
   }
 
@@ -185,7 +203,7 @@ export class QuorumClaims {
       const lock: HeldLock = { name: jobId, kind: 'job', token: runId, ttl, validUntil: this.#clock.monotonic() + ttl }
       const { scheduledTime } = vote.status === 'granted' ? vote : request
       // A run that was to be taken over has no tick of its own to be freed: it stays unfinished.
-      if (fate === 'end') ends.push({ lock, finished: true })
+      if (fate === 'end' || fate === 'leave') ends.push({ lock, finished: fate === 'end' })
       else if (request.kind === 'recover') ends.push({ lock, finished: false, unbegun: true })
       else backs.push({ lock, scheduledTime, tell: false, afterCompletion })
     }

@@ -29,25 +29,25 @@ export class QuorumLocks {
   readonly #members: readonly Member[]
   readonly #clock: Clock
   readonly #pause: () => Promise<void>
-  readonly #keepFence: (token: number, given: readonly number[]) => Promise<boolean>
+  readonly #raiseFence: (token: number) => Promise<unknown>
   readonly #most: number
   /** What nodes have answered to releases that have no outcome yet: a node releases a lock only once. */
   readonly #releases = new Map<string, Vote<ReleaseAnswer>[]>()
 
   /**
    * @param pause waits for a random while
-   * @param keepFence as `QuorumClaims.keepFence`
+   * @param raiseFence lets all later fencing tokens be greater than one; resolves with `null` when no majority has heard
    */
   constructor(
     members: readonly Member[],
     clock: Clock,
     pause: () => Promise<void>,
-    keepFence: (token: number, given: readonly number[]) => Promise<boolean>
+    raiseFence: (token: number) => Promise<unknown>
   ) {
     this.#members = members
     this.#clock = clock
     this.#pause = pause
-    this.#keepFence = keepFence
+    this.#raiseFence = raiseFence
     this.#most = majorityOf(members.length)
     for (const member of members) member.onReleased = (lock) => this.#noteReleased(member, lock)
   }
@@ -146,9 +146,8 @@ export class QuorumLocks {
     const answer = decideAcquire(votes)
     outcome = answer
     if (answer?.status === 'granted') {
-      const given = votes.map((vote) => (vote?.status === 'granted' ? vote.fencingToken : -1))
-      const isKept = await this.#keepFence(answer.fencingToken, given)
-      if (!isKept || answer.lock.validUntil <= this.#clock.monotonic()) outcome = null
+      const isRaised = (await this.#raiseFence(answer.fencingToken)) !== null
+      if (!isRaised || answer.lock.validUntil <= this.#clock.monotonic()) outcome = null
     }
     if (outcome?.status !== 'granted') await this.#giveBack(lock, votes)
     for (const member of late) release(member)

@@ -62,7 +62,7 @@ export class QuorumCoordination implements Coordination {
     })
     const pause = (): Promise<void> => this.#pause()
     this.#claims = new QuorumClaims(this.#members, clock, pause)
-    this.#locks = new QuorumLocks(this.#members, clock, pause, (token, given) => this.#claims.keepFence(token, given))
+    this.#locks = new QuorumLocks(this.#members, clock, pause, (token) => this.#claims.confirm([], token))
   }
 
   get state(): CoordinationState {

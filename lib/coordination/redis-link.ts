@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { Cluster, Redis } from 'ioredis'
 import type { Clock, TimerHandle } from '../../types/clock.js'
 import { SECOND } from '../duration.js'
@@ -37,6 +38,7 @@ export class RedisLink {
   readonly #listener: LinkListener
   #up: boolean | null = null
   #closed = false
+  readonly #closing = new AbortController()
   #timer: TimerHandle | null = null
 
   /** @param askTime asks Redis for its time in microseconds */
@@ -79,6 +81,7 @@ export class RedisLink {
   /** Closes a client of ours, and leaves one of the app's as it was. */
   async close(): Promise<void> {
     this.#closed = true
+    this.#closing.abort()
     this.#timer?.cancel()
     this.#client.off('ready', this.#onReady)
     this.#client.off('close', this.#onClose)
@@ -114,10 +117,7 @@ export class RedisLink {
         this.#client.off('error', remember)
       }
     } else if (this.#client.status !== 'ready') {
-      await new Promise<void>((resolve, reject) => {
-        this.#client.once('ready', resolve)
-        this.#client.once('error', reject)
-      })
+      await once(this.#client, 'ready', { signal: this.#closing.signal })
     }
     for (let count = 0; count < 3; count++) await this.#time()
   }

@@ -5,6 +5,7 @@ import type {
   AcquireAnswer,
   ClaimAnswer,
   ClaimRequest,
+  Confirmation,
   CoordinationListener,
   CoordinationNode,
   CoordinationState,
@@ -23,7 +24,7 @@ import { validUntil } from './lock-validity.js'
 import { findUnsafe } from './redis-checks.js'
 import type { RedisClient } from './redis-client.js'
 import { RedisLink } from './redis-link.js'
-import { ACQUIRE_SCRIPT, RAISE_FENCE_SCRIPT, RESUME_SCRIPT, TIME_SCRIPT } from './small-scripts.js'
+import { ACQUIRE_SCRIPT, CONFIRM_SCRIPT, RESUME_SCRIPT, TIME_SCRIPT } from './small-scripts.js'
 
 /** How many job ids go into one command. */
 const CHUNK = 1000
@@ -41,7 +42,7 @@ interface ScriptCommands {
   rlsFinish(keyCount: number, ...args: string[]): Promise<number[]>
   rlsHandBack(keyCount: number, ...args: string[]): Promise<string>
   rlsAcquire(keyCount: number, ...args: (string | number)[]): Promise<[micros: number, fencingToken: number]>
-  rlsRaiseFence(keyCount: number, ...args: (string | number)[]): Promise<null>
+  rlsConfirm(keyCount: number, ...args: (string | number)[]): Promise<string>
   rlsResume(keyCount: number, ...args: string[]): Promise<null>
   rlsTime(keyCount: number, ...args: string[]): Promise<[micros: number, handed: HandedFields]>
 }
@@ -54,7 +55,8 @@ export interface RedisCoordinationOptions {
   readonly clock: Clock
   readonly listener: CoordinationListener
   /**
-   * Whether its answers are votes among those of other masters, which are told who has claimed a tick.
+   * Whether its answers are votes among those of other masters: they say who has claimed a tick, and a claim stays open
+   * until it is confirmed.
    *
    * @default false
    */
@@ -100,7 +102,7 @@ export class RedisCoordination implements CoordinationNode {
     this.#client.defineCommand('rlsFinish', { lua: FINISH_SCRIPT })
     this.#client.defineCommand('rlsHandBack', { lua: HAND_BACK_SCRIPT })
     this.#client.defineCommand('rlsAcquire', { lua: ACQUIRE_SCRIPT })
-    this.#client.defineCommand('rlsRaiseFence', { lua: RAISE_FENCE_SCRIPT })
+    this.#client.defineCommand('rlsConfirm', { lua: CONFIRM_SCRIPT })
     this.#client.defineCommand('rlsResume', { lua: RESUME_SCRIPT })
     this.#client.defineCommand('rlsTime', { lua: TIME_SCRIPT })
     this.#commands = this.#client as unknown as ScriptCommands
@@ -219,13 +221,15 @@ export class RedisCoordination implements CoordinationNode {
     }
   }
 
-  async raiseFence(least: number): Promise<boolean> {
+  async confirm(claims: readonly Confirmation[], fencingToken: number): Promise<readonly boolean[] | null> {
+    const keys = [this.#fenceKey, ...claims.map(({ jobId }) => this.#claimKey(jobId))]
+    const args = [fencingToken, ...claims.map(({ runId }) => runId)]
     try {
-      await this.#link.exchange(() => this.#commands.rlsRaiseFence(1, this.#fenceKey, least))
-      return true
+      const reply = await this.#link.exchange(() => this.#commands.rlsConfirm(keys.length, ...keys, ...args))
+      return claims.map((_claim, index) => reply[index] === '1')
     } catch (error) {
-      this.#link.unavailable('keep a fencing token', error)
-      return false
+      this.#link.unavailable('confirm claims', error)
+      return null
     }
   }
 
@@ -273,7 +277,7 @@ export class RedisCoordination implements CoordinationNode {
 
   #tellHanded(fields: HandedFields): void {
     for (let index = 0; index < fields.length; index += 2) {
-      this.#options.listener.onHandedBack(fields[index] as string, Number(fields[index + 1]))
+      this.#options.listener.onHandedBack(fields[index] as string, Number.parseInt(fields[index + 1] as string, 10))
     }
   }
 

@@ -1,4 +1,4 @@
-// What is asked of Redis beside claims: the time, pauses, locks by name, fencing tokens.
+// What is asked of Redis beside claims: the time, pauses, locks by name, and that a claim is confirmed.
 
 /**
  * Redis' time in microseconds, and what was handed back: that of the node which holds the app's keys, so that it is the
@@ -48,12 +48,27 @@ return { micros, fence }
 `
 
 /**
- * Lets fencing tokens begin above a number.
+ * Confirms claims that a majority has granted, and lets fencing tokens begin above a number.
  *
- * KEYS  fence
- * ARGV  the number
+ * KEYS  fence, then for each its claim
+ * ARGV  the number, then for each claim the id of its request
+ * Reply a string of one digit for each claim: 1 when it is the request's own, 0 when it is not any more
  */
-export const RAISE_FENCE_SCRIPT = `
+export const CONFIRM_SCRIPT = `
 local last = tonumber(redis.call('GET', KEYS[1]) or '0') or 0
-redis.call('SET', KEYS[1], string.format('%.0f', math.max(last, tonumber(ARGV[1]))))
+if last < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1]) end
+local reply = {}
+for i = 2, #KEYS do
+  local record = redis.pcall('GET', KEYS[i])
+  local tick, previous, claimedBy, tail
+  if type(record) == 'string' then
+    tick, previous, claimedBy, tail = string.match(record, '^(%-?%d+) (%-?%d+) (%S+) (.*)$')
+  end
+  if claimedBy == '?' .. ARGV[i] then
+    redis.call('SET', KEYS[i], string.format('%s %s %s %s', tick, previous, ARGV[i], tail), 'KEEPTTL')
+    claimedBy = ARGV[i]
+  end
+  reply[i - 1] = claimedBy == ARGV[i] and 1 or 0
+end
+return table.concat(reply)
 `

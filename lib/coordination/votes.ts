@@ -65,17 +65,28 @@ export function decideClaim(request: ClaimRequest, votes: readonly Vote<ClaimAns
   const others = [...elsewhere, ...paused.filter((answer) => !answer.first)] as Claimed[]
   const by = mostFrequent(others.map((answer) => answer.by))
   if (by.count >= most || (others.length >= most && mine === 0 && !votes.includes(null))) {
-    if (paused.length >= most) {
-      const previous = largest(paused.map((answer) => answer.previous))
-      return { status: 'paused', first: false, previous, by: by.value }
-    }
-    return { status: 'claimed_elsewhere', last: lastOf(elsewhere, most), by: by.value }
+    if (paused.length >= most) return { status: 'paused', first: false, previous: null, by: by.value }
+    return { status: 'claimed_elsewhere', last: lastOf(elsewhere, most), by: by.value, previous: null }
   }
   // A node on which another replica holds an interval from the last end is early too: as above, one with a vote stays.
   const isSplit = mine > 0 && request.afterCompletion > 0
   const all = !votes.includes(null)
   const isEarly = early.length >= most || (all && early.length > 0 && early.length + granted.length >= most)
   return isEarly && !isSplit ? later(count, most) : null
+}
+
+/**
+ * Whether the nodes that hold the tick tell the same tick before it. Where they do not, one of them may tell a tick that
+ * is not confirmed by a majority: that is known once all have answered.
+ */
+export function isClear(votes: readonly Vote<ClaimAnswer>[]): boolean {
+  const told = votes.flatMap((vote) => (vote !== null && isMine(vote) && 'previous' in vote ? [vote.previous] : []))
+  return told.every((previous) => previous === told[0])
+}
+
+/** Whether a tick was taken by the request, and is to be confirmed before it is run or counted. */
+export function isToConfirm(request: ClaimRequest, answer: ClaimAnswer | null): boolean {
+  return answer !== null && isMine(answer) && request.kind !== 'manual' && request.kind !== 'recover'
 }
 
 /** Whether a majority of nodes holds the tick, or the run by hand, for the request that they answered so. */
@@ -104,6 +115,7 @@ export function settleForLess(request: ClaimRequest, votes: readonly Vote<ClaimA
  *
  * - `keep`: it is as it should be
  * - `end`: its lock is released, its tick stays claimed, as the tick is accounted for
+ * - `leave`: the same of a tick that another request has, and may not keep
  * - `back`: its lock is released, and its tick is free again
  *
  * @param answer what was decided, or `null` when nothing was
@@ -115,7 +127,7 @@ export function leftover(
   answer: ClaimAnswer | null,
   vote: ClaimAnswer,
   isHeld = false
-): 'keep' | 'end' | 'back' {
+): 'keep' | 'end' | 'leave' | 'back' {
   // Others may have left it alone for that: only the lock is still to be had.
   if (answer === null && isHeld) return 'keep'
   const maybe = vote.status === 'unavailable' && vote.maybe
@@ -126,9 +138,20 @@ export function leftover(
       (answer.status === 'overlap' && answer.taken) ||
       // A run to be taken over stays one while its job is paused.
       (answer.status === 'paused' && request.kind !== 'recover'))
-  if (isOver) return maybe || (vote.status === 'granted' && vote.lock !== null) ? 'end' : 'keep'
+  if (isOver) {
+    if (!maybe && (vote.status !== 'granted' || vote.lock === null)) return 'keep'
+    // By a request whose run has ended it was confirmed; by another it may still be given back.
+    return answer.status === 'claimed_elsewhere' && answer.by !== '' ? 'leave' : 'end'
+  }
   // A run by hand has no tick, but it was recorded as one that goes on.
   return request.kind === 'manual' ? 'end' : 'back'
+}
+
+/** Whether a majority has confirmed a claim; `null` while that is open. */
+export function decideConfirm(votes: readonly Vote<boolean>[]): boolean | null {
+  const most = majorityOf(votes.length)
+  if (votes.filter((vote) => vote === true).length >= most) return true
+  return votes.filter((vote) => vote === false).length > votes.length - most ? false : null
 }
 
 /** Whether a majority gives a lock by name; `null` while the votes are split. Who has a vote stays, as above. */
@@ -206,13 +229,17 @@ class Count {
   }
 
   /**
-   * The tick before, by the node that knows most: a majority has it, so that one of any other majority has it too. Where
-   * all have told theirs it is that of a majority: what fewer have may be a vote that is still given back.
+   * The tick before, by the node that knows most: a majority has confirmed it, so that one of any other majority knows.
+   * Where all nodes have told theirs it is that of a majority: a claim that fewer have confirmed was given up.
    */
   get previous(): number | null {
-    const told = [...this.granted, ...this.overlaps, ...this.paused.filter((answer) => answer.first)]
-    const ticks = told.map((answer) => answer.previous ?? -1).sort((a, b) => b - a)
-    const tick = ticks[told.length === this.#nodes ? majorityOf(this.#nodes) - 1 : 0] ?? -1
+    // A node that has not taken the tick may still confirm an earlier one.
+    const overlaps = this.overlaps.filter(({ taken }) => taken)
+    const mine = [...this.granted, ...overlaps, ...this.paused.filter((answer) => answer.first)]
+    const others = [...this.elsewhere, ...this.paused.filter((answer) => !answer.first)]
+    const isKnown = mine.length + others.length === this.#nodes
+    const ticks = (isKnown ? [...mine, ...others] : mine).map((answer) => answer.previous ?? -1).sort((a, b) => b - a)
+    const tick = ticks[isKnown ? majorityOf(this.#nodes) - 1 : 0] ?? -1
     return tick < 0 ? null : tick
   }
 
@@ -262,7 +289,8 @@ function lastOf(elsewhere: readonly Answered<'claimed_elsewhere'>[], most: numbe
   return ticks[Math.min(most, ticks.length) - 1] ?? null
 }
 
-function noMajority(error: Error | undefined): ClaimAnswer {
+/** The answer to a claim that no majority agrees on. */
+export function noMajority(error: Error | undefined): ClaimAnswer {
   const reason = error === undefined ? 'their votes are split' : error.message
   return { status: 'unavailable', error: noMajorityError('claim ticks', reason), maybe: false }
 }

@@ -2,6 +2,7 @@ import type {
   AcquireAnswer,
   ClaimAnswer,
   ClaimRequest,
+  Confirmation,
   CoordinationListener,
   CoordinationNode,
   CoordinationState,
@@ -139,11 +140,11 @@ export class SimulatedNode implements CoordinationNode {
     )
   }
 
-  raiseFence(least: number): Promise<boolean> {
-    return this.#try(
-      'keep a fencing token',
-      (memory) => memory.raiseFence(least),
-      () => false
+  confirm(claims: readonly Confirmation[], fencingToken: number): Promise<readonly boolean[] | null> {
+    return this.#try<readonly boolean[] | null>(
+      'confirm claims',
+      (memory) => memory.confirm(claims, fencingToken),
+      () => null
     )
   }
 

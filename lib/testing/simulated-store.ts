@@ -14,10 +14,17 @@ const QUIET: Network = Object.freeze({ delay: [0, 0] as const, lostReplies: 0, l
 
 /** What stands for a Redis in a simulation: it can be killed, hang, lose its data, and be hard to reach. */
 export class SimulatedStore {
-  #memory = new MemoryStore()
+  #memory: MemoryStore
+  readonly #isVote: boolean
   #state: 'up' | 'down' | 'hung' = 'up'
   #network = QUIET
   #waiting: (() => void)[] = []
+
+  /** @internal `isVote`: whether it is one of several */
+  constructor(isVote: boolean = false) {
+    this.#isVote = isVote
+    this.#memory = new MemoryStore({ isVote })
+  }
 
   /** @internal what it holds */
   get memory(): MemoryStore {
@@ -57,7 +64,7 @@ export class SimulatedStore {
 
   /** All it holds is lost. */
   wipe(): void {
-    this.#memory = new MemoryStore()
+    this.#memory = new MemoryStore({ isVote: this.#isVote })
   }
 
   /** Sets what is wrong with the way to it; what is not given is in order. */

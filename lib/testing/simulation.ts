@@ -61,7 +61,7 @@ export class Simulation {
     if (!Number.isInteger(masters) || masters < 1 || masters > 99 || masters % 2 === 0) {
       throw new OptionInvalidError('masters', 'an odd whole number from 1 to 99', show(masters))
     }
-    this.stores = Object.freeze(Array.from({ length: masters }, () => new SimulatedStore()))
+    this.stores = Object.freeze(Array.from({ length: masters }, () => new SimulatedStore(masters > 1)))
     this.#time = new VirtualClock(readDate(start, 'start', 'UTC'))
     this.#random = createRandom(seed)
   }

@@ -2,6 +2,7 @@ import t from 'tap'
 import { systemClock } from '../../lib/clock.js'
 import { MemoryCoordination, MemoryStore } from '../../lib/coordination/memory.js'
 import { coordinationContract, listen } from '../fixtures/coordination-contract.js'
+import { confirming, voteContract, type WithNodes } from '../fixtures/vote-contract.js'
 
 coordinationContract(t, async (count, body) => {
   const store = new MemoryStore()
@@ -10,4 +11,20 @@ coordinationContract(t, async (count, body) => {
     heard.map((listener) => new MemoryCoordination(systemClock, store, 1000, listener)),
     heard
   )
+})
+
+const withVotes: WithNodes = async (count, body) => {
+  const store = new MemoryStore({ isVote: true })
+  await body(Array.from({ length: count }, () => new MemoryCoordination(systemClock, store, 1000, listen())))
+}
+
+t.test('as one of several stores', async (t) => voteContract(t, withVotes))
+
+t.test('as one of several stores, when all is confirmed', async (t) => {
+  coordinationContract(t, async (count, body) => {
+    const store = new MemoryStore({ isVote: true })
+    const heard = Array.from({ length: count }, listen)
+    const replicas = heard.map((listener) => new MemoryCoordination(systemClock, store, 1000, listener))
+    await body(replicas.map(confirming), heard)
+  })
 })

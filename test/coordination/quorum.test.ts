@@ -1,7 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { QuorumCoordination } from '../../lib/coordination/quorum.js'
-import type { ClaimAnswer, ClaimRequest, Coordination, HeldLock } from '../../types/coordination.js'
+import type {
+  ClaimAnswer,
+  ClaimRequest,
+  Coordination,
+  CoordinationListener,
+  CoordinationNode,
+  HeldLock
+} from '../../types/coordination.js'
 import { coordinationContract, listen, request } from '../fixtures/coordination-contract.js'
 import { memoryMaster, quorumOver, redisMaster, TestStore, withMasters } from '../fixtures/quorum-replicas.js'
 import type { TestRedis } from '../fixtures/with-redis.js'
@@ -219,7 +226,7 @@ t.test('what a node grants when it is too late is given back', (t) =>
     ])
     again.wake()
     await sleep(50)
-    t.match(again.store.jobs.get('second'), { tick: scheduledTime, lock: { token: '' }, runId: '' })
+    t.match(again.store.jobs.get('second'), { tick: scheduledTime, lock: { token: '' }, open: true })
 
     // By name.
     for (const held of [a, b]) await memoryMaster(held).connect(listen()).acquire('name', 5000, 'other')
@@ -228,6 +235,31 @@ t.test('what a node grants when it is too late is given back', (t) =>
     again.wake()
     await sleep(50)
     t.equal(again.store.named.has('name'), false)
+  })
+)
+
+t.test('a later tick that is granted before an earlier one is confirmed comes first, and counts it', (t) =>
+  withMemory(async (stores, replica) => {
+    const scheduledTime = Date.now() - 1000
+    const early = replica()
+    await granted(t, early, { scheduledTime: scheduledTime - 1 })
+    const [later, asked] = [replica(), request({ jobId: 'job', scheduledTime, runId: 'overtaken' })]
+    let overtake: Promise<readonly ClaimAnswer[]> | null = null
+    const masters = stores.map(memoryMaster).map((master) => ({
+      ...master,
+      connect: (listener: CoordinationListener): CoordinationNode => {
+        const node = master.connect(listener)
+        const confirm: CoordinationNode['confirm'] = async (claims, token) => {
+          overtake ??= later.claim([request({ jobId: 'job', scheduledTime: scheduledTime + 1, runId: 'later' })])
+          await overtake
+          return node.confirm(claims, token)
+        }
+        return Object.assign(Object.create(node) as CoordinationNode, { confirm })
+      }
+    }))
+    t.match(await quorumOver(masters).claim([asked]), [{ status: 'claimed_elsewhere' }])
+    t.match(await overtake, [{ status: 'overlap', taken: true, previous: scheduledTime - 1 }])
+    for (const { store } of stores) t.match(store.jobs.get('job'), { claimedBy: 'later', open: false })
   })
 )
 

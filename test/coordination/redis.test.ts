@@ -5,6 +5,7 @@ import { systemClock } from '../../lib/clock.js'
 import type { HeldLock } from '../../types/coordination.js'
 import { coordinationContract, listen, request } from '../fixtures/coordination-contract.js'
 import { redisReplica } from '../fixtures/redis-replicas.js'
+import { confirming, voteContract } from '../fixtures/vote-contract.js'
 import { type TestRedis, withRedis } from '../fixtures/with-redis.js'
 
 let prefixes = 0
@@ -15,10 +16,29 @@ t.test('the contract', (t) =>
       coordinationContract(t, async (count, body) => {
         const prefix = `contract-${++prefixes}`
         const heard = Array.from({ length: count }, listen)
-        const replicas = heard.map((listener) => redisReplica(url, { prefix, listener, isVote: true }))
+        const replicas = heard.map((listener) => redisReplica(url, { prefix, listener }))
         await Promise.all(replicas.map((replica) => replica.open()))
         await body(replicas, heard)
         await Promise.all(replicas.map((replica) => replica.close()))
+      })
+    })
+    await t.test('as one of several masters, when all is confirmed', async (t) => {
+      coordinationContract(t, async (count, body) => {
+        const prefix = `contract-${++prefixes}`
+        const heard = Array.from({ length: count }, listen)
+        const replicas = heard.map((listener) => redisReplica(url, { prefix, listener, isVote: true }))
+        await Promise.all(replicas.map((replica) => replica.open()))
+        await body(replicas.map(confirming), heard)
+        await Promise.all(replicas.map((replica) => replica.close()))
+      })
+    })
+    await t.test('as one of several masters', async (t) => {
+      voteContract(t, async (count, body) => {
+        const prefix = `contract-${++prefixes}`
+        const nodes = Array.from({ length: count }, () => redisReplica(url, { prefix, isVote: true }))
+        await Promise.all(nodes.map((node) => node.open()))
+        await body(nodes)
+        await Promise.all(nodes.map((node) => node.close()))
       })
     })
   })
@@ -37,9 +57,7 @@ t.test('the contract, over a Cluster client of the app', (t) =>
           const own = Array.from({ length: count }, () => new Cluster([{ host: '127.0.0.1', port }]))
           clients.push(...own)
           const heard = own.map(listen)
-          const replicas = own.map((cluster, index) =>
-            redisReplica(cluster, { prefix, listener: heard[index] ?? {}, isVote: true })
-          )
+          const replicas = own.map((cluster, index) => redisReplica(cluster, { prefix, listener: heard[index] ?? {} }))
           await Promise.all(replicas.map((replica) => replica.open()))
           await body(replicas, heard)
           await Promise.all(replicas.map((replica) => replica.close()))
@@ -101,6 +119,22 @@ t.test('two apps of other prefixes share nothing', (t) =>
       t.match(await replica.acquire('name', 1000, 'token'), { status: 'granted' })
     }
     await Promise.all([one.close(), two.close()])
+  })
+)
+
+t.test('a tick that was handed back and that nobody has come for within a day is forgotten', (t) =>
+  withRedis(async (redis) => {
+    const heard = listen()
+    const replica = redisReplica(redis.url, { prefix: 'app', listener: heard })
+    await replica.open()
+    const [now, day] = [Date.now(), 86_400_000]
+    const handed = { gone: `${now - 2 * day} ${now - day - 1000}`, late: `${now - 2 * day} ${now - 1000}` }
+    await redis.client.hset('rls:{app}:handed', handed)
+    await replica.claim([request({ jobId: 'job' })])
+    t.same(await redis.client.hkeys('rls:{app}:handed'), ['late'])
+    await replica.claim([request({ jobId: 'other' })])
+    t.match(heard.handedBack.at(-1), ['late', now - 2 * day])
+    await replica.close()
   })
 )
 
@@ -187,6 +221,21 @@ t.test('nothing waits in a queue while there is no connection, also with a clien
     await replica.close()
     t.ok(isReady(), 'the client of the app is left open')
     client.disconnect()
+  })
+)
+
+t.test('a client of the app that never answers is left as it was', (t) =>
+  withRedis(async (redis) => {
+    redis.hang()
+    const client = new Redis({ port: redis.port, retryStrategy: () => 50, maxRetriesPerRequest: null })
+    client.on('error', () => {})
+    const replica = redisReplica(client)
+    await replica.open()
+    await replica.close()
+    t.equal(client.listenerCount('error'), 1)
+    t.equal(client.listenerCount('ready'), 1, "the client's own, as it connects")
+    client.disconnect()
+    redis.resume()
   })
 )
 

@@ -2,9 +2,12 @@ import t from 'tap'
 import {
   decideAcquire,
   decideClaim,
+  decideConfirm,
   decideHandBack,
   decideRelease,
+  isClear,
   isMine,
+  isToConfirm,
   leftover,
   majorityOf,
   settleForLess,
@@ -24,7 +27,12 @@ function granted(changes: Partial<Extract<ClaimAnswer, { status: 'granted' }>> =
   return { status: 'granted', lock: lock(1000), ...rest, ...changes }
 }
 
-const elsewhere = (by: string, last: number | null = null): ClaimAnswer => ({ status: 'claimed_elsewhere', last, by })
+const elsewhere = (by: string, last: number | null = null, previous: number | null = null): ClaimAnswer => ({
+  status: 'claimed_elsewhere',
+  last,
+  by,
+  previous
+})
 const unavailable = (maybe: boolean): ClaimAnswer => ({ status: 'unavailable', error: ERROR, maybe })
 const early = (due: number): ClaimAnswer => ({ status: 'early', due })
 const running = (remaining: number): ClaimAnswer => ({ status: 'running', remaining })
@@ -137,7 +145,12 @@ for (const [kind, { asked, answers }] of Object.entries(KINDS)) {
         if (answer?.status === 'early' || answer?.status === 'unavailable') {
           must(leftover(asked, answer, vote) === (isHeld ? undone : 'keep'), 'not taken: free again')
         }
-        if (answer?.status === 'claimed_elsewhere') must(leftover(asked, answer, vote) !== 'back', 'it stays claimed')
+        if (answer?.status === 'claimed_elsewhere') {
+          const isLocked =
+            isHeld && (vote.status === 'unavailable' || (vote.status === 'granted' && vote.lock !== null))
+          const fate = isLocked ? (answer.by === '' ? 'end' : 'leave') : 'keep'
+          must(leftover(asked, answer, vote) === fate, 'it stays claimed, and its lock is free')
+        }
       }
     }
     t.same(wrong.slice(0, 5), [])
@@ -173,6 +186,40 @@ t.test('a grant has the greatest token and tick before, and the shortest validit
   t.match(decideClaim(request({ jobId: 'job' }), asked), { previous: 90 }, 'the third may have it too')
   const none = decideClaim(request({ jobId: 'job' }), [granted(), granted(), null])
   t.match(none, { previous: null })
+  const refused = [granted({ previous: 90 }), granted({ previous: 70 }), elsewhere('r1', null, 70)]
+  t.match(decideClaim(request({ jobId: 'job' }), refused), { previous: 70 }, 'who refuses the tick tells it too')
+  const waiting = [granted({ previous: 90 }), granted({ previous: 70 }), overlap(false, 70)]
+  const open = decideClaim(request({ jobId: 'job', waits: true }), waiting)
+  t.match(open, { previous: 90 }, 'a node that has not taken the tick may still confirm one before it')
+})
+
+t.test('what was granted is decided at once where all nodes that grant it tell the same tick before', async (t) => {
+  t.ok(isClear([granted({ previous: 70 }), overlap(true, 70), null]))
+  t.notOk(isClear([granted({ previous: 70 }), granted({ previous: 90 }), null]))
+  t.ok(isClear([granted({ previous: 70 }), elsewhere('r1', null, 90), unavailable(true)]), 'of those that grant it')
+})
+
+t.test('confirmations: every combination of three and of five nodes', async (t) => {
+  for (const nodes of [3, 5]) {
+    for (const votes of combinations<Vote<boolean>>([true, false, null], nodes)) {
+      const of = (answer: boolean): number => votes.filter((vote) => vote === answer).length
+      const most = majorityOf(nodes)
+      const wanted = of(true) >= most ? true : of(true) + nodes - of(true) - of(false) < most ? false : null
+      if (decideConfirm(votes) !== wanted) t.fail(JSON.stringify(votes))
+    }
+  }
+})
+
+t.test('only a tick that was taken is to be confirmed', async (t) => {
+  const tick = request({ jobId: 'job' })
+  for (const answer of [granted(), granted({ lock: null }), overlap(true), paused(null)]) {
+    t.ok(isToConfirm(tick, answer))
+    t.notOk(isToConfirm(request({ jobId: 'job', kind: 'manual' }), answer))
+    t.notOk(isToConfirm(request({ jobId: 'job', kind: 'recover' }), answer))
+  }
+  for (const answer of [overlap(false), paused('r1'), elsewhere('r1'), early(5), unavailable(true), null]) {
+    t.notOk(isToConfirm(tick, answer))
+  }
 })
 
 t.test('when a majority would grant', async (t) => {
