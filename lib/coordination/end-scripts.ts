@@ -29,7 +29,8 @@ for i, ending in ipairs(ARGV) do
     local head, id, middle, attempt, definition =
       string.match(record, '^(%-?%d+ %-?%d+ %S+ 0) (%S+) (%d+ %d+ %S+ %-?%d+) (%d+) (%S+)$')
     if id == runId and tonumber(attempt) > 1 then
-      local before = string.format('%s %s %s %d %s', head, runId, middle, tonumber(attempt) - 1, definition)
+      -- Under no request's id: should this one be repeated, it takes the run over as any other.
+      local before = string.format('%s ~ %s %d %s', head, middle, tonumber(attempt) - 1, definition)
       redis.call('SET', claimKey, before, 'KEEPTTL')
     end
   elseif type(record) == 'string' then

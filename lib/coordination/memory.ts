@@ -138,7 +138,11 @@ export class MemoryCoordination implements CoordinationNode {
         record.runId = ''
         if (record.claimedBy === lock.token) confirm(record, '')
       }
-      if (!finished && unbegun && record.runId === lock.token && record.attempt > 1) record.attempt--
+      if (!finished && unbegun && record.runId === lock.token && record.attempt > 1) {
+        record.attempt--
+        // Under no request's id: should this one be repeated, it takes the run over as any other.
+        record.runId = '~'
+      }
       return free(record.lock, lock.token, monotonic)
     })
   }
