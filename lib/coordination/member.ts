@@ -44,8 +44,8 @@ export class Member implements Voter {
   readonly #clock: Clock
   readonly #debts = new Map<string, Debt>()
   readonly #pauses = new Map<string, () => Promise<void>>()
-  /** Claims that the node is being told are taken back. */
-  readonly #underWay = new Map<string, HandedBack>()
+  /** What the node has been told to let go of and has not answered: a hanging node may hear of it at any time. */
+  readonly #lettingGo = new Set<string>()
   #paying = false
   #calls = 0
 
@@ -59,7 +59,7 @@ export class Member implements Voter {
         this.trouble = null
         this.silent = false
         onChange()
-        void this.#pay()
+        void this.pay()
       },
       onDown: (error) => {
         this.trouble = error
@@ -70,9 +70,10 @@ export class Member implements Voter {
   }
 
   async finish(endings: readonly Ending[]): Promise<readonly ReleaseAnswer[]> {
+    for (const { lock } of endings) this.#lettingGo.add(keyOf(lock))
     const answers = await this.node.finish(endings)
     for (const [index, ending] of endings.entries()) {
-      if (answers[index] === 'unavailable') this.#owe({ kind: 'finish', lock: ending.lock, ending })
+      this.#noteAnswer(answers[index] !== 'unavailable', { kind: 'finish', lock: ending.lock, ending })
     }
     this.#payIf(answers[0] !== 'unavailable')
     return answers
@@ -80,24 +81,19 @@ export class Member implements Voter {
 
   async handBack(claims: readonly HandedBack[]): Promise<readonly HandBackAnswer[]> {
     const keys = claims.map(({ lock }) => keyOf(lock))
-    for (const [index, key] of keys.entries()) this.#underWay.set(key, claims[index] as HandedBack)
+    for (const key of keys) this.#lettingGo.add(key)
     // Not repeated as it was: what this node says after a reply that was lost is one vote of several.
     const answers = await this.node.handBack(claims, `${keys[0]} ${++this.#calls}`.replaceAll(' ', '-'))
     const answered = !answers.includes('unavailable')
-    for (const [index, claim] of claims.entries()) {
-      const key = keys[index] as string
-      // Else it was asked for again meanwhile.
-      if (this.#underWay.get(key) !== claim) continue
-      this.#underWay.delete(key)
-      if (!answered) this.#owe({ kind: 'handBack', lock: claim.lock, claim })
-    }
+    for (const claim of claims) this.#noteAnswer(answered, { kind: 'handBack', lock: claim.lock, claim })
     this.#payIf(answered)
     return answers
   }
 
   async release(lock: HeldLock): Promise<ReleaseAnswer> {
+    this.#lettingGo.add(keyOf(lock))
     const answer = await this.node.release(lock)
-    if (answer === 'unavailable') this.#owe({ kind: 'release', lock })
+    this.#noteAnswer(answer !== 'unavailable', { kind: 'release', lock })
     this.#payIf(answer !== 'unavailable')
     return answer
   }
@@ -119,30 +115,40 @@ export class Member implements Voter {
     this.#pauses.delete(jobId)
   }
 
-  /** What was to be given back is asked for again. */
-  forgetDebt(name: string, token: string): void {
-    const key = keyOf({ name, token })
-    this.#debts.delete(key)
-    this.#underWay.delete(key)
+  /**
+   * Whether the node was told to let go of something, and may still hear of it: it is not asked for the same again until
+   * then, as it could let go of that.
+   */
+  isLettingGo(name: string, token: string): boolean {
+    return this.#lettingGo.has(keyOf({ name, token }))
   }
 
-  #owe(debt: Debt): void {
+  #noteAnswer(answered: boolean, debt: Debt): void {
     const key = keyOf(debt.lock)
     this.#debts.delete(key)
+    if (answered) {
+      this.#lettingGo.delete(key)
+      return
+    }
     this.#debts.set(key, debt)
-    if (this.#debts.size > MAX_DEBTS) this.#debts.delete(this.#debts.keys().next().value as string)
+    if (this.#debts.size > MAX_DEBTS) this.#forget(this.#debts.keys().next().value as string)
+  }
+
+  #forget(key: string): void {
+    this.#debts.delete(key)
+    this.#lettingGo.delete(key)
   }
 
   #payIf(answers: boolean): void {
-    if (answers && this.#debts.size + this.#pauses.size > 0) void this.#pay()
+    if (answers && this.#debts.size + this.#pauses.size > 0) void this.pay()
   }
 
-  async #pay(): Promise<void> {
+  /** Tells the node what it is still to be told. */
+  async pay(): Promise<void> {
     if (this.#paying) return
     this.#paying = true
     for (const [jobId, write] of [...this.#pauses]) await this.setPause(jobId, write)
     let answered = true
-    // Taken only when it is sent: what is asked for again until then is owed no more.
     for (let batch = this.#take(); answered && batch.length > 0; batch = answered ? this.#take() : []) {
       answered = await this.#send(batch)
     }
@@ -156,8 +162,8 @@ export class Member implements Voter {
     for (const [key, debt] of this.#debts) {
       const isOver = debt.lock.validUntil <= now
       if (!isOver && batch.length > 0 && debt.kind !== batch[0]?.kind) continue
-      this.#debts.delete(key)
-      if (!isOver) batch.push(debt)
+      if (isOver) this.#forget(key)
+      else batch.push(debt)
       if (batch.length === BATCH || batch[0]?.kind === 'release') break
     }
     return batch

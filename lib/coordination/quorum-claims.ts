@@ -12,6 +12,7 @@ import {
   leftover,
   majorityOf,
   noMajority,
+  noMajorityError,
   settleForLess,
   type Vote
 } from './votes.js'
@@ -96,13 +97,10 @@ export class QuorumClaims {
   async #try(asked: readonly Asked[], isLast: boolean): Promise<readonly (ClaimAnswer | null)[]> {
     const requests = asked.map(({ request }) => request)
     const round: Round = { asked, outcomes: null, held: [], left: this.#members.length, late: [] }
-    for (const { runId, jobId } of requests) {
-      this.#rounds.set(runId, round)
-      for (const member of this.#members) member.forgetDebt(jobId, runId)
-    }
+    for (const { runId } of requests) this.#rounds.set(runId, round)
     const ballots = await ballot<Member, Answers>(this.#members, this.#clock, {
-      ask: async ({ node }) => {
-        const answers = await node.claim(requests)
+      ask: async (member) => {
+        const answers = await this.#ask(member, requests)
         round.left--
         return answers
       },
@@ -130,6 +128,17 @@ export class QuorumClaims {
     round.outcomes = outcomes
     round.held = requests.map((_, index) => !isRefused(index) && isHeldByMost(votesOf(ballots, index)))
     return this.#clearUp(round, outcomes, ballots)
+  }
+
+  /** Asks a node for all but what it is still to let go of from a former round. */
+  async #ask(member: Member, requests: readonly ClaimRequest[]): Promise<Answers> {
+    const asked = requests.filter(({ jobId, runId }) => !member.isLettingGo(jobId, runId))
+    if (asked.length === requests.length) return member.node.claim(requests)
+    void member.pay()
+    const answers = asked.length > 0 ? await member.node.claim(asked) : []
+    const byRequest = new Map(asked.map((request, index) => [request, answers[index] as ClaimAnswer]))
+    const error = noMajorityError('claim ticks', 'one of them has not answered yet')
+    return requests.map((request) => byRequest.get(request) ?? { status: 'unavailable', error, maybe: true })
   }
 
   /** Takes back what a majority does not confirm, or whose lock is over by now. */
@@ -196,7 +205,7 @@ export class QuorumClaims {
     const backs: HandedBack[] = []
     for (const [index, { request }] of round.asked.entries()) {
       const { jobId, runId, ttl, afterCompletion } = request
-      if (this.#rounds.get(runId) !== round) continue
+      if (this.#rounds.get(runId) !== round || member.isLettingGo(jobId, runId)) continue
       const vote = answers[index] as ClaimAnswer
       const fate = leftover(request, round.outcomes?.[index] ?? null, vote, round.held[index])
       if (fate === 'keep') continue
@@ -227,7 +236,7 @@ function votesOf(ballots: readonly Vote<Answers>[], index: number): Vote<ClaimAn
 }
 
 function hasAnswered(answers: Answers): boolean {
-  return answers[0]?.status !== 'unavailable'
+  return answers.some(({ status }) => status !== 'unavailable')
 }
 
 function tokenOf(answer: ClaimAnswer): number {

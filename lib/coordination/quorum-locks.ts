@@ -128,9 +128,12 @@ export class QuorumLocks {
     const release = (member: Member): void => {
       if (!giveBack.isOver && outcome?.status !== 'granted') void member.release(lock)
     }
-    for (const member of this.#members) member.forgetDebt(name, token)
     const votes = await ballot<Member, AcquireAnswer>(this.#members, this.#clock, {
-      ask: ({ node }) => node.acquire(name, ttl, token),
+      ask: async (member): Promise<AcquireAnswer> => {
+        if (!member.isLettingGo(name, token)) return member.node.acquire(name, ttl, token)
+        void member.pay()
+        return { status: 'unavailable', error: noMajorityError('take a lock', 'one of them has not answered yet') }
+      },
       isAnswer: ({ status }) => status !== 'unavailable',
       isDecided: (votes) => {
         const answer = decideAcquire(votes)

@@ -263,6 +263,49 @@ t.test('a later tick that is granted before an earlier one is confirmed comes fi
   })
 )
 
+t.test('a node that may still hear that a claim is given back is not asked for it again until it has', (t) =>
+  withMemory(async ([a, b, c]) => {
+    const scheduledTime = Date.now()
+    await memoryMaster(b)
+      .connect(listen())
+      .claim([request({ jobId: 'job', scheduledTime, runId: 'other' })])
+    let asked = 0
+    let isStuck = true
+    const stuck: (() => Promise<unknown>)[] = []
+    const slow = memoryMaster(c)
+    const masters = [memoryMaster(a), memoryMaster(b)]
+    masters.push({
+      ...slow,
+      connect: (listener: CoordinationListener): CoordinationNode => {
+        const node = slow.connect(listener)
+        const claim: CoordinationNode['claim'] = async (requests) => {
+          asked++
+          const answers = await node.claim(requests)
+          if (!isStuck) return answers
+          return requests.map(() => ({ status: 'unavailable', error: new Error('too late'), maybe: true }))
+        }
+        const handBack: CoordinationNode['handBack'] = async (claims, callId) => {
+          if (!isStuck) return node.handBack(claims, callId)
+          stuck.push(() => node.handBack(claims, callId))
+          return claims.map(() => 'unavailable')
+        }
+        return Object.assign(Object.create(node) as CoordinationNode, { claim, handBack })
+      }
+    })
+    const one = quorumOver(masters)
+    const ours = request({ jobId: 'job', scheduledTime, runId: 'ours' })
+    t.match(await one.claim([ours]), [{ status: 'unavailable', maybe: true }], 'two are split, and one does not answer')
+    t.equal(asked, 1)
+    t.match(await one.claim([ours]), [{ status: 'unavailable', maybe: true }])
+    t.equal(asked, 1, 'else it could let go of what it is asked for')
+    for (const late of stuck) await late()
+    isStuck = false
+    const answers = await ask(one, [ours, request({ jobId: 'another', scheduledTime })])
+    t.match(answers, [{ status: 'granted' }, { status: 'granted' }], 'now it has heard')
+    t.match(c.store.jobs.get('job'), { claimedBy: 'ours', open: false })
+  })
+)
+
 t.test('votes that are split are asked for again within the call, and by a random delay', (t) =>
   withMemory(async ([, b, c], replica) => {
     const scheduledTime = Date.now()
