@@ -44,26 +44,26 @@ t.test(`${TICKS.toLocaleString('en')} ticks, and every promise kept`, async (t) 
   t.comment(`${ticks} ticks in ${fleets} fleets, ${Math.round((performance.now() - started) / 1000)} s`)
 })
 
-// With several masters a tick whose votes were split may have neither a run nor a reason when their answers take long:
-// docs/guarantees.md says so. All else holds as with one.
-t.test(
-  'three masters, one of which is in trouble: nothing twice, no two believed locks, every run completed',
-  async (t) => {
-    const plans: readonly FleetPlan[] = fc.sample(fleetPlan, { seed: 101, numRuns: 10 })
-    let [ticks, uncounted] = [0, 0]
-    for (const plan of plans) {
-      const small = { ...plan, masters: 3, jobs: plan.jobs.slice(0, 10) }
-      const report = await simulateFleet(small)
-      const isUncounted = (violation: string): boolean => / lost the ticks /.test(violation)
-      const broken = report.violations.filter((violation) => !isUncounted(violation))
-      t.same(broken, [], broken.length === 0 ? 'every promise was kept' : JSON.stringify(small))
-      ticks += report.ticks
-      for (const lost of report.violations.filter(isUncounted)) uncounted += lost.split(',').length
-    }
-    t.ok(uncounted < ticks / 200)
-    t.comment(`${ticks} ticks, ${uncounted} of them not counted`)
+// With several masters, one of which is in trouble, a tick may have neither a run nor a reason when a later one overtakes
+// its claim between two masters: docs/guarantees.md says so. All else holds as with one.
+t.test('three masters: every promise kept; while one is in trouble few ticks are not counted', async (t) => {
+  const plans: readonly FleetPlan[] = fc.sample(fleetPlan, { seed: 101, numRuns: 10 })
+  let [ticks, uncounted] = [0, 0]
+  for (const plan of plans) {
+    const small = { ...plan, masters: 3, jobs: plan.jobs.slice(0, 10) }
+    const report = await simulateFleet(small)
+    const isUncounted = (violation: string): boolean => / lost the ticks /.test(violation)
+    const broken = report.violations.filter((violation) => !isUncounted(violation))
+    t.same(broken, [], broken.length === 0 ? 'every promise was kept' : JSON.stringify(small))
+    ticks += report.ticks
+    for (const lost of report.violations.filter(isUncounted)) uncounted += lost.split(',').length
+    const calm = { ...small, faults: [], delay: Math.min(small.delay, 20) }
+    const { violations } = await simulateFleet(calm)
+    t.same(violations, [], violations.length === 0 ? 'without faults also this one' : JSON.stringify(calm))
   }
-)
+  t.ok(uncounted < ticks / 1000)
+  t.comment(`${ticks} ticks, ${uncounted} of them not counted`)
+})
 
 /** Replaces methods of a coordination, as a fault in it would. */
 function broken(change: (target: Coordination) => Partial<Coordination>): Mutation {
