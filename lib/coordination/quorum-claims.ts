@@ -87,11 +87,11 @@ export class QuorumClaims {
       isAnswer: (answer) => answer !== null,
       isDecided: (votes) => {
         if (votes.filter((vote) => vote !== null).length < this.#most) return false
-        return claims.every((_, index) => decideConfirm(votes.map((vote) => vote?.[index] ?? null)) !== null)
+        return claims.every((_, index) => decideConfirm(votesOf(votes, index)) !== null)
       }
     })
     if (votes.filter((vote) => vote !== null).length < this.#most) return null
-    return claims.map((_, index) => decideConfirm(votes.map((vote) => vote?.[index] ?? null)) === true)
+    return claims.map((_, index) => decideConfirm(votesOf(votes, index)) === true)
   }
 
   async #try(asked: readonly Asked[], isLast: boolean): Promise<readonly (ClaimAnswer | null)[]> {
@@ -231,7 +231,8 @@ export class QuorumClaims {
   }
 }
 
-function votesOf(ballots: readonly Vote<Answers>[], index: number): Vote<ClaimAnswer>[] {
+/** What each node answered to one of the questions that were asked together. */
+function votesOf<Answer>(ballots: readonly Vote<readonly Answer[]>[], index: number): Vote<Answer>[] {
   return ballots.map((answers) => answers?.[index] ?? null)
 }
 
