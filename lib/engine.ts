@@ -279,7 +279,7 @@ export class Engine {
     } catch (err) {
       // Asked again when the store answers, or in a while when it does but refuses; until then this replica learns of each
       // job with its claims.
-      if (this.coordination.state.up) this.#surveyLater()
+      if (this.coordination.state.up && this.#phase === 'running') this.#surveyLater()
       logSafely(this.#options.log, 'debug', { err }, 'could not read what Redis remembers of the jobs')
     }
   }

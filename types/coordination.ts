@@ -258,7 +258,7 @@ export type ClaimAnswer =
   | { readonly status: 'early'; readonly due: number }
   /** To `recover`: the run's lock is held, for so many milliseconds unless it is extended. */
   | { readonly status: 'running'; readonly remaining: number }
-  /** `maybe`: the request may have been executed all the same. */
+  /** `maybe`: the request may have been executed all the same, now or when its call was made before. */
   | { readonly status: 'unavailable'; readonly error: Error; readonly maybe: boolean }
 
 /** `lost`: the lock was not the run's own any more. `unavailable`: the store did not answer; its TTL will end it. */

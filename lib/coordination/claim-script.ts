@@ -63,7 +63,7 @@ local pauses = redis.call('HMGET', KEYS[2], unpack(jobIds))
 local handed = redis.call('HGETALL', KEYS[3])
 for i = 2, #handed, 2 do
   -- Nobody has come for it within a day: nobody has the job any more.
-  if tonumber(string.match(handed[i], '%d+$')) < now - ${DAY} then redis.call('HDEL', KEYS[3], handed[i - 1]) end
+  if (tonumber(string.match(handed[i], '%d+$')) or 0) < now - ${DAY} then redis.call('HDEL', KEYS[3], handed[i - 1]) end
 end
 local fence = tonumber(redis.call('GET', KEYS[1]) or '0') or 0
 local fenced = false

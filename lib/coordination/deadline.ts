@@ -4,15 +4,9 @@ import type { Clock } from '../../types/clock.js'
  * Waits for a promise no longer than `limit` milliseconds. A Redis that hangs answers nothing at all, and ioredis' own
  * retry settings do not end that wait.
  *
- * @param late called with the value when it comes after all
  * @throws an `Error` named `DeadlineError` when the time has passed, else what the promise rejects with
  */
-export function withDeadline<Value>(
-  promise: Promise<Value>,
-  limit: number,
-  clock: Clock,
-  late?: (value: Value) => void
-): Promise<Value> {
+export function withDeadline<Value>(promise: Promise<Value>, limit: number, clock: Clock): Promise<Value> {
   return new Promise((resolve, reject) => {
     let over = false
     let answered = false
@@ -28,7 +22,7 @@ export function withDeadline<Value>(
     }, limit)
     promise.then(
       (value) => {
-        if (over) return late?.(value)
+        if (over) return
         answered = true
         timer.cancel()
         resolve(value)

@@ -110,9 +110,15 @@ export class MemoryCoordination implements CoordinationNode {
     const now = this.#clock.now()
     const monotonic = this.#clock.monotonic()
     this.#store.sweep(monotonic)
-    const answers = requests.map((request) =>
-      request.kind === 'recover' ? this.#recover(request, monotonic) : this.#claim(request, now, monotonic)
-    )
+    const answers = requests.map((request) => {
+      const { jobId, kind, pausedInitially, definition } = request
+      if (pausedInitially) this.#pauseInitially(jobId)
+      const record = this.#store.jobOf(jobId, monotonic)
+      if (record !== undefined && !isSame(record.definition, definition)) {
+        this.#listener.onDefinitionDiffers(jobId, record.tick ?? -1)
+      }
+      return kind === 'recover' ? this.#recover(request, monotonic) : this.#claim(request, now, monotonic)
+    })
     if (callId !== undefined) this.#store.replies.set(this.#listener, { callId, answers })
     return answers
   }
@@ -236,9 +242,6 @@ export class MemoryCoordination implements CoordinationNode {
     const manual = kind === 'manual'
     let record = this.#store.jobOf(jobId, monotonic)
     let { scheduledTime, through } = request
-    if (request.pausedInitially) this.#pauseInitially(jobId)
-    if (record !== undefined && !isSame(record.definition, definition))
-      this.#listener.onDefinitionDiffers(jobId, record.tick ?? -1)
 
     if (afterCompletion > 0 && !manual) {
       // The first replica to ask sets the time from which the interval is measured.

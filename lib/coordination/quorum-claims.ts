@@ -83,7 +83,11 @@ export class QuorumClaims {
    */
   async confirm(claims: readonly Confirmation[], fencingToken: number): Promise<readonly boolean[] | null> {
     const votes = await ballot<Member, readonly boolean[] | null>(this.#members, this.#clock, {
-      ask: ({ node }) => node.confirm(claims, fencingToken),
+      ask: async (member) => {
+        const answers = await member.node.confirm(claims, fencingToken)
+        // What it is still to let go of it holds only until then.
+        return answers?.map((own, index) => own && !isToGo(member, claims[index] as Confirmation)) ?? null
+      },
       isAnswer: (answer) => answer !== null,
       isDecided: (votes) => {
         if (votes.filter((vote) => vote !== null).length < this.#most) return false
@@ -132,7 +136,7 @@ export class QuorumClaims {
 
   /** Asks a node for all but what it is still to let go of from a former round. */
   async #ask(member: Member, requests: readonly ClaimRequest[]): Promise<Answers> {
-    const asked = requests.filter(({ jobId, runId }) => !member.isLettingGo(jobId, runId))
+    const asked = requests.filter((request) => !isToGo(member, request))
     if (asked.length === requests.length) return member.node.claim(requests)
     void member.pay()
     const answers = asked.length > 0 ? await member.node.claim(asked) : []
@@ -164,7 +168,7 @@ export class QuorumClaims {
   /**
    * Gives back what the decision does not use.
    *
-   * @returns what was decided; of what is unavailable it says whether it may stand on some node all the same
+   * @returns what was decided; of what is unavailable it says whether it may stand on a majority all the same
    */
   async #clearUp(
     round: Round,
@@ -186,10 +190,10 @@ export class QuorumClaims {
     if (round.left === 0) this.#forget(round)
     return outcomes.map((outcome, index) => {
       if (outcome?.status !== 'unavailable') return outcome
-      const maybe = votesOf(ballots, index).some((vote, at) => {
+      const standing = votesOf(ballots, index).filter((vote, at) => {
         return vote === null || (vote.status === 'unavailable' ? vote.maybe : isMine(vote) && !given[at])
       })
-      return { ...outcome, maybe }
+      return { ...outcome, maybe: standing.length >= this.#most }
     })
   }
 
@@ -205,7 +209,7 @@ export class QuorumClaims {
     const backs: HandedBack[] = []
     for (const [index, { request }] of round.asked.entries()) {
       const { jobId, runId, ttl, afterCompletion } = request
-      if (this.#rounds.get(runId) !== round || member.isLettingGo(jobId, runId)) continue
+      if (this.#rounds.get(runId) !== round || isToGo(member, request)) continue
       const vote = answers[index] as ClaimAnswer
       const fate = leftover(request, round.outcomes?.[index] ?? null, vote, round.held[index])
       if (fate === 'keep') continue
@@ -234,6 +238,10 @@ export class QuorumClaims {
 /** What each node answered to one of the questions that were asked together. */
 function votesOf<Answer>(ballots: readonly Vote<readonly Answer[]>[], index: number): Vote<Answer>[] {
   return ballots.map((answers) => answers?.[index] ?? null)
+}
+
+function isToGo(member: Member, { jobId, runId }: Confirmation): boolean {
+  return member.isLettingGo(jobId, runId)
 }
 
 function hasAnswered(answers: Answers): boolean {

@@ -160,13 +160,11 @@ export class RedisLink {
 
   /**
    * One exchange with Redis, refused at once while there is no connection, and bounded in time.
-   *
-   * @param late called with the answer when it comes after the bound
    */
-  async exchange<Value>(send: () => Promise<Value>, late?: (value: Value) => void): Promise<Value> {
+  async exchange<Value>(send: () => Promise<Value>): Promise<Value> {
     // Also for a client of the app's, whose offline queue would execute the command when nobody wants it any more.
     if (this.#client.status !== 'ready') throw new NotConnectedError('there is no connection')
-    const value = await withDeadline(send(), EXCHANGE_LIMIT, this.#local, late)
+    const value = await withDeadline(send(), EXCHANGE_LIMIT, this.#local)
     this.#isUp()
     return value
   }

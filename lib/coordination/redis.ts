@@ -77,7 +77,8 @@ export class RedisCoordination implements CoordinationNode {
   readonly #handedKey: string
   readonly #replyKey: string
 
-  #lastCall = { id: '-', sent: 0 }
+  /** `maybe`: whether it may have been executed when it was made before. */
+  #lastCall = { id: '-', sent: 0, maybe: false }
 
   constructor(options: RedisCoordinationOptions) {
     this.#options = options
@@ -132,14 +133,14 @@ export class RedisCoordination implements CoordinationNode {
     }
     const sent = this.#clock.monotonic()
     // A lock is believed in from when it was first asked for.
-    const since = callId !== '-' && callId === this.#lastCall.id ? this.#lastCall.sent : sent
-    if (callId !== '-') this.#lastCall = { id: callId, sent: since }
+    const call = callId !== '-' && callId === this.#lastCall.id ? this.#lastCall : { id: callId, sent, maybe: false }
+    if (callId !== '-') this.#lastCall = call
     try {
       // An answer that comes too late is dropped: the call is repeated, or what it may have claimed is taken back.
       const reply = await this.#link.exchange(() => this.#commands.rlsClaim(keys.length, ...keys, ...args))
       const [micros, answers, differing, handed] = reply
       this.#link.clock.sample(sent, micros / 1000)
-      const read = readAnswers(requests, answers, since)
+      const read = readAnswers(requests, answers, call.sent)
       if (differing !== '') {
         for (const [index, tick] of differing.split(' ').map((each) => each.split(':').map(Number))) {
           listener.onDefinitionDiffers(requests[index as number]?.jobId ?? '', tick as number)
@@ -149,8 +150,8 @@ export class RedisCoordination implements CoordinationNode {
       return read
     } catch (cause) {
       const error = this.#link.unavailable('claim ticks', cause)
-      const maybe = this.#link.mayHaveBeenExecuted(cause)
-      return requests.map(() => ({ status: 'unavailable', error, maybe }))
+      call.maybe ||= this.#link.mayHaveBeenExecuted(cause)
+      return requests.map(() => ({ status: 'unavailable', error, maybe: call.maybe }))
     }
   }
 

@@ -141,7 +141,7 @@ export function leftover(
   if (isOver) {
     if (!maybe && (vote.status !== 'granted' || vote.lock === null)) return 'keep'
     // By a request whose run has ended it was confirmed; by another it may still be given back.
-    return answer.status === 'claimed_elsewhere' && answer.by !== '' ? 'leave' : 'end'
+    return 'by' in answer && answer.by !== '' ? 'leave' : 'end'
   }
   // A run by hand has no tick, but it was recorded as one that goes on.
   return request.kind === 'manual' ? 'end' : 'back'

@@ -42,8 +42,6 @@ interface Call {
   readonly jobs: readonly JobRecord[]
   readonly asked: readonly AskedTick[]
   readonly requests: readonly ClaimRequest[]
-  /** Whether it may have been executed, though it was not answered. */
-  maybe: boolean
 }
 
 /**
@@ -203,7 +201,7 @@ export class Dispatcher {
       asked.push(one)
       requests.push(toRequest(job, one, isMissed(job, one.tick, now)))
     }
-    return jobs.length === 0 ? null : { id: this.#options.newRunId(), jobs, asked, requests, maybe: false }
+    return jobs.length === 0 ? null : { id: this.#options.newRunId(), jobs, asked, requests }
   }
 
   async #ask(call: Call): Promise<void> {
@@ -223,7 +221,7 @@ export class Dispatcher {
       const one = asked[index] as AskedTick
       const answer = answers[index] as ClaimAnswer
       if (answer.status !== 'unavailable') this.#answers.take(job, one, answer, handedBack)
-      else if (answer.maybe || call.maybe) again.push(index)
+      else if (answer.maybe) again.push(index)
       else this.#unanswered(job, one)
     }
     this.#unresolved = again.length === 0 ? null : this.#repeated(call, again)
@@ -263,7 +261,6 @@ export class Dispatcher {
       this.#noteSilence(job, tick)
       if (!job.removed && isMissed(job, tick, now)) this.#runUnclaimed(job, tick)
     }
-    call.maybe = true
     if (indexes.length === call.jobs.length) return call
     const pick = <Item>(items: readonly Item[]): Item[] => indexes.map((index) => items[index] as Item)
     return { ...call, jobs: pick(call.jobs), asked: pick(call.asked), requests: pick(call.requests) }

@@ -55,7 +55,7 @@ export class SimulatedNode implements CoordinationNode {
   readonly #fleetClock: FleetClock
   #up: boolean | null = null
   #closed = false
-  #lastCall: { readonly id: string; readonly sent: number } | null = null
+  #lastCall: { readonly id: string | undefined; readonly sent: number; maybe: boolean } | null = null
   /** What the store does for this replica; another one after a wipe. */
   #memory: MemoryCoordination | null = null
   #memoryOf: SimulatedStore['memory'] | null = null
@@ -79,14 +79,19 @@ export class SimulatedNode implements CoordinationNode {
 
   async claim(requests: readonly ClaimRequest[], callId?: string): Promise<readonly ClaimAnswer[]> {
     const sent = this.#options.clock.monotonic()
-    const since = callId !== undefined && callId === this.#lastCall?.id ? this.#lastCall.sent : sent
-    if (callId !== undefined) this.#lastCall = { id: callId, sent: since }
+    const isRepeated = callId !== undefined && callId === this.#lastCall?.id
+    const call = isRepeated && this.#lastCall !== null ? this.#lastCall : { id: callId, sent, maybe: false }
+    if (callId !== undefined) this.#lastCall = call
     const answers = await this.#try<readonly ClaimAnswer[]>(
       'claim ticks',
       (memory) => memory.claim(requests, callId),
-      (error, maybe) => requests.map(() => ({ status: 'unavailable', error, maybe }))
+      (error, maybe) => {
+        call.maybe ||= maybe
+        return requests.map(() => ({ status: 'unavailable', error, maybe: call.maybe }))
+      }
     )
-    for (const answer of answers) if (answer.status === 'granted' && answer.lock !== null) this.#age(answer.lock, since)
+    for (const answer of answers)
+      if (answer.status === 'granted' && answer.lock !== null) this.#age(answer.lock, call.sent)
     return answers
   }
 

@@ -256,6 +256,8 @@ t.test('a run to be taken over stays one while its job is paused', async (t) => 
   const over = decideClaim(recover, [elsewhere(''), granted(), elsewhere('')])
   t.equal(leftover(recover, over, granted()), 'end', 'one that is over on a majority is over')
   const tick = request({ jobId: 'job' })
+  t.equal(leftover(tick, paused('r1'), granted()), 'leave', 'who counts it may still give it back')
+  t.equal(leftover(tick, paused(''), granted()), 'end')
   t.equal(leftover(tick, null, granted()), 'back')
   t.equal(
     leftover(tick, null, granted(), true),
