@@ -1,6 +1,7 @@
 import type { Coordination, CoordinationListener } from '../../types/coordination.js'
 import type { ResolvedOptions } from '../options.js'
-import { MemoryCoordination, MemoryStore } from './memory.js'
+import { MemoryCoordination } from './memory.js'
+import { MemoryStore } from './memory-store.js'
 import { QuorumCoordination } from './quorum.js'
 import { RedisCoordination } from './redis.js'
 import { resolveRedis } from './redis-client.js'

@@ -16,71 +16,17 @@ import type {
   ReleaseAnswer,
   SurveyRequest
 } from '../../types/coordination.js'
-import { MAX_ATTEMPTS } from './claim-script.js'
 import { validUntil } from './lock-validity.js'
-
-/** What is remembered of a job; the words are those of the claim's record in claim-script.ts. */
-interface JobRecord {
-  /** The last claimed tick, or `null` before the first. */
-  tick: number | null
-  /** The one before it. */
-  previous: number | null
-  /** The request that claimed it; `''` once its run has ended. */
-  claimedBy: string
-  /** Whether that is a vote, and not confirmed yet. */
-  open: boolean
-  /** The last granted run, and when it ended; 0 while it goes on. */
-  runId: string
-  endedAt: number
-  runTick: number
-  attempt: number
-  definition: Definition
-  /** Until when it is remembered, on the monotonic clock. */
-  keptUntil: number
-  readonly lock: LockRecord
-}
-
-/** A lock: its holder's token, `''` for none, and when it ends by itself, on the monotonic clock. */
-interface LockRecord {
-  token: string
-  expiresAt: number
-}
-
-/** What replicas share. Several coordinations over one store are several replicas in one process. */
-export class MemoryStore {
-  readonly jobs = new Map<string, JobRecord>()
-  readonly named = new Map<string, LockRecord>()
-  /** `true` for a paused job; for one that was resumed, when that was. */
-  readonly paused = new Map<string, true | number>()
-  readonly listeners = new Set<CoordinationListener>()
-  /** Each replica's last reply, should it have been lost. */
-  readonly replies = new WeakMap<CoordinationListener, { callId: string; answers: readonly ClaimAnswer[] }>()
-  readonly handBackReplies = new WeakMap<CoordinationListener, { callId: string; answers: readonly HandBackAnswer[] }>()
-  fence = 0
-  /** Whether claims stay open until they are confirmed, as it is one of several stores. */
-  readonly isVote: boolean
-  #sweepAt = 1000
-
-  constructor({ isVote = false }: { readonly isVote?: boolean } = {}) {
-    this.isVote = isVote
-  }
-
-  /** What is remembered of a job, as long as it is to be. */
-  jobOf(jobId: string, now: number): JobRecord | undefined {
-    const record = this.jobs.get(jobId)
-    if (record === undefined || record.keptUntil > now || isHeld(record.lock, now)) return record
-    this.jobs.delete(jobId)
-    return undefined
-  }
-
-  /** Forgets what has had its time, now and then, so that jobs that come and go leave nothing behind. */
-  sweep(now: number): void {
-    if (this.jobs.size + this.named.size < this.#sweepAt) return
-    for (const [jobId, { keptUntil }] of this.jobs) if (keptUntil <= now) this.jobs.delete(jobId)
-    for (const [name, { expiresAt }] of this.named) if (expiresAt <= now) this.named.delete(name)
-    this.#sweepAt = Math.max(1000, 2 * (this.jobs.size + this.named.size))
-  }
-}
+import {
+  confirm,
+  free,
+  isHeld,
+  isHeldBy,
+  isUnfinished,
+  type JobRecord,
+  type LockRecord,
+  type MemoryStore
+} from './memory-store.js'
 
 /** Coordination in this process only: the same contract as Redis, without a network. */
 export class MemoryCoordination implements CoordinationNode {
@@ -391,31 +337,6 @@ export class MemoryCoordination implements CoordinationNode {
   }
 }
 
-function isUnfinished({ runId, endedAt, attempt, open, claimedBy }: JobRecord): boolean {
-  if (open && runId === claimedBy) return false
-  return runId !== '' && endedAt === 0 && attempt > 0 && attempt < MAX_ATTEMPTS
-}
-
-/** The last claim stands, and is known as `claimedBy` from now on. */
-function confirm(record: JobRecord, claimedBy: string): void {
-  record.claimedBy = claimedBy
-  record.open = false
-}
-
 function isSame(a: Definition, b: Definition): boolean {
   return a.trigger === b.trigger && a.options === b.options
-}
-
-function isHeld(lock: LockRecord, now: number): boolean {
-  return lock.token !== '' && lock.expiresAt > now
-}
-
-function isHeldBy(lock: LockRecord, token: string, now: number): boolean {
-  return lock.token === token && lock.expiresAt > now
-}
-
-function free(lock: LockRecord, token: string, now: number): ReleaseAnswer {
-  if (!isHeldBy(lock, token, now)) return 'lost'
-  lock.token = ''
-  return 'released'
 }

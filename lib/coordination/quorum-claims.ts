@@ -1,21 +1,18 @@
 import type { Clock } from '../../types/clock.js'
 import type { ClaimAnswer, ClaimRequest, Confirmation, Ending, HandedBack, HeldLock } from '../../types/coordination.js'
 import { ballot } from './ballot.js'
-import type { Member } from './member.js'
 import {
   decideClaim,
-  decideConfirm,
   isClear,
   isHeldByMost,
   isMine,
   isToConfirm,
   leftover,
-  majorityOf,
   noMajority,
-  noMajorityError,
-  settleForLess,
-  type Vote
-} from './votes.js'
+  settleForLess
+} from './claim-votes.js'
+import type { Member } from './member.js'
+import { decideConfirm, majorityOf, noMajorityError, type Vote } from './votes.js'
 
 /** How often a claim is asked for while the votes are split. */
 const TRIES = 5

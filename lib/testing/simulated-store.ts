@@ -1,4 +1,4 @@
-import { MemoryStore } from '../coordination/memory.js'
+import { MemoryStore } from '../coordination/memory-store.js'
 
 /** The faults of the way between the replicas and a store. All are deterministic, given the simulation's seed. */
 export interface Network {

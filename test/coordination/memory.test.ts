@@ -1,6 +1,7 @@
 import t from 'tap'
 import { systemClock } from '../../lib/clock.js'
-import { MemoryCoordination, MemoryStore } from '../../lib/coordination/memory.js'
+import { MemoryCoordination } from '../../lib/coordination/memory.js'
+import { MemoryStore } from '../../lib/coordination/memory-store.js'
 import { coordinationContract, listen } from '../fixtures/coordination-contract.js'
 import { confirming, voteContract, type WithNodes } from '../fixtures/vote-contract.js'
 

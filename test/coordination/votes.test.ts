@@ -1,16 +1,18 @@
 import t from 'tap'
 import {
-  decideAcquire,
   decideClaim,
-  decideConfirm,
-  decideHandBack,
-  decideRelease,
   isClear,
   isMine,
   isToConfirm,
   leftover,
+  settleForLess
+} from '../../lib/coordination/claim-votes.js'
+import {
+  decideAcquire,
+  decideConfirm,
+  decideHandBack,
+  decideRelease,
   majorityOf,
-  settleForLess,
   type Vote
 } from '../../lib/coordination/votes.js'
 import type { AcquireAnswer, ClaimAnswer, HeldLock, ReleaseAnswer } from '../../types/coordination.js'
