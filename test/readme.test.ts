@@ -272,10 +272,15 @@ t.test('examples, and everything else that is linked', async (t) => {
       .toLowerCase()
       .replaceAll(/[^\w\s-]/g, '')
       .replaceAll(' ', '-')}`
-  const anchors = new Set(Array.from(readme.matchAll(/^#+ (.*)$/gm), ([, heading = '']) => anchor(heading)))
+  const anchorsOf = (text: string): string[] =>
+    Array.from(text.matchAll(/^#+ (.*)$/gm), ([, heading = '']) => anchor(heading))
   for (const [, target = ''] of readme.matchAll(/\]\(([^)]+)\)/g)) {
     if (target.startsWith('https://')) continue
-    t.ok(target.startsWith('#') ? anchors.has(target) : existsSync(join(ROOT, target)), target)
+    const [path = '', fragment] = target.split('#')
+    t.ok(path === '' || existsSync(join(ROOT, path)), target)
+    if (fragment === undefined) continue
+    const text = path === '' ? readme : await readFile(join(ROOT, path), 'utf8')
+    t.ok(anchorsOf(text).includes(`#${fragment}`), target)
   }
 })
 
