@@ -2,6 +2,7 @@ import { Cluster, Redis } from 'ioredis'
 import prometheus from 'prom-client'
 import t from 'tap'
 import { createScheduler, type JobOptions, type SchedulerOptions } from '../lib/index.js'
+import { Simulation } from '../lib/testing/index.js'
 import { logLines } from './fixtures/log-lines.js'
 
 const noop = (): void => {}
@@ -332,4 +333,47 @@ t.test('masters are an odd number of different ones, and no Clusters', async (t)
   t.equal(redis.status, 'wait', 'the client of the app is left as it was')
   redis.disconnect()
   cluster.disconnect()
+})
+
+t.test('a simulation refuses what it cannot do, and goes on as it was', async (t) => {
+  for (const [options, code, shown] of [
+    [null, OPTION, /null/],
+    [{ sed: 1 }, UNKNOWN, /`sed`.*did you mean `seed`/],
+    [{ seed: 1.5 }, OPTION, /`seed`.*1\.5/],
+    [{ masters: 2 }, OPTION, /`masters`.*got 2/],
+    [{ start: 'soon' }, DATE, /'soon'/]
+  ] as Wrong[]) {
+    t.throws(() => new Simulation(options as object), { code, message: shown })
+  }
+  const simulation = new Simulation()
+  const { store } = simulation
+  for (const [options, code, shown] of [
+    [{ skew: Number.NaN }, OPTION, /`skew`.*NaN/],
+    [{ screw: 1 }, UNKNOWN, /`screw`/]
+  ] as Wrong[]) {
+    t.throws(() => simulation.replica(options as object), { code, message: shown })
+  }
+  const replica = simulation.replica()
+  t.equal(replica.options.replicaId, 'replica-1', 'a refused one is not counted')
+  store.disturb({ delay: [1, 2], lostReplies: 0.5 })
+  const { network } = store
+  for (const [options, code, shown] of [
+    [null, OPTION, /null/],
+    [{ dealy: [1, 2] }, UNKNOWN, /`dealy`.*did you mean `delay`/],
+    [{ delay: 5 }, OPTION, /`delay`.*got 5/],
+    [{ delay: [5] }, OPTION, /`delay`.*\[ 5 \]/],
+    [{ delay: [5, 1] }, OPTION, /`delay`.*\[ 5, 1 \]/],
+    [{ delay: [-1, 1] }, OPTION, /`delay`.*\[ -1, 1 \]/],
+    [{ delay: [0, Infinity] }, OPTION, /`delay`.*Infinity/],
+    [{ lostReplies: 3 }, OPTION, /`lostReplies`.*got 3/],
+    [{ lostRequests: '0.5' }, OPTION, /`lostRequests`.*'0\.5'/]
+  ] as Wrong[]) {
+    t.throws(() => store.disturb(options as object), { code, message: shown })
+  }
+  t.equal(store.network, network)
+  t.throws(() => replica.jump('1h' as unknown as number), { code: OPTION, message: /'1h'/ })
+  t.throws(() => replica.freeze('-1s'), { code: DURATION, message: /'-1s'/ })
+  t.throws(() => replica.sleep(Number.NaN), { code: DURATION, message: /NaN/ })
+  await t.rejects(simulation.advance('never'), { code: DURATION, message: /'never'/ })
+  t.throws(() => simulation.sleep('never'), { code: DURATION, message: /'never'/ })
 })

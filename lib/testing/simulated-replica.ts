@@ -73,8 +73,13 @@ export class SimulatedReplica {
     this.#clock.freeze(parseDuration(duration, 'duration'))
   }
 
-  /** Its wall clock jumps, by milliseconds. */
+  /**
+   * Its wall clock jumps, by milliseconds.
+   *
+   * @throws OptionInvalidError
+   */
   jump(ms: number): void {
+    if (!Number.isFinite(ms)) throw new OptionInvalidError('ms', 'a number of milliseconds', show(ms))
     this.#clock.jump(ms)
   }
 

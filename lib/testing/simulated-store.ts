@@ -1,4 +1,7 @@
+import { copyKnown } from '../check.js'
 import { MemoryStore } from '../coordination/memory-store.js'
+import { OptionInvalidError } from '../errors.js'
+import { show } from '../show.js'
 
 /** The faults of the way between the replicas and a store. All are deterministic, given the simulation's seed. */
 export interface Network {
@@ -67,8 +70,27 @@ export class SimulatedStore {
     this.#memory = new MemoryStore({ isVote: this.#isVote })
   }
 
-  /** Sets what is wrong with the way to it; what is not given is in order. */
+  /**
+   * Sets what is wrong with the way to it; what is not given is in order.
+   *
+   * @throws OptionUnknownError, OptionInvalidError
+   */
   disturb(network: Partial<Network> = {}): void {
-    this.#network = { ...QUIET, ...network }
+    this.#network = readNetwork(network)
   }
+}
+
+function readNetwork(network: Partial<Network>): Network {
+  const read = { ...QUIET, ...copyKnown(network, ['delay', 'lostReplies', 'lostRequests'], 'the network') } as Network
+  const { delay } = read
+  const isTime = (ms: unknown): boolean => typeof ms === 'number' && Number.isFinite(ms) && ms >= 0
+  if (!Array.isArray(delay) || delay.length !== 2 || !delay.every(isTime) || delay[0] > delay[1]) {
+    const expected = 'two numbers of milliseconds, the least and the most, of which none is negative'
+    throw new OptionInvalidError('delay', expected, show(delay))
+  }
+  for (const name of ['lostReplies', 'lostRequests'] as const) {
+    if (typeof read[name] === 'number' && read[name] >= 0 && read[name] <= 1) continue
+    throw new OptionInvalidError(name, 'a number from 0 to 1', show(read[name]))
+  }
+  return { ...read, delay: [delay[0], delay[1]] }
 }

@@ -84,11 +84,13 @@ export class Simulation {
   /**
    * A new replica. Its `options` go to `createScheduler()` or to the plugin, with those of the app.
    *
-   * @throws OptionUnknownError, OptionInvalidError, DurationInvalidError
+   * @throws OptionUnknownError, OptionInvalidError
    */
   replica(options: SimulatedReplicaOptions = {}): SimulatedReplica {
+    const id = `replica-${this.#replicas + 1}`
+    const replica = new SimulatedReplica(id, this.#time, this.stores, this.#random, options)
     this.#replicas++
-    return new SimulatedReplica(`replica-${this.#replicas}`, this.#time, this.stores, this.#random, options)
+    return replica
   }
 
   /**
