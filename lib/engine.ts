@@ -11,6 +11,7 @@ import { NamedLocks } from './execution/named-locks.js'
 import { Recovery } from './execution/recovery.js'
 import { Runner } from './execution/runner.js'
 import { TickAccount } from './execution/tick-account.js'
+import { lateTick } from './execution/tick-choice.js'
 import { UnlockedRuns } from './execution/unlocked-runs.js'
 import { Watch } from './execution/watch.js'
 import type { JobRecord } from './job-record.js'
@@ -21,7 +22,7 @@ import { Metrics } from './observability/metrics.js'
 import type { ResolvedOptions } from './options.js'
 import { createShuffle } from './shuffle.js'
 import { type DueTick, Timetable } from './timetable.js'
-import { jitterOf, latestTick } from './triggers/index.js'
+import { latestTick } from './triggers/index.js'
 
 /** How long a handler has to settle after its signal was aborted by `close()`. */
 const ABORT_GRACE = SECOND
@@ -301,12 +302,8 @@ export class Engine {
   }
 
   #bringLate(job: JobRecord, scheduledTime: number, firstLate: number): void {
-    const { trigger, definition } = job
-    const following = trigger.next(scheduledTime)
-    const period = following === null ? null : following - scheduledTime
-    const dueTime = scheduledTime + jitterOf(job.id, scheduledTime, definition.jitter, period)
-    const tick: DueTick = { scheduledTime, dueTime, following, firstLate, preceding: null, caughtUp: true }
-    if (dueTime > this.coordination.now()) this.#timetable.wake(job, dueTime, tick)
+    const tick = lateTick(job, scheduledTime, firstLate, true)
+    if (tick.dueTime > this.coordination.now()) this.#timetable.wake(job, tick.dueTime, tick)
     else this.dispatcher.enqueue(job, tick)
   }
 

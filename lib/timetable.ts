@@ -42,7 +42,7 @@ export interface DueTick {
 }
 
 /** A tick that stands for itself alone and comes when it is due. */
-export function singleTick(scheduledTime: number): DueTick {
+function singleTick(scheduledTime: number): DueTick {
   const tick = { scheduledTime, dueTime: scheduledTime, following: null, firstLate: scheduledTime }
   return { ...tick, preceding: null, caughtUp: false }
 }

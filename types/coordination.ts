@@ -83,7 +83,7 @@ export interface CoordinationNode extends Coordination {
 export type Confirmation = Pick<ClaimRequest, 'jobId' | 'runId'>
 
 export interface CoordinationState {
-  readonly kind: 'memory' | 'redis' | 'simulated'
+  readonly kind: 'memory' | 'redis'
   /** Whether the last exchange with the store worked. */
   readonly up: boolean
   /** This process' wall clock minus the store's, in milliseconds, as last measured; 0 in memory. */

@@ -26,11 +26,11 @@ export interface Run {
   readonly scheduledTime: number
   /** When the handler was called. */
   readonly startedAt: number
-  /** 1 for the first try of a handler, one more for each retry. */
+  /** 1, and one more for each retry and each time the run was taken over. */
   readonly attempt: number
   readonly trigger: RunTrigger
   readonly replicaId: string
-  /** Strictly increasing per job; `null` for a job with `lock: false`. */
+  /** Strictly increasing per job; `null` for a run without a lock: `lock: false`, or `onRedisError: 'run'` in an outage. */
   readonly fencingToken: number | null
   /** `null` while the run goes on. */
   readonly outcome: RunOutcome | null
@@ -62,7 +62,8 @@ export interface RunContext<App = unknown, Data = unknown> {
   readonly signal: AbortSignal
   /**
    * Strictly increasing per job, for work that needs more than a lock can promise: store it beside what you write and
-   * refuse a write with a smaller one. `null` for a job with `lock: false`.
+   * refuse a write with a smaller one. `null` for a run without a lock: `lock: false`, or `onRedisError: 'run'` in an
+   * outage.
    */
   readonly fencingToken: number | null
 }

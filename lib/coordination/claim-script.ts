@@ -1,7 +1,7 @@
-import { DAY } from '../duration.js'
+import { DAY, HOUR } from '../duration.js'
 
 /**
- * How often a run is taken over: a handler that takes every process down with it must not go round the fleet for ever.
+ * How many attempts a run has, the first included: a handler that takes every process down with it must not go round the fleet for ever.
  */
 export const MAX_ATTEMPTS = 10
 
@@ -220,6 +220,6 @@ for i = 1, count do
 end
 if fenced then redis.call('SET', KEYS[1], string.format('%.0f', fence)) end
 answers = table.concat(answers, ' ')
-if callId ~= '-' then redis.call('SET', KEYS[4], callId .. ' ' .. answers, 'PX', 3600000) end
+if callId ~= '-' then redis.call('SET', KEYS[4], callId .. ' ' .. answers, 'PX', ${HOUR}) end
 return { micros, answers, table.concat(differing, ' '), handed }
 `

@@ -1,4 +1,8 @@
 import type { Clock } from '../../types/clock.js'
+import { SECOND } from '../duration.js'
+
+/** How long one exchange with Redis may take: a Redis that hangs must not hang us. */
+export const EXCHANGE_LIMIT = 2 * SECOND
 
 /**
  * Waits for a promise no longer than `limit` milliseconds. A Redis that hangs answers nothing at all, and ioredis' own

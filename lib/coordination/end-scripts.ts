@@ -1,4 +1,4 @@
-import { DAY } from '../duration.js'
+import { DAY, HOUR } from '../duration.js'
 
 // How a claim ends: its run is over, or it is taken back. The record they write is described in claim-script.ts.
 
@@ -58,7 +58,6 @@ return reply
 export const HAND_BACK_SCRIPT = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
--- What follows \`...:claim:\`, which is of the length of \`...:handed\`, is the job's id.
 local callId = ARGV[1]
 local last = redis.pcall('GET', KEYS[2])
 if type(last) == 'string' and string.sub(last, 1, #callId + 1) == callId .. ' ' then
@@ -85,6 +84,7 @@ for i = 1, #ARGV - 1 do
       reply[i] = 1
       redis.call('SET', claimKey, string.format('%s %s - %s %s %s', previous, previous, ended, id, tail), 'KEEPTTL')
       if tonumber(handedTick) >= 0 then
+        -- What follows \`...:claim:\`, which is of the length of \`...:handed\`, is the job's id.
         local at = string.format('%s %.0f', handedTick, now)
         redis.call('HSET', KEYS[1], string.sub(claimKey, #KEYS[1] + 1), at)
         redis.call('PEXPIRE', KEYS[1], ${DAY})
@@ -93,6 +93,6 @@ for i = 1, #ARGV - 1 do
   end
 end
 reply = table.concat(reply)
-redis.call('SET', KEYS[2], callId .. ' ' .. reply, 'PX', 3600000)
+redis.call('SET', KEYS[2], callId .. ' ' .. reply, 'PX', ${HOUR})
 return reply
 `

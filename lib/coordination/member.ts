@@ -16,6 +16,9 @@ const MAX_DEBTS = 10_000
 /** How many debts are paid in one call. */
 const BATCH = 256
 
+/** What a node tells beside its ups and downs. */
+export type NodeListener = Omit<CoordinationListener, 'onUp' | 'onDown'>
+
 /** One of several masters, before it is opened. */
 export interface Master {
   /** Where it is, without credentials; `''` for one that is nowhere. */
@@ -35,7 +38,6 @@ type Debt =
  */
 export class Member implements Voter {
   readonly node: CoordinationNode
-  readonly address: string
   silent = false
   /** Called when the node has released a lock that it was owed to be told of. */
   onReleased: (lock: HeldLock) => void = () => {}
@@ -49,10 +51,9 @@ export class Member implements Voter {
   #paying = false
   #calls = 0
 
-  /** @param listener is told of all but the ups and downs; `onChange` of those */
-  constructor({ address, connect }: Master, clock: Clock, listener: CoordinationListener, onChange: () => void) {
+  /** @param onChange called when the node came up or went down */
+  constructor({ address, connect }: Master, clock: Clock, listener: NodeListener, onChange: () => void) {
     this.#clock = clock
-    this.address = address
     this.node = connect({
       ...listener,
       onUp: () => {

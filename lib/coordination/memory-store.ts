@@ -8,7 +8,7 @@ import type {
 import { MAX_ATTEMPTS } from './claim-script.js'
 
 /** What is remembered of a job; the words are those of the claim's record in claim-script.ts. */
-export interface JobRecord {
+export interface ClaimRecord {
   /** The last claimed tick, or `null` before the first. */
   tick: number | null
   /** The one before it. */
@@ -36,7 +36,7 @@ export interface LockRecord {
 
 /** What replicas share. Several coordinations over one store are several replicas in one process. */
 export class MemoryStore {
-  readonly jobs = new Map<string, JobRecord>()
+  readonly jobs = new Map<string, ClaimRecord>()
   readonly named = new Map<string, LockRecord>()
   /** `true` for a paused job; for one that was resumed, when that was. */
   readonly paused = new Map<string, true | number>()
@@ -54,7 +54,7 @@ export class MemoryStore {
   }
 
   /** What is remembered of a job, as long as it is to be. */
-  jobOf(jobId: string, now: number): JobRecord | undefined {
+  jobOf(jobId: string, now: number): ClaimRecord | undefined {
     const record = this.jobs.get(jobId)
     if (record === undefined || record.keptUntil > now || isHeld(record.lock, now)) return record
     this.jobs.delete(jobId)
@@ -71,14 +71,14 @@ export class MemoryStore {
 }
 
 /** Whether a run of the job has begun and not ended, so that it may have to be taken over. */
-export function isUnfinished({ runId, endedAt, attempt, open, claimedBy }: JobRecord): boolean {
+export function isUnfinished({ runId, endedAt, attempt, open, claimedBy }: ClaimRecord): boolean {
   if (open && runId === claimedBy) return false
   return runId !== '' && endedAt === 0 && attempt > 0 && attempt < MAX_ATTEMPTS
 }
 
-/** The last claim stands, and is known as `claimedBy` from now on. */
-export function confirm(record: JobRecord, claimedBy: string): void {
-  record.claimedBy = claimedBy
+/** The claim is nobody's any more; its tick stays claimed. */
+export function endClaim(record: ClaimRecord): void {
+  record.claimedBy = ''
   record.open = false
 }
 

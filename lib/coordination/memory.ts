@@ -18,12 +18,12 @@ import type {
 } from '../../types/coordination.js'
 import { validUntil } from './lock-validity.js'
 import {
-  confirm,
+  type ClaimRecord,
+  endClaim,
   free,
   isHeld,
   isHeldBy,
   isUnfinished,
-  type JobRecord,
   type LockRecord,
   type MemoryStore
 } from './memory-store.js'
@@ -88,7 +88,7 @@ export class MemoryCoordination implements CoordinationNode {
         record.endedAt = now
         // It is over, and not asked for again: nothing is left that would know it by its id.
         record.runId = ''
-        if (record.claimedBy === lock.token) confirm(record, '')
+        if (record.claimedBy === lock.token) endClaim(record)
       }
       if (!finished && unbegun && record.runId === lock.token && record.attempt > 1) {
         record.attempt--
@@ -114,7 +114,7 @@ export class MemoryCoordination implements CoordinationNode {
         record.endedAt = afterCompletion > 0 ? scheduledTime - afterCompletion : now
       }
       if (record.claimedBy !== lock.token) return own ? 'wasted' : 'not_ours'
-      confirm(record, '')
+      endClaim(record)
       record.tick = record.previous
       if (tell) {
         for (const listener of this.#store.listeners) {
@@ -268,7 +268,7 @@ export class MemoryCoordination implements CoordinationNode {
     }
     if (!mine) {
       // Should its holder come back, its claim is over.
-      if (record.claimedBy === record.runId) confirm(record, '')
+      if (record.claimedBy === record.runId) endClaim(record)
       record.runId = runId
       record.attempt++
     }
@@ -282,7 +282,7 @@ export class MemoryCoordination implements CoordinationNode {
 
   #grant(
     { jobId, runId, ttl }: ClaimRequest,
-    { lock: held }: JobRecord,
+    { lock: held }: ClaimRecord,
     monotonic: number,
     rest: { previous: number | null; resumedAt: number | null; scheduledTime: number; attempt: number }
   ): ClaimAnswer {
@@ -292,8 +292,8 @@ export class MemoryCoordination implements CoordinationNode {
     return { status: 'granted', lock, fencingToken: this.#nextFence(), ...rest }
   }
 
-  #newRecord({ jobId, keep, definition }: ClaimRequest, now: number, monotonic: number): JobRecord {
-    const record: JobRecord = {
+  #newRecord({ jobId, keep, definition }: ClaimRequest, now: number, monotonic: number): ClaimRecord {
+    const record: ClaimRecord = {
       tick: null,
       previous: null,
       claimedBy: '',
@@ -311,7 +311,7 @@ export class MemoryCoordination implements CoordinationNode {
   }
 
   /** Ticks of another trigger say nothing of this one's, and nothing is caught up on for the time a job was paused. */
-  #previous(jobId: string, record: JobRecord | undefined, definition: Definition): number | null {
+  #previous(jobId: string, record: ClaimRecord | undefined, definition: Definition): number | null {
     const tick = record?.open === true ? record.previous : record?.tick
     if (record?.definition.trigger !== definition.trigger || tick === null || tick === undefined) return null
     return Math.max(tick, this.#resumedAt(jobId))

@@ -2,14 +2,14 @@ import type { Clock } from '../../types/clock.js'
 import type { CoordinationListener } from '../../types/coordination.js'
 import { SECOND } from '../duration.js'
 import { RedisUnavailableError } from '../errors.js'
-import type { Member } from './member.js'
+import type { Member, NodeListener } from './member.js'
 import { majorityOf } from './votes.js'
 
 /** For how long what several nodes say of one thing is told once. */
 const BURST = SECOND / 10
 
 /** What the nodes of a quorum tell, as one: up and down is the majority, and what all say is told once. */
-export class QuorumListener implements CoordinationListener {
+export class QuorumListener implements NodeListener {
   readonly #listener: CoordinationListener
   readonly #clock: Clock
   readonly #told = new Set<string>()
@@ -24,8 +24,6 @@ export class QuorumListener implements CoordinationListener {
     this.#clock = clock
   }
 
-  readonly onUp = (): void => {}
-  readonly onDown = (): void => {}
   readonly onClockStep = (): void => this.#listener.onClockStep()
   readonly onUnsafe = (reason: string): void => this.#listener.onUnsafe(reason)
 

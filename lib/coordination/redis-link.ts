@@ -3,12 +3,9 @@ import type { Cluster, Redis } from 'ioredis'
 import type { Clock, TimerHandle } from '../../types/clock.js'
 import { SECOND } from '../duration.js'
 import { RedisAuthError, RedisUnavailableError } from '../errors.js'
-import { withDeadline } from './deadline.js'
+import { EXCHANGE_LIMIT, withDeadline } from './deadline.js'
 import { FleetClock } from './fleet-clock.js'
 import type { RedisClient } from './redis-client.js'
-
-/** How long one exchange with Redis may take: a Redis that hangs must not hang us. */
-const EXCHANGE_LIMIT = 2 * SECOND
 
 /** What a link tells its owner. */
 export interface LinkListener {

@@ -19,7 +19,7 @@ export function decideConfirm(votes: readonly Vote<boolean>[]): boolean | null {
   return votes.filter((vote) => vote === false).length > votes.length - most ? false : null
 }
 
-/** Whether a majority gives a lock by name; `null` while the votes are split. Who has a vote stays, as above. */
+/** Whether a majority gives a lock by name; `null` while the votes are split. Who has a vote stays, as in `decideClaim`. */
 export function decideAcquire(votes: readonly Vote<AcquireAnswer>[]): AcquireAnswer | null {
   const most = majorityOf(votes.length)
   const of = <Status extends AcquireAnswer['status']>(status: Status) =>

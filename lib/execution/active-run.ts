@@ -67,7 +67,7 @@ export class ActiveRun implements Watched, LockOwner, Finishing {
   readonly begunAt: number
   /** How long the handler took, in milliseconds; set when it has settled. */
   duration = 0
-  /** `null` for a job with `lock: false`. */
+  /** `null` for a run without a lock. */
   hold: LockHold | null = null
   /** When the timeout has passed, on the monotonic clock. */
   checkAt = Number.POSITIVE_INFINITY

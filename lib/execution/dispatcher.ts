@@ -10,7 +10,7 @@ import type { Finisher, HandingBack } from './finisher.js'
 import type { Recovery } from './recovery.js'
 import type { Runner } from './runner.js'
 import type { TickAccount } from './tick-account.js'
-import { chooseTick } from './tick-choice.js'
+import { chooseTick, lateTick } from './tick-choice.js'
 import type { UnlockedRuns } from './unlocked-runs.js'
 
 /** The first and the longest wait before ticks that Redis did not answer for are asked for again. */
@@ -311,8 +311,7 @@ export class Dispatcher {
     const scheduledTime = trigger.next(Math.max(job.firstLate - 1, job.accountedThrough))
     if (scheduledTime === null || scheduledTime > pending.scheduledTime) return
     const isLatest = scheduledTime === pending.scheduledTime
-    const following = isLatest ? pending.following : trigger.next(scheduledTime)
-    const tick = isLatest ? pending : { ...pending, scheduledTime, dueTime: scheduledTime, following }
+    const tick = isLatest ? pending : lateTick(job, scheduledTime, job.firstLate, pending.caughtUp)
     if (isMissed(job, tick, now)) this.#runUnclaimed(job, tick)
   }
 

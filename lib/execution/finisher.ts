@@ -35,8 +35,9 @@ export interface HandingBack extends HandedBack {
 }
 
 /**
- * Releases the locks of runs that have ended, those of one turn of the event loop in one call.
- * What Redis does not answer for is tried again in the background until the lock has ended by itself.
+ * Lets go of what this process holds: ends runs, those of one turn of the event loop in one call, takes claims back, and
+ * releases locks. What Redis does not answer for is tried again in the background: an end or a claim for `RETRY_LIMIT`, a
+ * lock alone until it has ended by itself.
  */
 export class Finisher {
   readonly #coordination: Coordination
@@ -68,7 +69,7 @@ export class Finisher {
   }
 
   /**
-   * Releases a run's lock that may or may not have been taken, as its claim was never answered.
+   * Releases the lock of a run that does not begin, as its claim was never answered or came too late.
    *
    * @param finished whether the run's tick is done with; else it is a takeover that never began, and another replica has
    *   the next

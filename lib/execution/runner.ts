@@ -43,7 +43,7 @@ export interface RunRequest {
   readonly trigger: RunTrigger
   /** 1, and one more each time that the run was taken over. */
   readonly attempt: number
-  /** `null` for a job with `lock: false`. */
+  /** `null` for a run without a lock. */
   readonly lock: HeldLock | null
   readonly fencingToken: number | null
   readonly data: unknown

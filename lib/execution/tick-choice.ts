@@ -28,18 +28,19 @@ export function chooseTick(job: JobRecord, latest: DueTick, now: number): TickCh
     for (let count = 0; count < surplus && scheduledTime !== null; count++) scheduledTime = trigger.next(scheduledTime)
   }
   if (scheduledTime === null || scheduledTime >= through) return { tick: latest, through }
-  let tick = lateTick(job, scheduledTime, latest)
+  let tick = lateTick(job, scheduledTime, job.firstLate, latest.caughtUp)
   // Its own jitter may be less than the longest one.
   while (tick.following !== null && tick.following < through && isMissed(job, tick, now)) {
-    tick = lateTick(job, tick.following, latest)
+    tick = lateTick(job, tick.following, job.firstLate, latest.caughtUp)
   }
   if (isMissed(job, tick, now)) return { tick: latest, through }
   return { tick, through: coalesce === 'all' ? tick.scheduledTime : through }
 }
 
-function lateTick(job: JobRecord, scheduledTime: number, { caughtUp }: DueTick): DueTick {
+/** A tick that was due before, as the timetable would have made it. */
+export function lateTick(job: JobRecord, scheduledTime: number, firstLate: number, caughtUp: boolean): DueTick {
   const following = job.trigger.next(scheduledTime)
   const period = following === null ? null : following - scheduledTime
   const dueTime = scheduledTime + jitterOf(job.id, scheduledTime, job.definition.jitter, period)
-  return { scheduledTime, dueTime, following, firstLate: job.firstLate, preceding: null, caughtUp }
+  return { scheduledTime, dueTime, following, firstLate, preceding: null, caughtUp }
 }

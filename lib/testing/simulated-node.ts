@@ -14,6 +14,7 @@ import type {
   ReleaseAnswer,
   SurveyRequest
 } from '../../types/coordination.js'
+import { EXCHANGE_LIMIT } from '../coordination/deadline.js'
 import { FleetClock } from '../coordination/fleet-clock.js'
 import { validUntil } from '../coordination/lock-validity.js'
 import { MemoryCoordination } from '../coordination/memory.js'
@@ -23,8 +24,7 @@ import type { ReplicaClock } from './replica-clock.js'
 import type { SimulatedStore } from './simulated-store.js'
 import type { VirtualClock } from './virtual-clock.js'
 
-/** As of a real Redis: how long an exchange may take, and how soon a lost connection is tried again. */
-const EXCHANGE_LIMIT = 2 * SECOND
+/** How soon a lost connection is tried again, as of a real Redis. */
 const RECONNECT_DELAY = SECOND / 5
 
 /** Why an exchange failed, and whether its request may have been executed. */
@@ -66,7 +66,7 @@ export class SimulatedNode implements CoordinationNode {
   }
 
   get state(): CoordinationState {
-    return { kind: 'simulated', up: this.#up === true, skew: this.#fleetClock.skew }
+    return { kind: 'redis', up: this.#up === true, skew: this.#fleetClock.skew }
   }
 
   now(): number {
@@ -199,14 +199,14 @@ export class SimulatedNode implements CoordinationNode {
     if (store.state === 'down' || isCutOff()) return this.#fail('there is no connection', false)
     const silent = async (maybe: boolean): Promise<never> => {
       await this.#wait(EXCHANGE_LIMIT - (clock.monotonic() - sent))
-      return this.#fail('it did not answer within 2000 ms', maybe)
+      return this.#fail(`it did not answer within ${EXCHANGE_LIMIT} ms`, maybe)
     }
     if (store.state === 'hung') {
       // What reached it is executed once it goes on, also when nobody waits for it any more.
       const late = store.whenStarted().then(() => operate(this.#reach(store)))
       const answer = await Promise.race([late.then((value) => ({ value })), this.#wait(EXCHANGE_LIMIT)])
       if (clock.dead) return new Promise(() => {})
-      if (answer === undefined) return this.#fail('it did not answer within 2000 ms', true)
+      if (answer === undefined) return this.#fail(`it did not answer within ${EXCHANGE_LIMIT} ms`, true)
       this.#isUp()
       return answer.value
     }

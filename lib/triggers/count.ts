@@ -2,7 +2,7 @@ import type { Trigger } from '../../types/trigger.js'
 import { IntervalTrigger } from './interval.js'
 
 /** How many ticks are counted one by one; those of an interval are computed, however many they are. */
-export const MAX_COUNT = 10_000
+const MAX_COUNT = 10_000
 
 /** How many ticks lie between two times, neither included; of a trigger that is no interval `MAX_COUNT` at most. */
 export function countTicks(trigger: Trigger, after: number, before: number): number {
