@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { JobOptions, Run } from '../lib/index.js'
+import { jitterOf } from '../lib/triggers/index.js'
 import { type Member, withFleet } from './fixtures/simulated-fleet.js'
 
 // What becomes of ticks that come late, or that nobody was there for: `misfireGraceTime`, `coalesce`, catching up.
@@ -317,6 +318,26 @@ t.test("`onRedisError: 'run'` runs what waits behind a call that Redis never ans
     simulation.store.hang()
     await simulation.advance(45 * SECOND)
     t.equal(runs().filter(({ jobId }) => jobId === 'daily').length, 1)
+  })
+)
+
+t.test("`onRedisError: 'run'` waits for the grace of a tick from its jittered time", (t) =>
+  withFleet(async ({ simulation, join, runs }) => {
+    const [jitter, misfireGraceTime, period] = [9 * SECOND, MINUTE, 10 * SECOND]
+    await join(({ scheduler }) => {
+      for (let index = 0; index < 5; index++) {
+        scheduler.interval(`job-${index}`, period, () => {}, { jitter, misfireGraceTime, onRedisError: 'run' })
+      }
+    })
+    await simulation.advance(5 * SECOND)
+    simulation.store.kill()
+    await simulation.advance(5 * MINUTE)
+    const unclaimed = runs().filter(({ fencingToken }) => fencingToken === null)
+    t.ok(unclaimed.length > 50)
+    const early = unclaimed.filter(({ jobId, scheduledTime, startedAt }) => {
+      return startedAt <= scheduledTime + jitterOf(jobId, scheduledTime, jitter, period) + misfireGraceTime
+    })
+    t.same(early, [])
   })
 )
 
