@@ -22,8 +22,9 @@ export interface Coordination {
    * requests' order.
    *
    * @param callId a call that is repeated under its id before any other, as its reply was lost, gets the same answers
+   * @param blocks what saves a store from being asked for each job; it may be left unused
    */
-  claim(requests: readonly ClaimRequest[], callId?: string): Promise<readonly ClaimAnswer[]>
+  claim(requests: readonly ClaimRequest[], callId?: string, blocks?: ClaimBlocks): Promise<readonly ClaimAnswer[]>
   /** Gives a lock its whole TTL from now on. `'lost'` is final; `'unavailable'` may be tried again. */
   extend(lock: HeldLock): Promise<'extended' | 'lost' | 'unavailable'>
   /** Ends runs: records their end, and releases each lock that is still the run's own. The answers are in the order given. */
@@ -142,6 +143,21 @@ export interface ClaimRequest {
   /** A run whose replica died is to be taken over before there is another one. */
   readonly rerun: boolean
   readonly definition: Definition
+}
+
+/**
+ * Blocks: sets of jobs with one trigger, which are known by a name. Once a store has been asked for a tick of all jobs of
+ * a block and all are taken, it may remember that for a while, so that others need not ask for each of them.
+ */
+export interface ClaimBlocks {
+  /** The tick of all of them. */
+  readonly scheduledTime: number
+  /** The blocks that the requests are: the first `size` requests are the first block, and so on; what is left is none. */
+  readonly asked: readonly { readonly name: string; readonly size: number }[]
+  /** Other blocks, with ticks that are still to be asked for. */
+  readonly waiting: readonly string[]
+  /** Called for each of the waiting blocks that is taken. */
+  onTaken(name: string): void
 }
 
 /** What tells two definitions of one job apart: words without spaces or dots. */

@@ -1,4 +1,4 @@
-import { DAY, HOUR } from '../duration.js'
+import { DAY, HOUR, MINUTE } from '../duration.js'
 
 /**
  * How many attempts a run has, the first included: a handler that takes every process down with it must not go round the fleet for ever.
@@ -14,29 +14,38 @@ export const MAX_ATTEMPTS = 10
  *
  * `tick` is -1 before the first, and `previous` the one before it, should the claim be handed back. `claimedBy` is the
  * request that claimed it, so that a request whose reply was lost can be repeated; `-` once its run has ended. It begins
- * with `?` for a vote, until the claim is confirmed: nobody has run or counted the tick yet. The run is that of the tick `runTick`, with `endedAt` 0 while it goes on, and `attempt` 0 when nobody is to take it over.
- * `definition` is that of the replica that claimed last, `trigger.options`. The lock is a Redlock: a key whose value is
- * the holder's token (the run's id) and whose expiry is the TTL, set only when it is not there.
+ * with `?` for a vote, until the claim is confirmed: nobody has run or counted the tick yet. The run is that of the tick
+ * `runTick`, with `endedAt` 0 while it goes on, and `attempt` 0 when nobody is to take it over. `definition` is that of
+ * the replica that claimed last, `trigger.options`. The lock, `lock:<id>`, is a Redlock: a key whose value is the
+ * holder's token (the run's id) and whose expiry is the TTL, set only when it is not there.
  *
  * Fencing tokens come from one counter for all jobs, which is kept at or above Redis' own time in microseconds: they
  * still increase when Redis has lost the counter.
  *
  * A call that is repeated under its id, as its reply was lost, is not executed again: it gets the reply it had.
  *
- * What is said of a request is one argument and one part of one reply: a client spends more on each value it sends or
- * reads than Redis spends here.
+ * All requests are one argument and all answers one reply, and the keys of the jobs are made here: a client spends more
+ * on each value it sends or reads than Redis spends here. They lie in the slot of the keys that are given, and are all
+ * read by one command before anything is written: a Cluster whose slot is moving refuses that command as a whole.
  *
- * KEYS  fence, paused, handed, the replica's last reply, then for each request its claim and its lock
- * ARGV  maxClockSkew, replicaId, the call's id or `-`, then for each request
- *       `kind scheduledTime through runId ttl keep after flags definition`, with the flags 1 for paused at first, 2 for
- *       waits, 4 for rerun, 8 for a vote: it is confirmed later, and told who has claimed a tick, else `-`
+ * A block is a set of jobs with one trigger. Once a tick of all of them is taken, `taken:<tick>` has the block's name,
+ * so that those who come later need not ask for each. It only says what the claims say as well.
+ *
+ * KEYS  fence, paused, handed, the replica's last reply, and `taken:<tick>` where there are blocks
+ * ARGV  maxClockSkew, replicaId, the call's id or `-`, then one line each for
+ *       the terms of requests: `kind scheduledTime through ttl keep after flags`, with the flags 1 for paused at first,
+ *       2 for waits, 4 for rerun, 8 for a vote: it is confirmed later, and told who has claimed a tick, else `-`;
+ *       the requests: `terms runId definition jobId`, with the number of their terms' line;
+ *       the blocks: `name size`, for the first `size` requests, then for those that follow; `name 0` for those that are
+ *       only asked about
  * Reply Redis' time in microseconds; a string of the answers, one after the other: `0 fence previous scheduledTime` for
  *       granted, `1` for claimed elsewhere, `7 last` for the same of a request that waits, `9 last claimedBy previous`
  *       for the same of a vote, `2 taken previous` for overlap (with 2 added to `taken` when the run is to be taken over),
- *       `3 previous` for paused, `8 claimedBy previous` for the same of a tick that is claimed elsewhere, `4 due` for early, `5 remaining` for
- *       running, `6 fence scheduledTime attempt` for a run taken over, with -1 for a `previous` that there is none of, and
- *       with `/resumedAt` after one that is earlier than that; `index:tick` of the requests whose job was last claimed by
- *       another definition; what was handed back, as the hash has it
+ *       `3 previous` for paused, `8 claimedBy previous` for the same of a tick that is claimed elsewhere, `4 due` for
+ *       early, `5 remaining` for running, `6 fence scheduledTime attempt` for a run taken over, with -1 for a `previous`
+ *       that there is none of, and with `/resumedAt` after one that is earlier than that; `index:tick` of the requests
+ *       whose job was last claimed by another definition; what was handed back, as the hash has it; for each block that
+ *       is only asked about a digit, 1 when it is taken
  */
 export const CLAIM_SCRIPT = `
 local maxClockSkew, replicaId, callId = tonumber(ARGV[1]), ARGV[2], ARGV[3]
@@ -47,33 +56,55 @@ local now = math.floor(micros / 1000)
 if callId ~= '-' then
   local last = redis.pcall('GET', KEYS[4])
   if type(last) == 'string' and string.sub(last, 1, #callId + 1) == callId .. ' ' then
-    return { micros, string.sub(last, #callId + 2), '', {} }
+    return { micros, string.sub(last, #callId + 2), '', {}, '' }
   end
 end
 
-local count = (#KEYS - 4) / 2
-local claimKeys, jobIds = {}, {}
-for i = 1, count do
-  claimKeys[i] = KEYS[2 * i + 3]
-  -- \`...:claim:\` and \`...:paused\` are of one length: what follows is the job's id.
-  jobIds[i] = string.sub(claimKeys[i], #KEYS[2] + 1)
+-- \`...:fence\` is given: what the other keys begin with.
+local base = string.sub(KEYS[1], 1, -6)
+local terms = {}
+for kind, scheduledTime, through, ttl, keep, after, flags in
+  string.gmatch(ARGV[4], '(%a) (%-?%d+) (%-?%d+) (%d+) (%d+) (%d+) (%d+)') do
+  flags = tonumber(flags)
+  terms[#terms + 1] = {
+    kind = kind, scheduledTime = tonumber(scheduledTime), through = tonumber(through), ttl = ttl, keep = keep,
+    after = tonumber(after), manual = kind == 'h', vote = flags >= 8, rerun = flags % 8 >= 4, waits = flags % 4 >= 2,
+    pausedInitially = flags % 2 == 1
+  }
 end
-local records = redis.call('MGET', unpack(claimKeys))
+
+local count = 0
+local termsOf, runIds, definitions, jobIds, keys = {}, {}, {}, {}, { KEYS[1] }
+for index, runId, definition, jobId in string.gmatch(ARGV[5], '(%d+) (%S+) (%S+) ([^\\n]+)') do
+  count = count + 1
+  termsOf[count], runIds[count], definitions[count], jobIds[count] = terms[tonumber(index)], runId, definition, jobId
+  keys[count + 1] = base .. 'claim:' .. jobId
+end
+for i = 1, count do keys[count + i + 1] = base .. 'lock:' .. jobIds[i] end
+
+local blocks, sizes, taken = {}, {}, {}
+for name, size in string.gmatch(ARGV[6], '(%S+) (%d+)') do
+  blocks[#blocks + 1], sizes[#sizes + 1] = name, tonumber(size)
+end
+if #blocks > 0 then taken = redis.call('SMISMEMBER', KEYS[5], unpack(blocks)) end
+
+-- \`MGET\` has nothing of a foreign key of another type; the lock it lies in the place of is held by somebody else.
+local known = redis.call('MGET', unpack(keys))
 local pauses = redis.call('HMGET', KEYS[2], unpack(jobIds))
 local handed = redis.call('HGETALL', KEYS[3])
 for i = 2, #handed, 2 do
   -- Nobody has come for it within a day: nobody has the job any more.
   if (tonumber(string.match(handed[i], '%d+$')) or 0) < now - ${DAY} then redis.call('HDEL', KEYS[3], handed[i - 1]) end
 end
-local fence = tonumber(redis.call('GET', KEYS[1]) or '0') or 0
+local fence = tonumber(known[1] or '0') or 0
 local fenced = false
 local answers, differing = {}, {}
 
 -- A lock that is the run's own already, as its first reply was lost, gets its whole TTL again.
--- pcall: a foreign key of another type in the lock's place is a lock held by somebody else.
-local function takeLock(key, runId, ttl)
-  if redis.call('SET', key, runId, 'PX', ttl, 'NX') then return true end
-  return redis.pcall('GET', key) == runId and redis.call('SET', key, runId, 'PX', ttl) and true
+local function takeLock(i, ttl)
+  local holder = known[count + i + 1]
+  if holder then return holder == runIds[i] and redis.call('SET', keys[count + i + 1], runIds[i], 'PX', ttl) end
+  return redis.call('SET', keys[count + i + 1], runIds[i], 'PX', ttl, 'NX')
 end
 
 local function nextFence()
@@ -89,40 +120,41 @@ local function unfinished(run)
   if id and id ~= '-' and attempt > 0 and attempt < ${MAX_ATTEMPTS} then return id, attempt end
 end
 
-for i = 1, count do
-  local kind, scheduledTime, through, runId, ttl, keep, after, flags, definition =
-    string.match(ARGV[i + 3], '^(%a) (%-?%d+) (%-?%d+) (%S+) (%d+) (%d+) (%d+) (%d+) (%S+)$')
-  scheduledTime, through, after, flags = tonumber(scheduledTime), tonumber(through), tonumber(after), tonumber(flags)
-  local rerun = flags % 8 >= 4
-  local waits = flags % 4 >= 2
-  local pausedInitially = flags % 2 == 1
-  local manual = kind == 'h'
-  local claimKey, lockKey = claimKeys[i], KEYS[2 * i + 4]
-  local known, tick, previous, claimedBy, run, claimedAs = nil, -1, -1, '-', '0 - 0 0 - -1 0', definition
-  if records[i] then
-    local t, p, by, r, as = string.match(records[i], '^(%-?%d+) (%-?%d+) (%S+) (%d+ %S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
+local function record(tick, previous, claimedBy, run, as)
+  return string.format('%.0f %.0f %s %s %s', tick, previous, claimedBy, run, as)
+end
+
+local function triggerOf(definition)
+  return string.match(definition, '^[^.]+')
+end
+
+-- Ticks of another trigger say nothing of this one's.
+local function accounted(before, resumedAt, as, definition)
+  if before < 0 or (as ~= definition and triggerOf(as) ~= triggerOf(definition)) then return '-1' end
+  return string.format(resumedAt > before and '%.0f/%.0f' or '%.0f', before, resumedAt)
+end
+
+local function answer(i)
+  local term, runId, definition = termsOf[i], runIds[i], definitions[i]
+  local kind, scheduledTime, through, ttl, after = term.kind, term.scheduledTime, term.through, term.ttl, term.after
+  local manual, rerun, waits, keep = term.manual, term.rerun, term.waits, term.keep
+  local claimKey, lockKey = keys[i + 1], keys[count + i + 1]
+  local isKnown, tick, previous, claimedBy, run, claimedAs = nil, -1, -1, '-', '0 - 0 0 - -1 0', definition
+  if known[i + 1] then
+    local t, p, by, r, as = string.match(known[i + 1], '^(%-?%d+) (%-?%d+) (%S+) (%d+ %S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
     -- What cannot be read is no record: it must not stop the other jobs of the call.
-    if t then known, tick, previous, claimedBy, run, claimedAs = true, tonumber(t), tonumber(p), by, r, as end
+    if t then isKnown, tick, previous, claimedBy, run, claimedAs = true, tonumber(t), tonumber(p), by, r, as end
   end
   if claimedAs ~= definition then differing[#differing + 1] = string.format('%d:%.0f', i - 1, tick) end
-  local openBy = string.match(claimedBy, '^%?(.+)$')
+  local openBy = string.byte(claimedBy) == 63 and string.sub(claimedBy, 2) or nil
   -- The run of a claim that was never confirmed has not begun.
   if openBy and openBy ~= runId and string.match(run, '^0 (%S+)') == openBy then
     run = string.format('%.0f', tick) .. string.sub(run, 2)
   end
-  local function record(newTick, newPrevious, newClaimedBy, as)
-    return string.format('%.0f %.0f %s %s %s', newTick, newPrevious, newClaimedBy, run, as)
-  end
-
-  -- Ticks of another trigger say nothing of this one's.
-  local function accounted(before, resumedAt)
-    if before < 0 or string.match(claimedAs, '^[^.]+') ~= string.match(definition, '^[^.]+') then return '-1' end
-    return string.format(resumedAt > before and '%.0f/%.0f' or '%.0f', before, resumedAt)
-  end
 
   local paused = pauses[i]
   local resumedAt = -1
-  if not paused and pausedInitially then
+  if not paused and term.pausedInitially then
     paused = '{}'
     redis.call('HSET', KEYS[2], jobIds[i], paused)
   end
@@ -136,17 +168,17 @@ for i = 1, count do
     local id, attempt = unfinished(run)
     local mine = string.match(run, '^0 (%S+)') == runId
     if not id and not mine then
-      answers[i] = flags >= 8 and '9 -1 - -1' or '1'
+      answers[i] = term.vote and '9 -1 - -1' or '1'
     elseif paused then
       answers[i] = '8 - -1'
-    elseif takeLock(lockKey, runId, ttl) then
+    elseif takeLock(i, ttl) then
       local runTick, taken = string.match(run, '(%-?%d+) (%d+)$')
       if not mine then
         taken = attempt + 1
         run = string.format('0 %s %.0f %.0f %s %s %.0f', runId, nextFence(), now, replicaId, runTick, taken)
         -- Should its holder come back, its claim is over.
         if claimedBy == id then claimedBy = '-' end
-        redis.call('SET', claimKey, record(tick, previous, claimedBy, claimedAs), 'KEEPTTL')
+        redis.call('SET', claimKey, record(tick, previous, claimedBy, run, claimedAs), 'KEEPTTL')
       end
       answers[i] = string.format('6 %.0f %s %s', fence, runTick, taken)
     else
@@ -158,10 +190,10 @@ for i = 1, count do
 
     -- An interval measured from the last run's end: only this script knows when that was.
     if after > 0 and not manual then
-      if not known then
+      if not isKnown then
         -- The first replica to ask sets the time from which the interval is measured.
-        known, run = true, now .. ' - 0 0 - -1 0'
-        redis.call('SET', claimKey, record(-1, -1, '-', definition), 'PX', keep)
+        isKnown, run = true, now .. ' - 0 0 - -1 0'
+        redis.call('SET', claimKey, record(-1, -1, '-', run, definition), 'PX', keep)
       end
       if repeated and tick >= 0 then
         scheduledTime = tick
@@ -178,25 +210,25 @@ for i = 1, count do
     if early then
       answers[i] = string.format('4 %.0f', early)
     elseif not (manual or repeated or scheduledTime > tick) then
-      local before = accounted(previous, -1)
-      if paused then answers[i] = string.format('8 %s %s', flags >= 8 and (openBy or claimedBy) or '-', before)
-      elseif flags >= 8 then answers[i] = string.format('9 %.0f %s %s', waits and tick or -1, openBy or claimedBy, before)
+      local before = accounted(previous, -1, claimedAs, definition)
+      if paused then answers[i] = string.format('8 %s %s', term.vote and (openBy or claimedBy) or '-', before)
+      elseif term.vote then answers[i] = string.format('9 %.0f %s %s', waits and tick or -1, openBy or claimedBy, before)
       else answers[i] = waits and string.format('7 %.0f', tick) or '1' end
     else
       local before = (repeated or openBy) and previous or tick
-      local told = accounted(before, resumedAt)
+      local told = accounted(before, resumedAt, claimedAs, definition)
       local code = 0
       local left, isLeft = rerun and unfinished(run), false
       if paused then
         code = 3
       elseif kind == 'm' then
         -- Granted before, as its reply was lost, and too late to run now.
-        if redis.pcall('GET', lockKey) == runId then redis.call('DEL', lockKey) end
+        if known[count + i + 1] == runId then redis.call('DEL', lockKey) end
         if string.match(run, '^0 (%S+)') == runId then run = now .. string.sub(run, 2) end
       elseif left and left ~= runId and redis.call('EXISTS', lockKey) == 0 then
         code = 2
         isLeft = true
-      elseif takeLock(lockKey, runId, ttl) then
+      elseif takeLock(i, ttl) then
         local attempt = rerun and not manual and 1 or 0
         run = string.format('0 %s %.0f %.0f %s %.0f %d', runId, nextFence(), now, replicaId, scheduledTime, attempt)
       else
@@ -205,11 +237,11 @@ for i = 1, count do
       local taken = not manual and not (code == 2 and waits)
       if manual then
         -- A run by hand knows nothing of the ticks, nor for how long the last one must be remembered.
-        if code == 0 and known then redis.call('SET', claimKey, record(tick, previous, claimedBy, claimedAs), 'KEEPTTL')
-        elseif code == 0 then redis.call('SET', claimKey, record(-1, -1, '-', definition), 'PX', keep) end
+        if code == 0 and isKnown then redis.call('SET', claimKey, record(tick, previous, claimedBy, run, claimedAs), 'KEEPTTL')
+        elseif code == 0 then redis.call('SET', claimKey, record(-1, -1, '-', run, definition), 'PX', keep) end
       elseif taken then
-        local by = flags >= 8 and claimedBy ~= runId and '?' .. runId or runId
-        redis.call('SET', claimKey, record(through, before, by, definition), 'PX', keep)
+        local by = term.vote and claimedBy ~= runId and '?' .. runId or runId
+        redis.call('SET', claimKey, record(through, before, by, run, definition), 'PX', keep)
         if #handed > 0 and redis.call('HDEL', KEYS[3], jobIds[i]) == 1 then handed = redis.call('HGETALL', KEYS[3]) end
       end
       if code == 3 then answers[i] = '3 ' .. told
@@ -218,8 +250,26 @@ for i = 1, count do
     end
   end
 end
+
+local at, finished, asked = 0, {}, {}
+for b = 1, #blocks do
+  local isTaken = taken[b] == 1
+  if sizes[b] == 0 then asked[#asked + 1] = taken[b] end
+  local isWhole = sizes[b] > 0 and not isTaken
+  for i = at + 1, at + sizes[b] do
+    if isTaken then answers[i] = '1' else answer(i) end
+    isWhole = isWhole and (string.find(answers[i], '^[01]') or string.find(answers[i], '^2 [13]'))
+  end
+  at = at + sizes[b]
+  if isWhole then finished[#finished + 1] = blocks[b] end
+end
+for i = at + 1, count do answer(i) end
+if #finished > 0 then
+  redis.call('SADD', KEYS[5], unpack(finished))
+  redis.call('PEXPIRE', KEYS[5], ${MINUTE})
+end
 if fenced then redis.call('SET', KEYS[1], string.format('%.0f', fence)) end
 answers = table.concat(answers, ' ')
 if callId ~= '-' then redis.call('SET', KEYS[4], callId .. ' ' .. answers, 'PX', ${HOUR}) end
-return { micros, answers, table.concat(differing, ' '), handed }
+return { micros, answers, table.concat(differing, ' '), handed, table.concat(asked) }
 `

@@ -1,7 +1,8 @@
 import type {
   ClaimAnswer,
+  ClaimBlocks,
   ClaimRequest,
-  Definition,
+  Ending,
   HandedBack,
   HeldLock,
   JobState,
@@ -18,16 +19,69 @@ const KIND_LETTER = { tick: 't', miss: 'm', manual: 'h', recover: 'r' } as const
 /** `tick previous claimedBy endedAt runId fence startedAt replicaId runTick attempt trigger.options` */
 const RECORD = /^(-?\d+) (-?\d+) (\S+) (\d+) (\S+) \d+ \d+ \S+ -?\d+ (\d+) ([^\s.]+)\.\S+$/
 
+/** Requests as the script's arguments: their terms, and what each asks for. */
+export interface WrittenRequests {
+  readonly terms: string
+  readonly requests: string
+}
+
 /**
- * A request as the script's argument.
+ * Writes requests for the script. Those of one trigger have most of their words in common, which are written once.
  *
- * @param isVote whether it is confirmed later, and the answer is to say who has claimed the tick
+ * @param isVote whether they are confirmed later, and the answers are to say who has claimed a tick
  */
-export function writeRequest(request: ClaimRequest, isVote: boolean): string {
-  const { kind, scheduledTime, through, runId, ttl, keep, afterCompletion, definition } = request
-  const flags = (request.pausedInitially ? 1 : 0) + (request.waits ? 2 : 0) + (request.rerun ? 4 : 0) + (isVote ? 8 : 0)
-  const as = writeDefinition(definition)
-  return `${KIND_LETTER[kind]} ${scheduledTime} ${through} ${runId} ${ttl} ${keep} ${afterCompletion} ${flags} ${as}`
+export function writeRequests(requests: readonly ClaimRequest[], isVote: boolean): WrittenRequests {
+  let terms = ''
+  let written = ''
+  let line = 0
+  let last: ClaimRequest | null = null
+  for (const request of requests) {
+    if (last === null || !hasTermsOf(request, last)) {
+      terms += writeTerms(request, isVote)
+      line++
+      last = request
+    }
+    const { runId, definition, jobId } = request
+    written += `${line} ${runId} ${definition.trigger}.${definition.options} ${jobId}\n`
+  }
+  return { terms, requests: written }
+}
+
+function writeTerms(request: ClaimRequest, isVote: boolean): string {
+  const { kind, scheduledTime, through, ttl, keep, afterCompletion, pausedInitially, waits, rerun } = request
+  const flags = (pausedInitially ? 1 : 0) + (waits ? 2 : 0) + (rerun ? 4 : 0) + (isVote ? 8 : 0)
+  return `${KIND_LETTER[kind]} ${scheduledTime} ${through} ${ttl} ${keep} ${afterCompletion} ${flags}\n`
+}
+
+function hasTermsOf(a: ClaimRequest, b: ClaimRequest): boolean {
+  return (
+    a.scheduledTime === b.scheduledTime &&
+    a.through === b.through &&
+    a.kind === b.kind &&
+    a.ttl === b.ttl &&
+    a.keep === b.keep &&
+    a.afterCompletion === b.afterCompletion &&
+    a.pausedInitially === b.pausedInitially &&
+    a.waits === b.waits &&
+    a.rerun === b.rerun
+  )
+}
+
+/** Blocks as the script's argument: those that the requests are, then those that are only asked about. */
+export function writeBlocks({ asked, waiting }: ClaimBlocks): string {
+  let written = ''
+  for (const { name, size } of asked) written += `${name} ${size}\n`
+  for (const name of waiting) written += `${name} 0\n`
+  return written
+}
+
+/** Runs that are over as the script's argument. */
+export function writeEndings(endings: readonly Ending[]): string {
+  let written = ''
+  for (const { lock, finished, unbegun } of endings) {
+    written += `${finished ? 1 : unbegun ? 2 : 0} ${lock.token} ${lock.name}\n`
+  }
+  return written
 }
 
 /** A claim to be taken back as the script's argument. */
@@ -41,62 +95,110 @@ export function writeHandedBack({ lock, scheduledTime, afterCompletion, tell }: 
  * @param sent when the requests were sent, on the monotonic clock
  */
 export function readAnswers(requests: readonly ClaimRequest[], answers: string, sent: number): ClaimAnswer[] {
-  const words = answers.split(' ')
-  let at = 0
-  const next = (): number => Number(words[at++])
-  const nextTick = (): number | null => {
-    const tick = next()
-    return tick < 0 ? null : tick
+  const reader = new AnswerReader(answers, sent)
+  return requests.map((request) => reader.next(request))
+}
+
+const CLAIMED_ELSEWHERE: ClaimAnswer = Object.freeze({
+  status: 'claimed_elsewhere',
+  last: null,
+  by: '',
+  previous: null
+})
+
+class AnswerReader {
+  readonly #answers: string
+  readonly #words: readonly string[]
+  readonly #sent: number
+  #at = 0
+
+  constructor(answers: string, sent: number) {
+    this.#answers = answers
+    this.#words = answers.split(' ')
+    this.#sent = sent
   }
-  const nextPrevious = (): { previous: number | null; resumedAt: number | null } => {
-    const [tick, resumedAt] = (words[at++] ?? '').split('/')
-    return { previous: Number(tick) < 0 ? null : Number(tick), resumedAt: resumedAt === undefined ? null : +resumedAt }
-  }
-  const nextBy = (): string => {
-    const by = words[at++] as string
-    return by === '-' ? '' : by
-  }
-  const lockOf = ({ jobId, runId, ttl }: ClaimRequest): HeldLock => {
-    return { name: jobId, kind: 'job', token: runId, ttl, validUntil: validUntil(sent, ttl) }
-  }
-  return requests.map((request): ClaimAnswer => {
-    switch (words[at++]) {
+
+  next(request: ClaimRequest): ClaimAnswer {
+    switch (this.#words[this.#at++]) {
       case '0': {
-        const lock = request.kind === 'miss' ? null : lockOf(request)
-        const granted = { status: 'granted', lock, attempt: 1 } as const
-        return { ...granted, fencingToken: next(), ...nextPrevious(), scheduledTime: next() }
+        const lock = request.kind === 'miss' ? null : this.#lockOf(request)
+        const fencingToken = this.#number()
+        const told = this.#words[this.#at++] as string
+        const scheduledTime = this.#number()
+        const previous = previousIn(told)
+        const resumedAt = resumedAtIn(told)
+        return { status: 'granted', lock, fencingToken, previous, resumedAt, scheduledTime, attempt: 1 }
       }
       case '6': {
-        const granted = { status: 'granted', lock: lockOf(request), previous: null, resumedAt: null } as const
-        return { ...granted, fencingToken: next(), scheduledTime: next(), attempt: next() }
+        const lock = this.#lockOf(request)
+        const fencingToken = this.#number()
+        const scheduledTime = this.#number()
+        const attempt = this.#number()
+        return { status: 'granted', lock, fencingToken, previous: null, resumedAt: null, scheduledTime, attempt }
       }
       case '2': {
-        const flags = next()
-        return { status: 'overlap', taken: flags % 2 === 1, isLeft: flags >= 2, ...nextPrevious() }
+        const flags = this.#number()
+        const told = this.#words[this.#at++] as string
+        const taken = flags % 2 === 1
+        return {
+          status: 'overlap',
+          taken,
+          isLeft: flags >= 2,
+          previous: previousIn(told),
+          resumedAt: resumedAtIn(told)
+        }
       }
       case '3':
-        return { status: 'paused', first: true, previous: nextPrevious().previous }
+        return { status: 'paused', first: true, previous: this.#tick() }
       case '8':
-        return { status: 'paused', first: false, by: nextBy(), previous: nextTick() }
+        return { status: 'paused', first: false, by: this.#by(), previous: this.#tick() }
       case '4':
-        return { status: 'early', due: next() }
+        return { status: 'early', due: this.#number() }
       case '5': {
-        const remaining = next()
+        const remaining = this.#number()
         // A foreign key that never expires is a lock that is looked at again.
         return { status: 'running', remaining: remaining < 0 ? request.ttl : remaining }
       }
       case '1':
-        return { status: 'claimed_elsewhere', last: null, by: '', previous: null }
+        return CLAIMED_ELSEWHERE
       case '7':
-        return { status: 'claimed_elsewhere', last: nextTick(), by: '', previous: null }
+        return { status: 'claimed_elsewhere', last: this.#tick(), by: '', previous: null }
       case '9':
-        return { status: 'claimed_elsewhere', last: nextTick(), by: nextBy(), previous: nextTick() }
+        return { status: 'claimed_elsewhere', last: this.#tick(), by: this.#by(), previous: this.#tick() }
       default: {
-        const error = new RedisUnavailableError('claim ticks', `unreadable answer ${answers}`)
+        const error = new RedisUnavailableError('claim ticks', `unreadable answer ${this.#answers}`)
         return { status: 'unavailable', error, maybe: true }
       }
     }
-  })
+  }
+
+  #number(): number {
+    return Number(this.#words[this.#at++])
+  }
+
+  /** A tick, with what is told after it left out. */
+  #tick(): number | null {
+    return previousIn(this.#words[this.#at++] as string)
+  }
+
+  #by(): string {
+    const by = this.#words[this.#at++] as string
+    return by === '-' ? '' : by
+  }
+
+  #lockOf({ jobId, runId, ttl }: ClaimRequest): HeldLock {
+    return { name: jobId, kind: 'job', token: runId, ttl, validUntil: validUntil(this.#sent, ttl) }
+  }
+}
+
+/** The tick in `tick` or `tick/resumedAt`; -1 stands for none. */
+function previousIn(told = '-1'): number | null {
+  return told.startsWith('-') ? null : Number.parseInt(told, 10)
+}
+
+function resumedAtIn(told = ''): number | null {
+  const slash = told.indexOf('/')
+  return slash < 0 ? null : Number(told.slice(slash + 1))
 }
 
 /**
@@ -124,8 +226,4 @@ export function readState(
     previous: Number(tick) < 0 || trigger !== definition.trigger ? null : Math.max(Number(tick), resumedAt),
     unfinished: isUnfinished && takenOver > 0 && takenOver < MAX_ATTEMPTS
   }
-}
-
-function writeDefinition({ trigger, options }: Definition): string {
-  return `${trigger}.${options}`
 }

@@ -6,26 +6,35 @@ import { DAY, HOUR } from '../duration.js'
  * Ends many runs in one step: releases each lock whose value is still the run's id, as redlock's own release does, and
  * records when the run ended, unless it is left for another replica to take over.
  *
- * KEYS  for each run its lock and its claim
- * ARGV  for each run `finished runId`, with 1 or 0 for `finished`, and 2 for a takeover that never began: it stays
- *       unfinished, and is no attempt
- * Reply for each run 1 when the lock was released, 0 when it was not the run's own any more
+ * KEYS  fence, as what the runs' own keys begin with, and lie in the slot of
+ * ARGV  for each run a line `finished runId jobId`, with 1 or 0 for `finished`, and 2 for a takeover that never began: it
+ *       stays unfinished, and is no attempt
+ * Reply a string of one digit for each run: 1 when the lock was released, 0 when it was not the run's own any more
  */
 export const FINISH_SCRIPT = `
 local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local reply = {}
-for i, ending in ipairs(ARGV) do
-  local finished, runId = string.match(ending, '^(%d) (%S+)$')
-  local lockKey, claimKey = KEYS[2 * i - 1], KEYS[2 * i]
-  if redis.pcall('GET', lockKey) == runId then
-    redis.call('DEL', lockKey)
+local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+local base = string.sub(KEYS[1], 1, -6)
+local count, how, runIds, keys = 0, {}, {}, { KEYS[1] }
+for finished, runId, jobId in string.gmatch(ARGV[1], '(%d) (%S+) ([^\\n]+)') do
+  count = count + 1
+  how[count], runIds[count] = finished, runId
+  keys[2 * count] = base .. 'lock:' .. jobId
+  keys[2 * count + 1] = base .. 'claim:' .. jobId
+end
+-- All in one command: a Cluster whose slot is moving refuses it as a whole.
+local known = redis.call('MGET', unpack(keys))
+local reply, free = {}, {}
+for i = 1, count do
+  local finished, runId, claimKey = how[i], runIds[i], keys[2 * i + 1]
+  if known[2 * i] == runId then
+    free[#free + 1] = keys[2 * i]
     reply[i] = 1
   else
     reply[i] = 0
   end
-  local record = finished ~= '0' and redis.pcall('GET', claimKey)
-  if finished == '2' and type(record) == 'string' then
+  local record = finished ~= '0' and known[2 * i + 1]
+  if record and finished == '2' then
     local head, id, middle, attempt, definition =
       string.match(record, '^(%-?%d+ %-?%d+ %S+ 0) (%S+) (%d+ %d+ %S+ %-?%d+) (%d+) (%S+)$')
     if id == runId and tonumber(attempt) > 1 then
@@ -33,17 +42,18 @@ for i, ending in ipairs(ARGV) do
       local before = string.format('%s ~ %s %d %s', head, middle, tonumber(attempt) - 1, definition)
       redis.call('SET', claimKey, before, 'KEEPTTL')
     end
-  elseif type(record) == 'string' then
-    local tick, previous, claimedBy, id, tail = string.match(record, '^(%-?%d+) (%-?%d+) (%S+) 0 (%S+) (.*)$')
+  elseif record then
+    local ticks, claimedBy, id, tail = string.match(record, '^(%-?%d+ %-?%d+) (%S+) 0 (%S+) (.*)$')
     if id == runId then
       -- It is over, and its request is not repeated.
       if claimedBy == runId or claimedBy == '?' .. runId then claimedBy = '-' end
-      local ended = string.format('%s %s %s %.0f %s %s', tick, previous, claimedBy, now, runId, tail)
+      local ended = ticks .. ' ' .. claimedBy .. ' ' .. now .. ' ' .. runId .. ' ' .. tail
       redis.call('SET', claimKey, ended, 'KEEPTTL')
     end
   end
 end
-return reply
+if #free > 0 then redis.call('DEL', unpack(free)) end
+return table.concat(reply)
 `
 
 /**

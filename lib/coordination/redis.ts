@@ -4,6 +4,7 @@ import type { Clock } from '../../types/clock.js'
 import type {
   AcquireAnswer,
   ClaimAnswer,
+  ClaimBlocks,
   ClaimRequest,
   Confirmation,
   CoordinationListener,
@@ -18,7 +19,7 @@ import type {
   SurveyRequest
 } from '../../types/coordination.js'
 import { CLAIM_SCRIPT } from './claim-script.js'
-import { readAnswers, readState, writeHandedBack, writeRequest } from './claim-wire.js'
+import { readAnswers, readState, writeBlocks, writeEndings, writeHandedBack, writeRequests } from './claim-wire.js'
 import { FINISH_SCRIPT, HAND_BACK_SCRIPT } from './end-scripts.js'
 import { validUntil } from './lock-validity.js'
 import { findUnsafe } from './redis-checks.js'
@@ -38,8 +39,8 @@ interface ScriptCommands {
   rlsClaim(
     keyCount: number,
     ...args: (string | number)[]
-  ): Promise<[micros: number, answers: string, differing: string, handed: HandedFields]>
-  rlsFinish(keyCount: number, ...args: string[]): Promise<number[]>
+  ): Promise<[micros: number, answers: string, differing: string, handed: HandedFields, taken: string]>
+  rlsFinish(keyCount: number, ...args: string[]): Promise<string>
   rlsHandBack(keyCount: number, ...args: string[]): Promise<string>
   rlsAcquire(keyCount: number, ...args: (string | number)[]): Promise<[micros: number, fencingToken: number]>
   rlsConfirm(keyCount: number, ...args: (string | number)[]): Promise<string>
@@ -123,14 +124,13 @@ export class RedisCoordination implements CoordinationNode {
     await this.#link.open()
   }
 
-  async claim(requests: readonly ClaimRequest[], callId = '-'): Promise<readonly ClaimAnswer[]> {
-    const { maxClockSkew, replicaId, listener } = this.#options
+  async claim(requests: readonly ClaimRequest[], callId = '-', blocks?: ClaimBlocks): Promise<readonly ClaimAnswer[]> {
+    const { maxClockSkew, replicaId, listener, isVote = false } = this.#options
     const keys = [this.#fenceKey, this.#pausedKey, this.#handedKey, this.#replyKey]
-    const args: (string | number)[] = [maxClockSkew, replicaId, callId]
-    for (const request of requests) {
-      keys.push(this.#claimKey(request.jobId), this.#jobLockKey(request.jobId))
-      args.push(writeRequest(request, this.#options.isVote ?? false))
-    }
+    if (blocks !== undefined) keys.push(`${this.#base}:taken:${blocks.scheduledTime}`)
+    const written = writeRequests(requests, isVote)
+    const words = blocks === undefined ? '' : writeBlocks(blocks)
+    const args = [maxClockSkew, replicaId, callId, written.terms, written.requests, words]
     const sent = this.#clock.monotonic()
     // A lock is believed in from when it was first asked for.
     const call = callId !== '-' && callId === this.#lastCall.id ? this.#lastCall : { id: callId, sent, maybe: false }
@@ -138,7 +138,7 @@ export class RedisCoordination implements CoordinationNode {
     try {
       // An answer that comes too late is dropped: the call is repeated, or what it may have claimed is taken back.
       const reply = await this.#link.exchange(() => this.#commands.rlsClaim(keys.length, ...keys, ...args))
-      const [micros, answers, differing, handed] = reply
+      const [micros, answers, differing, handed, taken] = reply
       this.#link.clock.sample(sent, micros / 1000)
       const read = readAnswers(requests, answers, call.sent)
       if (differing !== '') {
@@ -147,6 +147,9 @@ export class RedisCoordination implements CoordinationNode {
         }
       }
       this.#tellHanded(handed)
+      for (let at = taken.indexOf('1'); at >= 0; at = taken.indexOf('1', at + 1)) {
+        blocks?.onTaken(blocks.waiting[at] as string)
+      }
       return read
     } catch (cause) {
       const error = this.#link.unavailable('claim ticks', cause)
@@ -172,11 +175,10 @@ export class RedisCoordination implements CoordinationNode {
   }
 
   async finish(endings: readonly Ending[]): Promise<readonly ReleaseAnswer[]> {
-    const keys = endings.flatMap(({ lock }) => [this.#jobLockKey(lock.name), this.#claimKey(lock.name)])
-    const args = endings.map(({ lock, finished, unbegun }) => `${finished ? 1 : unbegun ? 2 : 0} ${lock.token}`)
+    const written = writeEndings(endings)
     try {
-      const reply = await this.#link.exchange(() => this.#commands.rlsFinish(keys.length, ...keys, ...args))
-      return reply.map((released) => (released === 1 ? 'released' : 'lost'))
+      const reply = await this.#link.exchange(() => this.#commands.rlsFinish(1, this.#fenceKey, written))
+      return endings.map((_ending, index) => (reply[index] === '1' ? 'released' : 'lost'))
     } catch (error) {
       this.#link.unavailable('release locks', error)
       return endings.map(() => 'unavailable')
