@@ -1,6 +1,7 @@
 import type { Definition } from '../types/coordination.js'
 import type { Job } from '../types/job.js'
 import type { Trigger, TriggerInput } from '../types/trigger.js'
+import type { Block } from './execution/blocks.js'
 import { hash32 } from './hash.js'
 import { DEFAULT_GRACE, type ResolvedJob } from './job-options.js'
 import { JobStats } from './observability/job-stats.js'
@@ -40,6 +41,10 @@ export class JobRecord implements Timed {
   handedBack: number | null = null
   /** Whether it was warned of another replica's different definition. */
   isWarned = false
+  /** The latest tick that is known to be taken, by whichever replica. */
+  takenThrough = Number.NEGATIVE_INFINITY
+  /** The block with which it is asked for; `null` when it is asked for alone. */
+  block: Block | null = null
   #definition: ResolvedJob
   #words: Definition | null = null
 
@@ -63,8 +68,11 @@ export class JobRecord implements Timed {
 
   /** Gives the job another definition, and the trigger that belongs to it. */
   redefine(definition: ResolvedJob, trigger: Trigger): void {
+    // Its block is another.
+    this.block?.remove(this)
     this.#definition = definition
     this.trigger = trigger
+    this.takenThrough = Number.NEGATIVE_INFINITY
     this.#words = null
   }
 
@@ -88,22 +96,6 @@ export class JobRecord implements Timed {
 
 function word(text: string): string {
   return hash32(text).toString(36)
-}
-
-/** A due tick that is asked for. */
-export interface AskedTick {
-  readonly tick: DueTick
-  /** The latest tick that is taken with it. */
-  readonly through: number
-  /** The latest tick that was due, from which this one was chosen. */
-  readonly latest: DueTick
-  /** The trigger the job had then; it may have another since. */
-  readonly trigger: Trigger
-  readonly runId: string
-  /** The lock's time to live, in milliseconds. */
-  readonly ttl: number
-  /** As `JobRecord.firstLate`. */
-  readonly firstLate: number
 }
 
 class JobView implements Job {

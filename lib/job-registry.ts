@@ -101,6 +101,7 @@ export class JobRegistry {
     this.#timetable.remove(job)
     this.#pool.release(job.trigger)
     job.removed = true
+    job.block?.remove(job)
     this.#removed.add(id)
     if (this.#removed.size > MAX_REMOVED) this.#removed.delete(this.#removed.values().next().value as string)
     job.pending = null

@@ -7,6 +7,9 @@ import type {
 } from '../../types/coordination.js'
 import { MAX_ATTEMPTS } from './claim-script.js'
 
+/** Of how many ticks it is remembered which blocks are taken. */
+const MAX_TICKS = 64
+
 /** What is remembered of a job; the words are those of the claim's record in claim-script.ts. */
 export interface ClaimRecord {
   /** The last claimed tick, or `null` before the first. */
@@ -44,6 +47,8 @@ export class MemoryStore {
   /** Each replica's last reply, should it have been lost. */
   readonly replies = new WeakMap<CoordinationListener, { callId: string; answers: readonly ClaimAnswer[] }>()
   readonly handBackReplies = new WeakMap<CoordinationListener, { callId: string; answers: readonly HandBackAnswer[] }>()
+  /** Of the last ticks the names of the blocks that are taken. */
+  readonly #taken = new Map<number, Set<string>>()
   fence = 0
   /** Whether claims stay open until they are confirmed, as it is one of several stores. */
   readonly isVote: boolean
@@ -51,6 +56,17 @@ export class MemoryStore {
 
   constructor({ isVote = false }: { readonly isVote?: boolean } = {}) {
     this.isVote = isVote
+  }
+
+  /** The names of the blocks whose tick is taken. */
+  takenBlocks(scheduledTime: number): Set<string> {
+    let names = this.#taken.get(scheduledTime)
+    if (names === undefined) {
+      names = new Set()
+      this.#taken.set(scheduledTime, names)
+      if (this.#taken.size > MAX_TICKS) this.#taken.delete(this.#taken.keys().next().value as number)
+    }
+    return names
   }
 
   /** What is remembered of a job, as long as it is to be. */

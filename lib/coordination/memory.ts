@@ -2,6 +2,7 @@ import type { Clock } from '../../types/clock.js'
 import type {
   AcquireAnswer,
   ClaimAnswer,
+  ClaimBlocks,
   ClaimRequest,
   Confirmation,
   CoordinationListener,
@@ -50,21 +51,21 @@ export class MemoryCoordination implements CoordinationNode {
 
   async open(): Promise<void> {}
 
-  async claim(requests: readonly ClaimRequest[], callId?: string): Promise<readonly ClaimAnswer[]> {
+  async claim(
+    requests: readonly ClaimRequest[],
+    callId?: string,
+    blocks?: ClaimBlocks
+  ): Promise<readonly ClaimAnswer[]> {
     const last = this.#store.replies.get(this.#listener)
     if (callId !== undefined && last?.callId === callId) return last.answers
     const now = this.#clock.now()
     const monotonic = this.#clock.monotonic()
     this.#store.sweep(monotonic)
-    const answers = requests.map((request) => {
-      const { jobId, kind, pausedInitially, definition } = request
-      if (pausedInitially) this.#pauseInitially(jobId)
-      const record = this.#store.jobOf(jobId, monotonic)
-      if (record !== undefined && !isSame(record.definition, definition)) {
-        this.#listener.onDefinitionDiffers(jobId, record.tick ?? -1)
-      }
-      return kind === 'recover' ? this.#recover(request, monotonic) : this.#claim(request, now, monotonic)
-    })
+    const answers: ClaimAnswer[] = []
+    if (blocks !== undefined) this.#answerBlocks(blocks, requests, answers, now, monotonic)
+    while (answers.length < requests.length) {
+      answers.push(this.#answer(requests[answers.length] as ClaimRequest, now, monotonic))
+    }
     if (callId !== undefined) this.#store.replies.set(this.#listener, { callId, answers })
     return answers
   }
@@ -180,6 +181,41 @@ export class MemoryCoordination implements CoordinationNode {
 
   async close(): Promise<void> {
     this.#store.listeners.delete(this.#listener)
+  }
+
+  /** Answers the requests that are blocks. */
+  #answerBlocks(
+    { scheduledTime, asked, waiting, onTaken }: ClaimBlocks,
+    requests: readonly ClaimRequest[],
+    answers: ClaimAnswer[],
+    now: number,
+    monotonic: number
+  ): void {
+    const taken = this.#store.takenBlocks(scheduledTime)
+    // As they were before the call: those that it asks for are in its answers.
+    const others = waiting.filter((name) => taken.has(name))
+    for (const { name, size } of asked) {
+      const isKnown = taken.has(name)
+      let isWhole = true
+      for (let left = size; left > 0; left--) {
+        const request = requests[answers.length] as ClaimRequest
+        const answer = isKnown ? CLAIMED_ELSEWHERE : this.#answer(request, now, monotonic)
+        isWhole &&= isTaken(answer)
+        answers.push(answer)
+      }
+      if (isWhole) taken.add(name)
+    }
+    for (const name of others) onTaken(name)
+  }
+
+  #answer(request: ClaimRequest, now: number, monotonic: number): ClaimAnswer {
+    const { jobId, kind, pausedInitially, definition } = request
+    if (pausedInitially) this.#pauseInitially(jobId)
+    const record = this.#store.jobOf(jobId, monotonic)
+    if (record !== undefined && !isSame(record.definition, definition)) {
+      this.#listener.onDefinitionDiffers(jobId, record.tick ?? -1)
+    }
+    return kind === 'recover' ? this.#recover(request, monotonic) : this.#claim(request, now, monotonic)
   }
 
   // The order of these steps is the contract's, and that of the Lua script in claim-script.ts.
@@ -335,6 +371,22 @@ export class MemoryCoordination implements CoordinationNode {
     this.#store.fence = Math.max(this.#store.fence + 1, Math.floor(this.#clock.now() * 1000))
     return this.#store.fence
   }
+}
+
+const CLAIMED_ELSEWHERE: ClaimAnswer = Object.freeze({
+  status: 'claimed_elsewhere',
+  last: null,
+  by: '',
+  previous: null
+})
+
+/** Whether an answer says that the tick is taken, so that nobody need ask for it again. */
+function isTaken(answer: ClaimAnswer): boolean {
+  return (
+    answer.status === 'granted' ||
+    answer.status === 'claimed_elsewhere' ||
+    (answer.status === 'overlap' && answer.taken)
+  )
 }
 
 function isSame(a: Definition, b: Definition): boolean {

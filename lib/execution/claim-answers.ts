@@ -1,8 +1,9 @@
 import type { Clock } from '../../types/clock.js'
 import type { ClaimAnswer, Coordination, HandBackAnswer } from '../../types/coordination.js'
-import type { AskedTick, JobRecord } from '../job-record.js'
+import type { JobRecord } from '../job-record.js'
 import type { DueTick } from '../timetable.js'
-import { isCurrent, isMissed } from './claim-request.js'
+import type { AskedTick } from './asked-tick.js'
+import { isMissed } from './claim-request.js'
 import type { Finisher, HandingBack } from './finisher.js'
 import type { Recovery } from './recovery.js'
 import type { Runner } from './runner.js'
@@ -63,7 +64,7 @@ export class ClaimAnswers {
         this.#granted(job, asked, answer, handedBack)
         return
       case 'early':
-        if (!isCurrent(job, asked)) return
+        if (!asked.isCurrent) return
         recovery.expect(job)
         wakeAt(job, answer.due, job.trigger.afterCompletion === null ? tick : undefined)
         return
@@ -78,6 +79,7 @@ export class ClaimAnswers {
           this.#options.wait(job)
           return
         }
+        job.takenThrough = through
         this.#passed(job, asked, answer)
         this.#options.account.skipped(job, scheduledTime, 'overlap')
         this.#goOn(job, asked, through)
@@ -92,10 +94,16 @@ export class ClaimAnswers {
         this.#goOn(job, asked, through)
         return
       case 'claimed_elsewhere':
-        this.#options.account.skipped(job, scheduledTime, 'claimed_elsewhere')
-        recovery.expect(job)
+        this.takenElsewhere(job, scheduledTime)
         this.#goOn(job, asked, Math.max(through, answer.last ?? through))
     }
+  }
+
+  /** Another replica has taken a tick. */
+  takenElsewhere(job: JobRecord, scheduledTime: number): void {
+    job.takenThrough = scheduledTime
+    this.#options.account.skipped(job, scheduledTime, 'claimed_elsewhere')
+    this.#options.recovery.expect(job)
   }
 
   #granted(job: JobRecord, asked: AskedTick, answer: Answered<'granted'>, handedBack: HandingBack[]): void {
@@ -125,6 +133,7 @@ export class ClaimAnswers {
       if (isOver) this.#goOn(job, asked, through)
       return
     }
+    job.takenThrough = through
     this.#passed(job, asked, answer)
     if (lock === null || hasRun || isMissed(job, tick, coordination.now())) {
       // Taken, so that it is counted once for the fleet; or too late only now.
@@ -190,7 +199,7 @@ export class ClaimAnswers {
   /** An interval from the last end has no ticks of its own: it comes again from here. */
   #again(job: JobRecord, asked: AskedTick): void {
     const { afterCompletion } = asked.trigger
-    if (afterCompletion === null || !isCurrent(job, asked)) return
+    if (afterCompletion === null || !asked.isCurrent) return
     this.#options.wakeAt(job, this.#options.coordination.now() + afterCompletion)
   }
 }

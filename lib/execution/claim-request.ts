@@ -1,35 +1,11 @@
 import type { ClaimRequest, HeldLock } from '../../types/coordination.js'
 import { DAY } from '../duration.js'
 import { DEFAULT_GRACE } from '../job-options.js'
-import type { AskedTick, JobRecord } from '../job-record.js'
+import type { JobRecord } from '../job-record.js'
 import type { DueTick } from '../timetable.js'
 
-/** How long a claim is remembered beyond twice the distance to the next tick. */
+/** How long the claim of a run that has no tick of its own is remembered. */
 const KEEP = 7 * DAY
-const MAX_KEEP = 1000 * DAY
-
-/** What asks for a due tick, or for the right to count it when it is too late to run. */
-export function toRequest(job: JobRecord, { tick, through, runId, ttl }: AskedTick, missed: boolean): ClaimRequest {
-  const { trigger, definition } = job
-  const { afterCompletion } = trigger
-  const period = afterCompletion ?? (tick.following === null ? 0 : tick.following - tick.scheduledTime)
-  // Of an interval from the last end the store knows when it is due; no earlier than its `startDate`.
-  const earliest = (): number => Math.max(0, trigger.next(Number.MIN_SAFE_INTEGER) ?? 0)
-  return {
-    jobId: job.id,
-    kind: missed ? 'miss' : 'tick',
-    scheduledTime: afterCompletion === null ? tick.scheduledTime : earliest(),
-    through,
-    runId,
-    ttl,
-    keep: Math.min(MAX_KEEP, 2 * period + job.lookBack + KEEP),
-    afterCompletion: afterCompletion ?? 0,
-    pausedInitially: definition.pausedInitially,
-    waits: definition.coalesce === 'all' && afterCompletion === null,
-    rerun: definition.recovery === 'rerun',
-    definition: job.definitionWords
-  }
-}
 
 /** What asks for a run by hand. */
 export function toManualRequest(job: JobRecord, runId: string, scheduledTime: number, ttl: number): ClaimRequest {
@@ -76,9 +52,4 @@ export function isMissed(job: JobRecord, tick: DueTick, now: number): boolean {
 /** The lock of a request that may have been granted, though nobody was told. */
 export function jobLock(job: JobRecord, runId: string, ttl: number, now: number): HeldLock {
   return { name: job.id, kind: 'job', token: runId, ttl, validUntil: now + ttl }
-}
-
-/** Whether a job still is what was asked for: not removed, and with the trigger it had then. */
-export function isCurrent(job: JobRecord, { trigger }: AskedTick): boolean {
-  return !job.removed && job.trigger === trigger
 }

@@ -1,11 +1,13 @@
 import type { Clock, TimerHandle } from '../../types/clock.js'
-import type { ClaimAnswer, ClaimRequest, Coordination, HandBackAnswer } from '../../types/coordination.js'
+import type { ClaimAnswer, ClaimBlocks, Coordination, HandBackAnswer } from '../../types/coordination.js'
 import { SECOND } from '../duration.js'
-import type { AskedTick, JobRecord } from '../job-record.js'
+import type { JobRecord } from '../job-record.js'
 import type { DueTick } from '../timetable.js'
+import { AskedTick } from './asked-tick.js'
+import { type Block, Blocks } from './blocks.js'
 import { ClaimAnswers } from './claim-answers.js'
-import { isCurrent, isMissed, jobLock, toRequest } from './claim-request.js'
-import { DueQueue } from './due-queue.js'
+import { isMissed, jobLock } from './claim-request.js'
+import { type DueGroup, DueQueue } from './due-queue.js'
 import type { Finisher, HandingBack } from './finisher.js'
 import type { Recovery } from './recovery.js'
 import type { Runner } from './runner.js'
@@ -16,6 +18,9 @@ import type { UnlockedRuns } from './unlocked-runs.js'
 /** The first and the longest wait before ticks that Redis did not answer for are asked for again. */
 const FIRST_RETRY = SECOND / 10
 const LAST_RETRY = 2 * SECOND
+
+/** Of how many blocks that wait to be asked for a call asks whether they are taken. */
+const MAX_WAITING = 64
 
 /** How long a tick that waits for the lock of its job leaves it alone before it is asked for again. */
 const LOCK_POLL = SECOND / 4
@@ -30,18 +35,17 @@ export interface DispatcherOptions {
   readonly finisher: Finisher
   readonly account: TickAccount
   readonly newRunId: () => string
-  /** Puts jobs into an order of this replica's own; `null` where it shares with nobody. */
-  readonly shuffle: ((jobs: JobRecord[]) => void) | null
+  /** Puts what is due into an order of this replica's own; `null` where it shares with nobody. */
+  readonly shuffle: ((items: unknown[]) => void) | null
   /** Makes a job due again at a time, without its trigger. */
   readonly wakeAt: (job: JobRecord, at: number, tick?: DueTick) => void
 }
 
-/** A call under way, or to be repeated as its reply was lost: for each request its job and its tick. */
+/** A call under way, or to be repeated as its reply was lost. */
 interface Call {
   readonly id: string
-  readonly jobs: readonly JobRecord[]
   readonly asked: readonly AskedTick[]
-  readonly requests: readonly ClaimRequest[]
+  readonly blocks: ClaimBlocks | undefined
 }
 
 /**
@@ -53,6 +57,8 @@ export class Dispatcher {
   readonly #queue: DueQueue
   readonly #account: TickAccount
   readonly #answers: ClaimAnswers
+  /** `null` where nobody else asks. */
+  readonly #blocks: Blocks | null
   /** Jobs whose tick waits for a lock that another replica holds. */
   readonly #waiting = new Set<JobRecord>()
   #waitTimer: TimerHandle | null = null
@@ -71,6 +77,7 @@ export class Dispatcher {
     this.#options = options
     this.#queue = new DueQueue(options.shuffle)
     this.#account = options.account
+    this.#blocks = options.shuffle === null ? null : new Blocks()
     this.#answers = new ClaimAnswers({
       ...options,
       push: (job) => {
@@ -84,7 +91,7 @@ export class Dispatcher {
 
   /** How many jobs have due ticks that wait for a claim. */
   get backlog(): number {
-    return this.#queue.size + this.#waiting.size + (this.#unresolved?.jobs.length ?? 0)
+    return this.#queue.size + this.#waiting.size + (this.#unresolved?.asked.length ?? 0)
   }
 
   /** How many more runs there is room for. */
@@ -164,7 +171,8 @@ export class Dispatcher {
     if (job.definition.onRedisError === 'run') this.#eager.add(job)
     if (job.queued || this.#stopped) return
     job.queued = true
-    this.#waiting.delete(job)
+    if (this.#waiting.size > 0) this.#waiting.delete(job)
+    this.#blocks?.update(job)
     this.#queue.push(job)
   }
 
@@ -188,41 +196,76 @@ export class Dispatcher {
     }
   }
 
-  #newCall(taken: readonly JobRecord[]): Call | null {
+  #newCall(taken: readonly DueGroup[]): Call | null {
     const now = this.#options.coordination.now()
-    const jobs: JobRecord[] = []
     const asked: AskedTick[] = []
-    const requests: ClaimRequest[] = []
-    for (const job of taken) {
-      job.queued = false
-      const one = this.#choose(job, now)
-      if (one === null) continue
-      jobs.push(job)
-      asked.push(one)
-      requests.push(toRequest(job, one, isMissed(job, one.tick, now)))
+    const alone: AskedTick[] = []
+    const blocks: { readonly name: string; readonly size: number }[] = []
+    let scheduledTime: number | null = null
+    for (const { block, jobs } of taken) {
+      const chosen: AskedTick[] = []
+      for (const job of jobs) {
+        job.queued = false
+        const one = this.#choose(job, now)
+        if (one !== null) chosen.push(one)
+      }
+      const name = block?.name ?? null
+      const first = chosen[0]?.scheduledTime ?? null
+      const tick: number | null = scheduledTime ?? first
+      if (name !== null && tick !== null && first === tick && isWhole(block as Block, tick, chosen)) {
+        scheduledTime = tick
+        blocks.push({ name, size: chosen.length })
+        asked.push(...chosen)
+      } else {
+        alone.push(...chosen)
+      }
     }
-    return jobs.length === 0 ? null : { id: this.#options.newRunId(), jobs, asked, requests }
+    if (asked.length + alone.length === 0) return null
+    asked.push(...alone)
+    const id = this.#options.newRunId()
+    return { id, asked, blocks: scheduledTime === null ? undefined : this.#askAbout(scheduledTime, blocks) }
+  }
+
+  /** What a call says of blocks: those it asks for, and others that wait for the same tick. */
+  #askAbout(scheduledTime: number, asked: ClaimBlocks['asked']): ClaimBlocks {
+    const groups = new Map<string, DueGroup>()
+    for (const group of this.#queue.peek(MAX_WAITING)) {
+      const name = group.block?.name ?? null
+      if (name !== null && group.jobs[0]?.pending?.scheduledTime === scheduledTime) groups.set(name, group)
+    }
+    const onTaken = (name: string): void => {
+      const group = groups.get(name) as DueGroup
+      // Its jobs may be others by now.
+      if (group.block?.name !== name) return
+      this.#queue.drop(group, (job) => {
+        if (job.block !== group.block || job.pending?.scheduledTime !== scheduledTime) return false
+        job.pending = null
+        job.queued = false
+        this.#answers.takenElsewhere(job, scheduledTime)
+        return true
+      })
+    }
+    return { scheduledTime, asked, waiting: [...groups.keys()], onTaken }
   }
 
   async #ask(call: Call): Promise<void> {
     const { coordination, finisher } = this.#options
-    const { jobs, asked, requests } = call
+    const { asked } = call
     const sentAt = coordination.now()
     const stopped = this.#stopped
-    this.#asking += jobs.length
-    const answers = await coordination.claim(requests, call.id)
-    this.#asking -= jobs.length
-    const silent = answers.some(({ status }) => status === 'unavailable')
+    this.#asking += asked.length
+    const answers = await coordination.claim(asked, call.id, call.blocks)
+    this.#asking -= asked.length
+    const silent = answers.some(isUnavailable)
     this.#account.noteAnswer(!silent, sentAt, coordination.now())
-    const again: number[] = []
+    const again: AskedTick[] = []
     const handedBack: HandingBack[] = []
-    for (let index = 0; index < jobs.length; index++) {
-      const job = jobs[index] as JobRecord
+    for (let index = 0; index < asked.length; index++) {
       const one = asked[index] as AskedTick
       const answer = answers[index] as ClaimAnswer
-      if (answer.status !== 'unavailable') this.#answers.take(job, one, answer, handedBack)
-      else if (answer.maybe) again.push(index)
-      else this.#unanswered(job, one)
+      if (answer.status !== 'unavailable') this.#answers.take(one.job, one, answer, handedBack)
+      else if (answer.maybe) again.push(one)
+      else this.#unanswered(one.job, one)
     }
     this.#unresolved = again.length === 0 ? null : this.#repeated(call, again)
     if (stopped) this.#takeBackUnresolved()
@@ -231,14 +274,14 @@ export class Dispatcher {
       this.#retryLater()
     } else {
       this.#retryDelay = 0
-      this.#eager.clear()
+      if (this.#eager.size > 0) this.#eager.clear()
     }
     if (handedBack.length > 0) await finisher.handBack(handedBack)
   }
 
   /** What is to be asked for of a job, or `null` when there is nothing any more. */
   #choose(job: JobRecord, now: number): AskedTick | null {
-    const { pending, firstLate, trigger } = job
+    const { pending } = job
     const ttl = job.definition.lockTtl
     // From here on a later tick of the job is a new one.
     job.pending = null
@@ -248,22 +291,17 @@ export class Dispatcher {
       this.#options.unlocked.start(job, pending)
       return null
     }
-    const { tick, through } = chooseTick(job, pending, now)
-    return { tick, through, latest: pending, trigger, runId: this.#options.newRunId(), ttl, firstLate }
+    return new AskedTick(job, chooseTick(job, pending, now), pending, this.#options.newRunId(), ttl, now)
   }
 
   /** That part of a call which is to be repeated: as it is, so that it gets the answers it had. */
-  #repeated(call: Call, indexes: readonly number[]): Call {
+  #repeated(call: Call, asked: readonly AskedTick[]): Call {
     const now = this.#options.coordination.now()
-    for (const index of indexes) {
-      const job = call.jobs[index] as JobRecord
-      const { tick } = call.asked[index] as AskedTick
+    for (const { job, tick } of asked) {
       this.#noteSilence(job, tick)
       if (!job.removed && isMissed(job, tick, now)) this.#runUnclaimed(job, tick)
     }
-    if (indexes.length === call.jobs.length) return call
-    const pick = <Item>(items: readonly Item[]): Item[] => indexes.map((index) => items[index] as Item)
-    return { ...call, jobs: pick(call.jobs), asked: pick(call.asked), requests: pick(call.requests) }
+    return asked.length === call.asked.length ? call : { id: call.id, asked, blocks: undefined }
   }
 
   /** Asks again for a tick that waits for the lock of its job. */
@@ -282,7 +320,7 @@ export class Dispatcher {
     const { tick, latest } = asked
     this.#noteSilence(job, tick)
     if (this.#stopped && !job.removed) this.#account.skipped(job, tick.scheduledTime, 'shutdown')
-    if (!isCurrent(job, asked) || this.#stopped) return
+    if (!asked.isCurrent || this.#stopped) return
     const hasRun = isMissed(job, tick, this.#options.coordination.now()) && this.#runUnclaimed(job, tick)
     if (job.pending === null && !hasRun) {
       job.pending = latest
@@ -329,8 +367,7 @@ export class Dispatcher {
     if (call === null) return
     this.#unresolved = null
     const { finisher, clock } = this.#options
-    const claims = call.jobs.map((job, index) => {
-      const { tick, trigger, runId, ttl } = call.asked[index] as AskedTick
+    const claims = call.asked.map(({ job, tick, trigger, runId, ttl }) => {
       this.#account.skipped(job, tick.scheduledTime, 'shutdown')
       const lock = jobLock(job, runId, ttl, clock.monotonic())
       const onHandedBack = (outcome: HandBackAnswer): void => {
@@ -350,4 +387,22 @@ export class Dispatcher {
       this.pump()
     }, this.#retryDelay)
   }
+}
+
+function isUnavailable({ status }: ClaimAnswer): boolean {
+  return status === 'unavailable'
+}
+
+/** Whether all jobs of a block are asked for with one tick, but for those whose tick is taken already. */
+function isWhole(block: Block, scheduledTime: number, asked: readonly AskedTick[]): boolean {
+  let covered = 0
+  for (const { job, kind, tick, through } of asked) {
+    if (job.block !== block || kind !== 'tick' || tick.scheduledTime !== scheduledTime || through !== scheduledTime) {
+      return false
+    }
+    if (job.takenThrough < scheduledTime) covered++
+  }
+  if (covered === block.jobs.length) return true
+  for (const { takenThrough } of block.jobs) if (takenThrough >= scheduledTime) covered++
+  return covered === block.jobs.length
 }

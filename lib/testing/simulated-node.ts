@@ -1,6 +1,7 @@
 import type {
   AcquireAnswer,
   ClaimAnswer,
+  ClaimBlocks,
   ClaimRequest,
   Confirmation,
   CoordinationListener,
@@ -77,21 +78,31 @@ export class SimulatedNode implements CoordinationNode {
     await this.#connect()
   }
 
-  async claim(requests: readonly ClaimRequest[], callId?: string): Promise<readonly ClaimAnswer[]> {
+  async claim(
+    requests: readonly ClaimRequest[],
+    callId?: string,
+    blocks?: ClaimBlocks
+  ): Promise<readonly ClaimAnswer[]> {
     const sent = this.#options.clock.monotonic()
     const isRepeated = callId !== undefined && callId === this.#lastCall?.id
     const call = isRepeated && this.#lastCall !== null ? this.#lastCall : { id: callId, sent, maybe: false }
     if (callId !== undefined) this.#lastCall = call
+    // What the store says is heard when its reply has come, if it does.
+    const taken: string[] = []
+    const asked = blocks && { ...blocks, onTaken: (name: string) => void taken.push(name) }
     const answers = await this.#try<readonly ClaimAnswer[]>(
       'claim ticks',
-      (memory) => memory.claim(requests, callId),
+      (memory) => memory.claim(requests, callId, asked),
       (error, maybe) => {
         call.maybe ||= maybe
+        taken.length = 0
         return requests.map(() => ({ status: 'unavailable', error, maybe: call.maybe }))
       }
     )
-    for (const answer of answers)
+    for (const answer of answers) {
       if (answer.status === 'granted' && answer.lock !== null) this.#age(answer.lock, call.sent)
+    }
+    for (const name of taken) blocks?.onTaken(name)
     return answers
   }
 

@@ -1,0 +1,79 @@
+import type { ClaimKind, ClaimRequest, Definition } from '../../types/coordination.js'
+import type { Trigger } from '../../types/trigger.js'
+import { DAY } from '../duration.js'
+import type { JobRecord } from '../job-record.js'
+import type { DueTick } from '../timetable.js'
+import { isMissed } from './claim-request.js'
+import type { TickChoice } from './tick-choice.js'
+
+/** How long a claim is remembered beyond twice the distance to the next tick. */
+const KEEP = 7 * DAY
+const MAX_KEEP = 1000 * DAY
+
+/** A due tick that is asked for, or the right to count it when it is too late to run; as such the store's request. */
+export class AskedTick implements ClaimRequest {
+  readonly job: JobRecord
+  readonly kind: ClaimKind
+  readonly tick: DueTick
+  /** The latest tick that is taken with it. */
+  readonly through: number
+  /** The latest tick that was due, from which this one was chosen. */
+  readonly latest: DueTick
+  /** The trigger the job had then; it may have another since. */
+  readonly trigger: Trigger
+  readonly runId: string
+  /** The lock's time to live, in milliseconds. */
+  readonly ttl: number
+  /** As `JobRecord.firstLate`. */
+  readonly firstLate: number
+  readonly scheduledTime: number
+  readonly keep: number
+
+  constructor(job: JobRecord, { tick, through }: TickChoice, latest: DueTick, runId: string, ttl: number, now: number) {
+    const { trigger } = job
+    const { afterCompletion } = trigger
+    const period = afterCompletion ?? (tick.following === null ? 0 : tick.following - tick.scheduledTime)
+    this.job = job
+    this.kind = isMissed(job, tick, now) ? 'miss' : 'tick'
+    this.tick = tick
+    this.through = through
+    this.latest = latest
+    this.trigger = trigger
+    this.runId = runId
+    this.ttl = ttl
+    this.firstLate = job.firstLate
+    // Of an interval from the last end the store knows when it is due; no earlier than its `startDate`.
+    this.scheduledTime =
+      afterCompletion === null ? tick.scheduledTime : Math.max(0, trigger.next(Number.MIN_SAFE_INTEGER) ?? 0)
+    this.keep = Math.min(MAX_KEEP, 2 * period + job.lookBack + KEEP)
+  }
+
+  get jobId(): string {
+    return this.job.id
+  }
+
+  get afterCompletion(): number {
+    return this.trigger.afterCompletion ?? 0
+  }
+
+  get pausedInitially(): boolean {
+    return this.job.definition.pausedInitially
+  }
+
+  get waits(): boolean {
+    return this.job.definition.coalesce === 'all' && this.trigger.afterCompletion === null
+  }
+
+  get rerun(): boolean {
+    return this.job.definition.recovery === 'rerun'
+  }
+
+  get definition(): Definition {
+    return this.job.definitionWords
+  }
+
+  /** Whether the job still is what was asked for: not removed, and with the trigger it had then. */
+  get isCurrent(): boolean {
+    return !this.job.removed && this.job.trigger === this.trigger
+  }
+}
