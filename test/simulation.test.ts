@@ -82,8 +82,8 @@ function broken(change: (target: Coordination) => Partial<Coordination>): Mutati
 
 const MUTATIONS: Record<string, Mutation> = {
   'a claim that is granted to everybody': broken((target) => ({
-    claim: async (requests, callId) => {
-      const answers = await target.claim(requests, callId)
+    claim: async (requests, callId, blocks) => {
+      const answers = await target.claim(requests, callId, blocks)
       return answers.map((answer, index) => {
         const { jobId, kind, runId, ttl, scheduledTime } = requests[index] as (typeof requests)[number]
         if (answer.status !== 'claimed_elsewhere' || kind !== 'tick') return answer
@@ -94,10 +94,11 @@ const MUTATIONS: Record<string, Mutation> = {
     }
   })),
   'a lock that excludes nobody': broken((target) => ({
-    claim: (requests, callId) =>
+    claim: (requests, callId, blocks) =>
       target.claim(
-        requests.map((request) => ({ ...request, ttl: 1 })),
-        callId
+        requests.map((request) => Object.create(request, { ttl: { value: 1 } })),
+        callId,
+        blocks
       )
   })),
   'an extension that does nothing': broken(() => ({
@@ -107,19 +108,19 @@ const MUTATIONS: Record<string, Mutation> = {
     }
   })),
   'a recovery that never comes': broken((target) => ({
-    claim: async (requests, callId) => {
+    claim: async (requests, callId, blocks) => {
       const isRecovery = requests[0]?.kind === 'recover'
       return isRecovery
         ? requests.map(() => ({ status: 'claimed_elsewhere', last: null, by: '', previous: null }) as const)
-        : target.claim(requests, callId)
+        : target.claim(requests, callId, blocks)
     }
   })),
   'a hand-back that is forgotten': broken(() => ({
     handBack: async (claims) => claims.map(() => 'free' as const)
   })),
   'an account that misses what was there before': broken((target) => ({
-    claim: async (requests, callId) => {
-      const answers = await target.claim(requests, callId)
+    claim: async (requests, callId, blocks) => {
+      const answers = await target.claim(requests, callId, blocks)
       return answers.map((answer) => (answer.status === 'granted' ? { ...answer, previous: null } : answer))
     }
   }))
