@@ -1,103 +1,233 @@
-// What does a fire cost, without Redis? CPU per fire and lag of cron jobs that are all due every second, in memory,
-// against croner alone: one croner timer a job, without a time zone, which is its fastest way.
-
-import { setTimeout as sleep } from 'node:timers/promises'
+// What does a fire cost, without Redis? CPU per fire and lag of jobs that are all due every second, in memory.
+import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { Cron } from 'croner'
-import { createScheduler } from 'fastify-redlock-scheduler'
-import { type Answer, type Measured, median, percentile, runPeer, table } from './measure.js'
+import { promisify } from 'node:util'
+import { findPython, installed, type Python } from './installed.js'
+import { median, percentile, runPeer } from './measure.js'
+import type { Measured } from './meter.js'
+import type { Answer, Plot, Question, Scale, Table } from './question.js'
 
-const FILE = fileURLToPath(import.meta.url)
-const PEERS = ['ours', 'ours, metrics off', 'croner'] as const
-type Peer = (typeof PEERS)[number]
+interface Peer {
+  readonly name: string
+  /** Its file under peers/dispatch/. */
+  readonly file: string
+  /** The package it needs. */
+  readonly needs?: string
+}
 
-export interface DispatchSettings {
+const OURS = 'ours'
+const OURS_METRICS_OFF = 'ours, metrics off'
+const APSCHEDULER = 'APScheduler'
+const PEERS: readonly Peer[] = [
+  { name: OURS, file: 'ours.ts' },
+  { name: OURS_METRICS_OFF, file: 'ours-metrics-off.ts' },
+  { name: 'croner', file: 'croner.ts', needs: 'croner' },
+  { name: 'toad-scheduler', file: 'toad-scheduler.ts', needs: 'toad-scheduler' },
+  { name: 'node-schedule', file: 'node-schedule.ts', needs: 'node-schedule' },
+  { name: 'node-cron', file: 'node-cron.ts', needs: 'node-cron' },
+  { name: APSCHEDULER, file: 'apscheduler.py' }
+]
+
+/** The number of jobs the goals are set at. */
+const GOALS_AT = 10_000
+
+interface Size {
   readonly jobs: number
-  readonly seconds: number
   readonly rounds: number
 }
 
-/** Runs all peers, alternating. */
-export async function dispatch({ jobs, seconds, rounds }: DispatchSettings): Promise<Answer> {
-  const results = new Map<Peer, Measured[]>(PEERS.map((peer) => [peer, []]))
-  for (let round = 0; round < rounds; round++) {
-    for (const peer of PEERS) {
-      const measured = await runPeer<Measured>(FILE, ['--peer', peer, `${jobs}`, `${seconds}`])
-      if (measured.ran !== measured.due || measured.doubled > 0) {
-        console.warn(`${peer}: ${measured.ran} of ${measured.due} ticks ran, ${measured.doubled} twice`)
-      }
-      results.get(peer)?.push(measured)
-    }
+interface Settings {
+  readonly sizes: readonly Size[]
+  /** How long the jobs run before the window, in milliseconds, and how long the window is, in seconds. */
+  readonly warmUp: number
+  readonly seconds: number
+}
+
+const SETTINGS: Readonly<Record<Scale, Settings>> = {
+  full: {
+    sizes: [
+      { jobs: 1000, rounds: 2 },
+      { jobs: GOALS_AT, rounds: 3 },
+      { jobs: 50_000, rounds: 1 }
+    ],
+    warmUp: 2500,
+    seconds: 7
+  },
+  smoke: { sizes: [{ jobs: 100, rounds: 1 }], warmUp: 1000, seconds: 2 }
+}
+
+/** By number of jobs, then by peer: one result a round. */
+type Results = ReadonlyMap<number, ReadonlyMap<string, readonly Measured[]>>
+
+export const dispatch: Question = {
+  title: 'What does a fire cost, without Redis?',
+  async ask(scale) {
+    const settings = SETTINGS[scale]
+    const python = await findPython()
+    const peers = PEERS.filter(({ name, needs }) =>
+      name === APSCHEDULER ? python !== null : needs === undefined || installed(needs) !== null
+    )
+    const results = scale === 'smoke' ? await atOnce(peers, settings, python) : await inTurn(peers, settings, python)
+    return answer(results, settings, peers)
   }
-  const perFire = (peer: Peer): number => median((results.get(peer) ?? []).map(({ cpu, ran }) => cpu / ran))
-  const base = perFire('croner')
-  const ratio = perFire('ours') / base
-  const rows = table(
-    ['peer', 'CPU per fire, µs', 'ratio to croner', 'lag p50, ms', 'lag p99, ms', 'ran of due'],
-    PEERS.map((peer) => {
-      const all = results.get(peer) ?? []
-      const lags = all.flatMap((measured) => measured.lags)
-      const ran = all.reduce((sum, measured) => sum + measured.ran, 0)
-      const due = all.reduce((sum, measured) => sum + measured.due, 0)
-      const cost = perFire(peer)
+}
+
+/**
+ * Peer after peer, alternating. One that lost more than half in a round is not asked again, and none at a size at which its
+ * fires would need more than twice the time there is.
+ */
+async function inTurn(peers: readonly Peer[], settings: Settings, python: Python | null): Promise<Results> {
+  const results = new Map<number, Map<string, Measured[]>>()
+  const behind = new Set<string>()
+  const costs = new Map<string, number>()
+  for (const { jobs, rounds } of settings.sizes) {
+    const bySize = new Map<string, Measured[]>()
+    results.set(jobs, bySize)
+    for (let round = 0; round < rounds; round++) {
+      for (const peer of peers) {
+        if (behind.has(peer.name) || (costs.get(peer.name) ?? 0) * jobs > 2e6) continue
+        const measured = await run(peer, jobs, settings, python)
+        bySize.set(peer.name, [...(bySize.get(peer.name) ?? []), measured])
+        if (measured.ran < measured.due / 2) behind.add(peer.name)
+      }
+    }
+    for (const [name, rounds] of bySize) costs.set(name, perFire(rounds))
+  }
+  return results
+}
+
+/** All peers at once, which is quick and says nothing of their times. */
+async function atOnce(peers: readonly Peer[], settings: Settings, python: Python | null): Promise<Results> {
+  const results = new Map<number, Map<string, Measured[]>>()
+  for (const { jobs } of settings.sizes) {
+    const measured = await Promise.all(
+      peers.map(async (peer): Promise<[string, Measured[]]> => [peer.name, [await run(peer, jobs, settings, python)]])
+    )
+    results.set(jobs, new Map(measured))
+  }
+  return results
+}
+
+async function run(
+  { file }: Peer,
+  jobs: number,
+  { warmUp, seconds }: Settings,
+  python: Python | null
+): Promise<Measured> {
+  const folder = new URL('peers/dispatch/', import.meta.url)
+  const args = [`${jobs}`, `${warmUp}`, `${seconds}`]
+  if (!file.endsWith('.py')) return runPeer(fileURLToPath(new URL('main.ts', folder)), [file, ...args])
+  if (python === null) throw new Error('no Python with APScheduler 3')
+  const { stdout } = await promisify(execFile)(python.path, [fileURLToPath(new URL(file, folder)), ...args], {
+    maxBuffer: 2 ** 26
+  })
+  return JSON.parse(stdout) as Measured
+}
+
+function answer(results: Results, { sizes, warmUp, seconds }: Settings, peers: readonly Peer[]): Answer {
+  const cost = (jobs: number, name: string): number => perFire(results.get(jobs)?.get(name) ?? [])
+  const at = sizes.some(({ jobs }) => jobs === GOALS_AT) ? GOALS_AT : (sizes[0]?.jobs ?? 0)
+  const ours = cost(at, OURS)
+  const oursOf = (read: (measured: Measured) => number): number =>
+    [OURS, OURS_METRICS_OFF]
+      .flatMap((name) => [...results.values()].flatMap((bySize) => bySize.get(name) ?? []))
+      .reduce((sum, measured) => sum + read(measured), 0)
+  const lags = (results.get(at)?.get(OURS) ?? []).flatMap((measured) => measured.lags)
+  const jobs = at.toLocaleString('en')
+  return {
+    text: text(results, sizes, warmUp, seconds, peers),
+    tables: sizes.map((size) => sizeTable(results, size, peers)),
+    plots: [plot(results, peers)],
+    goals: [
+      { what: `CPU per fire in that of croner, ${jobs} jobs`, limit: 0.1, measured: ours / cost(at, 'croner') },
+      {
+        what: `CPU per fire in that of APScheduler, ${jobs} jobs`,
+        limit: 1 / 30,
+        measured: ours / cost(at, APSCHEDULER)
+      },
+      {
+        what: `CPU per fire in that of toad-scheduler, ${jobs} jobs, metrics on`,
+        limit: 2,
+        measured: ours / cost(at, 'toad-scheduler')
+      },
+      {
+        what: `CPU per fire in that of toad-scheduler, ${jobs} jobs, metrics off`,
+        limit: 1,
+        measured: cost(at, OURS_METRICS_OFF) / cost(at, 'toad-scheduler')
+      },
+      { what: `lag p99, ms, ${jobs} jobs`, limit: 15, measured: percentile(lags, 0.99) },
+      { what: 'ticks of ours that were lost', limit: 0, measured: oursOf(({ due, ran }) => due - ran) },
+      { what: 'ticks of ours that ran more than once', limit: 0, measured: oursOf(({ doubled }) => doubled) }
+    ]
+  }
+}
+
+function perFire(rounds: readonly Measured[]): number {
+  return median(rounds.map(({ cpu, fires }) => cpu / fires))
+}
+
+function text(
+  results: Results,
+  sizes: readonly Size[],
+  warmUp: number,
+  seconds: number,
+  peers: readonly Peer[]
+): string {
+  const missing = PEERS.filter((peer) => !peers.includes(peer)).map(({ name }) => name)
+  const stopped = peers.filter(({ name }) => !results.get(sizes.at(-1)?.jobs ?? 0)?.has(name)).map(({ name }) => name)
+  const count = ({ jobs, rounds }: Size): string => `${rounds} of ${jobs.toLocaleString('en')} jobs`
+  return [
+    `Jobs that are all due every second, coordination in memory, an async handler that counts. Rounds: ${sizes.map(count).join(', ')}; ${warmUp / 1000} s to warm up, then ${seconds} s from the middle of a second to the middle of another. CPU is divided by the fires that began in that window. "ours" has metrics on.`,
+    "croner runs without a time zone, its fastest way. toad-scheduler's jobs are intervals, which do not begin at full seconds: lag is counted from a job's first start plus n seconds, so it shows their drift. A lag of croner is counted from the second a run began in, as it does not tell the nominal time: one above a second shows as less.",
+    'APScheduler 3 has its asyncio scheduler and memory store, `max_instances` 100 and a `misfire_grace_time` of a minute.',
+    ...(missing.length === 0 ? [] : [`Not installed, so left out: ${missing.join(', ')}.`]),
+    ...(stopped.length === 0
+      ? []
+      : [
+          `Left out at ${sizes.at(-1)?.jobs.toLocaleString('en')} jobs, as they lost more than half at fewer, or their fires would need more than twice the time there is: ${stopped.join(', ')}. One that lost more than half had no further round.`
+        ])
+  ].join('\n\n')
+}
+
+function sizeTable(results: Results, { jobs }: Size, peers: readonly Peer[]): Table {
+  const bySize = results.get(jobs)
+  const base = perFire(bySize?.get('croner') ?? [])
+  return {
+    caption: `${jobs.toLocaleString('en')} jobs each second`,
+    header: ['peer', 'CPU per fire, µs', 'in that of croner', 'lag p50, ms', 'lag p99, ms', 'ran of due'],
+    rows: peers.flatMap(({ name }) => {
+      const rounds = bySize?.get(name)
+      if (rounds === undefined) return []
+      const lags = rounds.flatMap((measured) => measured.lags)
+      const sum = (read: (measured: Measured) => number): number =>
+        rounds.reduce((total, measured) => total + read(measured), 0)
+      const cost = perFire(rounds)
       return [
-        peer,
-        cost.toFixed(2),
-        (cost / base).toFixed(3),
-        percentile(lags, 0.5).toFixed(1),
-        percentile(lags, 0.99).toFixed(1),
-        `${ran} of ${due}`
+        [
+          name,
+          cost.toFixed(2),
+          (cost / base).toFixed(3),
+          percentile(lags, 0.5).toFixed(1),
+          percentile(lags, 0.99).toFixed(1),
+          `${sum(({ ran }) => ran)} of ${sum(({ due }) => due)}`
+        ]
       ]
     })
-  )
-  return { table: rows, ratio }
-}
-
-async function measure(peer: Peer, jobs: number, seconds: number): Promise<void> {
-  const fires = new Map<number, number>()
-  const lags: number[] = []
-  let measuring = false
-  let count = 0
-  const fire = (scheduledTime: number): void => {
-    fires.set(scheduledTime, (fires.get(scheduledTime) ?? 0) + 1)
-    if (measuring && count++ % 16 === 0) lags.push(Date.now() - scheduledTime)
-  }
-  const start = peer === 'croner' ? startCroner : startOurs
-  await start(peer, jobs, fire)
-  // Two seconds to warm up, then from the middle of a second to the middle of another.
-  await sleep(2500 - (Date.now() % 1000))
-  globalThis.gc?.()
-  const from = Date.now()
-  measuring = true
-  const before = process.cpuUsage()
-  await sleep(seconds * 1000)
-  const { user, system } = process.cpuUsage(before)
-  measuring = false
-  const ticks = [...fires].filter(([tick]) => tick > from && tick <= from + seconds * 1000)
-  const measured: Measured = {
-    due: seconds * jobs,
-    ran: ticks.reduce((sum, [, ran]) => sum + Math.min(ran, jobs), 0),
-    doubled: ticks.reduce((sum, [, ran]) => sum + Math.max(0, ran - jobs), 0),
-    cpu: user + system,
-    lags
-  }
-  process.send?.(measured, () => process.exit(0))
-}
-
-async function startOurs(peer: Peer, jobs: number, fire: (scheduledTime: number) => void): Promise<void> {
-  const scheduler = createScheduler(peer === 'ours' ? {} : { metrics: false })
-  for (let index = 0; index < jobs; index++) {
-    scheduler.cron(`job-${index}`, '* * * * * *', async ({ run }) => fire(run.scheduledTime))
-  }
-  await scheduler.start()
-}
-
-async function startCroner(_peer: Peer, jobs: number, fire: (scheduledTime: number) => void): Promise<void> {
-  for (let index = 0; index < jobs; index++) {
-    new Cron('* * * * * *', async () => fire(Math.floor(Date.now() / 1000) * 1000))
   }
 }
 
-if (process.argv[2] === '--peer') {
-  await measure(process.argv[3] as Peer, Number(process.argv[4]), Number(process.argv[5]))
+function plot(results: Results, peers: readonly Peer[]): Plot {
+  return {
+    file: 'dispatch.svg',
+    title: 'CPU per fire without Redis',
+    x: { label: 'jobs, each due every second', log: true },
+    y: { label: 'CPU per fire, µs', log: true },
+    series: peers.map(({ name }) => ({
+      name,
+      points: [...results].flatMap(([jobs, bySize]) => {
+        const rounds = bySize.get(name)
+        return rounds === undefined ? [] : [[jobs, perFire(rounds)] as const]
+      })
+    }))
+  }
 }

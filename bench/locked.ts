@@ -1,183 +1,180 @@
-// What does a locked run cost, and does it run once? CPU of three replica processes and commands of Redis per run, for
-// jobs that are all due every second, against the classic pattern: croner timers, and a redlock acquire and release
-// around each run.
-import { fork } from 'node:child_process'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
-import { Cron } from 'croner'
-import { createScheduler } from 'fastify-redlock-scheduler'
-import { Redis } from 'ioredis'
-import Redlock from 'redlock'
-import { withRedis } from '../test/fixtures/with-redis.js'
-import { type Answer, median, table } from './measure.js'
+// What does a locked run cost, and does it run once? CPU of all replica processes, CPU of Redis, and commands per run.
+import { type FleetResult, installedPeers, inTurn, NAMES, type Peer, runFleet } from './fleet.js'
+import { median } from './measure.js'
+import type { Answer, Goal, Question, Scale, Table } from './question.js'
+import { accuracy, type Tally, tally } from './ticks.js'
 
-const FILE = fileURLToPath(import.meta.url)
-const PEERS = ['ours', 'classic'] as const
-type Peer = (typeof PEERS)[number]
-
-export interface LockedSettings {
+interface Size {
   readonly jobs: number
+  readonly replicas: number
   readonly seconds: number
   readonly rounds: number
-  readonly replicas: number
 }
 
-interface ReplicaResult {
-  /** CPU time in the window, in microseconds. */
+interface Variant {
+  readonly peer: Peer
+  readonly masters: number
+}
+
+/** Medians over the rounds, per run. */
+interface Cost {
+  readonly size: Size
+  readonly variant: Variant
   readonly cpu: number
-  /** How often each tick in the window ran here, by `tick:job`. */
-  readonly runs: readonly (readonly [string, number])[]
-}
-
-interface Round {
-  readonly cpuPerRun: number
+  readonly redisCpu: number
   readonly sent: number
-  readonly inside: number
-  readonly due: number
-  readonly ran: number
-  readonly doubled: number
+  readonly executed: number
+  readonly tally: Tally
 }
 
-/** Runs both peers, alternating. */
-export async function locked(settings: LockedSettings): Promise<Answer> {
-  const results = new Map<Peer, Round[]>(PEERS.map((peer) => [peer, []]))
-  for (let round = 0; round < settings.rounds; round++) {
-    for (const peer of PEERS) results.get(peer)?.push(await runRound(peer, settings))
+const SIZES: Readonly<Record<Scale, readonly Size[]>> = {
+  full: [
+    { jobs: 1000, replicas: 1, seconds: 8, rounds: 2 },
+    { jobs: 1000, replicas: 3, seconds: 8, rounds: 3 },
+    { jobs: 1000, replicas: 8, seconds: 8, rounds: 2 },
+    { jobs: 5000, replicas: 1, seconds: 5, rounds: 1 },
+    { jobs: 5000, replicas: 3, seconds: 5, rounds: 3 },
+    { jobs: 5000, replicas: 8, seconds: 5, rounds: 1 }
+  ],
+  smoke: [{ jobs: 50, replicas: 2, seconds: 2, rounds: 1 }]
+}
+
+/** At most so much of the peer's CPU per run, on three replicas. */
+const RATIOS: readonly { readonly jobs: number; readonly peer: Peer; readonly limit: number }[] = [
+  { jobs: 1000, peer: 'classic', limit: 0.2 },
+  { jobs: 1000, peer: 'bullmq', limit: 0.4 },
+  { jobs: 5000, peer: 'classic', limit: 0.1 },
+  { jobs: 5000, peer: 'bullmq', limit: 0.25 }
+]
+
+export const locked: Question = {
+  title: 'What does a locked run cost?',
+
+  async ask(scale: Scale): Promise<Answer> {
+    const { peers, missing } = installedPeers()
+    const costs: Cost[] = []
+    for (const size of SIZES[scale]) costs.push(...(await costsOf(scale, size, peers)))
+    return {
+      text: `${TEXT}${missing}`,
+      tables: [...new Set(costs.map(({ size }) => size.jobs))].map((jobs) => tableOf(jobs, costs)),
+      plots: [
+        {
+          file: 'locked.svg',
+          title: 'A locked run, 1,000 jobs due every second',
+          x: { label: 'replicas', log: false },
+          y: { label: 'CPU of all replicas per run, µs', log: false },
+          series: peers.map((peer) => ({
+            name: NAMES[peer],
+            points: costs
+              .filter(({ size, variant }) => size.jobs <= 1000 && variant.peer === peer && variant.masters === 1)
+              .map(({ size, cpu }) => [size.replicas, cpu] as const)
+          }))
+        }
+      ],
+      goals: [...ratioGoals(costs), ...commandGoals(costs), ...accuracy(ours(costs).map(({ tally }) => tally))]
+    }
   }
-  const of = (peer: Peer, read: (round: Round) => number): number => median((results.get(peer) ?? []).map(read))
-  const base = of('classic', ({ cpuPerRun }) => cpuPerRun)
-  const ratio = of('ours', ({ cpuPerRun }) => cpuPerRun) / base
-  const rows = table(
-    [
+}
+
+const TEXT = `All jobs are due every second, their handlers do nothing, and each peer has a fresh Redis and fresh
+replica processes. The classic pattern is a croner timer for each job, and redlock's acquire and release round each run.
+BullMQ has a job scheduler (\`every\`, which costs it half of what a pattern does) for each job, and one worker with a
+concurrency of 64 in each replica; it keeps nothing of finished jobs, and its metrics are off. Ours has metrics and finish
+records on. The window begins and ends in the middle of a second. CPU is that of all replicas together (user and system),
+in µs per tick whose run began in the window; a tick that runs twice is one tick. Redis' own CPU is beside it. Commands
+sent are counted in the replicas; those inside scripts are Redis' \`commandstats\`. A tick has run if it began at most 1.5 s
+after the window: a peer that falls further behind shows it there.`
+
+async function costsOf(scale: Scale, size: Size, peers: readonly Peer[]): Promise<Cost[]> {
+  const variants: Variant[] = peers.map((peer) => ({ peer, masters: 1 }))
+  if (size.jobs === 1000 && size.replicas === 3) variants.push({ peer: 'scheduler', masters: 3 })
+  const { jobs, replicas, seconds } = size
+  const results = await inTurn(scale, size.rounds, variants, ({ peer, masters }) =>
+    runFleet({
+      peer,
+      load: { jobs, due: 'second' },
+      replicas,
+      masters,
+      warmUp: scale === 'full' ? 4000 : 500,
+      seconds
+    })
+  )
+  return variants.flatMap((variant) => {
+    const rounds = results.get(variant) ?? []
+    if (rounds.length === 0) return []
+    const perRun = (read: (result: FleetResult) => number): number =>
+      median(rounds.map((result) => read(result) / result.runs))
+    return {
+      size,
+      variant,
+      cpu: perRun(({ cpu }) => cpu),
+      redisCpu: perRun(({ redisCpu }) => redisCpu),
+      sent: perRun(({ sent }) => sent),
+      executed: perRun(({ executed }) => executed),
+      tally: tally(rounds)
+    }
+  })
+}
+
+function tableOf(jobs: number, costs: readonly Cost[]): Table {
+  return {
+    caption: `${jobs.toLocaleString('en')} jobs due every second`,
+    header: [
       'peer',
+      'replicas',
       'CPU per run, µs',
-      'ratio to classic',
+      'in that of classic',
+      "Redis' CPU per run, µs",
       'commands sent per run',
       'with those inside scripts',
       'ran of due',
-      'doubled'
+      'doubled, %'
     ],
-    PEERS.map((peer) => {
-      const rounds = results.get(peer) ?? []
-      const sum = (read: (round: Round) => number): number => rounds.reduce((total, round) => total + read(round), 0)
-      const cost = of(peer, ({ cpuPerRun }) => cpuPerRun)
-      return [
-        peer,
-        cost.toFixed(1),
-        (cost / base).toFixed(3),
-        of(peer, ({ sent }) => sent).toFixed(2),
-        of(peer, ({ inside }) => inside).toFixed(1),
-        `${sum(({ ran }) => ran)} of ${sum(({ due }) => due)}`,
-        sum(({ doubled }) => doubled)
-      ]
-    })
-  )
-  return { table: rows, ratio }
+    rows: costs
+      .filter(({ size }) => size.jobs === jobs)
+      .map(({ size, variant, cpu, redisCpu, sent, executed, tally }) => {
+        const classic = costs.find((cost) => cost.size === size && cost.variant.peer === 'classic')
+        return [
+          variant.masters === 1 ? NAMES[variant.peer] : `${NAMES[variant.peer]}, quorum of ${variant.masters} masters`,
+          size.replicas,
+          cpu.toFixed(1),
+          classic === undefined ? '' : (cpu / classic.cpu).toFixed(3),
+          redisCpu.toFixed(1),
+          sent.toFixed(2),
+          executed.toFixed(1),
+          ...tally.cells
+        ]
+      })
+  }
 }
 
-async function runRound(peer: Peer, { jobs, seconds, replicas }: LockedSettings): Promise<Round> {
-  let round: Round | undefined
-  await withRedis(async ({ port, client }) => {
-    // The window begins in the middle of a second, when all processes are long up.
-    const from = Math.ceil(Date.now() / 1000) * 1000 + 5500
-    const args = ['--peer', peer, `${port}`, `${jobs}`, `${from}`, `${seconds}`]
-    const running = Array.from({ length: replicas }, () => runReplica(args))
-    await sleep(from - Date.now())
-    const before = await commandCounts(client)
-    await sleep(from + seconds * 1000 - Date.now())
-    const after = await commandCounts(client)
-    const results = await Promise.all(running)
-    const counts = new Map<string, number>()
-    for (const { runs } of results) for (const [tick, count] of runs) counts.set(tick, (counts.get(tick) ?? 0) + count)
-    const ran = counts.size
-    const due = jobs * seconds
-    const doubled = [...counts.values()].filter((count) => count > 1).length
-    if (ran !== due || (doubled > 0 && peer === 'ours')) {
-      console.warn(`${peer}: ${ran} of ${due} ticks ran, ${doubled} more than once`)
-    }
-    round = {
-      cpuPerRun: results.reduce((sum, { cpu }) => sum + cpu, 0) / ran,
-      sent: (after.sent - before.sent) / ran,
-      inside: (after.executed - before.executed) / ran,
-      due,
-      ran,
-      doubled
-    }
-  })
-  return round as Round
-}
-
-function runReplica(args: readonly string[]): Promise<ReplicaResult> {
-  return new Promise((resolve, reject) => {
-    const child = fork(FILE, [...args], { execArgv: ['--import=tsx'] })
-    let result: ReplicaResult | undefined
-    child.on('message', (message) => {
-      result = message as ReplicaResult
-    })
-    child.once('exit', (code) =>
-      result === undefined ? reject(new Error(`a replica ended with ${code}`)) : resolve(result)
-    )
+function ratioGoals(costs: readonly Cost[]): Goal[] {
+  return RATIOS.flatMap(({ jobs, peer, limit }) => {
+    const of = (wanted: Peer): Cost | undefined =>
+      costs.find(
+        ({ size, variant }) =>
+          size.jobs === jobs && size.replicas === 3 && variant.peer === wanted && variant.masters === 1
+      )
+    const [mine, theirs] = [of('scheduler'), of(peer)]
+    if (mine === undefined || theirs === undefined) return []
+    const what = `CPU per run in that of ${NAMES[peer]}, ${jobs.toLocaleString('en')} jobs on 3 replicas`
+    return { what, limit, measured: mine.cpu / theirs.cpu }
   })
 }
 
-/** What clients have sent, and what Redis has executed with that inside scripts. */
-async function commandCounts(client: Redis): Promise<{ sent: number; executed: number }> {
-  const stats = await client.info('commandstats')
-  let sent = 0
-  let executed = 0
-  for (const [, name, calls] of stats.matchAll(/cmdstat_([^:]+):calls=(\d+)/g)) {
-    executed += Number(calls)
-    if (name === 'evalsha' || name === 'eval') sent += Number(calls)
-  }
-  return { sent, executed }
+/** Of one Redis, the largest of all sizes. */
+function commandGoals(costs: readonly Cost[]): Goal[] {
+  const single = ours(costs).filter(({ variant }) => variant.masters === 1)
+  return [
+    { what: 'commands sent to Redis per run', limit: 1, measured: Math.max(...single.map(({ sent }) => sent)) },
+    {
+      what: 'commands per run with those inside scripts',
+      limit: 15,
+      measured: Math.max(...single.map(({ executed }) => executed))
+    }
+  ]
 }
 
-async function measure(peer: Peer, port: number, jobs: number, from: number, seconds: number): Promise<void> {
-  const until = from + seconds * 1000
-  const runs = new Map<string, number>()
-  const run = (job: number, scheduledTime: number): void => {
-    if (scheduledTime < from || scheduledTime >= until) return
-    const tick = `${scheduledTime}:${job}`
-    runs.set(tick, (runs.get(tick) ?? 0) + 1)
-  }
-  const start = peer === 'ours' ? startOurs : startClassic
-  await start(port, jobs, run)
-  await sleep(from - Date.now())
-  const before = process.cpuUsage()
-  await sleep(until - Date.now())
-  const { user, system } = process.cpuUsage(before)
-  const result: ReplicaResult = { cpu: user + system, runs: [...runs] }
-  process.send?.(result, () => process.exit(0))
-}
-
-async function startOurs(port: number, jobs: number, run: (job: number, scheduledTime: number) => void): Promise<void> {
-  const scheduler = createScheduler({ redis: `redis://127.0.0.1:${port}`, prefix: 'bench' })
-  for (let job = 0; job < jobs; job++) {
-    scheduler.cron(`job-${job}`, '* * * * * *', async (context) => run(job, context.run.scheduledTime))
-  }
-  await scheduler.start()
-}
-
-async function startClassic(
-  port: number,
-  jobs: number,
-  run: (job: number, scheduledTime: number) => void
-): Promise<void> {
-  const redlock = new Redlock([new Redis(port)], { retryCount: 0 })
-  redlock.on('error', () => {})
-  for (let job = 0; job < jobs; job++) {
-    new Cron('* * * * * *', async () => {
-      const scheduledTime = Math.floor(Date.now() / 1000) * 1000
-      const lock = await redlock.acquire([`bench:${job}`], 300_000).catch(() => null)
-      if (lock === null) return
-      run(job, scheduledTime)
-      await redlock.release(lock)
-    })
-  }
-}
-
-if (process.argv[2] === '--peer') {
-  const [peer, ...numbers] = process.argv.slice(3)
-  const [port, jobs, from, seconds] = numbers.map(Number) as [number, number, number, number]
-  await measure(peer as Peer, port, jobs, from, seconds)
+function ours(costs: readonly Cost[]): Cost[] {
+  return costs.filter(({ variant }) => variant.peer === 'scheduler')
 }

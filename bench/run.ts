@@ -1,47 +1,67 @@
-// `npm run bench`: runs every question, each in fresh processes, and writes docs/benchmarks.md.
-// `npm run bench -- --smoke` runs each shortly and writes nothing: what the tests do.
-import { writeFile } from 'node:fs/promises'
-import { dispatch } from './dispatch.js'
-import { locked } from './locked.js'
+// `npm run bench` asks every question, each in fresh processes, and writes docs/benchmarks.md with its plots.
+// `npm run bench -- dispatch startup` asks these alone, and `-- --smoke` asks shortly; both only print.
+// It fails when work was lost or done twice, never for a time.
+import { readFile, writeFile } from 'node:fs/promises'
+import { versions } from './installed.js'
 import { machine } from './measure.js'
+import { svg } from './plot.js'
+import type { Question } from './question.js'
+import { type Asked, faults, section, summary } from './report.js'
 
-const smoke = process.argv.includes('--smoke')
+const NAMES = ['dispatch', 'locked', 'growth', 'registering', 'requests', 'latency', 'startup'] as const
+const DOCS = new URL('../docs/', import.meta.url)
 
-const QUESTIONS = [
-  {
-    title: 'Dispatch without Redis',
-    goal: 0.1,
-    against: "croner's CPU per fire",
-    text: `10,000 cron jobs, all due every second, coordination in memory.`,
-    run: () => dispatch(smoke ? { jobs: 100, seconds: 2, rounds: 1 } : { jobs: 10_000, seconds: 8, rounds: 3 })
-  },
-  {
-    title: 'Locked runs on three replicas',
-    goal: 0.2,
-    against: "the classic pattern's CPU per run",
-    text: `1,000 cron jobs, all due every second, on three replica processes and one Redis. CPU is that of the three replicas together. `,
-    run: () =>
-      locked(
-        smoke ? { jobs: 50, seconds: 2, rounds: 1, replicas: 3 } : { jobs: 1000, seconds: 8, rounds: 3, replicas: 3 }
-      )
-  }
-] as const
-
-const sections: string[] = []
-for (const { title, text, goal, against, run } of QUESTIONS) {
-  const { table, ratio } = await run()
-  const verdict = smoke ? 'not judged in a smoke run' : ratio <= goal ? 'reached' : 'not reached'
-  const section = `## ${title}\n\n${text}\n\n${table}\n\nGoal: at most ${goal} of ${against}. Here: ${ratio.toFixed(3)}, ${verdict}.\n`
-  console.log(section)
-  sections.push(section)
+const args = process.argv.slice(2)
+const scale = args.includes('--smoke') ? 'smoke' : 'full'
+const chosen = args.filter((arg) => arg !== '--smoke')
+const unknown = chosen.filter((name) => !NAMES.some((known) => known === name))
+if (unknown.length > 0) {
+  console.error(`No such question: ${unknown.join(', ')}. There are ${NAMES.join(', ')}.`)
+  process.exit(2)
 }
 
-if (!smoke) {
+const all: Asked[] = []
+for (const name of NAMES) {
+  if (chosen.length > 0 && !chosen.includes(name)) continue
+  const question = await load(name)
+  const asked = { question, answer: await question.ask(scale) }
+  console.log(section(asked, scale))
+  for (const { what, measured } of faults(asked)) {
+    console.error(`${name}: ${what} is ${measured}, and must be 0.`)
+    process.exitCode = 1
+  }
+  all.push(asked)
+}
+
+if (scale === 'full' && chosen.length === 0) await writeDocs()
+
+/** A question's file exports it under its own name. */
+async function load(name: string): Promise<Question> {
+  const file = (await import(new URL(`${name}.ts`, import.meta.url).href)) as Readonly<Record<string, Question>>
+  const question = file[name]
+  if (question === undefined) throw new Error(`bench/${name}.ts does not export ${name}`)
+  return question
+}
+
+async function writeDocs(): Promise<void> {
   const head = `# Benchmarks
 
-Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}: ${machine()}.
-Peers run one after the other in fresh processes, alternating, three rounds; the figures are medians over the rounds.
-Machines differ and are noisy: the ratios count, not the microseconds.
+Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}.
+
+- Machine: ${machine()}.
+- Versions: ${(await versions()).join(', ')}.
+- Each peer runs in fresh processes, the peers alternate, and figures are medians over the rounds. Each
+  table shows how much of what was due ran. CPU is user and system time of the process.
+- Machines differ and are noisy: the ratios count, not the microseconds.
+
+## Every goal
+
+${summary(all)}
 `
-  await writeFile(new URL('../docs/benchmarks.md', import.meta.url), `${[head, ...sections].join('\n')}`)
+  const notes = await readFile(new URL('notes.md', import.meta.url), 'utf8').catch(() => '')
+  const sections = all.map((asked) => section(asked, scale))
+  await writeFile(new URL('benchmarks.md', DOCS), [head, ...sections, ...(notes === '' ? [] : [notes])].join('\n'))
+  for (const { answer } of all) {
+    for (const plot of answer.plots) await writeFile(new URL(plot.file, DOCS), svg(plot))
+  }
 }

@@ -1,0 +1,26 @@
+import { createScheduler } from '../../dist/lib/index.js'
+import type { StartPeer } from './serve.js'
+
+/** Ours, as it is by default: metrics and finish records on. */
+export const start: StartPeer = async ({ load, ports }, run) => {
+  const urls = ports.map((port) => `redis://127.0.0.1:${port}`)
+  const scheduler = createScheduler({ redis: urls.length === 1 ? urls[0] : urls, prefix: 'bench' })
+  for (let job = 0; job < load.jobs; job++) {
+    scheduler.add({
+      id: `job-${job}`,
+      trigger: trigger(load.due, job),
+      handler: async (context) => run(job, context.run.scheduledTime)
+    })
+  }
+  await scheduler.start()
+}
+
+function trigger(
+  due: 'second' | 'never' | number,
+  job: number
+): { readonly cron: string } | { readonly interval: number; readonly offset: number } {
+  if (due === 'second') return { cron: '* * * * * *' }
+  // The next 29th of February.
+  if (due === 'never') return { cron: '0 0 29 2 *' }
+  return { interval: due, offset: (job * 1000) % due }
+}

@@ -1,0 +1,168 @@
+// What do 100,000 jobs cost? Time to register them and memory, with 20 distinct triggers, none due while it is measured.
+import { fileURLToPath } from 'node:url'
+import type { Redis } from 'ioredis'
+import { withRedis } from '../test/fixtures/with-redis.js'
+import { installed } from './installed.js'
+import { median, runPeer } from './measure.js'
+import type { Answer, Question, Scale, Table } from './question.js'
+
+interface Peer {
+  readonly name: string
+  /** Its file under peers/registering/. */
+  readonly file: string
+  /** The package it needs. */
+  readonly needs?: string
+  /** Sizes beyond it are brought down to it. */
+  readonly atMost?: number
+  readonly redis?: true
+}
+
+/** As peers/registering/main.ts sends it. */
+interface Registered {
+  readonly register: number
+  readonly ready: number
+  readonly memory: number
+  readonly memoryAfterRuns: number | null
+  /** What Redis holds, in bytes. */
+  readonly redis: number | null
+}
+
+const OURS = 'ours'
+const OURS_AGGREGATE = 'ours, perJob: false'
+const PEERS: readonly Peer[] = [
+  { name: OURS, file: 'ours.ts' },
+  { name: OURS_AGGREGATE, file: 'ours-aggregate.ts' },
+  { name: 'croner', file: 'croner.ts', needs: 'croner', atMost: 20_000 },
+  { name: 'toad-scheduler', file: 'toad-scheduler.ts', needs: 'toad-scheduler' },
+  { name: 'BullMQ', file: 'bullmq.ts', needs: 'bullmq', atMost: 10_000, redis: true }
+]
+
+interface Settings {
+  readonly sizes: readonly number[]
+  readonly rounds: number
+  /** At which size each job is run once, and memory read again. */
+  readonly runsAt: number
+}
+
+const SETTINGS: Readonly<Record<Scale, Settings>> = {
+  full: { sizes: [1000, 10_000, 100_000], rounds: 3, runsAt: 10_000 },
+  smoke: { sizes: [200], rounds: 1, runsAt: 200 }
+}
+
+/** By peer, then by its number of jobs: one result a round. */
+type Results = ReadonlyMap<string, ReadonlyMap<number, readonly Registered[]>>
+
+export const registering: Question = {
+  title: 'What do 100,000 jobs cost?',
+  async ask(scale) {
+    const settings = SETTINGS[scale]
+    const peers = PEERS.filter(({ needs }) => needs === undefined || installed(needs) !== null)
+    const results = new Map(peers.map(({ name }) => [name, new Map<number, Registered[]>()]))
+    for (const size of settings.sizes) {
+      for (let round = 0; round < settings.rounds; round++) {
+        for (const peer of peers) {
+          const jobs = Math.min(size, peer.atMost ?? size)
+          const bySize = results.get(peer.name)
+          const before = bySize?.get(jobs) ?? []
+          // A peer's largest size may be one that it was already run at.
+          if (before.length > round) continue
+          bySize?.set(jobs, [...before, await run(peer, jobs, jobs === settings.runsAt)])
+        }
+      }
+    }
+    return answer(results, settings, peers)
+  }
+}
+
+async function run({ file, redis }: Peer, jobs: number, runAll: boolean): Promise<Registered> {
+  const main = fileURLToPath(new URL('peers/registering/main.ts', import.meta.url))
+  const registered = (port: number): Promise<Omit<Registered, 'redis'>> =>
+    runPeer(main, [file, `${jobs}`, `${port}`, runAll ? '1' : '0'])
+  if (!redis) return { ...(await registered(0)), redis: null }
+  let result: Registered | undefined
+  await withRedis(async ({ port, client }) => {
+    const before = await usedMemory(client)
+    const measured = await registered(port)
+    result = { ...measured, redis: (await usedMemory(client)) - before }
+  })
+  return result as Registered
+}
+
+async function usedMemory(client: Redis): Promise<number> {
+  return Number(/used_memory:(\d+)/.exec(await client.info('memory'))?.[1])
+}
+
+function answer(results: Results, { sizes, rounds, runsAt }: Settings, peers: readonly Peer[]): Answer {
+  const at = sizes.at(-1) ?? 0
+  const of = (name: string, read: (result: Registered) => number): number =>
+    median((results.get(name)?.get(at) ?? []).map(read))
+  const perJob = (name: string): number => of(name, ({ memory }) => memory) / at / 1024
+  const jobs = at.toLocaleString('en')
+  const missing = PEERS.filter((peer) => !peers.includes(peer)).map(({ name }) => name)
+  return {
+    text: [
+      `Jobs with 20 distinct triggers (times of day half a day away; toad-scheduler: intervals of ten hours and more) and one handler for all, in fresh processes, ${rounds} ${rounds === 1 ? 'round' : 'rounds'}. Memory is the growth of \`heapUsed\` and \`external\` over collected heaps, by registering and starting; that of Redis, its \`used_memory\`, stands apart. "Until ready" comes after registering: \`start()\` here, a ready worker for BullMQ. Croner and toad-scheduler start a job as they add it.`,
+      `"ours" counts metrics for each job, "ours, perJob: false" for all together. croner is run with at most 20,000 jobs, as it takes some gigabytes beyond, and BullMQ with at most 10,000, as it takes a round trip or more for each.`,
+      ...(missing.length === 0 ? [] : [`Not installed, so left out: ${missing.join(', ')}.`])
+    ].join('\n\n'),
+    tables: tables(results, runsAt, peers),
+    plots: [
+      {
+        file: 'registering.svg',
+        title: 'Memory per job',
+        x: { label: 'jobs', log: true },
+        y: { label: 'memory of the process per job, KB', log: true },
+        series: peers.map(({ name }) => ({
+          name,
+          points: [...(results.get(name) ?? [])].map(
+            ([size, all]) => [size, median(all.map(({ memory }) => memory)) / size / 1024] as const
+          )
+        }))
+      }
+    ],
+    goals: [
+      { what: `time to register ${jobs} jobs, ms`, limit: 1000, measured: of(OURS, ({ register }) => register) },
+      {
+        what: `time to register ${jobs} jobs, ms, perJob: false`,
+        limit: 1000,
+        measured: of(OURS_AGGREGATE, ({ register }) => register)
+      },
+      { what: `memory per job, KB, ${jobs} jobs, metrics per job`, limit: 12, measured: perJob(OURS) },
+      { what: `memory per job, KB, ${jobs} jobs, perJob: false`, limit: 3, measured: perJob(OURS_AGGREGATE) }
+    ]
+  }
+}
+
+/** One table for each size, with the peers that stopped below it at their largest. */
+function tables(results: Results, runsAt: number, peers: readonly Peer[]): readonly Table[] {
+  const sizes = [...new Set([...results.values()].flatMap((bySize) => [...bySize.keys()]))].sort((a, b) => a - b)
+  return sizes.map((size) => ({
+    caption: `${size.toLocaleString('en')} jobs`,
+    header: [
+      'peer',
+      'register, ms',
+      'until ready, ms',
+      'KB a job',
+      ...(size === runsAt ? ['KB a job after a run of each'] : []),
+      'KB a job in Redis'
+    ],
+    rows: peers.flatMap(({ name }) => {
+      const all = results.get(name)?.get(size)
+      if (all === undefined) return []
+      const kilobytes = (read: (result: Registered) => number | null): string => {
+        const values = all.map(read)
+        return values.includes(null) ? '–' : (median(values as number[]) / size / 1024).toFixed(2)
+      }
+      return [
+        [
+          name,
+          median(all.map(({ register }) => register)).toFixed(0),
+          median(all.map(({ ready }) => ready)).toFixed(0),
+          kilobytes(({ memory }) => memory),
+          ...(size === runsAt ? [kilobytes(({ memoryAfterRuns }) => memoryAfterRuns)] : []),
+          kilobytes(({ redis }) => redis)
+        ]
+      ]
+    })
+  }))
+}

@@ -1,0 +1,87 @@
+import type { Answer, Goal, Question, Scale, Table } from './question.js'
+
+/** A question and what was found. */
+export interface Asked {
+  readonly question: Question
+  readonly answer: Answer
+}
+
+type Cell = string | number
+
+/** A question's section: text, tables, plots, goals. */
+export function section({ question, answer }: Asked, scale: Scale): string {
+  const parts = [
+    `## ${question.title}`,
+    answer.text.trim(),
+    ...answer.tables.map(captioned),
+    ...(scale === 'full' ? answer.plots.map(({ title, file }) => `![${title}](${file})`) : []),
+    ...(answer.goals.length === 0 ? [] : [goalsTable(answer.goals, scale)])
+  ]
+  return `${parts.join('\n\n')}\n`
+}
+
+/** Every goal of every question, and whether it holds. */
+export function summary(asked: readonly Asked[]): string {
+  const rows = asked.flatMap(({ question, answer }) =>
+    answer.goals.map((goal) => [question.title, ...goalCells(goal, 'full')])
+  )
+  return table(['question', 'goal', 'limit', 'measured', 'holds'], rows)
+}
+
+/**
+ * The goals that must hold whatever the machine: those with limit 0, which count what must not be (ticks lost or run twice,
+ * packages loaded for nothing). No time has such a limit.
+ */
+export function faults({ answer }: Asked): readonly Goal[] {
+  return answer.goals.filter(({ limit, measured }) => limit === 0 && measured > 0)
+}
+
+function captioned({ caption, header, rows }: Table): string {
+  return `${caption}:\n\n${table(header, rows)}`
+}
+
+function goalsTable(goals: readonly Goal[], scale: Scale): string {
+  return table(
+    ['goal', 'limit', 'measured', 'holds'],
+    goals.map((goal) => goalCells(goal, scale))
+  )
+}
+
+function goalCells({ what, limit, measured }: Goal, scale: Scale): readonly string[] {
+  return [what, figure(limit), figure(measured), holds(limit, measured, scale)]
+}
+
+function holds(limit: number, measured: number, scale: Scale): string {
+  if (Number.isNaN(measured)) return 'not measured'
+  if (scale === 'smoke' && limit > 0) return 'not judged'
+  return measured <= limit ? 'yes' : 'no'
+}
+
+/** A number in at most three digits that count. */
+export function figure(value: number): string {
+  if (Number.isNaN(value)) return '–'
+  if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en')
+  return `${Number(value.toPrecision(3))}`
+}
+
+/** A Markdown table, aligned; columns of numbers to the right. */
+export function table(header: readonly string[], rows: readonly (readonly Cell[])[]): string {
+  const text = rows.map((row) => row.map(cellText))
+  const widths = header.map((title, column) =>
+    Math.max(3, title.length, ...text.map((row) => row[column]?.length ?? 0))
+  )
+  const numeric = header.map((_, column) => text.length > 0 && text.every((row) => /^[\d–]/.test(row[column] ?? '')))
+  const line = (cells: readonly string[]): string => {
+    const padded = cells.map((cell, column) => {
+      const width = widths[column] ?? 0
+      return numeric[column] ? cell.padStart(width) : cell.padEnd(width)
+    })
+    return `| ${padded.join(' | ')} |`
+  }
+  const rule = widths.map((width, column) => (numeric[column] ? `${'-'.repeat(width - 1)}:` : '-'.repeat(width)))
+  return [line(header), `| ${rule.join(' | ')} |`, ...text.map(line)].join('\n')
+}
+
+function cellText(cell: Cell): string {
+  return (typeof cell === 'number' ? figure(cell) : cell).replaceAll('|', '\\|')
+}
