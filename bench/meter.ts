@@ -42,7 +42,6 @@ export class Meter {
   /** Measures from the middle of a second to the middle of another. */
   async measure(warmUp: number, seconds: number, tellsTime: boolean): Promise<Measured> {
     await until(Math.ceil((Date.now() + warmUp) / 1000) * 1000 - 500)
-    globalThis.gc?.()
     const from = Date.now()
     // The first tick of the window; a process that is behind begins its window later than asked.
     this.#base = Math.ceil(from / 1000) * 1000

@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis'
 import { withRedis } from '../test/fixtures/with-redis.js'
 import { installed } from './installed.js'
 import { median, runPeer } from './measure.js'
-import type { Answer, Question, Scale, Table } from './question.js'
+import type { Answer, Goal, Question, Scale, Table } from './question.js'
 
 interface Peer {
   readonly name: string
@@ -23,6 +23,9 @@ interface Registered {
   readonly ready: number
   readonly memory: number
   readonly memoryAfterRuns: number | null
+  readonly memoryAfterReading: number | null
+  /** How long it took to read the metrics the first time. */
+  readonly reading: number | null
   /** What Redis holds, in bytes. */
   readonly redis: number | null
 }
@@ -40,13 +43,16 @@ const PEERS: readonly Peer[] = [
 interface Settings {
   readonly sizes: readonly number[]
   readonly rounds: number
-  /** At which size each job is run once, and memory read again. */
-  readonly runsAt: number
+  /**
+   * At which size the metrics are read, and memory after it. Beyond, the text of each job's metrics comes close to the longest
+   * string that there can be.
+   */
+  readonly readAt: number
 }
 
 const SETTINGS: Readonly<Record<Scale, Settings>> = {
-  full: { sizes: [1000, 10_000, 100_000], rounds: 3, runsAt: 10_000 },
-  smoke: { sizes: [200], rounds: 1, runsAt: 200 }
+  full: { sizes: [1000, 10_000, 100_000], rounds: 3, readAt: 10_000 },
+  smoke: { sizes: [200], rounds: 1, readAt: 200 }
 }
 
 /** By peer, then by its number of jobs: one result a round. */
@@ -66,7 +72,7 @@ export const registering: Question = {
           const before = bySize?.get(jobs) ?? []
           // A peer's largest size may be one that it was already run at.
           if (before.length > round) continue
-          bySize?.set(jobs, [...before, await run(peer, jobs, jobs === settings.runsAt)])
+          bySize?.set(jobs, [...before, await run(peer, jobs, jobs === settings.readAt)])
         }
       }
     }
@@ -74,10 +80,10 @@ export const registering: Question = {
   }
 }
 
-async function run({ file, redis }: Peer, jobs: number, runAll: boolean): Promise<Registered> {
+async function run({ file, redis }: Peer, jobs: number, read: boolean): Promise<Registered> {
   const main = fileURLToPath(new URL('peers/registering/main.ts', import.meta.url))
   const registered = (port: number): Promise<Omit<Registered, 'redis'>> =>
-    runPeer(main, [file, `${jobs}`, `${port}`, runAll ? '1' : '0'])
+    runPeer(main, [file, `${jobs}`, `${port}`, read ? '1' : '0'])
   if (!redis) return { ...(await registered(0)), redis: null }
   let result: Registered | undefined
   await withRedis(async ({ port, client }) => {
@@ -92,20 +98,34 @@ async function usedMemory(client: Redis): Promise<number> {
   return Number(/used_memory:(\d+)/.exec(await client.info('memory'))?.[1])
 }
 
-function answer(results: Results, { sizes, rounds, runsAt }: Settings, peers: readonly Peer[]): Answer {
+function answer(results: Results, { sizes, rounds, readAt }: Settings, peers: readonly Peer[]): Answer {
   const at = sizes.at(-1) ?? 0
-  const of = (name: string, read: (result: Registered) => number): number =>
-    median((results.get(name)?.get(at) ?? []).map(read))
-  const perJob = (name: string): number => of(name, ({ memory }) => memory) / at / 1024
+  const of = (name: string, read: (result: Registered) => number, size = at): number =>
+    median((results.get(name)?.get(size) ?? []).map(read))
+  const perJob = (name: string, read: (result: Registered) => number | null, size = at): number =>
+    of(name, (result) => read(result) ?? Number.NaN, size) / size / 1024
   const jobs = at.toLocaleString('en')
+  const memoryGoals = (name: string, metrics: string, limit: number): Goal[] => {
+    const what = (jobs: number, after: string): string =>
+      `memory per job, KB, ${jobs.toLocaleString('en')} jobs, ${metrics}, ${after}`
+    return [
+      { what: what(at, 'after registering'), limit, measured: perJob(name, ({ memory }) => memory) },
+      { what: what(at, 'after a run of each'), limit, measured: perJob(name, (result) => result.memoryAfterRuns) },
+      {
+        what: what(readAt, 'after reading the metrics'),
+        limit,
+        measured: perJob(name, (result) => result.memoryAfterReading, readAt)
+      }
+    ]
+  }
   const missing = PEERS.filter((peer) => !peers.includes(peer)).map(({ name }) => name)
   return {
     text: [
-      `Jobs with 20 distinct triggers (times of day half a day away; toad-scheduler: intervals of ten hours and more) and one handler for all, in fresh processes, ${rounds} ${rounds === 1 ? 'round' : 'rounds'}. Memory is the growth of \`heapUsed\` and \`external\` over collected heaps, by registering and starting; that of Redis, its \`used_memory\`, stands apart. "Until ready" comes after registering: \`start()\` here, a ready worker for BullMQ. Croner and toad-scheduler start a job as they add it.`,
+      `Jobs with 20 distinct triggers (times of day half a day away; toad-scheduler: intervals of ten hours and more) and one handler for all, in fresh processes, ${rounds} ${rounds === 1 ? 'round' : 'rounds'}. Memory is the growth of \`heapUsed\` and \`external\` over collected heaps, by registering and starting, then by a run of each job and by reading the metrics once, which loads prom-client; that of Redis, its \`used_memory\`, stands apart. "Until ready" comes after registering: \`start()\` here, a ready worker for BullMQ. Croner and toad-scheduler start a job as they add it.`,
       `"ours" counts metrics for each job, "ours, perJob: false" for all together. croner is run with at most 20,000 jobs, as it takes some gigabytes beyond, and BullMQ with at most 10,000, as it takes a round trip or more for each.`,
       ...(missing.length === 0 ? [] : [`Not installed, so left out: ${missing.join(', ')}.`])
     ].join('\n\n'),
-    tables: tables(results, runsAt, peers),
+    tables: tables(results, readAt, peers),
     plots: [
       {
         file: 'registering.svg',
@@ -127,14 +147,14 @@ function answer(results: Results, { sizes, rounds, runsAt }: Settings, peers: re
         limit: 1000,
         measured: of(OURS_AGGREGATE, ({ register }) => register)
       },
-      { what: `memory per job, KB, ${jobs} jobs, metrics per job`, limit: 12, measured: perJob(OURS) },
-      { what: `memory per job, KB, ${jobs} jobs, perJob: false`, limit: 3, measured: perJob(OURS_AGGREGATE) }
+      ...memoryGoals(OURS, 'metrics per job', 12),
+      ...memoryGoals(OURS_AGGREGATE, 'perJob: false', 3)
     ]
   }
 }
 
 /** One table for each size, with the peers that stopped below it at their largest. */
-function tables(results: Results, runsAt: number, peers: readonly Peer[]): readonly Table[] {
+function tables(results: Results, readAt: number, peers: readonly Peer[]): readonly Table[] {
   const sizes = [...new Set([...results.values()].flatMap((bySize) => [...bySize.keys()]))].sort((a, b) => a - b)
   return sizes.map((size) => ({
     caption: `${size.toLocaleString('en')} jobs`,
@@ -143,7 +163,8 @@ function tables(results: Results, runsAt: number, peers: readonly Peer[]): reado
       'register, ms',
       'until ready, ms',
       'KB a job',
-      ...(size === runsAt ? ['KB a job after a run of each'] : []),
+      'KB a job after a run of each',
+      ...(size === readAt ? ['KB a job after reading metrics', 'reading metrics, ms'] : []),
       'KB a job in Redis'
     ],
     rows: peers.flatMap(({ name }) => {
@@ -153,13 +174,20 @@ function tables(results: Results, runsAt: number, peers: readonly Peer[]): reado
         const values = all.map(read)
         return values.includes(null) ? '–' : (median(values as number[]) / size / 1024).toFixed(2)
       }
+      const milliseconds = (read: (result: Registered) => number | null): string => {
+        const values = all.map(read)
+        return values.includes(null) ? '–' : median(values as number[]).toFixed(0)
+      }
       return [
         [
           name,
           median(all.map(({ register }) => register)).toFixed(0),
           median(all.map(({ ready }) => ready)).toFixed(0),
           kilobytes(({ memory }) => memory),
-          ...(size === runsAt ? [kilobytes(({ memoryAfterRuns }) => memoryAfterRuns)] : []),
+          kilobytes(({ memoryAfterRuns }) => memoryAfterRuns),
+          ...(size === readAt
+            ? [kilobytes((result) => result.memoryAfterReading), milliseconds(({ reading }) => reading)]
+            : []),
           kilobytes(({ redis }) => redis)
         ]
       ]

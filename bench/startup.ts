@@ -41,11 +41,21 @@ interface Started {
   readonly cpu: number
 }
 
-/** What is set, and the packages that are loaded with it. */
+type Use = 'cron' | 'scrape' | 'redis'
+
+/** What a scheduler may be used with, beyond a job at an interval in memory. */
+const USES: readonly { readonly name: string; readonly uses: readonly Use[] }[] = [
+  { name: 'an interval, in memory', uses: [] },
+  { name: 'a cron string', uses: ['cron'] },
+  { name: 'a scrape of the metrics', uses: ['scrape'] },
+  { name: 'Redis', uses: ['redis'] },
+  { name: 'all of these', uses: ['cron', 'scrape', 'redis'] }
+]
+
+/** What a scheduler is used with, and the packages that are loaded with it. */
 interface Loaded {
   readonly name: string
-  readonly metrics: boolean
-  readonly redis: boolean
+  readonly uses: readonly Use[]
   readonly packages: readonly string[]
 }
 
@@ -64,15 +74,9 @@ export const startup: Question = {
           times.set(name, [...(times.get(name) ?? []), started])
         }
       }
-      for (const [metrics, redis] of [
-        [false, false],
-        [true, false],
-        [false, true],
-        [true, true]
-      ] as const) {
-        const name = `${redis ? 'Redis' : 'in memory'}, metrics ${metrics ? 'on' : 'off'}`
-        const packages = await run<string[]>('loaded.mjs', [`${metrics}`, ...(redis ? [url] : [])])
-        loaded.push({ name, metrics, redis, packages })
+      for (const { name, uses } of USES) {
+        const args = uses.map((use) => (use === 'redis' ? url : use))
+        loaded.push({ name, uses, packages: await run<string[]>('loaded.mjs', args) })
       }
     })
     return answer(times, loaded, scale === 'full' ? await footprints(peers) : new Map(), peers, scale)
@@ -108,13 +112,15 @@ function answer(
 ): Answer {
   const of = (name: string, read: (started: Started) => number): number => median((times.get(name) ?? []).map(read))
   const more = (name: string): number => of(name, ({ wall }) => wall) - of(BARE, ({ wall }) => wall)
-  const needless = (names: readonly string[], where: (loaded: Loaded) => boolean): number =>
-    loaded.filter(where).flatMap(({ packages }) => packages.filter((name) => names.includes(name))).length
+  const needless = (names: readonly string[], use: Use): number => {
+    const without = loaded.filter(({ uses }) => !uses.includes(use))
+    return names.filter((name) => without.some(({ packages }) => packages.includes(name))).length
+  }
   const missing = PEERS.filter((peer) => !peers.includes(peer)).map(({ name }) => name)
   return {
     text: [
       `An app with one route and one job, from the start of a plain Node process to \`ready()\`, peers alternating, ${ROUNDS[scale]} ${ROUNDS[scale] === 1 ? 'round' : 'rounds'}, medians. With Redis: a local server; BullMQ has a queue, a worker and one job scheduler, Agenda its Redis backend, as its MongoDB is not here.`,
-      'Packages loaded are counted by V8 itself: a scheduler is started, runs a job, is scraped and closed.',
+      'Packages loaded are told by V8 itself: a scheduler, its metrics on, is started, runs a job and is closed.',
       'Packages and bytes are what `npm install` puts beside Fastify, without development dependencies.',
       ...(missing.length === 0 ? [] : [`Not installed, so left out: ${missing.join(', ')}.`])
     ].join('\n\n'),
@@ -141,15 +147,12 @@ function answer(
       { what: 'ready later than bare Fastify, ms, in memory', limit: 60, measured: more(OURS) },
       { what: 'ready later than bare Fastify, ms, with Redis', limit: 60, measured: more(OURS_REDIS) },
       {
-        what: 'ioredis and redlock loaded in memory',
+        what: 'of ioredis and redlock, loaded without `redis`',
         limit: 0,
-        measured: needless(['ioredis', 'redlock'], ({ redis }) => !redis)
+        measured: needless(['ioredis', 'redlock'], 'redis')
       },
-      {
-        what: 'prom-client loaded with metrics off',
-        limit: 0,
-        measured: needless(['prom-client'], ({ metrics }) => !metrics)
-      }
+      { what: 'of prom-client, loaded without a scrape', limit: 0, measured: needless(['prom-client'], 'scrape') },
+      { what: 'of croner, loaded without a cron string', limit: 0, measured: needless(['croner'], 'cron') }
     ]
   }
 }

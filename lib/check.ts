@@ -1,5 +1,5 @@
-import { closest, distance } from 'fastest-levenshtein'
 import { isSchedulerError, OptionInvalidError, OptionUnknownError } from './errors.js'
+import { loadLevenshtein } from './lazy.js'
 import { show } from './show.js'
 
 /** A longer name is nobody's typing mistake, and the search for the nearest one costs its length. */
@@ -47,6 +47,7 @@ function isOneOf<Known extends string>(key: string, known: readonly Known[]): ke
 
 function unknownKey(key: string, known: readonly string[], where: string): Error {
   if (key.length > MAX_KEY) return new OptionUnknownError(`${key.slice(0, MAX_KEY)}...`, where, '')
+  const { closest, distance } = loadLevenshtein()
   // `day_of_week` and `TimeZone` are near to what they mean, however many characters differ.
   const plain = (name: string): string => name.toLowerCase().replace(/[_-]/g, '')
   const nearest = closest(plain(key), known.map(plain))

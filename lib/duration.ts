@@ -1,7 +1,8 @@
-import ms from 'ms'
+import type { StringValue } from 'ms'
 import type { Duration } from '../types/duration.js'
 import { copyKnown } from './check.js'
 import { DurationInvalidError } from './errors.js'
+import { loadMs } from './lazy.js'
 import { show } from './show.js'
 
 export const MILLISECOND = 1
@@ -50,7 +51,7 @@ function read(value: unknown, name: string): number | null {
   if (typeof value === 'string') {
     if (value.length === 0 || value.length > 100) return null
     // `ms` answers undefined or NaN for what it cannot read, whatever its types say.
-    const parsed = ms(value as ms.StringValue) as number | undefined
+    const parsed = loadMs()(value as StringValue) as number | undefined
     return parsed === undefined || Number.isNaN(parsed) ? null : parsed
   }
   if (typeof value !== 'object' || value === null) return null

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { TimerHandle } from '../types/clock.js'
 import type { Coordination, JobState } from '../types/coordination.js'
 import { createCoordination } from './coordination/index.js'
@@ -9,6 +8,7 @@ import { Finisher } from './execution/finisher.js'
 import { ManualRuns } from './execution/manual-runs.js'
 import { NamedLocks } from './execution/named-locks.js'
 import { Recovery } from './execution/recovery.js'
+import { createRunIds } from './execution/run-ids.js'
 import { Runner } from './execution/runner.js'
 import { TickAccount } from './execution/tick-account.js'
 import { lateTick } from './execution/tick-choice.js'
@@ -17,8 +17,10 @@ import { Watch } from './execution/watch.js'
 import type { JobRecord } from './job-record.js'
 import { JobRegistry } from './job-registry.js'
 import { Events } from './observability/events.js'
+import { JobStats } from './observability/job-stats.js'
 import { logSafely } from './observability/log.js'
 import { Metrics } from './observability/metrics.js'
+import { SharedStats } from './observability/shared-stats.js'
 import type { ResolvedOptions } from './options.js'
 import { createShuffle } from './shuffle.js'
 import { type DueTick, Timetable } from './timetable.js'
@@ -49,15 +51,13 @@ export class Engine {
   readonly dispatcher: Dispatcher
   readonly manualRuns: ManualRuns
   readonly namedLocks: NamedLocks
+  readonly metrics: Metrics | null
   readonly #options: ResolvedOptions
   readonly #timetable: Timetable<JobRecord>
   readonly #watch: Watch
   readonly #finisher: Finisher
   readonly #runner: Runner
   readonly #recovery: Recovery
-  readonly #metrics: Metrics | null
-  readonly #runIdBase = randomBytes(8).toString('hex')
-  #runCount = 0
   #phase: 'new' | 'running' | 'stopped' | 'closing' = 'new'
   #opening: Promise<void> | null = null
   #starting: Promise<void> | null = null
@@ -83,7 +83,7 @@ export class Engine {
     })
     const events = new Events(log)
     const watch = new Watch(clock)
-    const newRunId = (): string => this.#newRunId()
+    const newRunId = createRunIds()
     const finisher = new Finisher(coordination, clock, newRunId)
     this.coordination = coordination
     this.events = events
@@ -96,7 +96,9 @@ export class Engine {
       (job, tick) => this.dispatcher.enqueue(job, tick),
       () => this.dispatcher.pump()
     )
-    this.jobs = new JobRegistry(defaults, timezone, durationBuckets, this.#timetable)
+    const total = metrics?.perJob === false ? new JobStats(durationBuckets) : null
+    const newStats = (): JobStats => (total === null ? new JobStats(durationBuckets) : new SharedStats(total))
+    this.jobs = new JobRegistry(defaults, timezone, newStats, this.#timetable)
     const onRoom = (): void => this.dispatcher.pump()
     const onUnfinished = (job: JobRecord): void => this.#recovery.lookNow(job)
     this.#runner = new Runner({
@@ -126,13 +128,13 @@ export class Engine {
       shuffle: coordination.state.kind === 'memory' ? null : createShuffle(replicaId),
       wakeAt
     })
-    this.#metrics = metrics === null ? null : new Metrics(metrics, this.jobs, this.dispatcher, coordination)
+    this.metrics = metrics === null ? null : new Metrics(metrics, this.jobs, this.dispatcher, coordination, total)
     try {
       for (const job of options.jobs) this.jobs.add(job)
-      this.#metrics?.register()
+      this.metrics?.register()
     } catch (error) {
       // Nothing is half done: no metric stays behind, and no client of ours.
-      this.#metrics?.unregister()
+      this.metrics?.unregister()
       void coordination.close()
       throw error
     }
@@ -233,7 +235,7 @@ export class Engine {
     this.#watch.close()
     await this.#finisher.close()
     await this.coordination.close()
-    this.#metrics?.unregister()
+    this.metrics?.unregister()
   }
 
   /** Whether all that goes on has ended within `limit` milliseconds. */
@@ -355,10 +357,5 @@ export class Engine {
 
   #notRunning(what: string): Error {
     return new NotRunningError(what, this.#phase === 'closing' ? 'is closed' : 'has not been started')
-  }
-
-  #newRunId(): string {
-    this.#runCount++
-    return `${this.#runIdBase}-${this.#runCount}`
   }
 }

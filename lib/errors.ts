@@ -1,4 +1,4 @@
-import createError from '@fastify/error'
+import { createError } from './lazy.js'
 
 /** What every error of this package has: a stable `code`, and the value received as part of its message. */
 export interface SchedulerError extends Error {

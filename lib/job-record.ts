@@ -4,7 +4,7 @@ import type { Trigger, TriggerInput } from '../types/trigger.js'
 import type { Block } from './execution/blocks.js'
 import { hash32 } from './hash.js'
 import { DEFAULT_GRACE, type ResolvedJob } from './job-options.js'
-import { JobStats } from './observability/job-stats.js'
+import type { JobStats } from './observability/job-stats.js'
 import type { DueTick, Timed, Timetable } from './timetable.js'
 
 /** A job inside the scheduler: its definition, and how it stands in this process. */
@@ -41,6 +41,7 @@ export class JobRecord implements Timed {
   handedBack: number | null = null
   /** Whether it was warned of another replica's different definition. */
   isWarned = false
+  lineIndex = -1
   /** The latest tick that is known to be taken, by whichever replica. */
   takenThrough = Number.NEGATIVE_INFINITY
   /** The block with which it is asked for; `null` when it is asked for alone. */
@@ -48,16 +49,11 @@ export class JobRecord implements Timed {
   #definition: ResolvedJob
   #words: Definition | null = null
 
-  constructor(
-    definition: ResolvedJob,
-    trigger: Trigger,
-    durationBuckets: readonly number[],
-    timetable: Timetable<JobRecord>
-  ) {
+  constructor(definition: ResolvedJob, trigger: Trigger, stats: JobStats, timetable: Timetable<JobRecord>) {
     this.id = definition.id
     this.#definition = definition
     this.trigger = trigger
-    this.stats = new JobStats(durationBuckets)
+    this.stats = stats
     this.paused = definition.pausedInitially
     this.view = new JobView(this, timetable)
   }

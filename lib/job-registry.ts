@@ -4,6 +4,7 @@ import { copyKnown } from './check.js'
 import { inJob, JobDuplicateError, JobUnknownError, OptionInvalidError } from './errors.js'
 import { JOB_KEYS, type ResolvedDefaults, type ResolvedJob, resolveJob } from './job-options.js'
 import { JobRecord } from './job-record.js'
+import type { JobStats } from './observability/job-stats.js'
 import { show } from './show.js'
 import type { Timetable } from './timetable.js'
 import { TriggerPool } from './triggers/index.js'
@@ -15,20 +16,16 @@ const MAX_REMOVED = 10_000
 export class JobRegistry {
   readonly #jobs = new Map<string, JobRecord>()
   readonly #defaults: ResolvedDefaults
-  readonly #durationBuckets: readonly number[]
+  readonly #newStats: () => JobStats
   readonly #pool: TriggerPool
   readonly #timetable: Timetable<JobRecord>
   /** Jobs that were removed here: when one comes back, nothing is caught up on for the time between. */
   readonly #removed = new Set<string>()
 
-  constructor(
-    defaults: ResolvedDefaults,
-    timezone: string,
-    durationBuckets: readonly number[],
-    timetable: Timetable<JobRecord>
-  ) {
+  /** @param newStats makes the numbers of a job that is added */
+  constructor(defaults: ResolvedDefaults, timezone: string, newStats: () => JobStats, timetable: Timetable<JobRecord>) {
     this.#defaults = defaults
-    this.#durationBuckets = durationBuckets
+    this.#newStats = newStats
     this.#pool = new TriggerPool({ timezone })
     this.#timetable = timetable
   }
@@ -57,7 +54,7 @@ export class JobRegistry {
     const definition = resolveJob(options, this.#defaults)
     if (this.#jobs.has(definition.id)) throw new JobDuplicateError(show(definition.id))
     const trigger = this.#acquire(definition)
-    const job = new JobRecord(definition, trigger, this.#durationBuckets, this.#timetable)
+    const job = new JobRecord(definition, trigger, this.#newStats(), this.#timetable)
     this.#jobs.set(job.id, job)
     this.#timetable.add(job)
     if (this.#removed.delete(job.id) && trigger.afterCompletion === null) job.accountedThrough = Math.floor(job.begunAt)

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { FastifyBaseLogger } from 'fastify'
-import prometheus from 'prom-client'
 import type { Clock } from '../types/clock.js'
 import type { CoordinationFactory } from '../types/coordination.js'
 import type { JobOptions } from '../types/job.js'
@@ -35,8 +34,10 @@ export interface ResolvedOptions {
 }
 
 export interface ResolvedMetrics {
-  readonly register: MetricsRegister
+  /** `undefined` for a new one of prom-client's, made when it is first asked for. */
+  readonly register: MetricsRegister | undefined
   readonly prefix: string
+  readonly perJob: boolean
 }
 
 export const SCHEDULER_KEYS = [
@@ -60,6 +61,7 @@ export const METRICS_KEYS = [
   'register',
   'client',
   'prefix',
+  'perJob',
   'durationBuckets'
 ] as const satisfies (keyof MetricsOptions)[]
 
@@ -121,19 +123,23 @@ export function resolveOptions(options: SchedulerOptions): ResolvedOptions {
 function resolveMetrics(metrics: unknown): Pick<ResolvedOptions, 'metrics' | 'durationBuckets'> {
   if (metrics === false) return { metrics: null, durationBuckets: [] }
   const options = copyKnown(metrics === undefined ? {} : metrics, METRICS_KEYS, '`metrics`') as MetricsOptions
-  const { client = prometheus } = options
-  if (typeof client?.Registry !== 'function') {
+  const { client } = options
+  if (client !== undefined && typeof client?.Registry !== 'function') {
     throw new OptionInvalidError('metrics.client', 'a module with a `Registry`, such as prom-client', show(client))
   }
   const {
-    register = new client.Registry(),
+    register = client && new client.Registry(),
     prefix = 'apscheduler_',
+    perJob = true,
     durationBuckets = DURATION_BUCKETS
   } = options as MetricsOptions
-  checkMethods(register, 'metrics.register', ['registerMetric', 'getSingleMetric', 'removeSingleMetric', 'metrics'])
+  if (register !== undefined) {
+    checkMethods(register, 'metrics.register', ['registerMetric', 'getSingleMetric', 'removeSingleMetric', 'metrics'])
+  }
   if (typeof prefix !== 'string' || !/^[a-zA-Z_:][\w:]{0,99}$/.test(prefix)) {
     throw new OptionInvalidError('metrics.prefix', 'the beginning of a metric name', show(prefix))
   }
+  if (typeof perJob !== 'boolean') throw new OptionInvalidError('metrics.perJob', 'true or false', show(perJob))
   // The copy has no holes, which `every` would pass over.
   const bounds: readonly number[] = Array.isArray(durationBuckets) ? [...durationBuckets] : []
   const isAscending = bounds.every(
@@ -143,7 +149,7 @@ function resolveMetrics(metrics: unknown): Pick<ResolvedOptions, 'metrics' | 'du
     const expected = '1 to 100 ascending numbers of seconds'
     throw new OptionInvalidError('metrics.durationBuckets', expected, show(durationBuckets))
   }
-  return { metrics: Object.freeze({ register, prefix }), durationBuckets: Object.freeze(bounds) }
+  return { metrics: Object.freeze({ register, prefix, perJob }), durationBuckets: Object.freeze(bounds) }
 }
 
 function checkToken(value: unknown, name: string): void {

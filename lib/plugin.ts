@@ -1,11 +1,11 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
-import fp from 'fastify-plugin'
 import type { FastifyScheduler, PluginMetricsOptions, PluginOptions } from '../types/plugin.js'
 import type { SchedulerOptions } from '../types/scheduler.js'
 import { copyKnown, isPlainObject } from './check.js'
 import { DecoratorTakenError, OptionInvalidError } from './errors.js'
 import { metricsUrl, serveMetrics } from './http/metrics-route.js'
 import { TriggerRoutes } from './http/trigger-routes.js'
+import { fp } from './lazy.js'
 import { METRICS_KEYS } from './options.js'
 import { Scheduler } from './scheduler.js'
 import { show } from './show.js'
@@ -33,7 +33,7 @@ const plugin: FastifyPluginAsync<PluginOptions> = async (app, options) => {
   app.decorate(DECORATOR, jobs)
   // From here on whatever fails, here or in another plugin, closes what was opened.
   app.addHook('onClose', async () => scheduler.close())
-  if (url !== null && scheduler.register !== null) serveMetrics(app, url, scheduler.register)
+  if (url !== null) serveMetrics(app, url, scheduler)
 
   app.addHook('onReady', async () => {
     routes.check()

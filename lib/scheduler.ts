@@ -39,7 +39,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
   }
 
   get register(): MetricsRegister | null {
-    return this.#options.metrics?.register ?? null
+    return this.#engine.metrics?.registry ?? null
   }
 
   add<Data = unknown>(options: JobOptions<App, Data>): Job {

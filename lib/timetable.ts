@@ -1,5 +1,6 @@
 import type { Clock, TimerHandle } from '../types/clock.js'
 import type { Trigger } from '../types/trigger.js'
+import { Bag } from './bag.js'
 import { SECOND } from './duration.js'
 import { Heap, type HeapNode } from './heap.js'
 import { jitterOf, latestTick } from './triggers/index.js'
@@ -23,6 +24,8 @@ export interface Timed {
    * the job is added, or while the service started, is not lost. 0 for triggers that have further ticks.
    */
   readonly lookBack: number
+  /** Its place among the jobs of its trigger, -1 outside of them; the timetable's own. */
+  lineIndex: number
 }
 
 /** One tick of a job that is due now. */
@@ -51,7 +54,7 @@ function singleTick(scheduledTime: number): DueTick {
 interface Line<Job extends Timed> extends HeapNode {
   readonly kind: 'line'
   readonly trigger: Trigger
-  readonly jobs: Set<Job>
+  readonly jobs: Bag<Job>
   /** The last tick it handed out, or `null` before the first. */
   last: number | null
 }
@@ -108,7 +111,9 @@ export class Timetable<Job extends Timed> {
       this.#heap.remove(alarm)
     }
     const line = this.#lines.get(job.trigger)
-    if (line === undefined || !line.jobs.delete(job) || line.jobs.size > 0) return
+    if (line === undefined) return
+    line.jobs.delete(job)
+    if (line.jobs.size > 0) return
     this.#lines.delete(job.trigger)
     this.#heap.remove(line)
   }
@@ -196,7 +201,14 @@ export class Timetable<Job extends Timed> {
       line.jobs.add(job)
       return
     }
-    const added: Line<Job> = { kind: 'line', at: 0, index: -1, trigger, jobs: new Set([job]), last: null }
+    const jobs = new Bag<Job>(
+      (each) => each.lineIndex,
+      (each, place) => {
+        each.lineIndex = place
+      }
+    )
+    jobs.add(job)
+    const added: Line<Job> = { kind: 'line', at: 0, index: -1, trigger, jobs, last: null }
     this.#lines.set(trigger, added)
     this.#enter(added)
   }
@@ -251,8 +263,8 @@ export class Timetable<Job extends Timed> {
       preceding,
       caughtUp: false
     }
-    // A copy: a handler that is called at once may add and remove jobs.
-    for (const job of [...line.jobs]) {
+    // A handler that is called at once may add and remove jobs.
+    for (const job of line.jobs.copy()) {
       if (!line.jobs.has(job)) continue
       const delay = job.jitter === 0 ? 0 : jitterOf(job.id, scheduledTime, job.jitter, period)
       if (delay === 0) this.#onDue(job, tick)

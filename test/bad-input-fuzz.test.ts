@@ -95,7 +95,7 @@ const options = fc.oneof(
         jobs: fc.oneof(nearly, fc.array(job, { maxLength: 3 })),
         metrics: fc.oneof(
           nearly,
-          fc.dictionary(fc.constantFrom('prefix', 'register', 'client', 'durationBuckets', 'x'), nearly)
+          fc.dictionary(fc.constantFrom('prefix', 'register', 'client', 'perJob', 'durationBuckets', 'x'), nearly)
         ),
         logger: nearly,
         clock: nearly,

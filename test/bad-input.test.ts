@@ -73,6 +73,8 @@ const SCHEDULER: readonly Wrong[] = [
   [{ metrics: { prefix: '1a' } }, OPTION, /metrics\.prefix.*'1a'/],
   [{ metrics: { prefix: 'a-' } }, OPTION, /'a-'/],
   [{ metrics: { prefix: '' } }, OPTION, /''/],
+  [{ metrics: { perJob: 'false' } }, OPTION, /metrics\.perJob.*true or false.*'false'/],
+  [{ metrics: { perJob: null } }, OPTION, /metrics\.perJob.*null/],
   ...[[], [2, 1], [1, 1], ['1'], [Number.NaN], [1, Number.POSITIVE_INFINITY], new Array(3), 5].map(
     (durationBuckets): Wrong => [{ metrics: { durationBuckets } }, OPTION, /metrics\.durationBuckets/]
   ),

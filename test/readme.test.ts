@@ -232,14 +232,14 @@ t.test('metrics, as they are exposed', async (t) => {
   const exposed = Array.from(text.matchAll(/^# TYPE (\w+) (\w+)$/gm), ([, name = '', type = '']) => {
     const samples = text.matchAll(new RegExp(`^${name}(?:_bucket|_sum|_count)?(?:\\{(.*)\\})? `, 'gm'))
     const labels = Array.from(samples, ([, list = '']) => Array.from(list.matchAll(/(\w+)="/g), ([, label]) => label))
-    return [name, type, ...new Set(labels.flat().filter((label) => label !== 'le'))]
+    return [name, type, ...[...new Set(labels.flat())].filter((label) => label !== 'le').sort()]
   })
   t.strictSame(
     exposed.map(([name]) => name),
     METRIC_NAMES.map((name) => `apscheduler_${name}`)
   )
   const [rows = []] = tables('Metrics')
-  t.strictSame(rows.map((row) => [code(row.metric), row.type, ...codes(row.labels)]).sort(), exposed.sort())
+  t.strictSame(rows.map((row) => [code(row.metric), row.type, ...codes(row.labels).sort()]).sort(), exposed.sort())
   for (const [name = ''] of readme.matchAll(/\bapscheduler_\w+/g)) {
     t.ok(
       exposed.some(([known]) => [known, `${known}_bucket`].includes(name)) || name === 'apscheduler_',

@@ -43,6 +43,14 @@ export interface MetricsOptions {
    */
   readonly prefix?: string
   /**
+   * Whether each job has series of its own, with the labels `job_id` and `job_name`: some sixty of them. `false` is for
+   * thousands of jobs: each metric then shows all jobs of the process together, without these labels. Counters and
+   * histograms are sums, jobs that were removed included; of times the next is the earliest, the last are the latest.
+   *
+   * @default true
+   */
+  readonly perJob?: boolean
+  /**
    * The upper bounds of `job_duration_seconds`, in seconds, ascending.
    *
    * @default [0.1, 0.5, 1, 2, 5, 10, 30, 60]

@@ -38,7 +38,6 @@ export async function serve(
   const [{ from, until, late }] = (await once(process, 'message')) as [Window & { readonly late: number }]
 
   await sleep(from - Date.now() - 100)
-  globalThis.gc?.()
   wallOffset = offsetOfWallClock()
   await sleep(from - Date.now())
   record = during

@@ -12,10 +12,10 @@ const MAX_TICKS = 64
 
 /** What is remembered of a job; the words are those of the claim's record in claim-script.ts. */
 export interface ClaimRecord {
-  /** The last claimed tick, or `null` before the first. */
-  tick: number | null
-  /** The one before it. */
-  previous: number | null
+  /** The last claimed tick, -1 before the first. */
+  tick: number
+  /** The one before it, or -1. */
+  previous: number
   /** The request that claimed it; `''` once its run has ended. */
   claimedBy: string
   /** Whether that is a vote, and not confirmed yet. */

@@ -135,7 +135,7 @@ export class MemoryCoordination implements CoordinationNode {
     if (held !== undefined && isHeld(held, monotonic) && held.token !== token) return { status: 'held' }
     this.#store.named.set(name, { token, expiresAt: monotonic + ttl })
     const lock: HeldLock = { name, kind: 'named', token, ttl, validUntil: validUntil(monotonic, ttl) }
-    return { status: 'granted', lock, fencingToken: this.#nextFence() }
+    return { status: 'granted', lock, fencingToken: this.#nextFence(this.#clock.now()) }
   }
 
   async release(lock: HeldLock): Promise<ReleaseAnswer> {
@@ -213,24 +213,26 @@ export class MemoryCoordination implements CoordinationNode {
     if (pausedInitially) this.#pauseInitially(jobId)
     const record = this.#store.jobOf(jobId, monotonic)
     if (record !== undefined && !isSame(record.definition, definition)) {
-      this.#listener.onDefinitionDiffers(jobId, record.tick ?? -1)
+      this.#listener.onDefinitionDiffers(jobId, record.tick)
     }
-    return kind === 'recover' ? this.#recover(request, monotonic) : this.#claim(request, now, monotonic)
+    return kind === 'recover'
+      ? this.#recover(request, record, now, monotonic)
+      : this.#claim(request, record, now, monotonic)
   }
 
   // The order of these steps is the contract's, and that of the Lua script in claim-script.ts.
-  #claim(request: ClaimRequest, now: number, monotonic: number): ClaimAnswer {
+  #claim(request: ClaimRequest, known: ClaimRecord | undefined, now: number, monotonic: number): ClaimAnswer {
     const { jobId, kind, runId, afterCompletion, definition } = request
     const manual = kind === 'manual'
-    let record = this.#store.jobOf(jobId, monotonic)
+    let record = known
     let { scheduledTime, through } = request
 
     if (afterCompletion > 0 && !manual) {
       // The first replica to ask sets the time from which the interval is measured.
       record ??= this.#newRecord(request, now, monotonic)
-      const mine = record.claimedBy === runId && record.tick !== null
-      const since = Math.max(record.endedAt, record.tick ?? 0)
-      const due = mine ? (record.tick as number) : Math.max(since + afterCompletion, scheduledTime)
+      const mine = record.claimedBy === runId && record.tick >= 0
+      const since = Math.max(record.endedAt, record.tick)
+      const due = mine ? record.tick : Math.max(since + afterCompletion, scheduledTime)
       if (!mine && isHeld(record.lock, monotonic)) return { status: 'early', due: now + afterCompletion }
       if (now < due) return { status: 'early', due }
       scheduledTime = through = due
@@ -241,14 +243,14 @@ export class MemoryCoordination implements CoordinationNode {
     const { claimedBy, tick, lock } = record
     const repeated = claimedBy === runId
     const paused = !manual && this.#store.paused.get(jobId) === true
-    if (!manual && !repeated && tick !== null && scheduledTime <= tick) {
-      const previous = record.definition.trigger === definition.trigger ? record.previous : null
+    if (!manual && !repeated && scheduledTime <= tick) {
+      const previous = accounted(record, record.previous, definition)
       if (paused) return { status: 'paused', first: false, previous, by: claimedBy }
       return { status: 'claimed_elsewhere', last: request.waits ? tick : null, by: claimedBy, previous }
     }
 
     const before = repeated || record.open ? record.previous : tick
-    const previous = record.definition.trigger === definition.trigger ? before : null
+    const previous = accounted(record, before, definition)
     const resumed = this.#resumedAt(jobId)
     const resumedAt = previous !== null && resumed > previous ? resumed : null
     const isLeft = request.rerun && isUnfinished(record) && record.runId !== runId && !isHeld(lock, monotonic)
@@ -258,7 +260,7 @@ export class MemoryCoordination implements CoordinationNode {
       // The run of a claim that was never confirmed has not begun.
       if (record.open && !repeated && record.runId === claimedBy) {
         record.runId = ''
-        record.endedAt = tick ?? now
+        record.endedAt = tick >= 0 ? tick : now
       }
       record.tick = through
       record.previous = before
@@ -287,12 +289,13 @@ export class MemoryCoordination implements CoordinationNode {
     record.endedAt = 0
     record.runTick = scheduledTime
     record.attempt = request.rerun && !manual ? 1 : 0
-    return this.#grant(request, record, monotonic, { previous, resumedAt, scheduledTime, attempt: 1 })
+    const fencingToken = this.#nextFence(now)
+    const granted = this.#lock(request, lock, monotonic)
+    return { status: 'granted', lock: granted, fencingToken, previous, resumedAt, scheduledTime, attempt: 1 }
   }
 
-  #recover(request: ClaimRequest, monotonic: number): ClaimAnswer {
+  #recover(request: ClaimRequest, record: ClaimRecord | undefined, now: number, monotonic: number): ClaimAnswer {
     const { jobId, runId } = request
-    const record = this.#store.jobOf(jobId, monotonic)
     const mine = record !== undefined && record.runId === runId && record.endedAt === 0
     if (record === undefined || !(mine || isUnfinished(record))) {
       return { status: 'claimed_elsewhere', last: null, by: '', previous: null }
@@ -308,30 +311,23 @@ export class MemoryCoordination implements CoordinationNode {
       record.runId = runId
       record.attempt++
     }
-    return this.#grant(request, record, monotonic, {
-      previous: null,
-      resumedAt: null,
-      scheduledTime: runTick,
-      attempt: record.attempt
-    })
+    const { attempt } = record
+    const fencingToken = this.#nextFence(now)
+    const granted = this.#lock(request, lock, monotonic)
+    const before = { previous: null, resumedAt: null }
+    return { status: 'granted', lock: granted, fencingToken, ...before, scheduledTime: runTick, attempt }
   }
 
-  #grant(
-    { jobId, runId, ttl }: ClaimRequest,
-    { lock: held }: ClaimRecord,
-    monotonic: number,
-    rest: { previous: number | null; resumedAt: number | null; scheduledTime: number; attempt: number }
-  ): ClaimAnswer {
-    held.token = runId
-    held.expiresAt = monotonic + ttl
-    const lock: HeldLock = { name: jobId, kind: 'job', token: runId, ttl, validUntil: validUntil(monotonic, ttl) }
-    return { status: 'granted', lock, fencingToken: this.#nextFence(), ...rest }
+  #lock({ jobId, runId, ttl }: ClaimRequest, lock: LockRecord, monotonic: number): HeldLock {
+    lock.token = runId
+    lock.expiresAt = monotonic + ttl
+    return { name: jobId, kind: 'job', token: runId, ttl, validUntil: validUntil(monotonic, ttl) }
   }
 
   #newRecord({ jobId, keep, definition }: ClaimRequest, now: number, monotonic: number): ClaimRecord {
     const record: ClaimRecord = {
-      tick: null,
-      previous: null,
+      tick: -1,
+      previous: -1,
       claimedBy: '',
       open: false,
       runId: '',
@@ -348,9 +344,9 @@ export class MemoryCoordination implements CoordinationNode {
 
   /** Ticks of another trigger say nothing of this one's, and nothing is caught up on for the time a job was paused. */
   #previous(jobId: string, record: ClaimRecord | undefined, definition: Definition): number | null {
-    const tick = record?.open === true ? record.previous : record?.tick
-    if (record?.definition.trigger !== definition.trigger || tick === null || tick === undefined) return null
-    return Math.max(tick, this.#resumedAt(jobId))
+    if (record === undefined) return null
+    const tick = accounted(record, record.open ? record.previous : record.tick, definition)
+    return tick === null ? null : Math.max(tick, this.#resumedAt(jobId))
   }
 
   #resumedAt(jobId: string): number {
@@ -367,8 +363,8 @@ export class MemoryCoordination implements CoordinationNode {
   }
 
   // As in Redis: the time in microseconds, so that tokens of one process and the next still increase.
-  #nextFence(): number {
-    this.#store.fence = Math.max(this.#store.fence + 1, Math.floor(this.#clock.now() * 1000))
+  #nextFence(now: number): number {
+    this.#store.fence = Math.max(this.#store.fence + 1, Math.floor(now * 1000))
     return this.#store.fence
   }
 }
@@ -380,6 +376,11 @@ const CLAIMED_ELSEWHERE: ClaimAnswer = Object.freeze({
   previous: null
 })
 
+/** The tick up to which all is accounted for; ticks of another trigger say nothing of this one's. */
+function accounted(record: ClaimRecord, tick: number, { trigger }: Definition): number | null {
+  return tick < 0 || record.definition.trigger !== trigger ? null : tick
+}
+
 /** Whether an answer says that the tick is taken, so that nobody need ask for it again. */
 function isTaken(answer: ClaimAnswer): boolean {
   return (
@@ -390,5 +391,5 @@ function isTaken(answer: ClaimAnswer): boolean {
 }
 
 function isSame(a: Definition, b: Definition): boolean {
-  return a.trigger === b.trigger && a.options === b.options
+  return a === b || (a.trigger === b.trigger && a.options === b.options)
 }

@@ -1,7 +1,8 @@
-import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { RedisInput, RedisMasterInput } from '../../types/scheduler.js'
 import { isPlainObject } from '../check.js'
 import { OptionInvalidError, RedisUrlInvalidError } from '../errors.js'
+import { loadIoredis } from '../lazy.js'
 import { show } from '../show.js'
 
 /** A client of the app's or of our own. */
@@ -80,6 +81,7 @@ function resolveMasters(inputs: readonly RedisMasterInput[]): RedisClient[] {
 function resolveOne(input: RedisMasterInput | Cluster): RedisClient {
   if (typeof input === 'string') {
     checkUrl(input)
+    const { Redis } = loadIoredis()
     return { client: new Redis(input, { ...DEFAULT_OPTIONS, ...OWN_OPTIONS }), owned: true, address: redactUrl(input) }
   }
   if (isClient(input)) {
@@ -124,6 +126,7 @@ function fromOptions(input: RedisOptions): RedisClient {
     )
   }
   checkNumbers(options)
+  const { Redis } = loadIoredis()
   try {
     const client = new Redis({ ...DEFAULT_OPTIONS, ...options, ...OWN_OPTIONS })
     return { client, owned: true, address: addressOf(client) }
@@ -139,7 +142,6 @@ function fromOptions(input: RedisOptions): RedisClient {
 
 /** Whether a value is an ioredis client or Cluster, also of another copy of ioredis. */
 function isClient(value: unknown): value is Redis | Cluster {
-  if (value instanceof Redis || value instanceof Cluster) return true
   if (typeof value !== 'object' || value === null) return false
   const candidate = value as { defineCommand?: unknown; status?: unknown; evalsha?: unknown }
   return typeof candidate.defineCommand === 'function' && typeof candidate.status === 'string'

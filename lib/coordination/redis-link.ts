@@ -35,6 +35,7 @@ export class RedisLink {
   readonly #listener: LinkListener
   #up: boolean | null = null
   #closed = false
+  #contacting = false
   readonly #closing = new AbortController()
   #timer: TimerHandle | null = null
 
@@ -93,12 +94,24 @@ export class RedisLink {
     this.#client.disconnect()
   }
 
-  readonly #onReady = (): void => void this.#measure()
+  readonly #onReady = (): void => {
+    if (!this.#contacting) void this.#measure()
+  }
   readonly #onError = (error: Error): void => this.#down(error)
   readonly #onClose = (): void => this.#down(new Error('the connection is closed'))
 
   /** Connects, where that is ours to do, and measures the clock. */
   async #firstContact(): Promise<void> {
+    this.#contacting = true
+    try {
+      await this.#connect()
+      for (let count = 0; count < 3; count++) await this.#time()
+    } finally {
+      this.#contacting = false
+    }
+  }
+
+  async #connect(): Promise<void> {
     if (this.#client.status === 'wait') {
       let reason: unknown
       const remember = (error: unknown): void => {
@@ -116,7 +129,6 @@ export class RedisLink {
     } else if (this.#client.status !== 'ready') {
       await once(this.#client, 'ready', { signal: this.#closing.signal })
     }
-    for (let count = 0; count < 3; count++) await this.#time()
   }
 
   /** Asks for Redis' time now and then, when nothing else has told it: for the clock, and to see whether Redis lives. */

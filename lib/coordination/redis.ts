@@ -1,5 +1,5 @@
 import type { Cluster, Redis } from 'ioredis'
-import Redlock, { ExecutionError, Lock } from 'redlock'
+import type Redlock from 'redlock'
 import type { Clock } from '../../types/clock.js'
 import type {
   AcquireAnswer,
@@ -18,6 +18,7 @@ import type {
   ReleaseAnswer,
   SurveyRequest
 } from '../../types/coordination.js'
+import { loadRedlock } from '../lazy.js'
 import { CLAIM_SCRIPT } from './claim-script.js'
 import { readAnswers, readState, writeBlocks, writeEndings, writeHandedBack, writeRequests } from './claim-wire.js'
 import { FINISH_SCRIPT, HAND_BACK_SCRIPT } from './end-scripts.js'
@@ -108,6 +109,7 @@ export class RedisCoordination implements CoordinationNode {
     this.#client.defineCommand('rlsResume', { lua: RESUME_SCRIPT })
     this.#client.defineCommand('rlsTime', { lua: TIME_SCRIPT })
     this.#commands = this.#client as unknown as ScriptCommands
+    const { default: Redlock } = loadRedlock()
     this.#redlock = new Redlock([this.#client], { retryCount: 0 })
     this.#redlock.on('error', () => {}) // Every contention is one; the outcome is read from the answers.
   }
@@ -160,6 +162,7 @@ export class RedisCoordination implements CoordinationNode {
 
   async extend(lock: HeldLock): Promise<'extended' | 'lost' | 'unavailable'> {
     const sent = this.#clock.monotonic()
+    const { Lock } = loadRedlock()
     // redlock refuses to extend what it believes to be over, by the wall clock. Whether it is over is decided here, by
     // the monotonic one.
     const handle = new Lock(this.#redlock, [this.#lockKey(lock)], lock.token, [], Number.POSITIVE_INFINITY)
@@ -213,6 +216,7 @@ export class RedisCoordination implements CoordinationNode {
   }
 
   async release(lock: HeldLock): Promise<ReleaseAnswer> {
+    const { Lock } = loadRedlock()
     const handle = new Lock(this.#redlock, [this.#lockKey(lock)], lock.token, [], 0)
     try {
       await this.#link.exchange(() => this.#redlock.release(handle))
@@ -319,6 +323,7 @@ async function reasonOf(error: unknown): Promise<unknown> {
 }
 
 async function votesAgainst(error: unknown): Promise<Error[]> {
+  const { ExecutionError } = loadRedlock()
   const attempt = error instanceof ExecutionError ? await error.attempts[0] : undefined
   return attempt === undefined ? [] : [...attempt.votesAgainst.values()]
 }

@@ -29,14 +29,16 @@ export class AskedTick implements ClaimRequest {
   readonly scheduledTime: number
   readonly keep: number
 
-  constructor(job: JobRecord, { tick, through }: TickChoice, latest: DueTick, runId: string, ttl: number, now: number) {
+  /** @param choice which of the ticks due, if not the latest */
+  constructor(job: JobRecord, choice: TickChoice | null, latest: DueTick, runId: string, ttl: number, now: number) {
+    const tick = choice === null ? latest : choice.tick
     const { trigger } = job
     const { afterCompletion } = trigger
     const period = afterCompletion ?? (tick.following === null ? 0 : tick.following - tick.scheduledTime)
     this.job = job
     this.kind = isMissed(job, tick, now) ? 'miss' : 'tick'
     this.tick = tick
-    this.through = through
+    this.through = choice === null ? latest.scheduledTime : choice.through
     this.latest = latest
     this.trigger = trigger
     this.runId = runId

@@ -26,6 +26,13 @@ export interface ClaimAnswersOptions {
   readonly stopped: () => boolean
 }
 
+/** A moment, on both clocks. */
+export interface Moment {
+  /** By the fleet's clock. */
+  readonly now: number
+  readonly monotonic: number
+}
+
 type Answered<Status> = Extract<ClaimAnswer, { status: Status }>
 
 /** What was taken before the tick that an answer is about. */
@@ -48,12 +55,14 @@ export class ClaimAnswers {
    * Does what an answer asks for.
    *
    * @param handedBack where claims go that will have no run here
+   * @param received when the answer came
    */
   take(
     job: JobRecord,
     asked: AskedTick,
     answer: Exclude<ClaimAnswer, Answered<'unavailable'>>,
-    handedBack: HandingBack[]
+    handedBack: HandingBack[],
+    received: Moment
   ): void {
     const { tick, through } = asked
     const { scheduledTime } = tick
@@ -61,7 +70,7 @@ export class ClaimAnswers {
     if (answer.status !== 'early') job.paused = answer.status === 'paused'
     switch (answer.status) {
       case 'granted':
-        this.#granted(job, asked, answer, handedBack)
+        this.#granted(job, asked, answer, handedBack, received)
         return
       case 'early':
         if (!asked.isCurrent) return
@@ -106,8 +115,14 @@ export class ClaimAnswers {
     this.#options.recovery.expect(job)
   }
 
-  #granted(job: JobRecord, asked: AskedTick, answer: Answered<'granted'>, handedBack: HandingBack[]): void {
-    const { coordination, finisher, runner, clock } = this.#options
+  #granted(
+    job: JobRecord,
+    asked: AskedTick,
+    answer: Answered<'granted'>,
+    handedBack: HandingBack[],
+    received: Moment
+  ): void {
+    const { finisher, runner, clock } = this.#options
     const { lock, fencingToken } = answer
     const { tick, through, runId, trigger } = asked
     const { afterCompletion } = trigger
@@ -116,7 +131,9 @@ export class ClaimAnswers {
     job.handedBack = null
     const hasRun = scheduledTime <= job.accountedThrough
     // Its answer may have come so late that the lock is over.
-    const isOver = lock !== null && clock.monotonic() >= lock.validUntil
+    const monotonic = clock.monotonic()
+    const now = received.now + (monotonic - received.monotonic)
+    const isOver = lock !== null && monotonic >= lock.validUntil
     if (lock !== null && !hasRun && (this.#options.stopped() || job.removed || runner.closed || isOver)) {
       const onHandedBack = (outcome: HandBackAnswer): void => {
         if (outcome === 'free') {
@@ -135,7 +152,7 @@ export class ClaimAnswers {
     }
     job.takenThrough = through
     this.#passed(job, asked, answer)
-    if (lock === null || hasRun || isMissed(job, tick, coordination.now())) {
+    if (lock === null || hasRun || isMissed(job, tick, now)) {
       // Taken, so that it is counted once for the fleet; or too late only now.
       if (lock !== null) finisher.push({ lock, finished: true, onReleased() {} })
       if (!hasRun) this.#options.account.missed(job, scheduledTime, this.#options.account.reasonOf(job, scheduledTime))
@@ -144,7 +161,8 @@ export class ClaimAnswers {
     }
     const { data } = job.definition
     const startedBy = tick.caughtUp ? 'catch-up' : 'schedule'
-    const active = runner.start(job, { runId, scheduledTime, trigger: startedBy, attempt: 1, lock, fencingToken, data })
+    const request = { runId, scheduledTime, trigger: startedBy, attempt: 1, lock, fencingToken, data } as const
+    const active = runner.start(job, request, now, monotonic)
     if (afterCompletion !== null) active.onCompleted(() => this.#again(job, asked))
     else if (this.#rest(job, asked, through)) active.onCompleted(() => this.#pushRest(job))
   }

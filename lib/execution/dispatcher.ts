@@ -257,13 +257,14 @@ export class Dispatcher {
     const answers = await coordination.claim(asked, call.id, call.blocks)
     this.#asking -= asked.length
     const silent = answers.some(isUnavailable)
-    this.#account.noteAnswer(!silent, sentAt, coordination.now())
+    const received = { now: coordination.now(), monotonic: this.#options.clock.monotonic() }
+    this.#account.noteAnswer(!silent, sentAt, received.now)
     const again: AskedTick[] = []
     const handedBack: HandingBack[] = []
     for (let index = 0; index < asked.length; index++) {
       const one = asked[index] as AskedTick
       const answer = answers[index] as ClaimAnswer
-      if (answer.status !== 'unavailable') this.#answers.take(one.job, one, answer, handedBack)
+      if (answer.status !== 'unavailable') this.#answers.take(one.job, one, answer, handedBack, received)
       else if (answer.maybe) again.push(one)
       else this.#unanswered(one.job, one)
     }

@@ -17,10 +17,17 @@ export interface DueGroup {
   readonly jobs: readonly JobRecord[]
 }
 
+/** A group of which the jobs before `at` are taken already. */
+interface Waiting {
+  readonly block: Block | null
+  jobs: JobRecord[]
+  at: number
+}
+
 /** Jobs whose due tick waits to be claimed; each job is in it once at most. */
 export class DueQueue {
   readonly #shuffle: ((items: unknown[]) => void) | null
-  #groups: DueGroup[] = []
+  #groups: Waiting[] = []
   #head = 0
   #arrived: JobRecord[] = []
   #size = 0
@@ -46,17 +53,14 @@ export class DueQueue {
     let left = Math.min(limit, Math.max(MIN_SLICE, Math.min(MAX_SLICE, Math.ceil(this.#size / SLICES))))
     const taken: DueGroup[] = []
     for (let group = this.#groups[this.#head]; group !== undefined && left > 0; group = this.#groups[this.#head]) {
-      const { block, jobs } = group
-      if (jobs.length > left) {
-        if (block !== null && taken.length > 0) break
-        taken.push({ block, jobs: jobs.slice(0, left) })
-        this.#groups[this.#head] = { block, jobs: jobs.slice(left) }
-        left = 0
-      } else {
-        taken.push(group)
-        left -= jobs.length
-        this.#head++
-      }
+      const { block, at } = group
+      const isWhole = group.jobs.length - at <= left
+      if (!isWhole && block !== null && taken.length > 0) break
+      const jobs = group.jobs.slice(at, at + left)
+      taken.push({ block, jobs })
+      left -= jobs.length
+      group.at += jobs.length
+      if (isWhole) this.#head++
     }
     for (const { jobs } of taken) this.#size -= jobs.length
     return taken
@@ -69,17 +73,19 @@ export class DueQueue {
 
   /** Takes some jobs of a group out. */
   drop(group: DueGroup, isToGo: (job: JobRecord) => boolean): void {
-    const at = this.#groups.indexOf(group, this.#head)
-    if (at < 0) return
-    const jobs = group.jobs.filter((job) => !isToGo(job))
-    this.#size -= group.jobs.length - jobs.length
-    if (jobs.length > 0) this.#groups[at] = { block: group.block, jobs }
-    else this.#groups.splice(at, 1)
+    const index = this.#groups.indexOf(group as Waiting, this.#head)
+    const waiting = this.#groups[index]
+    if (waiting === undefined) return
+    const before = waiting.jobs.length - waiting.at
+    waiting.jobs = waiting.jobs.slice(waiting.at).filter((job) => !isToGo(job))
+    waiting.at = 0
+    this.#size -= before - waiting.jobs.length
+    if (waiting.jobs.length === 0) this.#groups.splice(index, 1)
   }
 
   /** Empties the queue, and returns what was in it. */
   clear(): JobRecord[] {
-    const left = [...this.#groups.slice(this.#head).flatMap(({ jobs }) => jobs), ...this.#arrived]
+    const left = [...this.#groups.slice(this.#head).flatMap(({ jobs, at }) => jobs.slice(at)), ...this.#arrived]
     this.#groups = []
     this.#head = 0
     this.#arrived = []
@@ -96,10 +102,10 @@ export class DueQueue {
       if (jobs === undefined) byBlock.set(job.block, [job])
       else jobs.push(job)
     }
-    const arrived: DueGroup[] = []
+    const arrived: Waiting[] = []
     for (const [block, jobs] of byBlock) {
       this.#shuffle?.(jobs)
-      arrived.push({ block, jobs })
+      arrived.push({ block, jobs, at: 0 })
     }
     this.#shuffle?.(arrived)
     this.#groups = this.#groups.slice(this.#head).concat(arrived)

@@ -52,9 +52,9 @@ export class LockHold implements Watched {
     void this.#extend()
   }
 
-  /** The owner is done, and the lock is to be released: looks a last time whether it was held until now. */
-  end(): void {
-    if (!this.lost && this.#tools.clock.monotonic() >= this.lock.validUntil) this.#lose(STOOD_STILL)
+  /** The owner is done, and the lock is to be released: looks a last time whether it was held until `now`. */
+  end(now: number): void {
+    if (!this.lost && now >= this.lock.validUntil) this.#lose(STOOD_STILL)
     this.leave()
   }
 

@@ -94,7 +94,7 @@ export class NamedLocks {
   }
 
   async #release(hold: LockHold): Promise<void> {
-    hold.end()
+    hold.end(this.#tools.clock.monotonic())
     const answer = await this.#tools.coordination.release(hold.lock)
     if (answer === 'lost') hold.foundLost()
     if (answer === 'unavailable') this.#finisher.giveUpNamed(hold.lock)

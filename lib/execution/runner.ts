@@ -3,13 +3,13 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../../types/clock.js'
 import type { Coordination, HeldLock, ReleaseAnswer } from '../../types/coordination.js'
 import type { RunOutcome, RunTrigger } from '../../types/run.js'
+import { Bag } from '../bag.js'
 import { LockLostError, RunTimeoutError } from '../errors.js'
 import type { JobRecord } from '../job-record.js'
 import type { Events } from '../observability/events.js'
 import { logSafely } from '../observability/log.js'
 import { show } from '../show.js'
 import { ActiveRun, type ActiveRunOwner, HandlerContext, type RunEnd, RunRecord } from './active-run.js'
-import { Bag } from './bag.js'
 import type { Finisher } from './finisher.js'
 import { LockHold } from './lock-hold.js'
 import { retryDelay } from './retry-delay.js'
@@ -52,7 +52,12 @@ export interface RunRequest {
 /** Calls handlers, and sees each run through to its outcome and the release of its lock. */
 export class Runner implements ActiveRunOwner {
   readonly #options: RunnerOptions
-  readonly #active = new Bag<'activeIndex', ActiveRun>('activeIndex')
+  readonly #active = new Bag<ActiveRun>(
+    (active) => active.activeIndex,
+    (active, place) => {
+      active.activeIndex = place
+    }
+  )
   #idle: (() => void)[] = []
   #closed = false
 
@@ -70,10 +75,19 @@ export class Runner implements ActiveRunOwner {
     return this.#active.size
   }
 
-  start(job: JobRecord, request: RunRequest): ActiveRun {
-    const { coordination, clock, events, replicaId, watch } = this.#options
+  /**
+   * @param now the fleet's time
+   * @param monotonic the same moment on the monotonic clock
+   */
+  start(
+    job: JobRecord,
+    request: RunRequest,
+    now: number = this.#options.coordination.now(),
+    monotonic: number = this.#options.clock.monotonic()
+  ): ActiveRun {
+    const { events, replicaId, watch } = this.#options
     const { stats, definition } = job
-    const startedAt = Math.round(coordination.now())
+    const startedAt = Math.round(now)
     const run = new RunRecord(
       request.runId,
       job.id,
@@ -84,7 +98,7 @@ export class Runner implements ActiveRunOwner {
       request.fencingToken
     )
     run.attempt = request.attempt
-    const active = new ActiveRun(job, run, request.data, clock.monotonic(), this)
+    const active = new ActiveRun(job, run, request.data, monotonic, this)
     this.#active.add(active)
     stats.fired++
     stats.running++
@@ -128,7 +142,7 @@ export class Runner implements ActiveRunOwner {
     for (const active of this.#active) {
       active.settled = true
       active.hold?.leave()
-      this.#leave(active)
+      this.#leave(active, this.#options.clock.monotonic())
       this.#complete(active, { outcome: 'abandoned', error: active.aborted?.error })
     }
   }
@@ -184,8 +198,9 @@ export class Runner implements ActiveRunOwner {
     active.settled = true
     const { hold, run } = active
     // Before the release, which takes time of its own.
-    hold?.end()
-    this.#leave(active)
+    const now = this.#options.clock.monotonic()
+    hold?.end(now)
+    this.#leave(active, now)
     if (fulfilled) run.result = value
     active.end = active.aborted ?? (fulfilled ? SUCCESS : { outcome: 'error', error: value })
     if (hold === null) this.#complete(active, active.end)
@@ -231,13 +246,13 @@ export class Runner implements ActiveRunOwner {
     return true
   }
 
-  #leave(active: ActiveRun): void {
+  #leave(active: ActiveRun, now: number): void {
     const { stats } = active.job
     this.#active.delete(active)
     this.#options.watch.delete(active)
     stats.running--
-    if (this.#active.size === 0) for (const resolve of this.#idle.splice(0)) resolve()
-    active.duration = this.#options.clock.monotonic() - active.begunAt
+    if (this.#active.size === 0 && this.#idle.length > 0) for (const resolve of this.#idle.splice(0)) resolve()
+    active.duration = now - active.begunAt
   }
 }
 

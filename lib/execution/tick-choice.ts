@@ -15,25 +15,27 @@ export interface TickChoice {
 /**
  * Chooses among the due ticks of a job from `job.firstLate` to `latest`, by its `coalesce`. Ticks beyond their grace are
  * not chosen, but for the latest when there is no other.
+ *
+ * @returns `null` for the latest, which stands for all
  */
-export function chooseTick(job: JobRecord, latest: DueTick, now: number): TickChoice {
+export function chooseTick(job: JobRecord, latest: DueTick, now: number): TickChoice | null {
   const { coalesce, misfireGraceTime, jitter } = job.definition
   const through = latest.scheduledTime
   // With the default grace, which ends before the next tick, one tick at most is within it.
-  if (coalesce === 'latest' || misfireGraceTime === null || job.firstLate >= through) return { tick: latest, through }
+  if (coalesce === 'latest' || misfireGraceTime === null || job.firstLate >= through) return null
   const { trigger } = job
   let scheduledTime = trigger.next(Math.max(job.firstLate, Math.ceil(now - misfireGraceTime - jitter)) - 1)
   if (coalesce === 'all' && scheduledTime !== null) {
     const surplus = countTicks(trigger, scheduledTime, through) + 2 - MAX_CATCH_UP
     for (let count = 0; count < surplus && scheduledTime !== null; count++) scheduledTime = trigger.next(scheduledTime)
   }
-  if (scheduledTime === null || scheduledTime >= through) return { tick: latest, through }
+  if (scheduledTime === null || scheduledTime >= through) return null
   let tick = lateTick(job, scheduledTime, job.firstLate, latest.caughtUp)
   // Its own jitter may be less than the longest one.
   while (tick.following !== null && tick.following < through && isMissed(job, tick, now)) {
     tick = lateTick(job, tick.following, job.firstLate, latest.caughtUp)
   }
-  if (isMissed(job, tick, now)) return { tick: latest, through }
+  if (isMissed(job, tick, now)) return null
   return { tick, through: coalesce === 'all' ? tick.scheduledTime : through }
 }
 

@@ -1,5 +1,5 @@
 import type { Clock, TimerHandle } from '../../types/clock.js'
-import { Bag } from './bag.js'
+import { Bag } from '../bag.js'
 
 /** Something that wants to be looked at by a certain time. */
 export interface Watched {
@@ -17,7 +17,12 @@ export interface Watched {
  */
 export class Watch {
   readonly #clock: Clock
-  readonly #items = new Bag<'watchIndex', Watched>('watchIndex')
+  readonly #items = new Bag<Watched>(
+    (item) => item.watchIndex,
+    (item, place) => {
+      item.watchIndex = place
+    }
+  )
   #timer: TimerHandle | null = null
   #armedFor = Number.POSITIVE_INFINITY
   #closed = false

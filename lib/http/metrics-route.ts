@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { MetricsRegister } from '../../types/scheduler.js'
+import type { Scheduler } from '../../types/scheduler.js'
 import { OptionInvalidError, RouteTakenError } from '../errors.js'
 import { show } from '../show.js'
 
@@ -27,10 +27,11 @@ export function metricsUrl(app: FastifyInstance, endpoint: unknown, enabled: boo
   return null
 }
 
-/** Serves a registry. */
-export function serveMetrics(app: FastifyInstance, url: string, register: MetricsRegister): void {
+/** Serves the registry of a scheduler with metrics, which is asked for it at each scrape and not before. */
+export function serveMetrics(app: FastifyInstance, url: string, scheduler: Pick<Scheduler, 'register'>): void {
   app.get(url, { logLevel: 'warn' }, async (_request, reply) => {
-    reply.type(register.contentType)
-    return await register.metrics()
+    const { register } = scheduler
+    reply.type(register!.contentType)
+    return await register!.metrics()
   })
 }

@@ -1,5 +1,6 @@
-import { CronPattern } from 'croner'
+import type { CronPattern } from 'croner'
 import { CronInvalidError } from '../errors.js'
+import { loadCroner } from '../lazy.js'
 import { show } from '../show.js'
 import type { CalendarFields } from './calendar.js'
 import { daysInMonth, weekdayOf } from './calendar.js'
@@ -33,9 +34,10 @@ export function readCron(text: string): CronExpression {
   if (words.length === 5) words.unshift('0')
   if (words.length !== 6 || words.includes('')) throw invalid(text, 'expected 5 or 6 fields, or a nickname')
   const key = words.join(' ')
+  const { CronPattern: Pattern } = loadCroner()
   let pattern: CronPattern
   try {
-    pattern = new CronPattern(key, undefined, { mode: '6-part' })
+    pattern = new Pattern(key, undefined, { mode: '6-part' })
   } catch (error) {
     throw invalid(text, String((error as Error).message).replace('CronPattern: ', ''))
   }

@@ -2,17 +2,22 @@ import t from 'tap'
 import { systemClock } from '../../lib/clock.js'
 import { MemoryCoordination } from '../../lib/coordination/memory.js'
 import { MemoryStore } from '../../lib/coordination/memory-store.js'
-import { coordinationContract, listen } from '../fixtures/coordination-contract.js'
+import { blockContract } from '../fixtures/block-contract.js'
+import { coordinationContract, listen, type WithReplicas } from '../fixtures/coordination-contract.js'
 import { confirming, voteContract, type WithNodes } from '../fixtures/vote-contract.js'
 
-coordinationContract(t, async (count, body) => {
+const withReplicas: WithReplicas = async (count, body) => {
   const store = new MemoryStore()
   const heard = Array.from({ length: count }, listen)
   await body(
     heard.map((listener) => new MemoryCoordination(systemClock, store, 1000, listener)),
     heard
   )
-})
+}
+
+coordinationContract(t, withReplicas)
+
+t.test('blocks', async (t) => blockContract(t, withReplicas))
 
 const withVotes: WithNodes = async (count, body) => {
   const store = new MemoryStore({ isVote: true })

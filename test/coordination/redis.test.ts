@@ -3,7 +3,8 @@ import { Cluster, Redis } from 'ioredis'
 import t from 'tap'
 import { systemClock } from '../../lib/clock.js'
 import type { HeldLock } from '../../types/coordination.js'
-import { coordinationContract, listen, request } from '../fixtures/coordination-contract.js'
+import { blockContract } from '../fixtures/block-contract.js'
+import { coordinationContract, listen, request, type WithReplicas } from '../fixtures/coordination-contract.js'
 import { redisReplica } from '../fixtures/redis-replicas.js'
 import { confirming, voteContract } from '../fixtures/vote-contract.js'
 import { type TestRedis, withRedis } from '../fixtures/with-redis.js'
@@ -13,14 +14,16 @@ let prefixes = 0
 t.test('the contract', (t) =>
   withRedis(async ({ url }) => {
     await t.test('over one Redis', async (t) => {
-      coordinationContract(t, async (count, body) => {
+      const withReplicas: WithReplicas = async (count, body) => {
         const prefix = `contract-${++prefixes}`
         const heard = Array.from({ length: count }, listen)
         const replicas = heard.map((listener) => redisReplica(url, { prefix, listener }))
         await Promise.all(replicas.map((replica) => replica.open()))
         await body(replicas, heard)
         await Promise.all(replicas.map((replica) => replica.close()))
-      })
+      }
+      coordinationContract(t, withReplicas)
+      blockContract(t, withReplicas)
     })
     await t.test('as one of several masters, when all is confirmed', async (t) => {
       coordinationContract(t, async (count, body) => {
@@ -52,7 +55,7 @@ t.test('the contract, over a Cluster client of the app', (t) =>
       while (!/cluster_state:ok/.test(String(await client.call('CLUSTER', 'INFO')))) await sleep(20)
       const clients: Cluster[] = []
       await t.test('over a Cluster', async (t) => {
-        coordinationContract(t, async (count, body) => {
+        const withReplicas: WithReplicas = async (count, body) => {
           const prefix = `contract-${++prefixes}`
           const own = Array.from({ length: count }, () => new Cluster([{ host: '127.0.0.1', port }]))
           clients.push(...own)
@@ -61,7 +64,9 @@ t.test('the contract, over a Cluster client of the app', (t) =>
           await Promise.all(replicas.map((replica) => replica.open()))
           await body(replicas, heard)
           await Promise.all(replicas.map((replica) => replica.close()))
-        })
+        }
+        coordinationContract(t, withReplicas)
+        blockContract(t, withReplicas)
       })
       t.ok(
         clients.every(({ status }) => status === 'ready'),

@@ -1,4 +1,4 @@
-// One peer, in a process of its own: `main.ts <file of the peer> <jobs> <port of Redis or 0> <whether to run each job>`.
+// One peer, in a process of its own: `main.ts <file of the peer> <jobs> <port of Redis or 0> <whether to read metrics>`.
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** A peer's file. */
@@ -18,8 +18,10 @@ export interface JobToAdd {
 export interface Started {
   /** Resolves when the jobs are being waited for; absent when they are as soon as they are added. */
   ready?(): Promise<void>
-  /** Runs each job once, where that can be asked for. */
-  runAll?(): Promise<void>
+  /** Runs each job once, where that can be asked for. Resolves to how many runs there were. */
+  runAll?(): Promise<number>
+  /** Reads the metrics, where there are any. */
+  readMetrics?(): Promise<void>
 }
 
 /** What was measured: times in milliseconds, memory in bytes. */
@@ -28,10 +30,13 @@ export interface Registered {
   readonly ready: number
   readonly memory: number
   readonly memoryAfterRuns: number | null
+  readonly memoryAfterReading: number | null
+  /** How long it took to read the metrics the first time. */
+  readonly reading: number | null
 }
 
 const [file = '', ...numbers] = process.argv.slice(2)
-const [count = 0, port = 0, runs = 0] = numbers.map(Number)
+const [count = 0, port = 0, reads = 0] = numbers.map(Number)
 const { peer } = (await import(new URL(file, import.meta.url).href)) as { readonly peer: RegisteringPeer }
 const hour = (new Date().getUTCHours() + 12) % 24
 const crons = Array.from({ length: 20 }, (_, minute) => `${minute} ${hour} * * *`)
@@ -46,15 +51,26 @@ await started.ready?.()
 const ready = performance.now()
 const after = await memory()
 let memoryAfterRuns: number | null = null
-if (runs > 0 && started.runAll !== undefined) {
-  await started.runAll()
+if (started.runAll !== undefined) {
+  const runs = await started.runAll()
+  if (runs !== count) throw new Error(`${runs} runs of ${count} jobs`)
   memoryAfterRuns = (await memory()) - before
+}
+let memoryAfterReading: number | null = null
+let reading: number | null = null
+if (reads > 0 && started.readMetrics !== undefined) {
+  const from = performance.now()
+  await started.readMetrics()
+  reading = performance.now() - from
+  memoryAfterReading = (await memory()) - before
 }
 const result: Registered = {
   register: registered - began,
   ready: ready - registered,
   memory: after - before,
-  memoryAfterRuns
+  memoryAfterRuns,
+  memoryAfterReading,
+  reading
 }
 process.send?.(result, () => process.exit(0))
 

@@ -1,8 +1,9 @@
-// Which packages are loaded by a scheduler that is started, runs a job and is closed:
-// `loaded.mjs <whether metrics are on> [URL of Redis]`. V8 itself tells of every script, CommonJS and ES modules alike.
+// Which packages are loaded by a scheduler that is started, runs a job and is closed: `loaded.mjs <uses>`, which are
+// `cron`, `scrape` and the URL of a Redis. V8 itself tells of every script, CommonJS and ES modules alike.
 import { Session } from 'node:inspector'
 
-const [metrics, redis] = process.argv.slice(2)
+const uses = process.argv.slice(2)
+const redis = uses.find((use) => use.startsWith('redis:'))
 const packages = new Set()
 const session = new Session()
 session.connect()
@@ -13,13 +14,11 @@ session.on('Debugger.scriptParsed', ({ params: { url } }) => {
 session.post('Debugger.enable')
 
 const { createScheduler } = await import('../../../dist/lib/index.js')
-const scheduler = createScheduler({
-  ...(metrics === 'true' ? {} : { metrics: false }),
-  ...(redis === undefined ? {} : { redis, prefix: 'bench' })
-})
-scheduler.cron('job', '0 4 * * *', async () => {})
+const scheduler = createScheduler(redis === undefined ? {} : { redis, prefix: 'bench' })
+if (uses.includes('cron')) scheduler.cron('job', '0 4 * * *', async () => {})
+else scheduler.interval('job', 3_600_000, async () => {})
 await scheduler.start()
 await scheduler.trigger('job', { wait: true })
-await scheduler.register?.metrics()
+if (uses.includes('scrape')) await scheduler.register.metrics()
 await scheduler.close()
 process.send?.([...packages].sort(), () => process.exit(0))

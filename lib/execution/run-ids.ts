@@ -1,0 +1,22 @@
+import { randomBytes } from 'node:crypto'
+
+/** How many ids have all but their last part in common. */
+const SERIES = 64
+
+const LAST_PARTS = Array.from({ length: SERIES }, (_, index) => `-${index}`)
+
+/**
+ * A source of ids that are unique across replicas and processes: one random number for all, and a count. A count written
+ * out for each id would cost more than the rest of a run's beginning.
+ */
+export function createRunIds(): () => string {
+  const base = randomBytes(8).toString('hex')
+  let series = ''
+  let count = 0
+  return () => {
+    const index = count % SERIES
+    if (index === 0) series = `${base}-${count / SERIES}`
+    count++
+    return series + LAST_PARTS[index]
+  }
+}

@@ -1,0 +1,180 @@
+import t from 'tap'
+import { systemClock } from '../lib/clock.js'
+import { Blocks } from '../lib/execution/blocks.js'
+import { createScheduler, type Scheduler } from '../lib/index.js'
+import { resolveDefaults } from '../lib/job-options.js'
+import { JobRegistry } from '../lib/job-registry.js'
+import { JobStats } from '../lib/observability/job-stats.js'
+import { Simulation } from '../lib/testing/index.js'
+import { Timetable } from '../lib/timetable.js'
+import type { ClaimBlocks, Coordination } from '../types/coordination.js'
+import type { JobOptions } from '../types/job.js'
+
+const JOBS = 400
+
+/** What replicas with many jobs have done and asked for in a simulated minute. */
+interface Minute {
+  readonly runs: Map<string, number>
+  readonly missed: number
+  /** How many requests there were, and how often a waiting block was taken. */
+  readonly requests: number
+  readonly taken: number
+}
+
+interface MinuteOptions {
+  readonly replicas?: number
+  /** Replaces what a replica asks with. */
+  readonly change?: (blocks: ClaimBlocks) => ClaimBlocks | undefined
+  /** Called with the schedulers half way. */
+  readonly meanwhile?: (schedulers: readonly Scheduler[]) => Promise<void> | void
+}
+
+async function playMinute({ replicas = 3, change, meanwhile }: MinuteOptions = {}): Promise<Minute> {
+  const simulation = new Simulation()
+  const runs = new Map<string, number>()
+  let [missed, requests, taken] = [0, 0, 0]
+  const schedulers = Array.from({ length: replicas }, () => {
+    const { options } = simulation.replica()
+    const coordination: typeof options.coordination = (parts) => {
+      const target = options.coordination(parts)
+      const claim: Coordination['claim'] = (asked, callId, blocks) => {
+        requests += asked.length
+        const given = blocks && {
+          ...blocks,
+          onTaken: (name: string) => {
+            taken++
+            blocks.onTaken(name)
+          }
+        }
+        return target.claim(asked, callId, given && change ? change(given) : given)
+      }
+      return new Proxy(target, {
+        get(_, property) {
+          if (property === 'claim') return claim
+          const value: unknown = Reflect.get(target, property, target)
+          return typeof value === 'function' ? value.bind(target) : value
+        }
+      })
+    }
+    const scheduler = createScheduler({ ...options, coordination })
+    scheduler.on('missed', () => void missed++)
+    for (let index = 0; index < JOBS; index++) {
+      scheduler.cron(`job-${index}`, '* * * * * *', ({ run }) => {
+        const tick = `${run.jobId} ${run.scheduledTime}`
+        runs.set(tick, (runs.get(tick) ?? 0) + 1)
+      })
+    }
+    return scheduler
+  })
+  for (const scheduler of schedulers) await scheduler.start()
+  await simulation.advance('30s')
+  await meanwhile?.(schedulers)
+  await simulation.advance('30s')
+  const closing = schedulers.map((scheduler) => scheduler.close())
+  await simulation.advance('10s')
+  await Promise.all(closing)
+  return { runs, missed, requests, taken }
+}
+
+function isOnceEach({ runs }: Minute): boolean {
+  return [...runs.values()].every((count) => count === 1)
+}
+
+t.test('replicas with the same jobs ask for most ticks once in the fleet, and run each once', async (t) => {
+  const minute = await playMinute()
+  t.ok(isOnceEach(minute))
+  t.ok(minute.runs.size >= 59 * JOBS, `${minute.runs.size} ticks ran`)
+  t.equal(minute.missed, 0)
+  t.ok(minute.taken > 100, `${minute.taken} blocks were found taken`)
+  t.ok(minute.requests < 2 * minute.runs.size, `${minute.requests} requests for ${minute.runs.size} runs`)
+})
+
+t.test('control: without blocks each replica asks for every tick', async (t) => {
+  const minute = await playMinute({ change: () => undefined })
+  t.ok(isOnceEach(minute))
+  t.ok(minute.requests > 2.9 * minute.runs.size, `${minute.requests} requests for ${minute.runs.size} runs`)
+})
+
+t.test('control: a block that is called taken too early costs ticks, and each is counted', async (t) => {
+  const minute = await playMinute({
+    change: (blocks) => ({
+      ...blocks,
+      get waiting() {
+        for (const name of blocks.waiting) blocks.onTaken(name)
+        return []
+      }
+    })
+  })
+  t.ok(isOnceEach(minute))
+  t.ok(minute.missed > 100, `${minute.missed} missed`)
+})
+
+t.test('jobs that are added, changed, paused and removed on one replica only', async (t) => {
+  const minute = await playMinute({
+    meanwhile: async ([first, second]) => {
+      first!.add({ id: 'added', trigger: { cron: '* * * * * *' }, handler() {} })
+      second!.remove('job-7')
+      second!.modify('job-8', { lock: { ttl: '1m' } })
+      first!.reschedule('job-9', { interval: '2s' })
+      void first!.pause('job-10')
+    }
+  })
+  t.ok(isOnceEach(minute))
+  t.equal(minute.missed, 0)
+  const ticksOf = (id: string): number => [...minute.runs.keys()].filter((tick) => tick.startsWith(`${id} `)).length
+  for (const id of ['job-6', 'job-7', 'job-8', 'job-9']) t.ok(ticksOf(id) >= 59, `${id} ran ${ticksOf(id)} times`)
+  t.ok(ticksOf('job-10') <= 31, `${ticksOf('job-10')} runs of the paused job`)
+})
+
+function registry(): JobRegistry {
+  const timetable = new Timetable<never>(
+    () => 0,
+    systemClock,
+    () => {},
+    () => {}
+  )
+  return new JobRegistry(resolveDefaults(undefined), 'UTC', () => new JobStats([1]), timetable as never)
+}
+
+function namesOf(jobs: readonly JobOptions[]): Set<string | null> {
+  const [blocks, own] = [new Blocks(), registry()]
+  const records = jobs.map((job) => own.add(job))
+  for (const record of records) blocks.update(record)
+  return new Set(records.map(({ block }) => block?.name ?? null))
+}
+
+function many(count: number, changes: Partial<JobOptions> = {}): JobOptions[] {
+  return Array.from({ length: count }, (_, index) => {
+    return { id: `job-${index}`, trigger: { cron: '* * * * * *' }, handler() {}, ...changes }
+  })
+}
+
+t.test('a block is called the same wherever the same jobs are, in whatever order they came', async (t) => {
+  t.same([...namesOf(many(200))].sort(), [...namesOf(many(200).reverse())].sort())
+  t.equal(namesOf(many(3)).size, 1)
+  t.ok(namesOf(many(3)).has(null), 'few jobs are worth no name')
+  t.not([...namesOf(many(20))][0], [...namesOf(many(20, { lock: { ttl: '1m' } }))][0], 'another definition')
+  t.not([...namesOf(many(20))][0], [...namesOf(many(21))][0], 'another job')
+})
+
+t.test('blocks stay of a size, and jobs with ticks of their own are in none', async (t) => {
+  const [blocks, own] = [new Blocks(), registry()]
+  const records = many(1000).map((job) => own.add(job))
+  for (const record of records) blocks.update(record)
+  const sizes = new Set(records.map(({ block }) => block)).size
+  t.equal(sizes, 32)
+  for (const record of records.slice(30)) own.remove(record.id)
+  t.equal(new Set(records.slice(0, 30).map(({ block }) => block)).size, 1)
+  const apart: Partial<JobOptions>[] = [
+    { jitter: 10 },
+    { coalesce: 'all' },
+    { lock: false },
+    { paused: true },
+    { trigger: { interval: '1s', after: 'completion' } }
+  ]
+  for (const [index, changes] of apart.entries()) {
+    const record = own.add({ ...many(1)[0]!, id: `apart-${index}`, ...changes })
+    blocks.update(record)
+    t.equal(record.block, null)
+  }
+})
