@@ -13,6 +13,7 @@ import type { Recovery } from './recovery.js'
 import type { Runner } from './runner.js'
 import type { TickAccount } from './tick-account.js'
 import { chooseTick, lateTick } from './tick-choice.js'
+import { Turns } from './turns.js'
 import type { UnlockedRuns } from './unlocked-runs.js'
 
 /** The first and the longest wait before ticks that Redis did not answer for are asked for again. */
@@ -255,15 +256,17 @@ export class Dispatcher {
     const stopped = this.#stopped
     this.#asking += asked.length
     const answers = await coordination.claim(asked, call.id, call.blocks)
-    this.#asking -= asked.length
     const silent = answers.some(isUnavailable)
     const received = { now: coordination.now(), monotonic: this.#options.clock.monotonic() }
     this.#account.noteAnswer(!silent, sentAt, received.now)
     const again: AskedTick[] = []
     const handedBack: HandingBack[] = []
+    const turns = new Turns(this.#options.clock)
     for (let index = 0; index < asked.length; index++) {
+      if (turns.isOver) await turns.pass()
       const one = asked[index] as AskedTick
       const answer = answers[index] as ClaimAnswer
+      this.#asking--
       if (answer.status !== 'unavailable') this.#answers.take(one.job, one, answer, handedBack, received)
       else if (answer.maybe) again.push(one)
       else this.#unanswered(one.job, one)

@@ -8,6 +8,7 @@ import type {
   ReleaseAnswer
 } from '../../types/coordination.js'
 import { MINUTE, SECOND } from '../duration.js'
+import { Turns } from './turns.js'
 
 /** How many runs end in one call. */
 const BATCH = 256
@@ -119,7 +120,9 @@ export class Finisher {
       const batch = this.#waiting.splice(0, BATCH)
       const answers = await this.#coordination.finish(batch)
       const answeredAt = this.#clock.monotonic()
+      const turns = new Turns(this.#clock)
       for (let index = 0; index < batch.length; index++) {
+        if (turns.isOver) await turns.pass()
         const finishing = batch[index] as Finishing
         const { lock, finished } = finishing
         const answer = answers[index] as ReleaseAnswer
