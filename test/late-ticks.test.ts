@@ -77,7 +77,7 @@ t.test("`coalesce: 'all'` runs the last thousand of very many late ticks", (t) =
     t.equal(runs.length, 1000)
     t.equal(runs[0]?.scheduledTime, start + HOUR - 999 * SECOND)
     const metrics = await scheduler.register?.metrics()
-    t.match(metrics, /run_skipped_total\{job_id="job",job_name="job",reason="coalesced"\} 2600\n/)
+    t.match(metrics, /run_skipped_total\{reason="coalesced",job_id="job",job_name="job"\} 2600\n/)
   })
 )
 

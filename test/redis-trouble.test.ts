@@ -102,7 +102,7 @@ t.test('a tick that Redis does not answer for within the grace is missed, with t
       await redis.restart()
       t.match(await missed, { scheduledTime: tick, reason: 'redis_error', job: { id: 'job' } })
       t.equal(await value(scheduler, 'missed_runs_total'), 1)
-      t.equal(await value(scheduler, 'run_skipped_total{job_id="job",job_name="job",reason="redis_error"}'), 1)
+      t.equal(await value(scheduler, 'run_skipped_total{reason="redis_error",job_id="job",job_name="job"}'), 1)
       t.equal(await redis.client.exists(LOCK_KEY), 0)
     })
   )
