@@ -50,7 +50,7 @@ const SETTINGS: Readonly<Record<Scale, Settings>> = {
       { jobs: GOALS_AT, rounds: 3 },
       { jobs: 50_000, rounds: 1 }
     ],
-    warmUp: 2500,
+    warmUp: 8000,
     seconds: 7
   },
   smoke: { sizes: [{ jobs: 100, rounds: 1 }], warmUp: 1000, seconds: 2 }

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { createRequire } from 'node:module'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
@@ -60,14 +61,17 @@ export async function serve(
 
 /**
  * Counts the commands that clients of this process send. Redis itself does not tell them from those inside scripts:
- * `total_commands_processed` and `commandstats` hold both. All peers use the one ioredis of the root project.
+ * `total_commands_processed` and `commandstats` hold both. The peers have an ioredis of theirs, and we have ours.
  */
 function countSent(): () => number {
   let count = 0
-  const { sendCommand } = Redis.prototype
-  Redis.prototype.sendCommand = function (...args): unknown {
-    count++
-    return sendCommand.apply(this, args)
+  const ours = createRequire(new URL('../../dist/lib/index.js', import.meta.url))('ioredis') as typeof import('ioredis')
+  for (const { prototype } of new Set([Redis, ours.Redis])) {
+    const { sendCommand } = prototype
+    prototype.sendCommand = function (...args): unknown {
+      count++
+      return sendCommand.apply(this, args)
+    }
   }
   return () => count
 }
