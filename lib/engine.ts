@@ -3,6 +3,7 @@ import type { Coordination, JobState } from '../types/coordination.js'
 import { createCoordination } from './coordination/index.js'
 import { SECOND } from './duration.js'
 import { NotRunningError, RunCancelledError } from './errors.js'
+import { Blocks } from './execution/blocks.js'
 import { Dispatcher } from './execution/dispatcher.js'
 import { Finisher } from './execution/finisher.js'
 import { ManualRuns } from './execution/manual-runs.js'
@@ -94,11 +95,13 @@ export class Engine {
       () => coordination.now(),
       clock,
       (job, tick) => this.dispatcher.enqueue(job, tick),
-      () => this.dispatcher.pump()
+      () => this.dispatcher.pump(),
+      (trigger, tick) => this.dispatcher.enqueueAll(trigger, tick)
     )
+    const blocks = new Blocks()
     const total = metrics?.perJob === false ? new JobStats(durationBuckets) : null
     const newStats = (): JobStats => (total === null ? new JobStats(durationBuckets) : new SharedStats(total))
-    this.jobs = new JobRegistry(defaults, timezone, newStats, this.#timetable)
+    this.jobs = new JobRegistry(defaults, timezone, newStats, this.#timetable, blocks)
     const onRoom = (): void => this.dispatcher.pump()
     const onUnfinished = (job: JobRecord): void => this.#recovery.lookNow(job)
     this.#runner = new Runner({
@@ -122,6 +125,7 @@ export class Engine {
     this.dispatcher = new Dispatcher({
       ...common,
       concurrency,
+      blocks,
       recovery: this.#recovery,
       unlocked,
       account,

@@ -1,7 +1,7 @@
 import type { Definition } from '../types/coordination.js'
 import type { Job } from '../types/job.js'
 import type { Trigger, TriggerInput } from '../types/trigger.js'
-import type { Block } from './execution/blocks.js'
+import type { Block, Blocks } from './execution/blocks.js'
 import { hash32 } from './hash.js'
 import { DEFAULT_GRACE, type ResolvedJob } from './job-options.js'
 import type { JobStats } from './observability/job-stats.js'
@@ -14,14 +14,11 @@ export class JobRecord implements Timed {
   /** What users see of it. */
   readonly view: Job
   trigger: Trigger
-  /** As far as this replica knows. */
-  paused: boolean
   /** Whether the job was removed: nothing of it starts any more. */
   removed = false
   /** The last tick that came without a claim, for a job with `lock: false`; `null` before the first. */
   lastUnlocked: number | null = null
-  /** The latest due tick that is not yet asked for: one at most, as a later one stands for those before it. */
-  pending: DueTick | null = null
+  #pending: DueTick | null = null
   /** The earliest tick that `pending` stands for; its own time when it stands for none. */
   firstLate = 0
   /** Whether it waits in the queue of those to be asked for. */
@@ -46,16 +43,65 @@ export class JobRecord implements Timed {
   takenThrough = Number.NEGATIVE_INFINITY
   /** The block with which it is asked for; `null` when it is asked for alone. */
   block: Block | null = null
+  readonly #blocks: Blocks
+  #paused: boolean
   #definition: ResolvedJob
   #words: Definition | null = null
 
-  constructor(definition: ResolvedJob, trigger: Trigger, stats: JobStats, timetable: Timetable<JobRecord>) {
+  constructor(
+    definition: ResolvedJob,
+    trigger: Trigger,
+    stats: JobStats,
+    timetable: Timetable<JobRecord>,
+    blocks: Blocks
+  ) {
     this.id = definition.id
+    this.#blocks = blocks
     this.#definition = definition
     this.trigger = trigger
     this.stats = stats
-    this.paused = definition.pausedInitially
+    this.#paused = definition.pausedInitially
     this.view = new JobView(this, timetable)
+  }
+
+  /** As far as this replica knows. */
+  get paused(): boolean {
+    return this.#paused
+  }
+
+  set paused(paused: boolean) {
+    if (paused === this.#paused) return
+    this.#paused = paused
+    if (!this.removed) this.#blocks.update(this)
+  }
+
+  /** The latest due tick that is not yet asked for: one at most, as a later one stands for those before it. */
+  get pending(): DueTick | null {
+    return this.#pending
+  }
+
+  set pending(tick: DueTick | null) {
+    if (this.block !== null) this.block.pending += (tick === null ? 0 : 1) - (this.#pending === null ? 0 : 1)
+    this.#pending = tick
+  }
+
+  /** A tick is due: it waits, or stands for the one that waited. */
+  noteDue(tick: DueTick): void {
+    const waited = this.#pending
+    if (waited === null) {
+      this.firstLate = tick.firstLate
+      this.pending = tick
+    } else if (tick.scheduledTime > waited.scheduledTime) {
+      // The later tick stands for the one that waited.
+      this.firstLate = Math.min(this.firstLate, tick.firstLate)
+      this.pending = tick
+    } else if (tick.caughtUp) {
+      this.firstLate = Math.min(this.firstLate, tick.firstLate)
+    } else {
+      // After a clock was set back: what waited was a tick of the future, which will come again.
+      this.firstLate = tick.firstLate
+      this.pending = tick
+    }
   }
 
   get definition(): ResolvedJob {
@@ -64,8 +110,6 @@ export class JobRecord implements Timed {
 
   /** Gives the job another definition, and the trigger that belongs to it. */
   redefine(definition: ResolvedJob, trigger: Trigger): void {
-    // Its block is another.
-    this.block?.remove(this)
     this.#definition = definition
     this.trigger = trigger
     this.takenThrough = Number.NEGATIVE_INFINITY

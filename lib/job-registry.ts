@@ -2,6 +2,7 @@ import type { JobChanges, JobOptions } from '../types/job.js'
 import type { Trigger } from '../types/trigger.js'
 import { copyKnown } from './check.js'
 import { inJob, JobDuplicateError, JobUnknownError, OptionInvalidError } from './errors.js'
+import type { Blocks } from './execution/blocks.js'
 import { JOB_KEYS, type ResolvedDefaults, type ResolvedJob, resolveJob } from './job-options.js'
 import { JobRecord } from './job-record.js'
 import type { JobStats } from './observability/job-stats.js'
@@ -19,11 +20,19 @@ export class JobRegistry {
   readonly #newStats: () => JobStats
   readonly #pool: TriggerPool
   readonly #timetable: Timetable<JobRecord>
+  readonly #blocks: Blocks
   /** Jobs that were removed here: when one comes back, nothing is caught up on for the time between. */
   readonly #removed = new Set<string>()
 
   /** @param newStats makes the numbers of a job that is added */
-  constructor(defaults: ResolvedDefaults, timezone: string, newStats: () => JobStats, timetable: Timetable<JobRecord>) {
+  constructor(
+    defaults: ResolvedDefaults,
+    timezone: string,
+    newStats: () => JobStats,
+    timetable: Timetable<JobRecord>,
+    blocks: Blocks
+  ) {
+    this.#blocks = blocks
     this.#defaults = defaults
     this.#newStats = newStats
     this.#pool = new TriggerPool({ timezone })
@@ -54,9 +63,10 @@ export class JobRegistry {
     const definition = resolveJob(options, this.#defaults)
     if (this.#jobs.has(definition.id)) throw new JobDuplicateError(show(definition.id))
     const trigger = this.#acquire(definition)
-    const job = new JobRecord(definition, trigger, this.#newStats(), this.#timetable)
+    const job = new JobRecord(definition, trigger, this.#newStats(), this.#timetable, this.#blocks)
     this.#jobs.set(job.id, job)
     this.#timetable.add(job)
+    this.#blocks.add(job)
     if (this.#removed.delete(job.id) && trigger.afterCompletion === null) job.accountedThrough = Math.floor(job.begunAt)
     return job
   }
@@ -71,6 +81,7 @@ export class JobRegistry {
     const trigger = this.#acquire(definition)
     const retimed = trigger !== job.trigger
     if (retimed) this.#timetable.remove(job)
+    this.#blocks.remove(job)
     this.#pool.release(job.trigger)
     job.redefine(definition, trigger)
     if (retimed) {
@@ -79,6 +90,7 @@ export class JobRegistry {
       job.lastUnlocked = null
       this.#timetable.add(job)
     }
+    this.#blocks.add(job)
     return job
   }
 
@@ -97,8 +109,8 @@ export class JobRegistry {
     this.#jobs.delete(id)
     this.#timetable.remove(job)
     this.#pool.release(job.trigger)
+    this.#blocks.remove(job)
     job.removed = true
-    job.block?.remove(job)
     this.#removed.add(id)
     if (this.#removed.size > MAX_REMOVED) this.#removed.delete(this.#removed.values().next().value as string)
     job.pending = null

@@ -77,6 +77,7 @@ export class Timetable<Job extends Timed> {
   readonly #clock: Clock
   readonly #onDue: (job: Job, tick: DueTick) => void
   readonly #onWoken: () => void
+  readonly #onTick: (trigger: Trigger, tick: DueTick) => Iterable<Job> | null
   readonly #heap = new Heap<Line<Job> | Alarm<Job>>()
   readonly #lines = new Map<Trigger, Line<Job>>()
   readonly #alarms = new Map<Job, Alarm<Job>>()
@@ -89,8 +90,17 @@ export class Timetable<Job extends Timed> {
    * @param now the time by which ticks are due
    * @param onDue called once per due tick
    * @param onWoken called after all that was due at one time
+   * @param onTick called with each tick of a trigger that is due: returns the jobs for which `onDue` is to be called,
+   *   `null` for all
    */
-  constructor(now: () => number, clock: Clock, onDue: (job: Job, tick: DueTick) => void, onWoken: () => void) {
+  constructor(
+    now: () => number,
+    clock: Clock,
+    onDue: (job: Job, tick: DueTick) => void,
+    onWoken: () => void,
+    onTick: (trigger: Trigger, tick: DueTick) => Iterable<Job> | null = () => null
+  ) {
+    this.#onTick = onTick
     this.#now = now
     this.#clock = clock
     this.#onDue = onDue
@@ -264,7 +274,7 @@ export class Timetable<Job extends Timed> {
       caughtUp: false
     }
     // A handler that is called at once may add and remove jobs.
-    for (const job of line.jobs.copy()) {
+    for (const job of this.#onTick(trigger, tick) ?? line.jobs.copy()) {
       if (!line.jobs.has(job)) continue
       const delay = job.jitter === 0 ? 0 : jitterOf(job.id, scheduledTime, job.jitter, period)
       if (delay === 0) this.#onDue(job, tick)

@@ -3,6 +3,7 @@ import { systemClock } from '../lib/clock.js'
 import { Blocks } from '../lib/execution/blocks.js'
 import { createScheduler, type Scheduler } from '../lib/index.js'
 import { resolveDefaults } from '../lib/job-options.js'
+import type { JobRecord } from '../lib/job-record.js'
 import { JobRegistry } from '../lib/job-registry.js'
 import { JobStats } from '../lib/observability/job-stats.js'
 import { Simulation } from '../lib/testing/index.js'
@@ -126,21 +127,20 @@ t.test('jobs that are added, changed, paused and removed on one replica only', a
   t.ok(ticksOf('job-10') <= 31, `${ticksOf('job-10')} runs of the paused job`)
 })
 
-function registry(): JobRegistry {
-  const timetable = new Timetable<never>(
+/** The jobs of a process, in blocks. */
+function registry(jobs: readonly JobOptions[]): { own: JobRegistry; records: readonly JobRecord[] } {
+  const timetable = new Timetable<JobRecord>(
     () => 0,
     systemClock,
     () => {},
     () => {}
   )
-  return new JobRegistry(resolveDefaults(undefined), 'UTC', () => new JobStats([1]), timetable as never)
+  const own = new JobRegistry(resolveDefaults(undefined), 'UTC', () => new JobStats([1]), timetable, new Blocks())
+  return { own, records: jobs.map((job) => own.add(job)) }
 }
 
 function namesOf(jobs: readonly JobOptions[]): Set<string | null> {
-  const [blocks, own] = [new Blocks(), registry()]
-  const records = jobs.map((job) => own.add(job))
-  for (const record of records) blocks.update(record)
-  return new Set(records.map(({ block }) => block?.name ?? null))
+  return new Set(registry(jobs).records.map(({ block }) => block?.name ?? null))
 }
 
 function many(count: number, changes: Partial<JobOptions> = {}): JobOptions[] {
@@ -158,23 +158,36 @@ t.test('a block is called the same wherever the same jobs are, in whatever order
 })
 
 t.test('blocks stay of a size, and jobs with ticks of their own are in none', async (t) => {
-  const [blocks, own] = [new Blocks(), registry()]
-  const records = many(1000).map((job) => own.add(job))
-  for (const record of records) blocks.update(record)
-  const sizes = new Set(records.map(({ block }) => block)).size
-  t.equal(sizes, 32)
+  const { own, records } = registry(many(1000))
+  const count = (): number => new Set([...own.values()].map(({ block }) => block)).size
+  t.equal(count(), 32)
   for (const record of records.slice(30)) own.remove(record.id)
-  t.equal(new Set(records.slice(0, 30).map(({ block }) => block)).size, 1)
+  t.equal(count(), 1)
   const apart: Partial<JobOptions>[] = [
     { jitter: 10 },
     { coalesce: 'all' },
     { lock: false },
     { paused: true },
+    { recovery: 'rerun' },
+    { onRedisError: 'run' },
     { trigger: { interval: '1s', after: 'completion' } }
   ]
   for (const [index, changes] of apart.entries()) {
-    const record = own.add({ ...many(1)[0]!, id: `apart-${index}`, ...changes })
-    blocks.update(record)
-    t.equal(record.block, null)
+    t.equal(own.add({ ...many(1)[0]!, id: `apart-${index}`, ...changes }).block, null)
   }
+})
+
+t.test('a job that is paused or changed leaves its block, and comes back', async (t) => {
+  const { own, records } = registry(many(10))
+  const [first] = records
+  const name = first!.block?.name
+  first!.paused = true
+  t.equal(first!.block, null)
+  t.not(records[1]!.block?.name, name)
+  first!.paused = false
+  t.equal(first!.block?.name, name)
+  own.modify(first!.id, { retry: { limit: 1 } })
+  t.not(first!.block?.name, name)
+  own.modify(first!.id, { retry: false })
+  t.equal(first!.block?.name, name)
 })

@@ -1,6 +1,7 @@
 import type { Trigger } from '../../types/trigger.js'
 import { hash32 } from '../hash.js'
 import type { JobRecord } from '../job-record.js'
+import type { DueGroup } from './due-queue.js'
 
 /** How many jobs a block has at most, on average. */
 const BLOCK_SIZE = 32
@@ -9,17 +10,19 @@ const BLOCK_SIZE = 32
 const MIN_NAMED = 4
 
 /**
- * Jobs of one trigger that are asked for together. Replicas with the same jobs have the same blocks, under the same names:
- * so that one word of the store's says of all of its jobs that their tick is taken.
+ * Jobs of one trigger that come due together and are asked for together. Replicas with the same jobs have the same blocks,
+ * under the same names: so that one word of the store's says of all of its jobs that their tick is taken, and nothing is
+ * done for each of them.
  */
 export class Block {
   readonly jobs: JobRecord[] = []
-  readonly #set: BlockSet
+  /** Where they wait together with one tick; `null` while they do not. */
+  waiting: DueGroup | null = null
+  /** How many of the jobs have a tick of their own that waits. */
+  pending = 0
   #name: string | null = null
-
-  constructor(set: BlockSet) {
-    this.#set = set
-  }
+  /** How many ticks others have taken, which are not yet in the jobs' own numbers. */
+  #takenElsewhere = 0
 
   /** What only a block with the same jobs, defined in the same way, is called; `null` for one that is not worth a name. */
   get name(): string | null {
@@ -38,80 +41,134 @@ export class Block {
     return this.#name
   }
 
-  add(job: JobRecord): void {
-    job.block = this
-    this.jobs.push(job)
-    this.#name = null
+  /** Whether its jobs can wait for the next tick together. */
+  get isFree(): boolean {
+    return this.waiting === null && this.pending === 0 && this.jobs.length >= MIN_NAMED
   }
 
-  /** Takes a job out, as it was removed or will be another. */
+  add(job: JobRecord): void {
+    this.#change()
+    job.block = this
+    if (job.pending !== null) this.pending++
+    this.jobs.push(job)
+  }
+
   remove(job: JobRecord): void {
-    this.jobs.splice(this.jobs.indexOf(job), 1)
+    this.#change()
     job.block = null
+    if (job.pending !== null) this.pending--
+    this.jobs.splice(this.jobs.indexOf(job), 1)
+  }
+
+  /** Another replica has taken a tick of all its jobs. */
+  countTakenElsewhere(): void {
+    this.#takenElsewhere++
+  }
+
+  /** Puts into the jobs' own numbers what was counted for all of them. */
+  settleCounts(): void {
+    if (this.#takenElsewhere === 0) return
+    for (const { stats } of this.jobs) stats.skipped.claimed_elsewhere += this.#takenElsewhere
+    this.#takenElsewhere = 0
+  }
+
+  /** Its jobs will be others: what they had together each has by itself. */
+  #change(): void {
+    this.waiting?.spread()
+    this.settleCounts()
     this.#name = null
-    this.#set.onRemoved()
   }
 }
 
-/** The blocks of one trigger. Which block a job is in follows from its id and from how many jobs there are. */
+/** The jobs of one trigger. Which block a job is in follows from its id and from how many of them are in blocks. */
 class BlockSet {
-  readonly #onEmpty: () => void
-  #blocks: readonly Block[] = [new Block(this)]
+  /** Those that are in no block. */
+  readonly alone = new Set<JobRecord>()
+  blocks: readonly Block[] = [new Block()]
   #size = 0
 
-  constructor(onEmpty: () => void) {
-    this.#onEmpty = onEmpty
+  get isEmpty(): boolean {
+    return this.#size + this.alone.size === 0
   }
 
-  add(job: JobRecord): void {
+  join(job: JobRecord): void {
     this.#size++
     this.#blockOf(job).add(job)
     this.#split()
   }
 
-  onRemoved(): void {
+  leave(job: JobRecord): void {
     this.#size--
-    if (this.#size === 0) this.#onEmpty()
-    else this.#split()
+    job.block?.remove(job)
+    this.#split()
   }
 
   /** Makes the blocks anew when there are too many jobs for them, or too few. */
   #split(): void {
     const count = 2 ** Math.ceil(Math.log2(Math.max(1, this.#size / BLOCK_SIZE)))
-    if (count === this.#blocks.length) return
-    const before = this.#blocks
-    this.#blocks = Array.from({ length: count }, () => new Block(this))
-    for (const { jobs } of before) for (const job of jobs) this.#blockOf(job).add(job)
+    if (count === this.blocks.length) return
+    const jobs = this.blocks.flatMap((block) => [...block.jobs])
+    for (const job of jobs) job.block?.remove(job)
+    this.blocks = Array.from({ length: count }, () => new Block())
+    for (const job of jobs) this.#blockOf(job).add(job)
   }
 
   #blockOf({ id }: JobRecord): Block {
-    return this.#blocks[hash32(id) & (this.#blocks.length - 1)] as Block
+    return this.blocks[hash32(id) & (this.blocks.length - 1)] as Block
   }
 }
 
-/** All blocks of a process. */
+/** All jobs of a process, in blocks where they can be. */
 export class Blocks {
   readonly #sets = new Map<Trigger, BlockSet>()
 
-  /**
-   * Puts a job into a block, or takes it out, as it stands now. Those are in one whose ticks are all asked for in the same
-   * way: without jitter, and neither paused nor with late ticks of their own.
-   */
-  update(job: JobRecord): void {
-    const { coalesce, jitter, lockTtl } = job.definition
-    const isMember =
-      !job.paused && jitter === 0 && coalesce !== 'all' && lockTtl !== null && job.trigger.afterCompletion === null
-    if (isMember === (job.block !== null)) return
-    if (isMember) this.#setOf(job.trigger).add(job)
-    else job.block?.remove(job)
+  /** The jobs of a trigger; `undefined` when there are none. */
+  of(trigger: Trigger): { readonly alone: Iterable<JobRecord>; readonly blocks: readonly Block[] } | undefined {
+    return this.#sets.get(trigger)
   }
 
-  #setOf(trigger: Trigger): BlockSet {
-    let set = this.#sets.get(trigger)
+  add(job: JobRecord): void {
+    let set = this.#sets.get(job.trigger)
     if (set === undefined) {
-      set = new BlockSet(() => this.#sets.delete(trigger))
-      this.#sets.set(trigger, set)
+      set = new BlockSet()
+      this.#sets.set(job.trigger, set)
     }
-    return set
+    if (isMember(job)) set.join(job)
+    else set.alone.add(job)
   }
+
+  /** Takes a job out that is removed, or will have another definition. */
+  remove(job: JobRecord): void {
+    const set = this.#sets.get(job.trigger)
+    if (set === undefined) return
+    if (job.block === null) set.alone.delete(job)
+    else set.leave(job)
+    if (set.isEmpty) this.#sets.delete(job.trigger)
+  }
+
+  /** Puts a job into a block, or takes it out, as it has been paused or resumed. */
+  update(job: JobRecord): void {
+    if (isMember(job) === (job.block !== null)) return
+    this.remove(job)
+    this.add(job)
+  }
+
+  /** Puts into the jobs' own numbers what was counted for whole blocks. */
+  settleCounts(): void {
+    for (const { blocks } of this.#sets.values()) for (const block of blocks) block.settleCounts()
+  }
+}
+
+/** Whether a job's ticks are asked for in the same way as those of others: it is claimed, has no ticks of its own, and nothing is done for each tick that another replica takes. */
+function isMember({ definition, trigger, paused }: JobRecord): boolean {
+  const { coalesce, jitter, lockTtl, onRedisError, recovery } = definition
+  return (
+    !paused &&
+    jitter === 0 &&
+    lockTtl !== null &&
+    coalesce !== 'all' &&
+    recovery === 'none' &&
+    onRedisError === 'skip' &&
+    trigger.afterCompletion === null
+  )
 }

@@ -1,13 +1,14 @@
 import type { Clock, TimerHandle } from '../../types/clock.js'
 import type { ClaimAnswer, ClaimBlocks, Coordination, HandBackAnswer } from '../../types/coordination.js'
+import type { Trigger } from '../../types/trigger.js'
 import { SECOND } from '../duration.js'
 import type { JobRecord } from '../job-record.js'
 import type { DueTick } from '../timetable.js'
 import { AskedTick } from './asked-tick.js'
-import { type Block, Blocks } from './blocks.js'
+import type { Block, Blocks } from './blocks.js'
 import { ClaimAnswers } from './claim-answers.js'
 import { isMissed, jobLock } from './claim-request.js'
-import { type DueGroup, DueQueue } from './due-queue.js'
+import { type DueGroup, DueQueue, type TakenJobs } from './due-queue.js'
 import type { Finisher, HandingBack } from './finisher.js'
 import type { Recovery } from './recovery.js'
 import type { Runner } from './runner.js'
@@ -28,6 +29,7 @@ const LOCK_POLL = SECOND / 4
 
 export interface DispatcherOptions {
   readonly concurrency: number
+  readonly blocks: Blocks
   readonly clock: Clock
   readonly coordination: Coordination
   readonly runner: Runner
@@ -58,8 +60,7 @@ export class Dispatcher {
   readonly #queue: DueQueue
   readonly #account: TickAccount
   readonly #answers: ClaimAnswers
-  /** `null` where nobody else asks. */
-  readonly #blocks: Blocks | null
+  readonly #blocks: Blocks
   /** Jobs whose tick waits for a lock that another replica holds. */
   readonly #waiting = new Set<JobRecord>()
   #waitTimer: TimerHandle | null = null
@@ -78,7 +79,7 @@ export class Dispatcher {
     this.#options = options
     this.#queue = new DueQueue(options.shuffle)
     this.#account = options.account
-    this.#blocks = options.shuffle === null ? null : new Blocks()
+    this.#blocks = options.blocks
     this.#answers = new ClaimAnswers({
       ...options,
       push: (job) => {
@@ -100,6 +101,11 @@ export class Dispatcher {
     return this.#options.concurrency - this.#options.runner.size - this.#asking
   }
 
+  /** Puts into the jobs' own numbers what was counted for many at once. */
+  settleCounts(): void {
+    this.#blocks.settleCounts()
+  }
+
   /** Takes a due tick; `pump` is to follow. */
   enqueue(job: JobRecord, tick: DueTick): void {
     if (this.#stopped || job.removed) return
@@ -108,23 +114,27 @@ export class Dispatcher {
       this.#options.unlocked.start(job, tick)
       return
     }
-    const { pending } = job
-    if (pending === null) {
-      job.firstLate = tick.firstLate
-      job.pending = tick
-    } else if (tick.scheduledTime > pending.scheduledTime) {
-      // The later tick stands for the one that waited.
-      job.firstLate = Math.min(job.firstLate, tick.firstLate)
-      job.pending = tick
-    } else if (tick.caughtUp) {
-      job.firstLate = Math.min(job.firstLate, tick.firstLate)
-    } else {
-      // After a clock was set back: what waited was a tick of the future, which will come again.
-      job.firstLate = tick.firstLate
-      job.pending = tick
-    }
+    job.noteDue(tick)
     this.#push(job)
     if (this.#account.isSilent) this.#runOverdue(job, this.#options.coordination.now())
+  }
+
+  /**
+   * Takes a due tick of all jobs of a trigger; `pump` is to follow.
+   *
+   * @returns the jobs for which it is to be taken one by one, by `enqueue`
+   */
+  enqueueAll(trigger: Trigger, tick: DueTick): Iterable<JobRecord> | null {
+    const jobs = this.#blocks.of(trigger)
+    if (this.#stopped || jobs === undefined) return []
+    // Late ticks are each job's own matter.
+    if (tick.firstLate < tick.scheduledTime) return null
+    const alone = [...jobs.alone]
+    for (const block of jobs.blocks) {
+      if (block.isFree) this.#queue.pushBlock(block, tick)
+      else alone.push(...block.jobs)
+    }
+    return alone
   }
 
   /** Asks for what is due, as far as there is room. */
@@ -173,7 +183,6 @@ export class Dispatcher {
     if (job.queued || this.#stopped) return
     job.queued = true
     if (this.#waiting.size > 0) this.#waiting.delete(job)
-    this.#blocks?.update(job)
     this.#queue.push(job)
   }
 
@@ -197,7 +206,7 @@ export class Dispatcher {
     }
   }
 
-  #newCall(taken: readonly DueGroup[]): Call | null {
+  #newCall(taken: readonly TakenJobs[]): Call | null {
     const now = this.#options.coordination.now()
     const asked: AskedTick[] = []
     const alone: AskedTick[] = []
@@ -232,19 +241,14 @@ export class Dispatcher {
     const groups = new Map<string, DueGroup>()
     for (const group of this.#queue.peek(MAX_WAITING)) {
       const name = group.block?.name ?? null
-      if (name !== null && group.jobs[0]?.pending?.scheduledTime === scheduledTime) groups.set(name, group)
+      if (name !== null && group.tick?.scheduledTime === scheduledTime) groups.set(name, group)
     }
     const onTaken = (name: string): void => {
-      const group = groups.get(name) as DueGroup
-      // Its jobs may be others by now.
-      if (group.block?.name !== name) return
-      this.#queue.drop(group, (job) => {
-        if (job.block !== group.block || job.pending?.scheduledTime !== scheduledTime) return false
-        job.pending = null
-        job.queued = false
-        this.#answers.takenElsewhere(job, scheduledTime)
-        return true
-      })
+      const { block, tick } = groups.get(name) as DueGroup
+      // Its jobs may be others by now, or have a later tick.
+      if (block?.name !== name || tick?.scheduledTime !== scheduledTime) return
+      this.#queue.drop(groups.get(name) as DueGroup)
+      this.#account.takenElsewhere(block, scheduledTime)
     }
     return { scheduledTime, asked, waiting: [...groups.keys()], onTaken }
   }

@@ -1,4 +1,5 @@
 import type { JobRecord } from '../job-record.js'
+import type { DueTick } from '../timetable.js'
 import type { Block } from './blocks.js'
 
 /** The most and the fewest ticks asked for in one call. */
@@ -11,25 +12,59 @@ const MIN_SLICE = 16
  */
 const SLICES = 8
 
-/** Jobs that came due together: of one block, or of none. */
-export interface DueGroup {
+/** Jobs that wait to be asked for: those of a block, or some that are in none. */
+export class DueGroup {
   readonly block: Block | null
-  readonly jobs: readonly JobRecord[]
+  /** The tick that all of them wait with; `null` when each has one of its own, in `pending`. */
+  tick: DueTick | null
+  #jobs: readonly JobRecord[]
+  #at = 0
+
+  constructor(block: Block | null, jobs: readonly JobRecord[], tick: DueTick | null = null) {
+    this.block = block
+    this.tick = tick
+    this.#jobs = jobs
+  }
+
+  get size(): number {
+    return this.#jobs.length - this.#at
+  }
+
+  /** Lets each job wait by itself with the tick they have together. */
+  spread(): void {
+    const { tick } = this
+    if (tick === null) return
+    this.#jobs = this.#jobs.slice()
+    this.tick = null
+    if (this.block !== null) this.block.waiting = null
+    for (const job of this.#jobs) {
+      job.noteDue(tick)
+      job.queued = true
+    }
+  }
+
+  /** Takes the first of the jobs out, each with its tick. */
+  take(limit: number): readonly JobRecord[] {
+    this.spread()
+    const taken = this.#jobs.slice(this.#at, this.#at + limit)
+    this.#at += taken.length
+    return taken
+  }
 }
 
-/** A group of which the jobs before `at` are taken already. */
-interface Waiting {
+/** What is taken from the queue. */
+export interface TakenJobs {
   readonly block: Block | null
-  jobs: JobRecord[]
-  at: number
+  readonly jobs: readonly JobRecord[]
 }
 
 /** Jobs whose due tick waits to be claimed; each job is in it once at most. */
 export class DueQueue {
   readonly #shuffle: ((items: unknown[]) => void) | null
-  #groups: Waiting[] = []
+  #groups: DueGroup[] = []
   #head = 0
-  #arrived: JobRecord[] = []
+  #arrivedJobs: JobRecord[] = []
+  #arrivedBlocks: DueGroup[] = []
   #size = 0
 
   /** @param shuffle puts what arrives at one time into an order of this replica's own; `null` keeps it */
@@ -43,26 +78,32 @@ export class DueQueue {
   }
 
   push(job: JobRecord): void {
-    this.#arrived.push(job)
+    this.#arrivedJobs.push(job)
     this.#size++
   }
 
+  /** Lets all jobs of a block wait with a tick. */
+  pushBlock(block: Block, tick: DueTick): void {
+    const group = new DueGroup(block, block.jobs, tick)
+    block.waiting = group
+    this.#arrivedBlocks.push(group)
+    this.#size += group.size
+  }
+
   /** The next jobs to ask for: a share of those that wait, `limit` at most. Blocks are left whole where they fit. */
-  take(limit: number): DueGroup[] {
+  take(limit: number): TakenJobs[] {
     this.#arrange()
     let left = Math.min(limit, Math.max(MIN_SLICE, Math.min(MAX_SLICE, Math.ceil(this.#size / SLICES))))
-    const taken: DueGroup[] = []
+    const taken: TakenJobs[] = []
     for (let group = this.#groups[this.#head]; group !== undefined && left > 0; group = this.#groups[this.#head]) {
-      const { block, at } = group
-      const isWhole = group.jobs.length - at <= left
-      if (!isWhole && block !== null && taken.length > 0) break
-      const jobs = group.jobs.slice(at, at + left)
-      taken.push({ block, jobs })
+      const isWhole = group.size <= left
+      if (!isWhole && group.block !== null && taken.length > 0) break
+      const jobs = group.take(left)
+      taken.push({ block: group.block, jobs })
       left -= jobs.length
-      group.at += jobs.length
+      this.#size -= jobs.length
       if (isWhole) this.#head++
     }
-    for (const { jobs } of taken) this.#size -= jobs.length
     return taken
   }
 
@@ -71,45 +112,43 @@ export class DueQueue {
     return this.#groups.slice(this.#head, this.#head + limit)
   }
 
-  /** Takes some jobs of a group out. */
-  drop(group: DueGroup, isToGo: (job: JobRecord) => boolean): void {
-    const index = this.#groups.indexOf(group as Waiting, this.#head)
-    const waiting = this.#groups[index]
-    if (waiting === undefined) return
-    const before = waiting.jobs.length - waiting.at
-    waiting.jobs = waiting.jobs.slice(waiting.at).filter((job) => !isToGo(job))
-    waiting.at = 0
-    this.#size -= before - waiting.jobs.length
-    if (waiting.jobs.length === 0) this.#groups.splice(index, 1)
+  /** Takes a group out whose jobs wait with one tick. */
+  drop(group: DueGroup): void {
+    this.#size -= group.size
+    if (group.block !== null) group.block.waiting = null
+    this.#groups.splice(this.#groups.indexOf(group, this.#head), 1)
   }
 
   /** Empties the queue, and returns what was in it. */
   clear(): JobRecord[] {
-    const left = [...this.#groups.slice(this.#head).flatMap(({ jobs, at }) => jobs.slice(at)), ...this.#arrived]
+    const groups = [...this.#groups.slice(this.#head), ...this.#arrivedBlocks]
+    const left = [...groups.flatMap((group) => group.take(group.size)), ...this.#arrivedJobs]
     this.#groups = []
     this.#head = 0
-    this.#arrived = []
+    this.#arrivedJobs = []
+    this.#arrivedBlocks = []
     this.#size = 0
     return left
   }
 
   /** Puts what has arrived behind what waits, those of a block together. */
   #arrange(): void {
-    if (this.#arrived.length === 0) return
+    if (this.#arrivedJobs.length + this.#arrivedBlocks.length === 0) return
     const byBlock = new Map<Block | null, JobRecord[]>()
-    for (const job of this.#arrived) {
+    for (const job of this.#arrivedJobs) {
       const jobs = byBlock.get(job.block)
       if (jobs === undefined) byBlock.set(job.block, [job])
       else jobs.push(job)
     }
-    const arrived: Waiting[] = []
+    const arrived = this.#arrivedBlocks
     for (const [block, jobs] of byBlock) {
       this.#shuffle?.(jobs)
-      arrived.push({ block, jobs, at: 0 })
+      arrived.push(new DueGroup(block, jobs))
     }
     this.#shuffle?.(arrived)
     this.#groups = this.#groups.slice(this.#head).concat(arrived)
     this.#head = 0
-    this.#arrived = []
+    this.#arrivedJobs = []
+    this.#arrivedBlocks = []
   }
 }

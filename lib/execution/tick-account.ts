@@ -2,6 +2,7 @@ import type { SkipReason } from '../../types/run.js'
 import type { JobRecord } from '../job-record.js'
 import type { Events } from '../observability/events.js'
 import { countTicks } from '../triggers/index.js'
+import type { Block } from './blocks.js'
 
 /** How many ticks that were passed over are told of one by one; the others are only counted. */
 const MAX_TOLD = 1000
@@ -34,6 +35,12 @@ export class TickAccount {
   skipped(job: JobRecord, scheduledTime: number, reason: SkipReason): void {
     job.stats.skipped[reason]++
     if (this.#events.has('skipped')) this.#events.emit('skipped', { job: job.view, scheduledTime, reason })
+  }
+
+  /** Another replica has taken a tick of all jobs of a block. */
+  takenElsewhere(block: Block, scheduledTime: number): void {
+    if (this.#events.has('skipped')) for (const job of block.jobs) this.skipped(job, scheduledTime, 'claimed_elsewhere')
+    else block.countTakenElsewhere()
   }
 
   /** A tick will have no run on any replica. */
