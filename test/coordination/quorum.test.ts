@@ -176,7 +176,7 @@ t.test('a majority that is down is trouble, said at once; when it comes back all
     t.match(await one.claim([asked]), [
       { status: 'unavailable', maybe: false, error: { code: 'FST_ERR_RLS_REDIS_UNAVAILABLE', message: /no majority/ } }
     ])
-    t.equal(a.store.jobs.get('job')?.tick, null, 'what the minority granted is given back')
+    t.equal(a.store.jobs.get('job')?.tick, -1, 'what the minority granted is given back')
     t.equal(a.store.jobs.get('job')?.lock.token, '')
     t.equal(await one.extend(lock), 'unavailable')
     t.same(await one.finish([{ lock, finished: true }]), ['unavailable'])
@@ -211,7 +211,7 @@ t.test('what a node grants when it is too late is given back', (t) =>
     t.equal(a.store.jobs.get('job')?.claimedBy, '')
     c.wake()
     await sleep(50)
-    t.match(c.store.jobs.get('job'), { claimedBy: '', tick: null, lock: { token: '' } })
+    t.match(c.store.jobs.get('job'), { claimedBy: '', tick: -1, lock: { token: '' } })
 
     // A majority has it elsewhere: the lock is given back, and the tick stays taken there too.
     c.mode = 'hung'
