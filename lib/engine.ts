@@ -98,7 +98,7 @@ export class Engine {
       () => this.dispatcher.pump(),
       (trigger, tick) => this.dispatcher.enqueueAll(trigger, tick)
     )
-    const blocks = new Blocks()
+    const blocks = new Blocks(coordination.state.kind !== 'memory')
     const total = metrics?.perJob === false ? new JobStats(durationBuckets) : null
     const newStats = (): JobStats => (total === null ? new JobStats(durationBuckets) : new SharedStats(total))
     this.jobs = new JobRegistry(defaults, timezone, newStats, this.#timetable, blocks)

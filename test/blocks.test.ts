@@ -135,7 +135,7 @@ function registry(jobs: readonly JobOptions[]): { own: JobRegistry; records: rea
     () => {},
     () => {}
   )
-  const own = new JobRegistry(resolveDefaults(undefined), 'UTC', () => new JobStats([1]), timetable, new Blocks())
+  const own = new JobRegistry(resolveDefaults(undefined), 'UTC', () => new JobStats([1]), timetable, new Blocks(true))
   return { own, records: jobs.map((job) => own.add(job)) }
 }
 

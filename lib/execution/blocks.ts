@@ -120,14 +120,21 @@ class BlockSet {
 
 /** All jobs of a process, in blocks where they can be. */
 export class Blocks {
+  readonly #isShared: boolean
   readonly #sets = new Map<Trigger, BlockSet>()
 
-  /** The jobs of a trigger; `undefined` when there are none. */
+  /** @param isShared whether others ask for the same jobs; else there are no blocks, which would only change their order */
+  constructor(isShared: boolean) {
+    this.#isShared = isShared
+  }
+
+  /** The jobs of a trigger; `undefined` when there are none, or no blocks at all. */
   of(trigger: Trigger): { readonly alone: Iterable<JobRecord>; readonly blocks: readonly Block[] } | undefined {
     return this.#sets.get(trigger)
   }
 
   add(job: JobRecord): void {
+    if (!this.#isShared) return
     let set = this.#sets.get(job.trigger)
     if (set === undefined) {
       set = new BlockSet()
@@ -148,7 +155,7 @@ export class Blocks {
 
   /** Puts a job into a block, or takes it out, as it has been paused or resumed. */
   update(job: JobRecord): void {
-    if (isMember(job) === (job.block !== null)) return
+    if (!this.#isShared || isMember(job) === (job.block !== null)) return
     this.remove(job)
     this.add(job)
   }

@@ -22,7 +22,7 @@ const FIRST_RETRY = SECOND / 10
 const LAST_RETRY = 2 * SECOND
 
 /** Of how many blocks that wait to be asked for a call asks whether they are taken. */
-const MAX_WAITING = 64
+const MAX_WAITING = 32
 
 /** How long a tick that waits for the lock of its job leaves it alone before it is asked for again. */
 const LOCK_POLL = SECOND / 4
@@ -126,9 +126,9 @@ export class Dispatcher {
    */
   enqueueAll(trigger: Trigger, tick: DueTick): Iterable<JobRecord> | null {
     const jobs = this.#blocks.of(trigger)
-    if (this.#stopped || jobs === undefined) return []
     // Late ticks are each job's own matter.
-    if (tick.firstLate < tick.scheduledTime) return null
+    if (jobs === undefined || tick.firstLate < tick.scheduledTime) return null
+    if (this.#stopped) return []
     const alone = [...jobs.alone]
     for (const block of jobs.blocks) {
       if (block.isFree) this.#queue.pushBlock(block, tick)
