@@ -1,15 +1,17 @@
 import t from 'tap'
 import { systemClock } from '../lib/clock.js'
 import { Blocks } from '../lib/execution/blocks.js'
+import { DueQueue } from '../lib/execution/due-queue.js'
 import { createScheduler, type Scheduler } from '../lib/index.js'
 import { resolveDefaults } from '../lib/job-options.js'
 import type { JobRecord } from '../lib/job-record.js'
 import { JobRegistry } from '../lib/job-registry.js'
 import { JobStats } from '../lib/observability/job-stats.js'
 import { Simulation } from '../lib/testing/index.js'
-import { Timetable } from '../lib/timetable.js'
+import { type DueTick, Timetable } from '../lib/timetable.js'
 import type { ClaimBlocks, Coordination } from '../types/coordination.js'
 import type { JobOptions } from '../types/job.js'
+import type { JobHandler } from '../types/run.js'
 
 const JOBS = 400
 
@@ -26,11 +28,12 @@ interface MinuteOptions {
   readonly replicas?: number
   /** Replaces what a replica asks with. */
   readonly change?: (blocks: ClaimBlocks) => ClaimBlocks | undefined
-  /** Called with the schedulers half way. */
-  readonly meanwhile?: (schedulers: readonly Scheduler[]) => Promise<void> | void
+  readonly job?: Partial<JobOptions>
+  /** Called half way. */
+  readonly meanwhile?: (schedulers: readonly Scheduler[], simulation: Simulation) => Promise<void> | void
 }
 
-async function playMinute({ replicas = 3, change, meanwhile }: MinuteOptions = {}): Promise<Minute> {
+async function playMinute({ replicas = 3, job = {}, change, meanwhile }: MinuteOptions = {}): Promise<Minute> {
   const simulation = new Simulation()
   const runs = new Map<string, number>()
   let [missed, requests, taken] = [0, 0, 0]
@@ -60,16 +63,17 @@ async function playMinute({ replicas = 3, change, meanwhile }: MinuteOptions = {
     const scheduler = createScheduler({ ...options, coordination })
     scheduler.on('missed', () => void missed++)
     for (let index = 0; index < JOBS; index++) {
-      scheduler.cron(`job-${index}`, '* * * * * *', ({ run }) => {
+      const handler: JobHandler<undefined> = ({ run }) => {
         const tick = `${run.jobId} ${run.scheduledTime}`
         runs.set(tick, (runs.get(tick) ?? 0) + 1)
-      })
+      }
+      scheduler.add({ ...job, id: `job-${index}`, trigger: { cron: '* * * * * *' }, handler } as JobOptions<undefined>)
     }
     return scheduler
   })
   for (const scheduler of schedulers) await scheduler.start()
   await simulation.advance('30s')
-  await meanwhile?.(schedulers)
+  await meanwhile?.(schedulers, simulation)
   await simulation.advance('30s')
   const closing = schedulers.map((scheduler) => scheduler.close())
   await simulation.advance('10s')
@@ -126,6 +130,49 @@ t.test('jobs that are added, changed, paused and removed on one replica only', a
   for (const id of ['job-6', 'job-7', 'job-8', 'job-9']) t.ok(ticksOf(id) >= 59, `${id} ran ${ticksOf(id)} times`)
   t.ok(ticksOf('job-10') <= 31, `${ticksOf('job-10')} runs of the paused job`)
 })
+
+t.test('of the ticks that waited while the store was down the latest runs', async (t) => {
+  let [from, until] = [0, 0]
+  const { runs, missed } = await playMinute({
+    job: { misfireGraceTime: '1m' },
+    meanwhile: async (_schedulers, simulation) => {
+      const [store] = simulation.stores
+      from = simulation.now
+      store!.kill()
+      await simulation.advance('3500ms')
+      store!.start()
+      await simulation.advance('450ms')
+      until = simulation.now
+    }
+  })
+  const during = [...runs].filter(([tick]) => {
+    const scheduledTime = Number(tick.split(' ')[1])
+    return scheduledTime > from && scheduledTime < until
+  })
+  const latest = Math.floor(until / 1000) * 1000
+  t.equal(during.length, JOBS, 'one tick of each job')
+  t.ok(during.every(([tick, count]) => count === 1 && tick.endsWith(` ${latest}`)))
+  t.equal(missed, 0)
+})
+
+t.test('jobs that leave a block that waits take its tick along', async (t) => {
+  const { own, records } = registry(many(10))
+  const queue = new DueQueue(null)
+  const [first, second] = records
+  queue.pushBlock(first!.block!, tickAt(1000))
+  t.equal(queue.size, 10)
+  first!.paused = true
+  t.equal(first!.pending?.scheduledTime, 1000, 'who leaves the block takes its tick along')
+  t.equal(second!.pending?.scheduledTime, 1000)
+  const taken = queue.take(64).flatMap(({ jobs }) => jobs)
+  t.same(new Set(taken), new Set(own.values()))
+  t.equal(queue.size, 0)
+})
+
+function tickAt(scheduledTime: number): DueTick {
+  const single = { scheduledTime, dueTime: scheduledTime, firstLate: scheduledTime }
+  return { ...single, following: scheduledTime + 1000, preceding: null, caughtUp: false }
+}
 
 /** The jobs of a process, in blocks. */
 function registry(jobs: readonly JobOptions[]): { own: JobRegistry; records: readonly JobRecord[] } {

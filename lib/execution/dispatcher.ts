@@ -114,6 +114,8 @@ export class Dispatcher {
       this.#options.unlocked.start(job, tick)
       return
     }
+    // From here on it has a tick of its own.
+    job.block?.waiting?.spread()
     job.noteDue(tick)
     this.#push(job)
     if (this.#account.isSilent) this.#runOverdue(job, this.#options.coordination.now())

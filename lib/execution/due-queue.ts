@@ -114,9 +114,11 @@ export class DueQueue {
 
   /** Takes a group out whose jobs wait with one tick. */
   drop(group: DueGroup): void {
+    const index = this.#groups.indexOf(group, this.#head)
+    if (index < 0) return
     this.#size -= group.size
     if (group.block !== null) group.block.waiting = null
-    this.#groups.splice(this.#groups.indexOf(group, this.#head), 1)
+    this.#groups.splice(index, 1)
   }
 
   /** Empties the queue, and returns what was in it. */
