@@ -1,14 +1,15 @@
 import type { Clock, TimerHandle } from '../../types/clock.js'
-import type { ClaimAnswer, ClaimBlocks, Coordination, HandBackAnswer } from '../../types/coordination.js'
+import type { ClaimAnswer, Coordination, HandBackAnswer } from '../../types/coordination.js'
 import type { Trigger } from '../../types/trigger.js'
 import { SECOND } from '../duration.js'
 import type { JobRecord } from '../job-record.js'
 import type { DueTick } from '../timetable.js'
 import { AskedTick } from './asked-tick.js'
-import type { Block, Blocks } from './blocks.js'
+import type { Blocks } from './blocks.js'
 import { ClaimAnswers } from './claim-answers.js'
+import { type ClaimCall, makeCall } from './claim-call.js'
 import { isMissed, jobLock } from './claim-request.js'
-import { type DueGroup, DueQueue, type TakenJobs } from './due-queue.js'
+import { DueQueue } from './due-queue.js'
 import type { Finisher, HandingBack } from './finisher.js'
 import type { Recovery } from './recovery.js'
 import type { Runner } from './runner.js'
@@ -20,9 +21,6 @@ import type { UnlockedRuns } from './unlocked-runs.js'
 /** The first and the longest wait before ticks that Redis did not answer for are asked for again. */
 const FIRST_RETRY = SECOND / 10
 const LAST_RETRY = 2 * SECOND
-
-/** Of how many blocks that wait to be asked for a call asks whether they are taken. */
-const MAX_WAITING = 32
 
 /** How long a tick that waits for the lock of its job leaves it alone before it is asked for again. */
 const LOCK_POLL = SECOND / 4
@@ -44,13 +42,6 @@ export interface DispatcherOptions {
   readonly wakeAt: (job: JobRecord, at: number, tick?: DueTick) => void
 }
 
-/** A call under way, or to be repeated as its reply was lost. */
-interface Call {
-  readonly id: string
-  readonly asked: readonly AskedTick[]
-  readonly blocks: ClaimBlocks | undefined
-}
-
 /**
  * Brings due ticks to the store: keeps the due ticks of each job, asks for as many as there is room to run, and asks
  * again for what is not answered.
@@ -67,7 +58,7 @@ export class Dispatcher {
   /** Jobs with a due tick that is run without a claim when Redis does not answer (`onRedisError: 'run'`). */
   readonly #eager = new Set<JobRecord>()
   /** What Redis may have executed and did not answer for: it is repeated before anything else is asked. */
-  #unresolved: Call | null = null
+  #unresolved: ClaimCall | null = null
   #asking = 0
   #draining = false
   #stopped = false
@@ -198,7 +189,7 @@ export class Dispatcher {
     this.#draining = true
     try {
       while (this.#ready() && this.#retryTimer === null) {
-        const call = this.#unresolved ?? this.#newCall(this.#queue.take(this.room))
+        const call = this.#unresolved ?? this.#newCall()
         if (call !== null) await this.#ask(call)
         await new Promise<void>((resolve) => clock.setImmediate(resolve))
       }
@@ -208,54 +199,16 @@ export class Dispatcher {
     }
   }
 
-  #newCall(taken: readonly TakenJobs[]): Call | null {
+  #newCall(): ClaimCall | null {
     const now = this.#options.coordination.now()
-    const asked: AskedTick[] = []
-    const alone: AskedTick[] = []
-    const blocks: { readonly name: string; readonly size: number }[] = []
-    let scheduledTime: number | null = null
-    for (const { block, jobs } of taken) {
-      const chosen: AskedTick[] = []
-      for (const job of jobs) {
-        job.queued = false
-        const one = this.#choose(job, now)
-        if (one !== null) chosen.push(one)
-      }
-      const name = block?.name ?? null
-      const first = chosen[0]?.scheduledTime ?? null
-      const tick: number | null = scheduledTime ?? first
-      if (name !== null && tick !== null && first === tick && isWhole(block as Block, tick, chosen)) {
-        scheduledTime = tick
-        blocks.push({ name, size: chosen.length })
-        asked.push(...chosen)
-      } else {
-        alone.push(...chosen)
-      }
-    }
-    if (asked.length + alone.length === 0) return null
-    asked.push(...alone)
-    const id = this.#options.newRunId()
-    return { id, asked, blocks: scheduledTime === null ? undefined : this.#askAbout(scheduledTime, blocks) }
+    return makeCall(this.#queue, this.room, {
+      choose: (job) => this.#choose(job, now),
+      newRunId: this.#options.newRunId,
+      onBlockTaken: (block, scheduledTime) => this.#account.takenElsewhere(block, scheduledTime)
+    })
   }
 
-  /** What a call says of blocks: those it asks for, and others that wait for the same tick. */
-  #askAbout(scheduledTime: number, asked: ClaimBlocks['asked']): ClaimBlocks {
-    const groups = new Map<string, DueGroup>()
-    for (const group of this.#queue.peek(MAX_WAITING)) {
-      const name = group.block?.name ?? null
-      if (name !== null && group.tick?.scheduledTime === scheduledTime) groups.set(name, group)
-    }
-    const onTaken = (name: string): void => {
-      const { block, tick } = groups.get(name) as DueGroup
-      // Its jobs may be others by now, or have a later tick.
-      if (block?.name !== name || tick?.scheduledTime !== scheduledTime) return
-      this.#queue.drop(groups.get(name) as DueGroup)
-      this.#account.takenElsewhere(block, scheduledTime)
-    }
-    return { scheduledTime, asked, waiting: [...groups.keys()], onTaken }
-  }
-
-  async #ask(call: Call): Promise<void> {
+  async #ask(call: ClaimCall): Promise<void> {
     const { coordination, finisher } = this.#options
     const { asked } = call
     const sentAt = coordination.now()
@@ -305,7 +258,7 @@ export class Dispatcher {
   }
 
   /** That part of a call which is to be repeated: as it is, so that it gets the answers it had. */
-  #repeated(call: Call, asked: readonly AskedTick[]): Call {
+  #repeated(call: ClaimCall, asked: readonly AskedTick[]): ClaimCall {
     const now = this.#options.coordination.now()
     for (const { job, tick } of asked) {
       this.#noteSilence(job, tick)
@@ -401,18 +354,4 @@ export class Dispatcher {
 
 function isUnavailable({ status }: ClaimAnswer): boolean {
   return status === 'unavailable'
-}
-
-/** Whether all jobs of a block are asked for with one tick, but for those whose tick is taken already. */
-function isWhole(block: Block, scheduledTime: number, asked: readonly AskedTick[]): boolean {
-  let covered = 0
-  for (const { job, kind, tick, through } of asked) {
-    if (job.block !== block || kind !== 'tick' || tick.scheduledTime !== scheduledTime || through !== scheduledTime) {
-      return false
-    }
-    if (job.takenThrough < scheduledTime) covered++
-  }
-  if (covered === block.jobs.length) return true
-  for (const { takenThrough } of block.jobs) if (takenThrough >= scheduledTime) covered++
-  return covered === block.jobs.length
 }
