@@ -17,8 +17,8 @@ interface Peer {
   readonly redis?: true
 }
 
-/** As peers/registering/main.ts sends it. */
-interface Registered {
+/** What a peer's process measured: times in milliseconds, memory in bytes. */
+export interface Registered {
   readonly register: number
   readonly ready: number
   readonly memory: number
@@ -26,6 +26,9 @@ interface Registered {
   readonly memoryAfterReading: number | null
   /** How long it took to read the metrics the first time. */
   readonly reading: number | null
+}
+
+interface Cost extends Registered {
   /** What Redis holds, in bytes. */
   readonly redis: number | null
 }
@@ -56,14 +59,14 @@ const SETTINGS: Readonly<Record<Scale, Settings>> = {
 }
 
 /** By peer, then by its number of jobs: one result a round. */
-type Results = ReadonlyMap<string, ReadonlyMap<number, readonly Registered[]>>
+type Results = ReadonlyMap<string, ReadonlyMap<number, readonly Cost[]>>
 
 export const registering: Question = {
   title: 'What do 100,000 jobs cost?',
   async ask(scale) {
     const settings = SETTINGS[scale]
     const peers = PEERS.filter(({ needs }) => needs === undefined || installed(needs) !== null)
-    const results = new Map(peers.map(({ name }) => [name, new Map<number, Registered[]>()]))
+    const results = new Map(peers.map(({ name }) => [name, new Map<number, Cost[]>()]))
     for (const size of settings.sizes) {
       for (let round = 0; round < settings.rounds; round++) {
         for (const peer of peers) {
@@ -80,18 +83,18 @@ export const registering: Question = {
   }
 }
 
-async function run({ file, redis }: Peer, jobs: number, read: boolean): Promise<Registered> {
+async function run({ file, redis }: Peer, jobs: number, read: boolean): Promise<Cost> {
   const main = fileURLToPath(new URL('peers/registering/main.ts', import.meta.url))
-  const registered = (port: number): Promise<Omit<Registered, 'redis'>> =>
+  const registered = (port: number): Promise<Registered> =>
     runPeer(main, [file, `${jobs}`, `${port}`, read ? '1' : '0'])
   if (!redis) return { ...(await registered(0)), redis: null }
-  let result: Registered | undefined
+  let result: Cost | undefined
   await withRedis(async ({ port, client }) => {
     const before = await usedMemory(client)
     const measured = await registered(port)
     result = { ...measured, redis: (await usedMemory(client)) - before }
   })
-  return result as Registered
+  return result as Cost
 }
 
 async function usedMemory(client: Redis): Promise<number> {
@@ -100,9 +103,9 @@ async function usedMemory(client: Redis): Promise<number> {
 
 function answer(results: Results, { sizes, rounds, readAt }: Settings, peers: readonly Peer[]): Answer {
   const at = sizes.at(-1) ?? 0
-  const of = (name: string, read: (result: Registered) => number, size = at): number =>
+  const of = (name: string, read: (result: Cost) => number, size = at): number =>
     median((results.get(name)?.get(size) ?? []).map(read))
-  const perJob = (name: string, read: (result: Registered) => number | null, size = at): number =>
+  const perJob = (name: string, read: (result: Cost) => number | null, size = at): number =>
     of(name, (result) => read(result) ?? Number.NaN, size) / size / 1024
   const jobs = at.toLocaleString('en')
   const memoryGoals = (name: string, metrics: string, limit: number): Goal[] => {
@@ -170,11 +173,11 @@ function tables(results: Results, readAt: number, peers: readonly Peer[]): reado
     rows: peers.flatMap(({ name }) => {
       const all = results.get(name)?.get(size)
       if (all === undefined) return []
-      const kilobytes = (read: (result: Registered) => number | null): string => {
+      const kilobytes = (read: (result: Cost) => number | null): string => {
         const values = all.map(read)
         return values.includes(null) ? '–' : (median(values as number[]) / size / 1024).toFixed(2)
       }
-      const milliseconds = (read: (result: Registered) => number | null): string => {
+      const milliseconds = (read: (result: Cost) => number | null): string => {
         const values = all.map(read)
         return values.includes(null) ? '–' : median(values as number[]).toFixed(0)
       }

@@ -12,6 +12,7 @@ import { type DueTick, Timetable } from '../lib/timetable.js'
 import type { ClaimBlocks, Coordination } from '../types/coordination.js'
 import type { JobOptions } from '../types/job.js'
 import type { JobHandler } from '../types/run.js'
+import type { MetricsOptions } from '../types/scheduler.js'
 
 const JOBS = 400
 
@@ -22,6 +23,8 @@ interface Minute {
   /** How many requests there were, and how often a waiting block was taken. */
   readonly requests: number
   readonly taken: number
+  /** How many ticks the replicas' metrics say that another has taken. */
+  readonly elsewhere: number
 }
 
 interface MinuteOptions {
@@ -29,11 +32,18 @@ interface MinuteOptions {
   /** Replaces what a replica asks with. */
   readonly change?: (blocks: ClaimBlocks) => ClaimBlocks | undefined
   readonly job?: Partial<JobOptions>
+  readonly metrics?: MetricsOptions
   /** Called half way. */
   readonly meanwhile?: (schedulers: readonly Scheduler[], simulation: Simulation) => Promise<void> | void
 }
 
-async function playMinute({ replicas = 3, job = {}, change, meanwhile }: MinuteOptions = {}): Promise<Minute> {
+async function playMinute({
+  replicas = 3,
+  job = {},
+  metrics = {},
+  change,
+  meanwhile
+}: MinuteOptions = {}): Promise<Minute> {
   const simulation = new Simulation()
   const runs = new Map<string, number>()
   let [missed, requests, taken] = [0, 0, 0]
@@ -60,7 +70,7 @@ async function playMinute({ replicas = 3, job = {}, change, meanwhile }: MinuteO
         }
       })
     }
-    const scheduler = createScheduler({ ...options, coordination })
+    const scheduler = createScheduler({ ...options, coordination, metrics })
     scheduler.on('missed', () => void missed++)
     for (let index = 0; index < JOBS; index++) {
       const handler: JobHandler<undefined> = ({ run }) => {
@@ -74,11 +84,16 @@ async function playMinute({ replicas = 3, job = {}, change, meanwhile }: MinuteO
   for (const scheduler of schedulers) await scheduler.start()
   await simulation.advance('30s')
   await meanwhile?.(schedulers, simulation)
-  await simulation.advance('30s')
+  await simulation.advance('30400ms')
+  let elsewhere = 0
+  for (const { register } of schedulers) {
+    const reason = /^apscheduler_run_skipped_total\{reason="claimed_elsewhere".*\} (\d+)$/gm
+    for (const [, count] of (await register!.metrics()).matchAll(reason)) elsewhere += Number(count)
+  }
   const closing = schedulers.map((scheduler) => scheduler.close())
   await simulation.advance('10s')
   await Promise.all(closing)
-  return { runs, missed, requests, taken }
+  return { runs, missed, requests, taken, elsewhere }
 }
 
 function isOnceEach({ runs }: Minute): boolean {
@@ -92,6 +107,12 @@ t.test('replicas with the same jobs ask for most ticks once in the fleet, and ru
   t.equal(minute.missed, 0)
   t.ok(minute.taken > 100, `${minute.taken} blocks were found taken`)
   t.ok(minute.requests < 2 * minute.runs.size, `${minute.requests} requests for ${minute.runs.size} runs`)
+  t.equal(minute.elsewhere, 2 * minute.runs.size, 'each tick is counted by the two replicas that have not run it')
+})
+
+t.test('ticks of whole blocks are counted where all jobs are counted together', async (t) => {
+  const minute = await playMinute({ metrics: { perJob: false } })
+  t.equal(minute.elsewhere, 2 * minute.runs.size)
 })
 
 t.test('control: without blocks each replica asks for every tick', async (t) => {

@@ -1,5 +1,6 @@
 // One peer, in a process of its own: `main.ts <file of the peer> <jobs> <port of Redis or 0> <whether to read metrics>`.
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Registered } from '../../registering.js'
 
 /** A peer's file. */
 export interface RegisteringPeer {
@@ -22,17 +23,6 @@ export interface Started {
   runAll?(): Promise<number>
   /** Reads the metrics, where there are any. */
   readMetrics?(): Promise<void>
-}
-
-/** What was measured: times in milliseconds, memory in bytes. */
-export interface Registered {
-  readonly register: number
-  readonly ready: number
-  readonly memory: number
-  readonly memoryAfterRuns: number | null
-  readonly memoryAfterReading: number | null
-  /** How long it took to read the metrics the first time. */
-  readonly reading: number | null
 }
 
 const [file = '', ...numbers] = process.argv.slice(2)
