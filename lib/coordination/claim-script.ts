@@ -33,9 +33,9 @@ export const MAX_ATTEMPTS = 10
  *
  * KEYS  fence, paused, handed, the replica's last reply, and `taken:<tick>` where there are blocks
  * ARGV  maxClockSkew, replicaId, the call's id or `-`, then one line each for
- *       the terms of requests: `kind scheduledTime through ttl keep after flags`, with the flags 1 for paused at first,
- *       2 for waits, 4 for rerun, 8 for a vote: it is confirmed later, and told who has claimed a tick, else `-`;
- *       the requests: `terms runId definition jobId`, with the number of their terms' line;
+ *       the terms of requests: `kind scheduledTime through ttl keep after flags definition`, with the flags 1 for paused at
+ *       first, 2 for waits, 4 for rerun, 8 for a vote: it is confirmed later, and told who has claimed a tick, else `-`;
+ *       the requests: `terms runId jobId`, with the number of their terms' line;
  *       the blocks: `name size`, for the first `size` requests, then for those that follow; `name 0` for those that are
  *       only asked about
  * Reply Redis' time in microseconds; a string of the answers, one after the other: `0 fence previous scheduledTime` for
@@ -48,36 +48,39 @@ export const MAX_ATTEMPTS = 10
  *       is only asked about a digit, 1 when it is taken
  */
 export const CLAIM_SCRIPT = `
+local call, concat, format, match, sub = redis.call, table.concat, string.format, string.match, string.sub
 local maxClockSkew, replicaId, callId = tonumber(ARGV[1]), ARGV[2], ARGV[3]
-local time = redis.call('TIME')
+local time = call('TIME')
 local micros = time[1] * 1000000 + time[2]
 local now = math.floor(micros / 1000)
 
 if callId ~= '-' then
   local last = redis.pcall('GET', KEYS[4])
-  if type(last) == 'string' and string.sub(last, 1, #callId + 1) == callId .. ' ' then
-    return { micros, string.sub(last, #callId + 2), '', {}, '' }
+  if type(last) == 'string' and sub(last, 1, #callId + 1) == callId .. ' ' then
+    return { micros, sub(last, #callId + 2), '', {}, '' }
   end
 end
 
 -- \`...:fence\` is given: what the other keys begin with.
-local base = string.sub(KEYS[1], 1, -6)
+local base = sub(KEYS[1], 1, -6)
 local terms = {}
-for kind, scheduledTime, through, ttl, keep, after, flags in
-  string.gmatch(ARGV[4], '(%a) (%-?%d+) (%-?%d+) (%d+) (%d+) (%d+) (%d+)') do
+local line = 0
+for kind, scheduledTime, through, ttl, keep, after, flags, definition in
+  string.gmatch(ARGV[4], '(%a) (%-?%d+) (%-?%d+) (%d+) (%d+) (%d+) (%d+) (%S+)') do
   flags = tonumber(flags)
-  terms[#terms + 1] = {
+  line = line + 1
+  terms[tostring(line)] = {
     kind = kind, scheduledTime = tonumber(scheduledTime), through = tonumber(through), ttl = ttl, keep = keep,
-    after = tonumber(after), manual = kind == 'h', vote = flags >= 8, rerun = flags % 8 >= 4, waits = flags % 4 >= 2,
-    pausedInitially = flags % 2 == 1
+    after = tonumber(after), definition = definition, manual = kind == 'h', vote = flags >= 8, rerun = flags % 8 >= 4,
+    waits = flags % 4 >= 2, pausedInitially = flags % 2 == 1
   }
 end
 
 local count = 0
-local termsOf, runIds, definitions, jobIds, keys = {}, {}, {}, {}, { KEYS[1] }
-for index, runId, definition, jobId in string.gmatch(ARGV[5], '(%d+) (%S+) (%S+) ([^\\n]+)') do
+local termsOf, runIds, jobIds, keys = {}, {}, {}, { KEYS[1] }
+for index, runId, jobId in string.gmatch(ARGV[5], '(%d+) (%S+) ([^\\n]+)') do
   count = count + 1
-  termsOf[count], runIds[count], definitions[count], jobIds[count] = terms[tonumber(index)], runId, definition, jobId
+  termsOf[count], runIds[count], jobIds[count] = terms[index], runId, jobId
   keys[count + 1] = base .. 'claim:' .. jobId
 end
 for i = 1, count do keys[count + i + 1] = base .. 'lock:' .. jobIds[i] end
@@ -86,103 +89,126 @@ local blocks, sizes, taken = {}, {}, {}
 for name, size in string.gmatch(ARGV[6], '(%S+) (%d+)') do
   blocks[#blocks + 1], sizes[#sizes + 1] = name, tonumber(size)
 end
-if #blocks > 0 then taken = redis.call('SMISMEMBER', KEYS[5], unpack(blocks)) end
+if #blocks > 0 then taken = call('SMISMEMBER', KEYS[5], unpack(blocks)) end
 
 -- \`MGET\` has nothing of a foreign key of another type; the lock it lies in the place of is held by somebody else.
-local known = redis.call('MGET', unpack(keys))
-local pauses = redis.call('HMGET', KEYS[2], unpack(jobIds))
-local handed = redis.call('HGETALL', KEYS[3])
+local known = call('MGET', unpack(keys))
+local pauses = call('HMGET', KEYS[2], unpack(jobIds))
+local handed = call('HGETALL', KEYS[3])
 for i = 2, #handed, 2 do
   -- Nobody has come for it within a day: nobody has the job any more.
-  if (tonumber(string.match(handed[i], '%d+$')) or 0) < now - ${DAY} then redis.call('HDEL', KEYS[3], handed[i - 1]) end
+  if (tonumber(match(handed[i], '%d+$')) or 0) < now - ${DAY} then call('HDEL', KEYS[3], handed[i - 1]) end
 end
 local fence = tonumber(known[1] or '0') or 0
-local fenced = false
+local fenceText, isFenced = format('%.0f', fence), false
 local answers, differing = {}, {}
+
+-- Numbers are written out in full. Jobs of one trigger have most of theirs in common: each is read and written once.
+local texts, numbers = {}, {}
+local function digits(number)
+  local text = texts[number]
+  if not text then
+    text = format('%.0f', number)
+    texts[number] = text
+  end
+  return text
+end
+local function read(text)
+  local number = numbers[text]
+  if not number then
+    number = tonumber(text)
+    numbers[text] = number
+  end
+  return number
+end
 
 -- A lock that is the run's own already, as its first reply was lost, gets its whole TTL again.
 local function takeLock(i, ttl)
-  local holder = known[count + i + 1]
-  if holder then return holder == runIds[i] and redis.call('SET', keys[count + i + 1], runIds[i], 'PX', ttl) end
-  return redis.call('SET', keys[count + i + 1], runIds[i], 'PX', ttl, 'NX')
+  local key, runId, holder = keys[count + i + 1], runIds[i], known[count + i + 1]
+  if holder then return holder == runId and call('SET', key, runId, 'PX', ttl) end
+  return call('SET', key, runId, 'PX', ttl, 'NX')
 end
 
 local function nextFence()
   fence = math.max(fence + 1, micros)
-  fenced = true
-  return fence
+  fenceText = format('%.0f', fence)
+  isFenced = true
+  return fenceText
 end
+
+-- What a record has between the fencing token and the tick of a run that begins now.
+local begun = ' ' .. digits(now) .. ' ' .. replicaId .. ' '
 
 -- The id and the attempt of a run that is to be taken over once its lock is free.
 local function unfinished(run)
-  local id, attempt = string.match(run, '^0 (%S+) .* (%d+)$')
+  local id, attempt = match(run, '^0 (%S+) .* (%d+)$')
   attempt = tonumber(attempt)
   if id and id ~= '-' and attempt > 0 and attempt < ${MAX_ATTEMPTS} then return id, attempt end
 end
 
 local function record(tick, previous, claimedBy, run, as)
-  return string.format('%.0f %.0f %s %s %s', tick, previous, claimedBy, run, as)
+  return digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. run .. ' ' .. as
 end
 
 local function triggerOf(definition)
-  return string.match(definition, '^[^.]+')
+  return match(definition, '^[^.]+')
 end
 
 -- Ticks of another trigger say nothing of this one's.
 local function accounted(before, resumedAt, as, definition)
   if before < 0 or (as ~= definition and triggerOf(as) ~= triggerOf(definition)) then return '-1' end
-  return string.format(resumedAt > before and '%.0f/%.0f' or '%.0f', before, resumedAt)
+  return resumedAt > before and digits(before) .. '/' .. digits(resumedAt) or digits(before)
 end
 
 local function answer(i)
-  local term, runId, definition = termsOf[i], runIds[i], definitions[i]
+  local term, runId = termsOf[i], runIds[i]
   local kind, scheduledTime, through, ttl, after = term.kind, term.scheduledTime, term.through, term.ttl, term.after
-  local manual, rerun, waits, keep = term.manual, term.rerun, term.waits, term.keep
+  local definition, manual, rerun, waits, keep = term.definition, term.manual, term.rerun, term.waits, term.keep
   local claimKey, lockKey = keys[i + 1], keys[count + i + 1]
   local isKnown, tick, previous, claimedBy, run, claimedAs = nil, -1, -1, '-', '0 - 0 0 - -1 0', definition
   if known[i + 1] then
-    local t, p, by, r, as = string.match(known[i + 1], '^(%-?%d+) (%-?%d+) (%S+) (%d+ %S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
+    local t, p, by, r, as = match(known[i + 1], '^(%-?%d+) (%-?%d+) (%S+) (%d+ %S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
     -- What cannot be read is no record: it must not stop the other jobs of the call.
-    if t then isKnown, tick, previous, claimedBy, run, claimedAs = true, tonumber(t), tonumber(p), by, r, as end
+    if t then isKnown, tick, previous, claimedBy, run, claimedAs = true, read(t), read(p), by, r, as end
   end
-  if claimedAs ~= definition then differing[#differing + 1] = string.format('%d:%.0f', i - 1, tick) end
-  local openBy = string.byte(claimedBy) == 63 and string.sub(claimedBy, 2) or nil
+  if claimedAs ~= definition then differing[#differing + 1] = (i - 1) .. ':' .. digits(tick) end
+  local openBy = string.byte(claimedBy) == 63 and sub(claimedBy, 2) or nil
   -- The run of a claim that was never confirmed has not begun.
-  if openBy and openBy ~= runId and string.match(run, '^0 (%S+)') == openBy then
-    run = string.format('%.0f', tick) .. string.sub(run, 2)
+  if openBy and openBy ~= runId and match(run, '^0 (%S+)') == openBy then
+    run = digits(tick) .. sub(run, 2)
   end
 
   local paused = pauses[i]
   local resumedAt = -1
   if not paused and term.pausedInitially then
     paused = '{}'
-    redis.call('HSET', KEYS[2], jobIds[i], paused)
+    call('HSET', KEYS[2], jobIds[i], paused)
   end
-  if paused and string.sub(paused, 1, 1) == '-' then
-    resumedAt = tonumber(string.sub(paused, 2)) or -1
+  if paused and sub(paused, 1, 1) == '-' then
+    resumedAt = tonumber(sub(paused, 2)) or -1
     paused = false
   end
   paused = paused and not manual
 
   if kind == 'r' then
     local id, attempt = unfinished(run)
-    local mine = string.match(run, '^0 (%S+)') == runId
+    local mine = match(run, '^0 (%S+)') == runId
     if not id and not mine then
       answers[i] = term.vote and '9 -1 - -1' or '1'
     elseif paused then
       answers[i] = '8 - -1'
     elseif takeLock(i, ttl) then
-      local runTick, taken = string.match(run, '(%-?%d+) (%d+)$')
+      local runTick, taken = match(run, '(%-?%d+) (%d+)$')
       if not mine then
         taken = attempt + 1
-        run = string.format('0 %s %.0f %.0f %s %s %.0f', runId, nextFence(), now, replicaId, runTick, taken)
+        run = '0 ' .. runId .. ' ' .. nextFence() .. begun .. runTick .. ' ' .. taken
         -- Should its holder come back, its claim is over.
         if claimedBy == id then claimedBy = '-' end
-        redis.call('SET', claimKey, record(tick, previous, claimedBy, run, claimedAs), 'KEEPTTL')
+        call('SET', claimKey, record(tick, previous, claimedBy, run, claimedAs), 'KEEPTTL')
       end
-      answers[i] = string.format('6 %.0f %s %s', fence, runTick, taken)
+      answers[i] = '6 ' .. fenceText .. ' ' .. runTick .. ' ' .. taken
     else
-      answers[i] = string.format('5 %.0f', redis.call('PTTL', lockKey))
+      answers[i] = '5 ' .. call('PTTL', lockKey)
     end
   else
     local repeated = (openBy or claimedBy) == runId
@@ -193,14 +219,14 @@ local function answer(i)
       if not isKnown then
         -- The first replica to ask sets the time from which the interval is measured.
         isKnown, run = true, now .. ' - 0 0 - -1 0'
-        redis.call('SET', claimKey, record(-1, -1, '-', run, definition), 'PX', keep)
+        call('SET', claimKey, record(-1, -1, '-', run, definition), 'PX', keep)
       end
       if repeated and tick >= 0 then
         scheduledTime = tick
-      elseif redis.call('EXISTS', lockKey) == 1 then
+      elseif call('EXISTS', lockKey) == 1 then
         early = now + after
       else
-        scheduledTime = math.max(math.max(tonumber(string.match(run, '^(%d+)')), tick) + after, scheduledTime)
+        scheduledTime = math.max(math.max(tonumber(match(run, '^(%d+)')), tick) + after, scheduledTime)
         if now < scheduledTime then early = scheduledTime end
       end
       through = scheduledTime
@@ -208,12 +234,12 @@ local function answer(i)
     if not early and not manual and scheduledTime > now + maxClockSkew then early = scheduledTime end
 
     if early then
-      answers[i] = string.format('4 %.0f', early)
+      answers[i] = '4 ' .. digits(early)
     elseif not (manual or repeated or scheduledTime > tick) then
       local before = accounted(previous, -1, claimedAs, definition)
-      if paused then answers[i] = string.format('8 %s %s', term.vote and (openBy or claimedBy) or '-', before)
-      elseif term.vote then answers[i] = string.format('9 %.0f %s %s', waits and tick or -1, openBy or claimedBy, before)
-      else answers[i] = waits and string.format('7 %.0f', tick) or '1' end
+      if paused then answers[i] = '8 ' .. (term.vote and (openBy or claimedBy) or '-') .. ' ' .. before
+      elseif term.vote then answers[i] = '9 ' .. digits(waits and tick or -1) .. ' ' .. (openBy or claimedBy) .. ' ' .. before
+      else answers[i] = waits and '7 ' .. digits(tick) or '1' end
     else
       local before = (repeated or openBy) and previous or tick
       local told = accounted(before, resumedAt, claimedAs, definition)
@@ -223,30 +249,30 @@ local function answer(i)
         code = 3
       elseif kind == 'm' then
         -- Granted before, as its reply was lost, and too late to run now.
-        if known[count + i + 1] == runId then redis.call('DEL', lockKey) end
-        if string.match(run, '^0 (%S+)') == runId then run = now .. string.sub(run, 2) end
-      elseif left and left ~= runId and redis.call('EXISTS', lockKey) == 0 then
+        if known[count + i + 1] == runId then call('DEL', lockKey) end
+        if match(run, '^0 (%S+)') == runId then run = now .. sub(run, 2) end
+      elseif left and left ~= runId and call('EXISTS', lockKey) == 0 then
         code = 2
         isLeft = true
       elseif takeLock(i, ttl) then
-        local attempt = rerun and not manual and 1 or 0
-        run = string.format('0 %s %.0f %.0f %s %.0f %d', runId, nextFence(), now, replicaId, scheduledTime, attempt)
+        local attempt = rerun and not manual and ' 1' or ' 0'
+        run = '0 ' .. runId .. ' ' .. nextFence() .. begun .. digits(scheduledTime) .. attempt
       else
         code = 2
       end
       local taken = not manual and not (code == 2 and waits)
       if manual then
         -- A run by hand knows nothing of the ticks, nor for how long the last one must be remembered.
-        if code == 0 and isKnown then redis.call('SET', claimKey, record(tick, previous, claimedBy, run, claimedAs), 'KEEPTTL')
-        elseif code == 0 then redis.call('SET', claimKey, record(-1, -1, '-', run, definition), 'PX', keep) end
+        if code == 0 and isKnown then call('SET', claimKey, record(tick, previous, claimedBy, run, claimedAs), 'KEEPTTL')
+        elseif code == 0 then call('SET', claimKey, record(-1, -1, '-', run, definition), 'PX', keep) end
       elseif taken then
         local by = term.vote and claimedBy ~= runId and '?' .. runId or runId
-        redis.call('SET', claimKey, record(through, before, by, run, definition), 'PX', keep)
-        if #handed > 0 and redis.call('HDEL', KEYS[3], jobIds[i]) == 1 then handed = redis.call('HGETALL', KEYS[3]) end
+        call('SET', claimKey, record(through, before, by, run, definition), 'PX', keep)
+        if #handed > 0 and call('HDEL', KEYS[3], jobIds[i]) == 1 then handed = call('HGETALL', KEYS[3]) end
       end
       if code == 3 then answers[i] = '3 ' .. told
-      elseif code == 2 then answers[i] = string.format('2 %d %s', (taken and 1 or 0) + (isLeft and 2 or 0), told)
-      else answers[i] = string.format('0 %.0f %s %.0f', fence, told, scheduledTime) end
+      elseif code == 2 then answers[i] = '2 ' .. (taken and 1 or 0) + (isLeft and 2 or 0) .. ' ' .. told
+      else answers[i] = '0 ' .. fenceText .. ' ' .. told .. ' ' .. digits(scheduledTime) end
     end
   end
 end
@@ -265,11 +291,11 @@ for b = 1, #blocks do
 end
 for i = at + 1, count do answer(i) end
 if #finished > 0 then
-  redis.call('SADD', KEYS[5], unpack(finished))
-  redis.call('PEXPIRE', KEYS[5], ${MINUTE})
+  call('SADD', KEYS[5], unpack(finished))
+  call('PEXPIRE', KEYS[5], ${MINUTE})
 end
-if fenced then redis.call('SET', KEYS[1], string.format('%.0f', fence)) end
-answers = table.concat(answers, ' ')
-if callId ~= '-' then redis.call('SET', KEYS[4], callId .. ' ' .. answers, 'PX', ${HOUR}) end
-return { micros, answers, table.concat(differing, ' '), handed, table.concat(asked) }
+if isFenced then call('SET', KEYS[1], fenceText) end
+answers = concat(answers, ' ')
+if callId ~= '-' then call('SET', KEYS[4], callId .. ' ' .. answers, 'PX', ${HOUR}) end
+return { micros, answers, concat(differing, ' '), handed, concat(asked) }
 `

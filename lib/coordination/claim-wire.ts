@@ -41,16 +41,17 @@ export function writeRequests(requests: readonly ClaimRequest[], isVote: boolean
       line++
       last = request
     }
-    const { runId, definition, jobId } = request
-    written += `${line} ${runId} ${definition.trigger}.${definition.options} ${jobId}\n`
+    written += `${line} ${request.runId} ${request.jobId}\n`
   }
   return { terms, requests: written }
 }
 
 function writeTerms(request: ClaimRequest, isVote: boolean): string {
-  const { kind, scheduledTime, through, ttl, keep, afterCompletion, pausedInitially, waits, rerun } = request
+  const { kind, scheduledTime, through, ttl, keep, afterCompletion, definition } = request
+  const { pausedInitially, waits, rerun } = request
   const flags = (pausedInitially ? 1 : 0) + (waits ? 2 : 0) + (rerun ? 4 : 0) + (isVote ? 8 : 0)
-  return `${KIND_LETTER[kind]} ${scheduledTime} ${through} ${ttl} ${keep} ${afterCompletion} ${flags}\n`
+  const words = `${definition.trigger}.${definition.options}`
+  return `${KIND_LETTER[kind]} ${scheduledTime} ${through} ${ttl} ${keep} ${afterCompletion} ${flags} ${words}\n`
 }
 
 function hasTermsOf(a: ClaimRequest, b: ClaimRequest): boolean {
@@ -63,7 +64,9 @@ function hasTermsOf(a: ClaimRequest, b: ClaimRequest): boolean {
     a.afterCompletion === b.afterCompletion &&
     a.pausedInitially === b.pausedInitially &&
     a.waits === b.waits &&
-    a.rerun === b.rerun
+    a.rerun === b.rerun &&
+    a.definition.trigger === b.definition.trigger &&
+    a.definition.options === b.definition.options
   )
 }
 
