@@ -18,10 +18,9 @@ import { Watch } from './execution/watch.js'
 import type { JobRecord } from './job-record.js'
 import { JobRegistry } from './job-registry.js'
 import { Events } from './observability/events.js'
-import { JobStats } from './observability/job-stats.js'
+import { createStats } from './observability/job-stats.js'
 import { logSafely } from './observability/log.js'
 import { Metrics } from './observability/metrics.js'
-import { SharedStats } from './observability/shared-stats.js'
 import type { ResolvedOptions } from './options.js'
 import { createShuffle } from './shuffle.js'
 import { type DueTick, Timetable } from './timetable.js'
@@ -99,8 +98,7 @@ export class Engine {
       (trigger, tick) => this.dispatcher.enqueueAll(trigger, tick)
     )
     const blocks = new Blocks(coordination.state.kind !== 'memory')
-    const total = metrics?.perJob === false ? new JobStats(durationBuckets) : null
-    const newStats = (): JobStats => (total === null ? new JobStats(durationBuckets) : new SharedStats(total))
+    const { newStats, total } = createStats(metrics === null ? null : durationBuckets, metrics?.perJob !== false)
     this.jobs = new JobRegistry(defaults, timezone, newStats, this.#timetable, blocks)
     const onRoom = (): void => this.dispatcher.pump()
     const onUnfinished = (job: JobRecord): void => this.#recovery.lookNow(job)

@@ -6,7 +6,7 @@ import { createScheduler, type Scheduler } from '../lib/index.js'
 import { resolveDefaults } from '../lib/job-options.js'
 import type { JobRecord } from '../lib/job-record.js'
 import { JobRegistry } from '../lib/job-registry.js'
-import { JobStats } from '../lib/observability/job-stats.js'
+import { createStats } from '../lib/observability/job-stats.js'
 import { Simulation } from '../lib/testing/index.js'
 import { type DueTick, Timetable } from '../lib/timetable.js'
 import type { ClaimBlocks, Coordination } from '../types/coordination.js'
@@ -203,7 +203,13 @@ function registry(jobs: readonly JobOptions[]): { own: JobRegistry; records: rea
     () => {},
     () => {}
   )
-  const own = new JobRegistry(resolveDefaults(undefined), 'UTC', () => new JobStats([1]), timetable, new Blocks(true))
+  const own = new JobRegistry(
+    resolveDefaults(undefined),
+    'UTC',
+    createStats([1], true).newStats,
+    timetable,
+    new Blocks(true)
+  )
   return { own, records: jobs.map((job) => own.add(job)) }
 }
 

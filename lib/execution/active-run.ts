@@ -4,6 +4,7 @@ import type { HeldLock, ReleaseAnswer } from '../../types/coordination.js'
 import type { Job } from '../../types/job.js'
 import type { Run, RunContext, RunOutcome, RunTrigger } from '../../types/run.js'
 import type { JobRecord } from '../job-record.js'
+import { COUNTER } from '../observability/job-stats.js'
 import type { Finishing } from './finisher.js'
 import type { LockHold, LockOwner } from './lock-hold.js'
 import type { Watched } from './watch.js'
@@ -131,7 +132,7 @@ export class ActiveRun implements Watched, LockOwner, Finishing {
   }
 
   onExtended(): void {
-    this.job.stats.lockExtended++
+    this.job.stats.count(COUNTER.lockExtended)
   }
 
   onLost(reason: string): void {

@@ -1,6 +1,7 @@
 import type { Trigger } from '../../types/trigger.js'
 import { hash32 } from '../hash.js'
 import type { JobRecord } from '../job-record.js'
+import { SKIPPED_COUNTER } from '../observability/job-stats.js'
 import type { DueGroup } from './due-queue.js'
 
 /** How many jobs a block has at most, on average. */
@@ -68,7 +69,7 @@ export class Block {
   /** Puts into the jobs' own numbers what was counted for all of them. */
   settleCounts(): void {
     if (this.#takenElsewhere === 0) return
-    for (const { stats } of this.jobs) stats.skipped.claimed_elsewhere += this.#takenElsewhere
+    for (const { stats } of this.jobs) stats.count(SKIPPED_COUNTER.claimed_elsewhere, this.#takenElsewhere)
     this.#takenElsewhere = 0
   }
 

@@ -7,6 +7,7 @@ import { Bag } from '../bag.js'
 import { LockLostError, RunTimeoutError } from '../errors.js'
 import type { JobRecord } from '../job-record.js'
 import type { Events } from '../observability/events.js'
+import { COUNTER } from '../observability/job-stats.js'
 import { logSafely } from '../observability/log.js'
 import { show } from '../show.js'
 import { ActiveRun, type ActiveRunOwner, HandlerContext, type RunEnd, RunRecord } from './active-run.js'
@@ -100,12 +101,9 @@ export class Runner implements ActiveRunOwner {
     run.attempt = request.attempt
     const active = new ActiveRun(job, run, request.data, monotonic, this)
     this.#active.add(active)
-    stats.fired++
-    stats.running++
-    stats.lastRun = startedAt
-    stats.delay.observe(Math.max(0, startedAt - request.scheduledTime) / 1000)
+    stats.started(startedAt, Math.max(0, startedAt - request.scheduledTime))
     if (request.lock !== null) {
-      stats.lockAcquired++
+      stats.count(COUNTER.lockAcquired)
       active.hold = new LockHold(request.lock, this.#options, active)
       if (events.has('lockAcquired')) events.emit('lockAcquired', { job: job.view, run })
     }
@@ -155,7 +153,7 @@ export class Runner implements ActiveRunOwner {
   onLockLost(active: ActiveRun, reason: string): void {
     const { events } = this.#options
     const { job, run } = active
-    job.stats.lockLost++
+    job.stats.count(COUNTER.lockLost)
     this.abort(active, 'lock_lost', new LockLostError(job.id, reason))
     if (events.has('lockLost')) events.emit('lockLost', { job: job.view, run })
   }
@@ -163,7 +161,7 @@ export class Runner implements ActiveRunOwner {
   /** A run whose lock was lost without its noticing is no success, whatever its handler returned. */
   onReleased(active: ActiveRun, answer: ReleaseAnswer, inTime: boolean): void {
     let end = active.end as RunEnd
-    if (answer === 'released') active.job.stats.lockReleased++
+    if (answer === 'released') active.job.stats.count(COUNTER.lockReleased)
     if (answer === 'lost' && inTime) active.hold?.foundLost()
     if (active.hold?.lost && end.outcome === 'success') end = active.aborted as RunEnd
     this.#complete(active, end)
@@ -215,13 +213,10 @@ export class Runner implements ActiveRunOwner {
     run.outcome = outcome
     run.finishedAt = run.startedAt + Math.round(active.duration)
     if (outcome === 'success') {
-      stats.success++
-      stats.durationSuccess.observe(active.duration / 1000)
-      stats.lastSuccess = run.finishedAt
+      stats.succeeded(run.finishedAt, active.duration)
       if (events.has('executed')) events.emit('executed', { job: job.view, run })
     } else {
-      stats.failure++
-      stats.durationFailure.observe(active.duration / 1000)
+      stats.failed(active.duration)
       run.error = error
       logSafely(log, 'error', { err: error ?? show(error), jobId: job.id, runId: run.id, outcome }, 'a run failed')
       if (events.has('error')) events.emit('error', { job: job.view, run, error })
@@ -238,7 +233,7 @@ export class Runner implements ActiveRunOwner {
     const delay = retryDelay(retry, run.id, active.retries + 1)
     active.retryTimer = this.#options.clock.setTimeout(() => {
       active.retryTimer = null
-      job.stats.retries++
+      job.stats.count(COUNTER.retries)
       active.retries++
       run.attempt++
       this.#call(active)
@@ -247,10 +242,9 @@ export class Runner implements ActiveRunOwner {
   }
 
   #leave(active: ActiveRun, now: number): void {
-    const { stats } = active.job
     this.#active.delete(active)
     this.#options.watch.delete(active)
-    stats.running--
+    active.job.stats.settled()
     if (this.#active.size === 0 && this.#idle.length > 0) for (const resolve of this.#idle.splice(0)) resolve()
     active.duration = now - active.begunAt
   }

@@ -1,6 +1,7 @@
 import type { SkipReason } from '../../types/run.js'
 import type { JobRecord } from '../job-record.js'
 import type { Events } from '../observability/events.js'
+import { COUNTER, SKIPPED_COUNTER } from '../observability/job-stats.js'
 import { countTicks } from '../triggers/index.js'
 import type { Block } from './blocks.js'
 
@@ -33,7 +34,7 @@ export class TickAccount {
 
   /** A tick has no run on this replica. */
   skipped(job: JobRecord, scheduledTime: number, reason: SkipReason): void {
-    job.stats.skipped[reason]++
+    job.stats.count(SKIPPED_COUNTER[reason])
     if (this.#events.has('skipped')) this.#events.emit('skipped', { job: job.view, scheduledTime, reason })
   }
 
@@ -45,15 +46,14 @@ export class TickAccount {
 
   /** A tick will have no run on any replica. */
   missed(job: JobRecord, scheduledTime: number, reason: SkipReason): void {
-    job.stats.missed++
+    job.stats.count(COUNTER.missed)
     if (this.#events.has('missed')) this.#events.emit('missed', { job: job.view, scheduledTime, reason })
     this.skipped(job, scheduledTime, reason)
   }
 
   /** A run could not have its lock: another run holds it, or Redis did not answer. */
   lockFailed(job: JobRecord, scheduledTime: number, reason: 'held' | 'error'): void {
-    if (reason === 'held') job.stats.lockFailedHeld++
-    else job.stats.lockFailedError++
+    job.stats.count(reason === 'held' ? COUNTER.lockFailedHeld : COUNTER.lockFailedError)
     if (this.#events.has('lockFailed')) this.#events.emit('lockFailed', { job: job.view, scheduledTime, reason })
   }
 
@@ -103,7 +103,7 @@ export class TickAccount {
     }
     if (from >= before - 1) return
     const count = countTicks(trigger, from, before)
-    if (isMissed) stats.missed += count
-    stats.skipped[reason] += count
+    if (isMissed) stats.count(COUNTER.missed, count)
+    stats.count(SKIPPED_COUNTER[reason], count)
   }
 }

@@ -1,10 +1,10 @@
 import type { Clock } from '../../types/clock.js'
 
 /** How long the scheduler works at a stretch, in milliseconds: the service's requests wait for it meanwhile. */
-const LONGEST = 0.25
+const LONGEST = 0.1
 
 /** How many pieces of work are done between two looks at the clock. */
-const PIECES = 8
+const PIECES = 4
 
 /** Work of many small pieces that lets the event loop have a turn in between, so that requests do not wait for all of it. */
 export class Turns {

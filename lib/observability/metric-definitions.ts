@@ -1,7 +1,7 @@
 import type { Coordination } from '../../types/coordination.js'
 import type { Dispatcher } from '../execution/dispatcher.js'
 import type { JobRegistry } from '../job-registry.js'
-import { type HistogramStats, type JobStats, SKIP_REASONS } from './job-stats.js'
+import { COUNTER, type CountedStats, type Histogram, SKIPPED_COUNTER } from './job-stats.js'
 import type { Labels, Subject } from './scrape.js'
 
 type MetricType = 'counter' | 'gauge' | 'histogram'
@@ -32,27 +32,20 @@ export interface Definition {
 
 /** Every metric, by its name without the prefix. */
 export const DEFINITIONS: Readonly<Record<string, Definition>> = {
-  jobs_fired_total: counter('Runs started.', (stats) => stats.fired),
-  job_success_total: counter('Runs that ended with outcome success.', (stats) => stats.success),
-  job_failure_total: counter('Runs that ended with any other outcome.', (stats) => stats.failure),
-  missed_runs_total: counter(
-    'Ticks given up: too late to run, or Redis did not answer in time.',
-    (stats) => stats.missed
-  ),
-  redis_lock_acquired_total: counter('Locks taken for a run.', (stats) => stats.lockAcquired),
+  jobs_fired_total: counter('Runs started.', COUNTER.fired),
+  job_success_total: counter('Runs that ended with outcome success.', COUNTER.success),
+  job_failure_total: counter('Runs that ended with any other outcome.', COUNTER.failure),
+  missed_runs_total: counter('Ticks given up: too late to run, or Redis did not answer in time.', COUNTER.missed),
+  redis_lock_acquired_total: counter('Locks taken for a run.', COUNTER.lockAcquired),
   redis_lock_failed_total: counters('Locks that could not be taken for a run.', 'reason', {
-    held: (stats) => stats.lockFailedHeld,
-    error: (stats) => stats.lockFailedError
+    held: COUNTER.lockFailedHeld,
+    error: COUNTER.lockFailedError
   }),
-  redis_lock_released_total: counter('Locks released at the end of a run.', (stats) => stats.lockReleased),
-  redis_lock_extended_total: counter('Extensions of a lock during a run.', (stats) => stats.lockExtended),
-  redis_lock_lost_total: counter('Locks lost during a run.', (stats) => stats.lockLost),
-  run_skipped_total: counters(
-    'Ticks without a run on this replica.',
-    'reason',
-    Object.fromEntries(SKIP_REASONS.map((reason) => [reason, (stats: JobStats) => stats.skipped[reason]]))
-  ),
-  job_retries_total: counter('Calls of a handler after one that failed.', (stats) => stats.retries),
+  redis_lock_released_total: counter('Locks released at the end of a run.', COUNTER.lockReleased),
+  redis_lock_extended_total: counter('Extensions of a lock during a run.', COUNTER.lockExtended),
+  redis_lock_lost_total: counter('Locks lost during a run.', COUNTER.lockLost),
+  run_skipped_total: counters('Ticks without a run on this replica.', 'reason', SKIPPED_COUNTER),
+  job_retries_total: counter('Calls of a handler after one that failed.', COUNTER.retries),
   job_duration_seconds: histograms('How long runs took.', [
     { labels: { status: 'success' }, read: (stats) => stats.durationSuccess },
     { labels: { status: 'failure' }, read: (stats) => stats.durationFailure }
@@ -88,14 +81,14 @@ export const DEFINITIONS: Readonly<Record<string, Definition>> = {
   )
 }
 
-function counter(help: string, read: (stats: JobStats) => number): Definition {
-  return numbers('counter', help, [{ labels: {}, read: ({ stats }) => read(stats) }])
+function counter(help: string, place: number): Definition {
+  return numbers('counter', help, [{ labels: {}, read: ({ stats }) => stats.get(place) }])
 }
 
 /** A counter for each value of a label. */
-function counters(help: string, label: string, reads: Record<string, (stats: JobStats) => number>): Definition {
-  const series = Object.entries(reads).map(([value, read]) => {
-    return { labels: { [label]: value }, read: ({ stats }: Subject) => read(stats) }
+function counters(help: string, label: string, places: Record<string, number>): Definition {
+  const series = Object.entries(places).map(([value, place]) => {
+    return { labels: { [label]: value }, read: ({ stats }: Subject) => stats.get(place) }
   })
   return numbers('counter', help, series)
 }
@@ -106,7 +99,7 @@ function gauge(help: string, read: (subject: Subject) => number): Definition {
 
 interface Series<Value> {
   readonly labels: Labels
-  read(from: Value extends number ? Subject : JobStats): Value
+  read(from: Value extends number ? Subject : CountedStats): Value
 }
 
 function numbers(type: MetricType, help: string, series: readonly Series<number>[]): Definition {
@@ -124,7 +117,7 @@ function numbers(type: MetricType, help: string, series: readonly Series<number>
   }
 }
 
-function histograms(help: string, series: readonly Series<HistogramStats>[]): Definition {
+function histograms(help: string, series: readonly Series<Histogram>[]): Definition {
   return {
     type: 'histogram',
     help,
@@ -141,7 +134,7 @@ function histograms(help: string, series: readonly Series<HistogramStats>[]): De
           const histogram = read(stats)
           let value = 0
           for (const [bucket, labels] of (buckets[index] as Labels[]).entries()) {
-            value += histogram.countOf(bucket)
+            value += histogram.counts[bucket] as number
             samples.push({ metricName: names.bucket, labels, sharedLabels, value })
           }
           samples.push({ metricName: names.sum, labels, sharedLabels, value: histogram.sum })

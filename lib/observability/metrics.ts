@@ -6,7 +6,7 @@ import type { JobRegistry } from '../job-registry.js'
 import { loadPromClient } from '../lazy.js'
 import type { ResolvedMetrics } from '../options.js'
 import { show } from '../show.js'
-import type { JobStats } from './job-stats.js'
+import type { CountedStats } from './job-stats.js'
 import { DEFINITIONS, type Definition, type Sample, type Source } from './metric-definitions.js'
 import { Scrape } from './scrape.js'
 
@@ -16,10 +16,10 @@ export const METRIC_NAMES: readonly string[] = Object.freeze(Object.keys(DEFINIT
 /** The metrics' numbers. */
 class Numbers {
   readonly source: Source
-  readonly #total: JobStats | null
+  readonly #total: CountedStats | null
   #scrape: Scrape | null = null
 
-  constructor(source: Source, total: JobStats | null) {
+  constructor(source: Source, total: CountedStats | null) {
     this.source = source
     this.#total = total
   }
@@ -109,7 +109,7 @@ export class Metrics {
     jobs: JobRegistry,
     dispatcher: Dispatcher,
     coordination: Coordination,
-    total: JobStats | null
+    total: CountedStats | null
   ) {
     this.#options = options
     this.#numbers = new Numbers({ jobs, dispatcher, coordination }, total)

@@ -1,14 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { JobRecord } from '../job-record.js'
 import type { JobRegistry } from '../job-registry.js'
-import type { JobStats } from './job-stats.js'
+import type { CountedStats } from './job-stats.js'
 
 export type Labels = Readonly<Record<string, string | number>>
 
 /** Whose numbers a series shows: a job's, or those of all jobs together. */
 export interface Subject {
   readonly labels: Labels
-  readonly stats: JobStats
+  readonly stats: CountedStats
   /** How many jobs are paused. */
   readonly paused: number
   /** The earliest next tick, in milliseconds since the Unix epoch, or `null` for none. */
@@ -24,7 +24,7 @@ export class Scrape {
   #asked = 0
 
   /** @param total all jobs' numbers, where only they are shown */
-  constructor(jobs: JobRegistry, total: JobStats | null) {
+  constructor(jobs: JobRegistry, total: CountedStats | null) {
     this.subjects = total === null ? Array.from(jobs.values(), (job) => new OneJob(job)) : [new AllJobs(jobs, total)]
   }
 
@@ -41,12 +41,12 @@ export class Scrape {
 
 class OneJob implements Subject {
   readonly labels: Labels
-  readonly stats: JobStats
+  readonly stats: CountedStats
   readonly #job: JobRecord
 
   constructor(job: JobRecord) {
     this.labels = { job_id: job.id, job_name: job.definition.name }
-    this.stats = job.stats
+    this.stats = job.stats as CountedStats
     this.#job = job
   }
 
@@ -61,10 +61,10 @@ class OneJob implements Subject {
 
 class AllJobs implements Subject {
   readonly labels: Labels = {}
-  readonly stats: JobStats
+  readonly stats: CountedStats
   readonly #jobs: JobRegistry
 
-  constructor(jobs: JobRegistry, total: JobStats) {
+  constructor(jobs: JobRegistry, total: CountedStats) {
     this.stats = total
     this.#jobs = jobs
   }
