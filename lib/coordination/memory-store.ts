@@ -77,6 +77,28 @@ export class MemoryStore {
     return undefined
   }
 
+  isPaused(jobId: string): boolean {
+    return this.paused.size > 0 && this.paused.get(jobId) === true
+  }
+
+  /** When a job was resumed; `-Infinity` when it never was. */
+  resumedAt(jobId: string): number {
+    if (this.paused.size === 0) return Number.NEGATIVE_INFINITY
+    const resumedAt = this.paused.get(jobId)
+    return typeof resumedAt === 'number' ? resumedAt : Number.NEGATIVE_INFINITY
+  }
+
+  /** Pauses a job that was never paused or resumed. */
+  pauseInitially(jobId: string): void {
+    if (!this.paused.has(jobId)) this.paused.set(jobId, true)
+  }
+
+  /** As in Redis no less than the time in microseconds, so that tokens of one process and the next still increase. */
+  nextFence(now: number): number {
+    this.fence = Math.max(this.fence + 1, Math.floor(now * 1000))
+    return this.fence
+  }
+
   /** Forgets what has had its time, now and then, so that jobs that come and go leave nothing behind. */
   sweep(now: number): void {
     if (this.jobs.size + this.named.size < this.#sweepAt) return

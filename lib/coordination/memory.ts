@@ -18,6 +18,7 @@ import type {
   SurveyRequest
 } from '../../types/coordination.js'
 import { validUntil } from './lock-validity.js'
+import { accounted, MemoryClaims } from './memory-claims.js'
 import {
   type ClaimRecord,
   endClaim,
@@ -34,13 +35,13 @@ export class MemoryCoordination implements CoordinationNode {
   readonly state: CoordinationState = Object.freeze({ kind: 'memory', up: true, skew: 0 })
   readonly #clock: Clock
   readonly #store: MemoryStore
-  readonly #maxClockSkew: number
+  readonly #claims: MemoryClaims
   readonly #listener: CoordinationListener
 
   constructor(clock: Clock, store: MemoryStore, maxClockSkew: number, listener: CoordinationListener) {
     this.#clock = clock
     this.#store = store
-    this.#maxClockSkew = maxClockSkew
+    this.#claims = new MemoryClaims(store, maxClockSkew, listener)
     this.#listener = listener
     store.listeners.add(listener)
   }
@@ -64,7 +65,7 @@ export class MemoryCoordination implements CoordinationNode {
     const answers: ClaimAnswer[] = []
     if (blocks !== undefined) this.#answerBlocks(blocks, requests, answers, now, monotonic)
     while (answers.length < requests.length) {
-      answers.push(this.#answer(requests[answers.length] as ClaimRequest, now, monotonic))
+      answers.push(this.#claims.answer(requests[answers.length] as ClaimRequest, now, monotonic))
     }
     if (callId !== undefined) this.#store.replies.set(this.#listener, { callId, answers })
     return answers
@@ -135,7 +136,7 @@ export class MemoryCoordination implements CoordinationNode {
     if (held !== undefined && isHeld(held, monotonic) && held.token !== token) return { status: 'held' }
     this.#store.named.set(name, { token, expiresAt: monotonic + ttl })
     const lock: HeldLock = { name, kind: 'named', token, ttl, validUntil: validUntil(monotonic, ttl) }
-    return { status: 'granted', lock, fencingToken: this.#nextFence(this.#clock.now()) }
+    return { status: 'granted', lock, fencingToken: this.#store.nextFence(this.#clock.now()) }
   }
 
   async release(lock: HeldLock): Promise<ReleaseAnswer> {
@@ -169,10 +170,10 @@ export class MemoryCoordination implements CoordinationNode {
 
   async survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]> {
     return jobs.map(({ jobId, definition, pausedInitially }) => {
-      if (pausedInitially) this.#pauseInitially(jobId)
+      if (pausedInitially) this.#store.pauseInitially(jobId)
       const record = this.#store.jobOf(jobId, this.#clock.monotonic())
       return {
-        paused: this.#store.paused.get(jobId) === true,
+        paused: this.#store.isPaused(jobId),
         previous: this.#previous(jobId, record, definition),
         unfinished: record !== undefined && isUnfinished(record)
       }
@@ -199,7 +200,7 @@ export class MemoryCoordination implements CoordinationNode {
       let isWhole = true
       for (let left = size; left > 0; left--) {
         const request = requests[answers.length] as ClaimRequest
-        const answer = isKnown ? CLAIMED_ELSEWHERE : this.#answer(request, now, monotonic)
+        const answer = isKnown ? CLAIMED_ELSEWHERE : this.#claims.answer(request, now, monotonic)
         isWhole &&= isTaken(answer)
         answers.push(answer)
       }
@@ -208,164 +209,15 @@ export class MemoryCoordination implements CoordinationNode {
     for (const name of others) onTaken(name)
   }
 
-  #answer(request: ClaimRequest, now: number, monotonic: number): ClaimAnswer {
-    const { jobId, kind, pausedInitially, definition } = request
-    if (pausedInitially) this.#pauseInitially(jobId)
-    const record = this.#store.jobOf(jobId, monotonic)
-    if (record !== undefined && !isSame(record.definition, definition)) {
-      this.#listener.onDefinitionDiffers(jobId, record.tick)
-    }
-    return kind === 'recover'
-      ? this.#recover(request, record, now, monotonic)
-      : this.#claim(request, record, now, monotonic)
-  }
-
-  // The order of these steps is the contract's, and that of the Lua script in claim-script.ts.
-  #claim(request: ClaimRequest, known: ClaimRecord | undefined, now: number, monotonic: number): ClaimAnswer {
-    const { jobId, kind, runId, afterCompletion, definition } = request
-    const manual = kind === 'manual'
-    let record = known
-    let { scheduledTime, through } = request
-
-    if (afterCompletion > 0 && !manual) {
-      // The first replica to ask sets the time from which the interval is measured.
-      record ??= this.#newRecord(request, now, monotonic)
-      const mine = record.claimedBy === runId && record.tick >= 0
-      const since = Math.max(record.endedAt, record.tick)
-      const due = mine ? record.tick : Math.max(since + afterCompletion, scheduledTime)
-      if (!mine && isHeld(record.lock, monotonic)) return { status: 'early', due: now + afterCompletion }
-      if (now < due) return { status: 'early', due }
-      scheduledTime = through = due
-    }
-    if (!manual && scheduledTime > now + this.#maxClockSkew) return { status: 'early', due: scheduledTime }
-
-    record ??= this.#newRecord(request, now, monotonic)
-    const { claimedBy, tick, lock } = record
-    const repeated = claimedBy === runId
-    const paused = !manual && this.#store.paused.get(jobId) === true
-    if (!manual && !repeated && scheduledTime <= tick) {
-      const previous = accounted(record, record.previous, definition)
-      if (paused) return { status: 'paused', first: false, previous, by: claimedBy }
-      return { status: 'claimed_elsewhere', last: request.waits ? tick : null, by: claimedBy, previous }
-    }
-
-    const before = repeated || record.open ? record.previous : tick
-    const previous = accounted(record, before, definition)
-    const resumed = this.#resumedAt(jobId)
-    const resumedAt = previous !== null && resumed > previous ? resumed : null
-    const isLeft = request.rerun && isUnfinished(record) && record.runId !== runId && !isHeld(lock, monotonic)
-    const overlaps = isLeft || (isHeld(lock, monotonic) && lock.token !== runId)
-    const taken = !manual && !(overlaps && request.waits && kind === 'tick' && !paused)
-    if (taken) {
-      // The run of a claim that was never confirmed has not begun.
-      if (record.open && !repeated && record.runId === claimedBy) {
-        record.runId = ''
-        record.endedAt = tick >= 0 ? tick : now
-      }
-      record.tick = through
-      record.previous = before
-      record.open = this.#store.isVote && (record.open || !repeated)
-      record.claimedBy = runId
-      record.definition = definition
-      record.keptUntil = monotonic + request.keep
-    }
-    if (paused) return { status: 'paused', first: true, previous }
-    if (kind === 'miss') {
-      // Granted before, as its reply was lost, and too late to run now.
-      free(lock, runId, monotonic)
-      if (record.runId === runId) record.endedAt = now
-      return {
-        status: 'granted',
-        lock: null,
-        fencingToken: this.#store.fence,
-        previous,
-        resumedAt,
-        scheduledTime,
-        attempt: 1
-      }
-    }
-    if (overlaps) return { status: 'overlap', taken, isLeft, previous, resumedAt }
-    record.runId = runId
-    record.endedAt = 0
-    record.runTick = scheduledTime
-    record.attempt = request.rerun && !manual ? 1 : 0
-    const fencingToken = this.#nextFence(now)
-    const granted = this.#lock(request, lock, monotonic)
-    return { status: 'granted', lock: granted, fencingToken, previous, resumedAt, scheduledTime, attempt: 1 }
-  }
-
-  #recover(request: ClaimRequest, record: ClaimRecord | undefined, now: number, monotonic: number): ClaimAnswer {
-    const { jobId, runId } = request
-    const mine = record !== undefined && record.runId === runId && record.endedAt === 0
-    if (record === undefined || !(mine || isUnfinished(record))) {
-      return { status: 'claimed_elsewhere', last: null, by: '', previous: null }
-    }
-    if (this.#store.paused.get(jobId) === true) return { status: 'paused', first: false, previous: null, by: '' }
-    const { lock, runTick } = record
-    if (isHeld(lock, monotonic) && lock.token !== runId) {
-      return { status: 'running', remaining: lock.expiresAt - monotonic }
-    }
-    if (!mine) {
-      // Should its holder come back, its claim is over.
-      if (record.claimedBy === record.runId) endClaim(record)
-      record.runId = runId
-      record.attempt++
-    }
-    const { attempt } = record
-    const fencingToken = this.#nextFence(now)
-    const granted = this.#lock(request, lock, monotonic)
-    const before = { previous: null, resumedAt: null }
-    return { status: 'granted', lock: granted, fencingToken, ...before, scheduledTime: runTick, attempt }
-  }
-
-  #lock({ jobId, runId, ttl }: ClaimRequest, lock: LockRecord, monotonic: number): HeldLock {
-    lock.token = runId
-    lock.expiresAt = monotonic + ttl
-    return { name: jobId, kind: 'job', token: runId, ttl, validUntil: validUntil(monotonic, ttl) }
-  }
-
-  #newRecord({ jobId, keep, definition }: ClaimRequest, now: number, monotonic: number): ClaimRecord {
-    const record: ClaimRecord = {
-      tick: -1,
-      previous: -1,
-      claimedBy: '',
-      open: false,
-      runId: '',
-      endedAt: now,
-      runTick: -1,
-      attempt: 0,
-      definition,
-      keptUntil: monotonic + keep,
-      lock: { token: '', expiresAt: 0 }
-    }
-    this.#store.jobs.set(jobId, record)
-    return record
-  }
-
   /** Ticks of another trigger say nothing of this one's, and nothing is caught up on for the time a job was paused. */
   #previous(jobId: string, record: ClaimRecord | undefined, definition: Definition): number | null {
     if (record === undefined) return null
     const tick = accounted(record, record.open ? record.previous : record.tick, definition)
-    return tick === null ? null : Math.max(tick, this.#resumedAt(jobId))
-  }
-
-  #resumedAt(jobId: string): number {
-    const resumedAt = this.#store.paused.get(jobId)
-    return typeof resumedAt === 'number' ? resumedAt : Number.NEGATIVE_INFINITY
-  }
-
-  #pauseInitially(jobId: string): void {
-    if (!this.#store.paused.has(jobId)) this.#store.paused.set(jobId, true)
+    return tick === null ? null : Math.max(tick, this.#store.resumedAt(jobId))
   }
 
   #lockOf(lock: HeldLock): LockRecord | undefined {
     return lock.kind === 'job' ? this.#store.jobs.get(lock.name)?.lock : this.#store.named.get(lock.name)
-  }
-
-  // As in Redis: the time in microseconds, so that tokens of one process and the next still increase.
-  #nextFence(now: number): number {
-    this.#store.fence = Math.max(this.#store.fence + 1, Math.floor(now * 1000))
-    return this.#store.fence
   }
 }
 
@@ -376,11 +228,6 @@ const CLAIMED_ELSEWHERE: ClaimAnswer = Object.freeze({
   previous: null
 })
 
-/** The tick up to which all is accounted for; ticks of another trigger say nothing of this one's. */
-function accounted(record: ClaimRecord, tick: number, { trigger }: Definition): number | null {
-  return tick < 0 || record.definition.trigger !== trigger ? null : tick
-}
-
 /** Whether an answer says that the tick is taken, so that nobody need ask for it again. */
 function isTaken(answer: ClaimAnswer): boolean {
   return (
@@ -388,8 +235,4 @@ function isTaken(answer: ClaimAnswer): boolean {
     answer.status === 'claimed_elsewhere' ||
     (answer.status === 'overlap' && answer.taken)
   )
-}
-
-function isSame(a: Definition, b: Definition): boolean {
-  return a === b || (a.trigger === b.trigger && a.options === b.options)
 }

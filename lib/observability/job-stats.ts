@@ -1,5 +1,5 @@
 import type { SkipReason } from '../../types/run.js'
-import { type Row, StatsTable } from './stats-table.js'
+import { NumberTable, type Row } from '../number-table.js'
 
 export const SKIP_REASONS = [
   'claimed_elsewhere',
@@ -252,9 +252,9 @@ export interface Stats {
  * @param perJob whether each job has its own numbers
  */
 export function createStats(bounds: readonly number[] | null, perJob: boolean): Stats {
-  const table = new StatsTable(bounds !== null && perJob ? widthOf(bounds) : FIRED)
+  const table = new NumberTable(bounds !== null && perJob ? widthOf(bounds) : FIRED)
   if (bounds === null) return { newStats: () => new JobStats(table.row()), total: null }
   if (perJob) return { newStats: () => new CountedStats(table.row(), bounds), total: null }
-  const total = new CountedStats(new StatsTable(widthOf(bounds)).row(), bounds)
+  const total = new CountedStats(new NumberTable(widthOf(bounds)).row(), bounds)
   return { newStats: () => new SharedStats(table.row(), total), total }
 }

@@ -12,7 +12,7 @@ export interface Row {
  * which they were added: a processor reads rows that lie side by side ahead, and waits for numbers that lie in an object
  * of each job. A piece of memory goes when none of its rows is used any more.
  */
-export class StatsTable {
+export class NumberTable {
   readonly width: number
   #numbers: Float64Array
   #used = 0

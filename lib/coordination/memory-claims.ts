@@ -1,0 +1,168 @@
+import type { ClaimAnswer, ClaimRequest, CoordinationListener, Definition, HeldLock } from '../../types/coordination.js'
+import { validUntil } from './lock-validity.js'
+import {
+  type ClaimRecord,
+  endClaim,
+  free,
+  isHeld,
+  isUnfinished,
+  type LockRecord,
+  type MemoryStore
+} from './memory-store.js'
+
+/** Claims ticks and takes locks in memory, as the script of claim-script.ts does in Redis. */
+export class MemoryClaims {
+  readonly #store: MemoryStore
+  readonly #maxClockSkew: number
+  readonly #listener: CoordinationListener
+
+  constructor(store: MemoryStore, maxClockSkew: number, listener: CoordinationListener) {
+    this.#store = store
+    this.#maxClockSkew = maxClockSkew
+    this.#listener = listener
+  }
+
+  /** @param monotonic the same moment as `now`, on the monotonic clock */
+  answer(request: ClaimRequest, now: number, monotonic: number): ClaimAnswer {
+    const { jobId, kind, pausedInitially, definition } = request
+    if (pausedInitially) this.#store.pauseInitially(jobId)
+    const record = this.#store.jobOf(jobId, monotonic)
+    if (record !== undefined && !isSame(record.definition, definition)) {
+      this.#listener.onDefinitionDiffers(jobId, record.tick)
+    }
+    return kind === 'recover'
+      ? this.#recover(request, record, now, monotonic)
+      : this.#claim(request, record, now, monotonic)
+  }
+
+  // The order of these steps is the contract's, and that of the Lua script in claim-script.ts.
+  #claim(request: ClaimRequest, known: ClaimRecord | undefined, now: number, monotonic: number): ClaimAnswer {
+    const { jobId, kind, runId, afterCompletion, definition } = request
+    const manual = kind === 'manual'
+    let record = known
+    let { scheduledTime, through } = request
+
+    if (afterCompletion > 0 && !manual) {
+      // The first replica to ask sets the time from which the interval is measured.
+      record ??= this.#newRecord(request, now, monotonic)
+      const mine = record.claimedBy === runId && record.tick >= 0
+      const since = Math.max(record.endedAt, record.tick)
+      const due = mine ? record.tick : Math.max(since + afterCompletion, scheduledTime)
+      if (!mine && isHeld(record.lock, monotonic)) return { status: 'early', due: now + afterCompletion }
+      if (now < due) return { status: 'early', due }
+      scheduledTime = through = due
+    }
+    if (!manual && scheduledTime > now + this.#maxClockSkew) return { status: 'early', due: scheduledTime }
+
+    record ??= this.#newRecord(request, now, monotonic)
+    const { claimedBy, tick, lock } = record
+    const repeated = claimedBy === runId
+    const paused = !manual && this.#store.isPaused(jobId)
+    if (!manual && !repeated && scheduledTime <= tick) {
+      const previous = accounted(record, record.previous, definition)
+      if (paused) return { status: 'paused', first: false, previous, by: claimedBy }
+      return { status: 'claimed_elsewhere', last: request.waits ? tick : null, by: claimedBy, previous }
+    }
+
+    const before = repeated || record.open ? record.previous : tick
+    const previous = accounted(record, before, definition)
+    const resumed = this.#store.resumedAt(jobId)
+    const resumedAt = previous !== null && resumed > previous ? resumed : null
+    const isLeft = request.rerun && isUnfinished(record) && record.runId !== runId && !isHeld(lock, monotonic)
+    const overlaps = isLeft || (isHeld(lock, monotonic) && lock.token !== runId)
+    const taken = !manual && !(overlaps && request.waits && kind === 'tick' && !paused)
+    if (taken) {
+      // The run of a claim that was never confirmed has not begun.
+      if (record.open && !repeated && record.runId === claimedBy) {
+        record.runId = ''
+        record.endedAt = tick >= 0 ? tick : now
+      }
+      record.tick = through
+      record.previous = before
+      record.open = this.#store.isVote && (record.open || !repeated)
+      record.claimedBy = runId
+      record.definition = definition
+      record.keptUntil = monotonic + request.keep
+    }
+    if (paused) return { status: 'paused', first: true, previous }
+    if (kind === 'miss') {
+      // Granted before, as its reply was lost, and too late to run now.
+      free(lock, runId, monotonic)
+      if (record.runId === runId) record.endedAt = now
+      return {
+        status: 'granted',
+        lock: null,
+        fencingToken: this.#store.fence,
+        previous,
+        resumedAt,
+        scheduledTime,
+        attempt: 1
+      }
+    }
+    if (overlaps) return { status: 'overlap', taken, isLeft, previous, resumedAt }
+    record.runId = runId
+    record.endedAt = 0
+    record.runTick = scheduledTime
+    record.attempt = request.rerun && !manual ? 1 : 0
+    const fencingToken = this.#store.nextFence(now)
+    const granted = this.#lock(request, lock, monotonic)
+    return { status: 'granted', lock: granted, fencingToken, previous, resumedAt, scheduledTime, attempt: 1 }
+  }
+
+  #recover(request: ClaimRequest, record: ClaimRecord | undefined, now: number, monotonic: number): ClaimAnswer {
+    const { jobId, runId } = request
+    const mine = record !== undefined && record.runId === runId && record.endedAt === 0
+    if (record === undefined || !(mine || isUnfinished(record))) {
+      return { status: 'claimed_elsewhere', last: null, by: '', previous: null }
+    }
+    if (this.#store.isPaused(jobId)) return { status: 'paused', first: false, previous: null, by: '' }
+    const { lock, runTick } = record
+    if (isHeld(lock, monotonic) && lock.token !== runId) {
+      return { status: 'running', remaining: lock.expiresAt - monotonic }
+    }
+    if (!mine) {
+      // Should its holder come back, its claim is over.
+      if (record.claimedBy === record.runId) endClaim(record)
+      record.runId = runId
+      record.attempt++
+    }
+    const { attempt } = record
+    const fencingToken = this.#store.nextFence(now)
+    const granted = this.#lock(request, lock, monotonic)
+    const before = { previous: null, resumedAt: null }
+    return { status: 'granted', lock: granted, fencingToken, ...before, scheduledTime: runTick, attempt }
+  }
+
+  #lock({ jobId, runId, ttl }: ClaimRequest, lock: LockRecord, monotonic: number): HeldLock {
+    lock.token = runId
+    lock.expiresAt = monotonic + ttl
+    return { name: jobId, kind: 'job', token: runId, ttl, validUntil: validUntil(monotonic, ttl) }
+  }
+
+  #newRecord({ jobId, keep, definition }: ClaimRequest, now: number, monotonic: number): ClaimRecord {
+    const record: ClaimRecord = {
+      tick: -1,
+      previous: -1,
+      claimedBy: '',
+      open: false,
+      runId: '',
+      endedAt: now,
+      runTick: -1,
+      attempt: 0,
+      definition,
+      keptUntil: monotonic + keep,
+      lock: { token: '', expiresAt: 0 }
+    }
+    this.#store.jobs.set(jobId, record)
+    return record
+  }
+}
+
+/** The tick up to which all is accounted for; ticks of another trigger say nothing of this one's. */
+export function accounted(record: ClaimRecord, tick: number, { trigger }: Definition): number | null {
+  return tick < 0 || record.definition.trigger !== trigger ? null : tick
+}
+
+function isSame(a: Definition, b: Definition): boolean {
+  return a === b || (a.trigger === b.trigger && a.options === b.options)
+}
