@@ -159,8 +159,9 @@ export class MemoryClaims {
 }
 
 /** The tick up to which all is accounted for; ticks of another trigger say nothing of this one's. */
-export function accounted(record: ClaimRecord, tick: number, { trigger }: Definition): number | null {
-  return tick < 0 || record.definition.trigger !== trigger ? null : tick
+export function accounted(record: ClaimRecord, tick: number, definition: Definition): number | null {
+  const isSameTrigger = record.definition === definition || record.definition.trigger === definition.trigger
+  return tick < 0 || !isSameTrigger ? null : tick
 }
 
 function isSame(a: Definition, b: Definition): boolean {

@@ -6,6 +6,9 @@ import type { Block } from './blocks.js'
 const MAX_SLICE = 64
 const MIN_SLICE = 16
 
+/** The most where nobody else asks, and no call goes through a network. */
+const MAX_SLICE_ALONE = 256
+
 /**
  * A busy second is asked for in about this many calls, with a turn of the event loop after each, so that replicas which
  * wake at the same time get a share of it each.
@@ -93,7 +96,8 @@ export class DueQueue {
   /** The next jobs to ask for: a share of those that wait, `limit` at most. Blocks are left whole where they fit. */
   take(limit: number): TakenJobs[] {
     this.#arrange()
-    let left = Math.min(limit, Math.max(MIN_SLICE, Math.min(MAX_SLICE, Math.ceil(this.#size / SLICES))))
+    const most = this.#shuffle === null ? MAX_SLICE_ALONE : MAX_SLICE
+    let left = Math.min(limit, Math.max(MIN_SLICE, Math.min(most, Math.ceil(this.#size / SLICES))))
     const taken: TakenJobs[] = []
     for (let group = this.#groups[this.#head]; group !== undefined && left > 0; group = this.#groups[this.#head]) {
       const isWhole = group.size <= left

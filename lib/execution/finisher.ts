@@ -11,7 +11,7 @@ import { MINUTE, SECOND } from '../duration.js'
 import { Turns } from './turns.js'
 
 /** How many runs end in one call. */
-const BATCH = 64
+const BATCH = 256
 
 /** How long to wait before a release that was not answered is tried again. */
 const RETRY_DELAY = SECOND / 4

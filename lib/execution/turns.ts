@@ -4,7 +4,7 @@ import type { Clock } from '../../types/clock.js'
 const LONGEST = 0.1
 
 /** How many pieces of work are done between two looks at the clock. */
-const PIECES = 4
+const PIECES = 8
 
 /** Work of many small pieces that lets the event loop have a turn in between, so that requests do not wait for all of it. */
 export class Turns {
