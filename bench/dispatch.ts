@@ -46,12 +46,12 @@ interface Settings {
 const SETTINGS: Readonly<Record<Scale, Settings>> = {
   full: {
     sizes: [
-      { jobs: 1000, rounds: 2 },
+      { jobs: 1000, rounds: 1 },
       { jobs: GOALS_AT, rounds: 3 },
       { jobs: 50_000, rounds: 1 }
     ],
-    warmUp: 8000,
-    seconds: 7
+    warmUp: 6000,
+    seconds: 5
   },
   smoke: { sizes: [{ jobs: 100, rounds: 1 }], warmUp: 1000, seconds: 2 }
 }

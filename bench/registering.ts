@@ -54,7 +54,7 @@ interface Settings {
 }
 
 const SETTINGS: Readonly<Record<Scale, Settings>> = {
-  full: { sizes: [1000, 10_000, 100_000], rounds: 3, readAt: 10_000 },
+  full: { sizes: [1000, 10_000, 100_000], rounds: 2, readAt: 10_000 },
   smoke: { sizes: [200], rounds: 1, readAt: 200 }
 }
 

@@ -23,6 +23,8 @@ interface Settings {
   readonly jobs: number
   /** Requests a second at which latency is measured. */
   readonly rate: number
+  /** Before the window, in milliseconds. */
+  readonly warmUp: number
   readonly seconds: number
   readonly rounds: number
 }
@@ -48,8 +50,8 @@ interface Row {
 }
 
 const SETTINGS: Readonly<Record<Scale, Settings>> = {
-  full: { jobs: 1000, rate: 3000, seconds: 12, rounds: 3 },
-  smoke: { jobs: 50, rate: 200, seconds: 2, rounds: 1 }
+  full: { jobs: 1000, rate: 3000, warmUp: 16_000, seconds: 10, rounds: 3 },
+  smoke: { jobs: 50, rate: 200, warmUp: 2500, seconds: 2, rounds: 1 }
 }
 
 const CONNECTIONS = 10
@@ -61,7 +63,11 @@ export const requests: Question = {
   async ask(scale: Scale): Promise<Answer> {
     const settings = SETTINGS[scale]
     const { peers, missing } = installedPeers()
-    const variants = (['none', ...peers] as const).map((peer) => ({ peer }))
+    const variants = (['none', ...peers] as const).map((peer) => {
+      // The others are far from it.
+      const rounds = peer === 'none' || peer === 'scheduler' ? settings.rounds : 1
+      return { peer, rounds }
+    })
     const results = await inTurn(scale, settings.rounds, variants, ({ peer }) => measure(scale, settings, peer))
     const rows = variants.flatMap((variant): Row[] => {
       const rounds = results.get(variant) ?? []
@@ -106,7 +112,7 @@ async function measure(scale: Scale, settings: Settings, peer: Beside): Promise<
     try {
       const { httpPort } = await service.ready
       const most = scale === 'full' ? await throughput(`http://127.0.0.1:${httpPort}/`) : null
-      const window = windowAfter(2500, settings.seconds)
+      const window = windowAfter(settings.warmUp, settings.seconds)
       const file = fileURLToPath(new URL('./peers/load.ts', import.meta.url))
       const numbers = [httpPort, settings.rate, CONNECTIONS, window.from, window.until]
       const [client, result] = await Promise.all([
