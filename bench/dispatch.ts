@@ -34,26 +34,26 @@ const GOALS_AT = 10_000
 interface Size {
   readonly jobs: number
   readonly rounds: number
+  /** How long the jobs run before the window, in seconds: V8 compiles what has run often enough, and that takes its time. */
+  readonly warmUp: number
 }
 
 interface Settings {
   readonly sizes: readonly Size[]
-  /** How long the jobs run before the window, in milliseconds, and how long the window is, in seconds. */
-  readonly warmUp: number
+  /** How long the window is. */
   readonly seconds: number
 }
 
 const SETTINGS: Readonly<Record<Scale, Settings>> = {
   full: {
     sizes: [
-      { jobs: 1000, rounds: 1 },
-      { jobs: GOALS_AT, rounds: 3 },
-      { jobs: 50_000, rounds: 1 }
+      { jobs: 1000, rounds: 1, warmUp: 40 },
+      { jobs: GOALS_AT, rounds: 3, warmUp: 12 },
+      { jobs: 50_000, rounds: 1, warmUp: 8 }
     ],
-    warmUp: 6000,
-    seconds: 5
+    seconds: 6
   },
-  smoke: { sizes: [{ jobs: 100, rounds: 1 }], warmUp: 1000, seconds: 2 }
+  smoke: { sizes: [{ jobs: 100, rounds: 1, warmUp: 1 }], seconds: 2 }
 }
 
 /** By number of jobs, then by peer: one result a round. */
@@ -80,13 +80,14 @@ async function inTurn(peers: readonly Peer[], settings: Settings, python: Python
   const results = new Map<number, Map<string, Measured[]>>()
   const behind = new Set<string>()
   const costs = new Map<string, number>()
-  for (const { jobs, rounds } of settings.sizes) {
+  for (const size of settings.sizes) {
+    const { jobs, rounds } = size
     const bySize = new Map<string, Measured[]>()
     results.set(jobs, bySize)
     for (let round = 0; round < rounds; round++) {
       for (const peer of peers) {
         if (behind.has(peer.name) || (costs.get(peer.name) ?? 0) * jobs > 2e6) continue
-        const measured = await run(peer, jobs, settings, python)
+        const measured = await run(peer, size, settings.seconds, python)
         bySize.set(peer.name, [...(bySize.get(peer.name) ?? []), measured])
         if (measured.ran < measured.due / 2) behind.add(peer.name)
       }
@@ -99,23 +100,20 @@ async function inTurn(peers: readonly Peer[], settings: Settings, python: Python
 /** All peers at once, which is quick and says nothing of their times. */
 async function atOnce(peers: readonly Peer[], settings: Settings, python: Python | null): Promise<Results> {
   const results = new Map<number, Map<string, Measured[]>>()
-  for (const { jobs } of settings.sizes) {
+  for (const size of settings.sizes) {
     const measured = await Promise.all(
-      peers.map(async (peer): Promise<[string, Measured[]]> => [peer.name, [await run(peer, jobs, settings, python)]])
+      peers.map(
+        async (peer): Promise<[string, Measured[]]> => [peer.name, [await run(peer, size, settings.seconds, python)]]
+      )
     )
-    results.set(jobs, new Map(measured))
+    results.set(size.jobs, new Map(measured))
   }
   return results
 }
 
-async function run(
-  { file }: Peer,
-  jobs: number,
-  { warmUp, seconds }: Settings,
-  python: Python | null
-): Promise<Measured> {
+async function run({ file }: Peer, { jobs, warmUp }: Size, seconds: number, python: Python | null): Promise<Measured> {
   const folder = new URL('peers/dispatch/', import.meta.url)
-  const args = [`${jobs}`, `${warmUp}`, `${seconds}`]
+  const args = [`${jobs}`, `${warmUp * 1000}`, `${seconds}`]
   if (!file.endsWith('.py')) return runPeer(fileURLToPath(new URL('main.ts', folder)), [file, ...args])
   if (python === null) throw new Error('no Python with APScheduler 3')
   const { stdout } = await promisify(execFile)(python.path, [fileURLToPath(new URL(file, folder)), ...args], {
@@ -124,7 +122,7 @@ async function run(
   return JSON.parse(stdout) as Measured
 }
 
-function answer(results: Results, { sizes, warmUp, seconds }: Settings, peers: readonly Peer[]): Answer {
+function answer(results: Results, { sizes, seconds }: Settings, peers: readonly Peer[]): Answer {
   const cost = (jobs: number, name: string): number => perFire(results.get(jobs)?.get(name) ?? [])
   const at = sizes.some(({ jobs }) => jobs === GOALS_AT) ? GOALS_AT : (sizes[0]?.jobs ?? 0)
   const ours = cost(at, OURS)
@@ -135,7 +133,7 @@ function answer(results: Results, { sizes, warmUp, seconds }: Settings, peers: r
   const lags = (results.get(at)?.get(OURS) ?? []).flatMap((measured) => measured.lags)
   const jobs = at.toLocaleString('en')
   return {
-    text: text(results, sizes, warmUp, seconds, peers),
+    text: text(results, sizes, seconds, peers),
     tables: sizes.map((size) => sizeTable(results, size, peers)),
     plots: [plot(results, peers)],
     goals: [
@@ -166,18 +164,13 @@ function perFire(rounds: readonly Measured[]): number {
   return median(rounds.map(({ cpu, fires }) => cpu / fires))
 }
 
-function text(
-  results: Results,
-  sizes: readonly Size[],
-  warmUp: number,
-  seconds: number,
-  peers: readonly Peer[]
-): string {
+function text(results: Results, sizes: readonly Size[], seconds: number, peers: readonly Peer[]): string {
   const missing = PEERS.filter((peer) => !peers.includes(peer)).map(({ name }) => name)
   const stopped = peers.filter(({ name }) => !results.get(sizes.at(-1)?.jobs ?? 0)?.has(name)).map(({ name }) => name)
-  const count = ({ jobs, rounds }: Size): string => `${rounds} of ${jobs.toLocaleString('en')} jobs`
+  const count = ({ jobs, rounds, warmUp }: Size): string =>
+    `${rounds} of ${jobs.toLocaleString('en')} jobs after ${warmUp} s`
   return [
-    `Jobs that are all due every second, coordination in memory, an async handler that counts. Rounds: ${sizes.map(count).join(', ')}; ${warmUp / 1000} s to warm up, then ${seconds} s from the middle of a second to the middle of another. CPU is divided by the fires that began in that window. "ours" has metrics on.`,
+    `Jobs that are all due every second, coordination in memory, an async handler that counts. Rounds: ${sizes.map(count).join(', ')} to warm up, for ${seconds} s from the middle of a second to the middle of another. CPU is divided by the fires that began in that window. "ours" has metrics on.`,
     "croner runs without a time zone, its fastest way. toad-scheduler's jobs are intervals, which do not begin at full seconds: lag is counted from a job's first start plus n seconds, so it shows their drift. A lag of croner is counted from the second a run began in, as it does not tell the nominal time: one above a second shows as less.",
     'APScheduler 3 has its asyncio scheduler and memory store, `max_instances` 100 and a `misfire_grace_time` of a minute.',
     ...(missing.length === 0 ? [] : [`Not installed, so left out: ${missing.join(', ')}.`]),

@@ -37,7 +37,7 @@ const SETTINGS: Readonly<Record<Scale, Settings>> = {
   full: {
     rounds: 1,
     seconds: 6,
-    warmUp: 12_000,
+    warmUp: 20_000,
     jobs: 1000,
     replicas: [1, 2, 4, 8, 16],
     classicReplicas: [1, 4, 8],

@@ -31,12 +31,12 @@ interface Cost {
 
 const SIZES: Readonly<Record<Scale, readonly Size[]>> = {
   full: [
-    { jobs: 1000, replicas: 1, warmUp: 15, seconds: 6, rounds: 1 },
-    { jobs: 1000, replicas: 3, warmUp: 20, seconds: 8, rounds: 1 },
-    { jobs: 1000, replicas: 8, warmUp: 20, seconds: 8, rounds: 1 },
-    { jobs: 5000, replicas: 1, warmUp: 8, seconds: 5, rounds: 1 },
-    { jobs: 5000, replicas: 3, warmUp: 8, seconds: 5, rounds: 1 },
-    { jobs: 5000, replicas: 8, warmUp: 10, seconds: 5, rounds: 1 }
+    { jobs: 1000, replicas: 1, warmUp: 20, seconds: 6, rounds: 1 },
+    { jobs: 1000, replicas: 3, warmUp: 30, seconds: 8, rounds: 2 },
+    { jobs: 1000, replicas: 8, warmUp: 30, seconds: 8, rounds: 1 },
+    { jobs: 5000, replicas: 1, warmUp: 12, seconds: 5, rounds: 1 },
+    { jobs: 5000, replicas: 3, warmUp: 12, seconds: 5, rounds: 1 },
+    { jobs: 5000, replicas: 8, warmUp: 15, seconds: 5, rounds: 1 }
   ],
   smoke: [{ jobs: 50, replicas: 2, warmUp: 0.5, seconds: 2, rounds: 1 }]
 }
@@ -82,7 +82,7 @@ const TEXT = `All jobs are due every second, their handlers do nothing, and each
 replica processes. The classic pattern is a croner timer for each job, and redlock's acquire and release round each run.
 BullMQ has a job scheduler (\`every\`, which costs it half of what a pattern does) for each job, and one worker with a
 concurrency of 64 in each replica; it keeps nothing of finished jobs, and its metrics are off. Ours has metrics and finish
-records on. The window begins after 8 to 20 s, in the middle of a second, and ends so. CPU is that of all replicas together (user and system),
+records on. The window begins after 12 to 30 s, in the middle of a second, and ends so. CPU is that of all replicas together (user and system),
 in µs per tick whose run began in the window; a tick that runs twice is one tick. Redis' own CPU is beside it. Commands
 sent are counted in the replicas; those inside scripts are Redis' \`commandstats\`. A tick has run if it began at most 1.5 s
 after the window: a peer that falls further behind shows it there.`

@@ -66,7 +66,9 @@ export class DueQueue {
   readonly #shuffle: ((items: unknown[]) => void) | null
   #groups: DueGroup[] = []
   #head = 0
-  #arrivedJobs: JobRecord[] = []
+  /** What has arrived since: jobs in no block, those of a block that wait one by one, and whole blocks. */
+  #arrivedAlone: JobRecord[] = []
+  readonly #arrivedByBlock = new Map<Block, JobRecord[]>()
   #arrivedBlocks: DueGroup[] = []
   #size = 0
 
@@ -81,8 +83,14 @@ export class DueQueue {
   }
 
   push(job: JobRecord): void {
-    this.#arrivedJobs.push(job)
     this.#size++
+    if (job.block === null) {
+      this.#arrivedAlone.push(job)
+      return
+    }
+    const jobs = this.#arrivedByBlock.get(job.block)
+    if (jobs === undefined) this.#arrivedByBlock.set(job.block, [job])
+    else jobs.push(job)
   }
 
   /** Lets all jobs of a block wait with a tick. */
@@ -127,34 +135,30 @@ export class DueQueue {
 
   /** Empties the queue, and returns what was in it. */
   clear(): JobRecord[] {
-    const groups = [...this.#groups.slice(this.#head), ...this.#arrivedBlocks]
-    const left = [...groups.flatMap((group) => group.take(group.size)), ...this.#arrivedJobs]
+    this.#arrange()
+    const left = this.#groups.slice(this.#head).flatMap((group) => group.take(group.size))
     this.#groups = []
     this.#head = 0
-    this.#arrivedJobs = []
-    this.#arrivedBlocks = []
     this.#size = 0
     return left
   }
 
   /** Puts what has arrived behind what waits, those of a block together. */
   #arrange(): void {
-    if (this.#arrivedJobs.length + this.#arrivedBlocks.length === 0) return
-    const byBlock = new Map<Block | null, JobRecord[]>()
-    for (const job of this.#arrivedJobs) {
-      const jobs = byBlock.get(job.block)
-      if (jobs === undefined) byBlock.set(job.block, [job])
-      else jobs.push(job)
-    }
     const arrived = this.#arrivedBlocks
-    for (const [block, jobs] of byBlock) {
-      this.#shuffle?.(jobs)
-      arrived.push(new DueGroup(block, jobs))
-    }
+    for (const [block, jobs] of this.#arrivedByBlock) arrived.push(this.#groupOf(block, jobs))
+    if (this.#arrivedAlone.length > 0) arrived.push(this.#groupOf(null, this.#arrivedAlone))
+    if (arrived.length === 0) return
     this.#shuffle?.(arrived)
     this.#groups = this.#groups.slice(this.#head).concat(arrived)
     this.#head = 0
-    this.#arrivedJobs = []
+    this.#arrivedAlone = []
+    this.#arrivedByBlock.clear()
     this.#arrivedBlocks = []
+  }
+
+  #groupOf(block: Block | null, jobs: JobRecord[]): DueGroup {
+    this.#shuffle?.(jobs)
+    return new DueGroup(block, jobs)
   }
 }
