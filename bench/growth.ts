@@ -28,7 +28,9 @@ interface Cost {
   readonly variant: Variant
   /** CPU of all replicas per run, in microseconds. */
   readonly perRun: number
-  /** The same per second, in milliseconds. */
+  /** That of Redis per run, in microseconds. */
+  readonly redisPerRun: number
+  /** That of all replicas per second, in milliseconds. */
   readonly perSecond: number
   readonly tally: Tally
 }
@@ -68,8 +70,9 @@ export const growth: Question = {
   async ask(scale: Scale): Promise<Answer> {
     const settings = SETTINGS[scale]
     const byReplicas = replicaVariants(settings)
+    const shares = shareVariants(settings)
     const byJobs = jobVariants(settings)
-    const all = await costs(scale, settings, [...byReplicas, ...byJobs, ...idleVariants(settings)])
+    const all = await costs(scale, settings, [...byReplicas, ...shares, ...byJobs, ...idleVariants(settings)])
     const replicas = all.filter(({ variant }) => byReplicas.includes(variant))
     const jobs = all.filter(({ variant }) => byJobs.includes(variant))
     const idle = all.filter(({ variant }) => variant.load.due === 'never')
@@ -84,6 +87,18 @@ export const growth: Question = {
           ({ replicas }) => replicas,
           ({ replicas }) => replicas === 1
         ),
+        {
+          caption: 'One replica alone, with the share of the jobs that each of so many replicas runs',
+          header: ['as one of', 'jobs', 'CPU per run, µs', "Redis' CPU per run, µs"],
+          rows: all
+            .filter(({ variant }) => shares.includes(variant))
+            .map(({ variant: { load }, perRun, redisPerRun }) => [
+              Math.round(settings.jobs / load.jobs),
+              load.jobs.toLocaleString('en'),
+              perRun.toFixed(1),
+              redisPerRun.toFixed(1)
+            ])
+        },
         {
           caption: `A replica with ${settings.jobs.toLocaleString('en')} jobs, none of them due, and a process without any`,
           header: ['peer', 'CPU, ms per second'],
@@ -128,7 +143,8 @@ export const growth: Question = {
 
 const TEXT = `CPU is that of all replicas together (user and system) per run; the handlers do nothing. In the first table
 every job is due every second, by a cron expression. What a further replica adds is the slope of a line through ours, by
-least squares, in its cost on one replica. In the second, a job is due the less often the more jobs there are: 100 jobs
+least squares, in its cost on one replica. A replica of many runs seldom, and what runs seldom is dear: the second table has
+one replica alone with as few runs as it would have among others. In the last, a job is due the less often the more jobs there are: 100 jobs
 every 0.1 s, 1,000 every second, 10,000 every 10 s, 100,000 every 100 s, spread evenly over whole seconds, so that there are
 1,000 runs a second throughout. All jobs have been due once before the window. The classic pattern takes part where it can:
 its timers are not finer than a second, its cron patterns cannot say every 100 seconds, and 100,000 of them would take
@@ -140,6 +156,18 @@ function replicaVariants({ jobs, replicas, classicReplicas, rounds }: Settings):
     { peer: 'scheduler' as const, load, replicas: count, rounds },
     ...(classicReplicas.includes(count) ? [{ peer: 'classic' as const, load, replicas: count, rounds }] : [])
   ])
+}
+
+/** One replica, with the jobs that each of several replicas runs. */
+function shareVariants({ jobs, replicas, rounds }: Settings): Variant[] {
+  return replicas
+    .filter((count) => count > 1)
+    .map((count) => ({
+      peer: 'scheduler' as const,
+      load: { jobs: Math.round(jobs / count), due: 'second' as const },
+      replicas: 1,
+      rounds
+    }))
 }
 
 function jobVariants({ loads, rounds }: Settings): Variant[] {
@@ -172,6 +200,7 @@ async function costs(scale: Scale, settings: Settings, variants: readonly Varian
     return {
       variant,
       perRun: median(all.map(({ cpu, runs }) => cpu / runs)),
+      redisPerRun: median(all.map(({ redisCpu, runs }) => redisCpu / runs)),
       perSecond: median(all.map(({ cpu }) => cpu / 1000 / seconds)),
       tally: tally(all)
     }
