@@ -143,7 +143,7 @@ export class CountedStats extends JobStats {
 
   /** The handlers' durations in seconds, of runs with any other outcome. */
   get durationFailure(): Histogram {
-    return this.#histogram(DURATIONS + this.#bounds.length + 2, this.#bounds)
+    return this.#histogram(failuresAt(this.#bounds), this.#bounds)
   }
 
   /** How long after their scheduled time runs began, in seconds. */
@@ -170,7 +170,7 @@ export class CountedStats extends JobStats {
 
   override failed(duration: number): void {
     this.numbers[this.at + FAILURE]!++
-    this.#observe(DURATIONS + this.#bounds.length + 2, this.#bounds, duration / 1000)
+    this.#observe(failuresAt(this.#bounds), this.#bounds, duration / 1000)
   }
 
   override count(counter: number, by = 1): void {
@@ -233,6 +233,11 @@ export class SharedStats extends JobStats {
   override count(counter: number, by = 1): void {
     this.#total.count(counter, by)
   }
+}
+
+/** Where the durations of runs that failed are: behind those of the others, with their sum and the count above all bounds. */
+function failuresAt(bounds: readonly number[]): number {
+  return DURATIONS + bounds.length + 2
 }
 
 /** How many numbers are counted of a job with histograms of these bounds, with those that are its own. */
