@@ -157,6 +157,14 @@ export class MemoryCoordination implements CoordinationNode {
     })
   }
 
+  async mend({ name, kind, token, ttl }: HeldLock): Promise<void> {
+    const monotonic = this.#clock.monotonic()
+    const lock = { token, expiresAt: monotonic + ttl }
+    const record = kind === 'job' ? this.#store.jobs.get(name)?.lock : this.#store.named.get(name)
+    if (record !== undefined && !isHeld(record, monotonic)) Object.assign(record, lock)
+    else if (record === undefined && kind === 'named') this.#store.named.set(name, lock)
+  }
+
   async pause(jobId: string): Promise<void> {
     this.#store.paused.set(jobId, true)
   }

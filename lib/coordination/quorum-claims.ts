@@ -11,6 +11,7 @@ import {
   noMajority,
   settleForLess
 } from './claim-votes.js'
+import type { LockMender } from './lock-mender.js'
 import type { Member } from './member.js'
 import { decideConfirm, majorityOf, noMajorityError, type Vote } from './votes.js'
 
@@ -47,15 +48,17 @@ export class QuorumClaims {
   readonly #members: readonly Member[]
   readonly #clock: Clock
   readonly #pause: () => Promise<void>
+  readonly #mender: LockMender
   readonly #most: number
   /** The last round in which each request was asked for, while nodes may still answer it. */
   readonly #rounds = new Map<string, Round>()
 
   /** @param pause waits for a random while */
-  constructor(members: readonly Member[], clock: Clock, pause: () => Promise<void>) {
+  constructor(members: readonly Member[], clock: Clock, pause: () => Promise<void>, mender: LockMender) {
     this.#members = members
     this.#clock = clock
     this.#pause = pause
+    this.#mender = mender
     this.#most = majorityOf(members.length)
   }
 
@@ -128,6 +131,12 @@ export class QuorumClaims {
     const isRefused = (index: number): boolean => outcomes[index] !== decided[index]
     round.outcomes = outcomes
     round.held = requests.map((_, index) => !isRefused(index) && isHeldByMost(votesOf(ballots, index)))
+    for (const [index, outcome] of outcomes.entries()) {
+      if (outcome?.status !== 'granted' || outcome.lock === null) continue
+      const votes = votesOf(ballots, index)
+      const lacking = this.#members.filter((_, at) => votes[at]?.status !== 'granted')
+      this.#mender.given(outcome.lock, lacking)
+    }
     return this.#clearUp(round, outcomes, ballots)
   }
 
@@ -196,6 +205,10 @@ export class QuorumClaims {
 
   /** What is not decided on by a node's answers that came too late for it, unless it is asked for again meanwhile. */
   #giveLate(round: Round, member: Member, answers: Answers): void {
+    for (const [index, { request }] of round.asked.entries()) {
+      if (answers[index]?.status === 'granted')
+        this.#mender.found({ name: request.jobId, token: request.runId }, member)
+    }
     void this.#give(round, member, answers)
     if (round.left === 0) this.#forget(round)
   }

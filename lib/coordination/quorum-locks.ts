@@ -1,6 +1,7 @@
 import type { Clock } from '../../types/clock.js'
 import type { AcquireAnswer, Ending, HeldLock, ReleaseAnswer } from '../../types/coordination.js'
 import { ballot } from './ballot.js'
+import type { LockMender } from './lock-mender.js'
 import type { Member } from './member.js'
 import { decideAcquire, decideRelease, majorityOf, noMajorityError, type Vote } from './votes.js'
 
@@ -30,6 +31,7 @@ export class QuorumLocks {
   readonly #clock: Clock
   readonly #pause: () => Promise<void>
   readonly #raiseFence: (token: number) => Promise<unknown>
+  readonly #mender: LockMender
   readonly #most: number
   /** What nodes have answered to releases that have no outcome yet: a node releases a lock only once. */
   readonly #releases = new Map<string, Vote<ReleaseAnswer>[]>()
@@ -42,12 +44,14 @@ export class QuorumLocks {
     members: readonly Member[],
     clock: Clock,
     pause: () => Promise<void>,
-    raiseFence: (token: number) => Promise<unknown>
+    raiseFence: (token: number) => Promise<unknown>,
+    mender: LockMender
   ) {
     this.#members = members
     this.#clock = clock
     this.#pause = pause
     this.#raiseFence = raiseFence
+    this.#mender = mender
     this.#most = majorityOf(members.length)
     for (const member of members) member.onReleased = (lock) => this.#noteReleased(member, lock)
   }
@@ -56,6 +60,7 @@ export class QuorumLocks {
     const count = (votes: readonly Vote<Extension>[], wanted: Extension['answer']): number => {
       return votes.filter((vote) => vote?.answer === wanted).length
     }
+    let isExtended = false
     const votes = await ballot<Member, Extension>(this.#members, this.#clock, {
       ask: async (member) => {
         // Each node writes into its own: how long it lets the lock live says nothing of the others.
@@ -64,16 +69,25 @@ export class QuorumLocks {
         return { answer, validUntil: copy.validUntil }
       },
       isAnswer: ({ answer }) => answer !== 'unavailable',
-      isDecided: (votes) => count(votes, 'extended') >= this.#most || count(votes, 'lost') >= this.#most
+      isDecided: (votes) => count(votes, 'extended') >= this.#most || count(votes, 'lost') >= this.#most,
+      onLate: (member, { answer }) => {
+        if (isExtended && answer === 'lost') this.#mender.missed(lock, [member])
+      }
     })
     if (count(votes, 'lost') >= this.#most) return 'lost'
     if (count(votes, 'extended') < this.#most) return 'unavailable'
+    isExtended = true
+    this.#mender.missed(
+      lock,
+      this.#members.filter((_, index) => votes[index]?.answer === 'lost')
+    )
     const until = votes.flatMap((vote) => (vote?.answer === 'extended' ? [vote.validUntil] : []))
     lock.validUntil = until.sort((a, b) => b - a)[this.#most - 1] as number
     return 'extended'
   }
 
   async finish(endings: readonly Ending[]): Promise<readonly ReleaseAnswer[]> {
+    for (const { lock } of endings) this.#mender.forget(lock)
     const votesOf = (votes: readonly Vote<readonly ReleaseAnswer[]>[], index: number): Vote<ReleaseAnswer>[] => {
       return this.#withFormer(
         (endings[index] as Ending).lock,
@@ -108,6 +122,7 @@ export class QuorumLocks {
   }
 
   async release(lock: HeldLock): Promise<ReleaseAnswer> {
+    this.#mender.forget(lock)
     const votes = await ballot<Member, ReleaseAnswer>(this.#members, this.#clock, {
       ask: (member) => member.release(lock),
       isAnswer: (answer) => answer !== 'unavailable',
@@ -142,6 +157,7 @@ export class QuorumLocks {
       },
       onLate: (member, { status }) => {
         if (status === 'held') return
+        if (status === 'granted') this.#mender.found(lock, member)
         if (outcome === undefined) late.push(member)
         else release(member)
       }
@@ -152,7 +168,12 @@ export class QuorumLocks {
       const isRaised = (await this.#raiseFence(answer.fencingToken)) !== null
       if (!isRaised || answer.lock.validUntil <= this.#clock.monotonic()) outcome = null
     }
-    if (outcome?.status !== 'granted') await this.#giveBack(lock, votes)
+    if (outcome?.status === 'granted') {
+      const lacking = this.#members.filter((_, index) => votes[index]?.status !== 'granted')
+      this.#mender.given(outcome.lock, lacking)
+    } else {
+      await this.#giveBack(lock, votes)
+    }
     for (const member of late) release(member)
     return { answer: outcome, votes, giveBack }
   }

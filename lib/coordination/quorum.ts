@@ -15,6 +15,7 @@ import type {
   SurveyRequest
 } from '../../types/coordination.js'
 import { ballot } from './ballot.js'
+import { LockMender } from './lock-mender.js'
 import { type Master, Member } from './member.js'
 import { QuorumClaims } from './quorum-claims.js'
 import { QuorumListener } from './quorum-listener.js'
@@ -48,6 +49,7 @@ export class QuorumCoordination implements Coordination {
   readonly #random: () => number
   readonly #claims: QuorumClaims
   readonly #locks: QuorumLocks
+  readonly #mender: LockMender
   readonly #listener: QuorumListener
   /** The last calls that were answered: repeated under their ids they get the same answers. */
   readonly #lastCalls: LastCalls = { claimed: null, handedBack: null }
@@ -61,8 +63,10 @@ export class QuorumCoordination implements Coordination {
       return new Member(master, clock, this.#listener, () => this.#listener.update(this.#members))
     })
     const pause = (): Promise<void> => this.#pause()
-    this.#claims = new QuorumClaims(this.#members, clock, pause)
-    this.#locks = new QuorumLocks(this.#members, clock, pause, (token) => this.#claims.confirm([], token))
+    this.#mender = new LockMender(clock)
+    this.#claims = new QuorumClaims(this.#members, clock, pause, this.#mender)
+    const raiseFence = (token: number): Promise<unknown> => this.#claims.confirm([], token)
+    this.#locks = new QuorumLocks(this.#members, clock, pause, raiseFence, this.#mender)
   }
 
   get state(): CoordinationState {
@@ -124,6 +128,7 @@ export class QuorumCoordination implements Coordination {
   async handBack(claims: readonly HandedBack[], callId: string): Promise<readonly HandBackAnswer[]> {
     const { handedBack } = this.#lastCalls
     if (callId === handedBack?.callId) return handedBack.answers
+    for (const { lock } of claims) this.#mender.forget(lock)
     const votes = await ballot<Member, readonly HandBackAnswer[]>(this.#members, this.#clock, {
       ask: (member) => member.handBack(claims),
       isAnswer: (answers) => !answers.includes('unavailable'),

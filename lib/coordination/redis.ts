@@ -240,6 +240,14 @@ export class RedisCoordination implements CoordinationNode {
     }
   }
 
+  async mend(lock: HeldLock): Promise<void> {
+    try {
+      await this.#link.exchange(() => this.#client.set(this.#lockKey(lock), lock.token, 'PX', lock.ttl, 'NX'))
+    } catch (error) {
+      this.#link.unavailable('take a lock', error)
+    }
+  }
+
   async pause(jobId: string, note: string | undefined): Promise<void> {
     const { replicaId } = this.#options
     const value = JSON.stringify({ note, replicaId, at: Math.round(this.now()) })

@@ -164,6 +164,14 @@ export class SimulatedNode implements CoordinationNode {
     )
   }
 
+  mend(lock: HeldLock): Promise<void> {
+    return this.#try<void>(
+      'take a lock',
+      (memory) => memory.mend(lock),
+      () => {}
+    )
+  }
+
   async pause(jobId: string): Promise<void> {
     await this.#orThrow('pause a job', (memory) => memory.pause(jobId))
   }

@@ -356,10 +356,11 @@ t.test('tokens increase whatever the clocks of the nodes say, and when the node 
         away.mode = 'down'
         const kind = count % 4 === 3 ? 'manual' : 'tick'
         const scheduledTime = Date.now() - 600 + count
-        const { lock, fencingToken } = await granted(t, count % 2 === 0 ? one : two, { kind, scheduledTime })
+        const holder = count % 2 === 0 ? one : two
+        const { lock, fencingToken } = await granted(t, holder, { kind, scheduledTime })
         if (fencingToken <= last) t.fail(`${fencingToken} follows ${last}`)
         last = fencingToken
-        t.same(await one.finish([{ lock, finished: true }]), ['released'])
+        t.same(await holder.finish([{ lock, finished: true }]), ['released'])
         const named = await two.acquire('name', 1000, `token-${count}`)
         if (named.status !== 'granted' || named.fencingToken <= last) t.fail(`${JSON.stringify(named)} follows ${last}`)
         else {
@@ -421,6 +422,54 @@ t.test('a lock lives with a node down: it is extended and released by the others
     t.same(await one.finish([{ lock, finished: true }]), ['lost'])
     await sleep(20)
     t.equal(c.store.jobs.get('job')?.lock.token, '')
+  })
+)
+
+t.test('a lock that two of three nodes gave is put on the third one: then one of the two may forget it', (t) =>
+  withMemory(async ([a, , c], replica) => {
+    const scheduledTime = Date.now()
+    const other = memoryMaster(c).connect(listen())
+    const [vote] = await other.claim([request({ jobId: 'job', scheduledTime, runId: 'other' })])
+    const one = replica()
+    const { lock } = await granted(t, one, { scheduledTime })
+    await sleep(60)
+    t.equal(c.store.jobs.get('job')?.lock.token, 'other', 'it is not taken from who holds it')
+    await other.handBack([{ lock: (vote as Granted).lock, scheduledTime, tell: false, afterCompletion: 0 }], 'back')
+    t.equal(await one.extend(lock), 'extended')
+    await sleep(20)
+    t.equal(c.store.jobs.get('job')?.lock.token, lock.token, 'an extension finds who lacks it')
+    a.wipe()
+    t.equal(await one.extend(lock), 'extended')
+    t.same(await one.finish([{ lock, finished: true }]), ['released'])
+    await sleep(20)
+    t.equal(c.store.jobs.get('job')?.lock.token, '')
+  })
+)
+
+t.test('a lock is soon put where it is missing, and not once it is let go of', (t) =>
+  withMemory(async ([a, , c], replica) => {
+    const other = memoryMaster(c).connect(listen())
+    const one = replica()
+    const take = async (name: string): Promise<HeldLock> => {
+      await other.acquire(name, 5000, 'other')
+      const answer = await one.acquire(name, 5000, 'ours')
+      t.equal(answer.status, 'granted')
+      await other.release({ name, kind: 'named', token: 'other', ttl: 5000, validUntil: Number.POSITIVE_INFINITY })
+      return (answer as Granted).lock
+    }
+    const kept = await take('kept')
+    const short = await take('short')
+    t.equal(await one.release(short), 'released')
+    await sleep(60)
+    t.equal(c.store.named.get('kept')?.token, 'ours')
+    t.equal(c.store.named.has('short'), false)
+
+    a.wipe()
+    const extended = one.extend(kept)
+    t.equal(await one.release(kept), 'released')
+    t.equal(await extended, 'extended')
+    await sleep(60)
+    t.equal(a.store.named.has('kept'), false, 'nor by an extension that was under way')
   })
 )
 
