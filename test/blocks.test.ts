@@ -190,6 +190,19 @@ t.test('jobs that leave a block that waits take its tick along', async (t) => {
   t.equal(queue.size, 0)
 })
 
+t.test('a block that waits is taken whole, where there is room for it', async (t) => {
+  const taken = (limit: number): number[] => {
+    const { records } = registry(many(30))
+    const queue = new DueQueue(() => {})
+    queue.pushBlock(records[0]!.block!, tickAt(1000))
+    const sizes: number[] = []
+    while (queue.size > 0) sizes.push(...queue.take(limit).map(({ jobs }) => jobs.length))
+    return sizes
+  }
+  t.same(taken(64), [30], 'more than the share of a call')
+  t.same(taken(20), [20, 10])
+})
+
 function tickAt(scheduledTime: number): DueTick {
   const single = { scheduledTime, dueTime: scheduledTime, firstLate: scheduledTime }
   return { ...single, following: scheduledTime + 1000, preceding: null, caughtUp: false }

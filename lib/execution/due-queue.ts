@@ -101,11 +101,14 @@ export class DueQueue {
     this.#size += group.size
   }
 
-  /** The next jobs to ask for: a share of those that wait, `limit` at most. Blocks are left whole where they fit. */
+  /** The next jobs to ask for: a share of those that wait, `limit` at most; a whole block, where they fit. */
   take(limit: number): TakenJobs[] {
     this.#arrange()
     const most = this.#shuffle === null ? MAX_SLICE_ALONE : MAX_SLICE
-    let left = Math.min(limit, Math.max(MIN_SLICE, Math.min(most, Math.ceil(this.#size / SLICES))))
+    const first = this.#groups[this.#head]
+    // Split, a block's jobs would be asked for, and looked at by all other replicas, one by one.
+    const block = first === undefined || first.block === null ? 0 : Math.min(most, first.size)
+    let left = Math.min(limit, Math.max(MIN_SLICE, block, Math.min(most, Math.ceil(this.#size / SLICES))))
     const taken: TakenJobs[] = []
     for (let group = this.#groups[this.#head]; group !== undefined && left > 0; group = this.#groups[this.#head]) {
       const isWhole = group.size <= left
