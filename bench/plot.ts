@@ -36,6 +36,7 @@ export function svg({ title, x, y, series: all }: Plot): string {
   const parts = [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}"`,
     `  font-family="system-ui, 'Helvetica Neue', Arial, sans-serif" font-size="12" fill="#222">`,
+    `<title>${escaped(title)}</title>`,
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>`,
     `<text x="${AREA.left}" y="24" font-size="15" font-weight="600">${escaped(title)}</text>`,
     ...across.ticks.map((tick) => {

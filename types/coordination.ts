@@ -78,8 +78,8 @@ export interface CoordinationNode extends Coordination {
    * @returns of each claim whether it was still the request's own; `null` when the store did not answer
    */
   confirm(claims: readonly Confirmation[], fencingToken: number): Promise<readonly boolean[] | null>
-  /** Sets a lock that others have given to its holder, with its whole TTL, unless it is held here. */
-  mend(lock: HeldLock): Promise<void>
+  /** Sets a lock that others have given to its holder, with its whole TTL, unless it is held here. Whether it was set. */
+  mend(lock: HeldLock): Promise<boolean>
 }
 
 /** A claim that a majority has granted. */

@@ -157,12 +157,16 @@ export class MemoryCoordination implements CoordinationNode {
     })
   }
 
-  async mend({ name, kind, token, ttl }: HeldLock): Promise<void> {
+  async mend(lock: HeldLock): Promise<boolean> {
+    const { name, kind, token, ttl } = lock
     const monotonic = this.#clock.monotonic()
-    const lock = { token, expiresAt: monotonic + ttl }
-    const record = kind === 'job' ? this.#store.jobs.get(name)?.lock : this.#store.named.get(name)
-    if (record !== undefined && !isHeld(record, monotonic)) Object.assign(record, lock)
-    else if (record === undefined && kind === 'named') this.#store.named.set(name, lock)
+    const record = this.#lockOf(lock)
+    // The lock of a job lies in its record, which Redis can do without.
+    if (record === undefined ? kind === 'job' : isHeld(record, monotonic)) return false
+    const expiresAt = monotonic + ttl
+    if (record === undefined) this.#store.named.set(name, { token, expiresAt })
+    else Object.assign(record, { token, expiresAt })
+    return true
   }
 
   async pause(jobId: string): Promise<void> {

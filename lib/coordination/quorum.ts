@@ -169,6 +169,7 @@ export class QuorumCoordination implements Coordination {
 
   async close(): Promise<void> {
     this.#listener.close()
+    this.#mender.close()
     await Promise.all(this.#members.map(({ node }) => node.close()))
   }
 

@@ -240,11 +240,13 @@ export class RedisCoordination implements CoordinationNode {
     }
   }
 
-  async mend(lock: HeldLock): Promise<void> {
+  async mend(lock: HeldLock): Promise<boolean> {
+    const key = this.#lockKey(lock)
     try {
-      await this.#link.exchange(() => this.#client.set(this.#lockKey(lock), lock.token, 'PX', lock.ttl, 'NX'))
+      return (await this.#link.exchange(() => this.#client.set(key, lock.token, 'PX', lock.ttl, 'NX'))) === 'OK'
     } catch (error) {
       this.#link.unavailable('take a lock', error)
+      return false
     }
   }
 

@@ -164,11 +164,11 @@ export class SimulatedNode implements CoordinationNode {
     )
   }
 
-  mend(lock: HeldLock): Promise<void> {
-    return this.#try<void>(
+  mend(lock: HeldLock): Promise<boolean> {
+    return this.#try<boolean>(
       'take a lock',
       (memory) => memory.mend(lock),
-      () => {}
+      () => false
     )
   }
 

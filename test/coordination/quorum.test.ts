@@ -432,7 +432,7 @@ t.test('a lock that two of three nodes gave is put on the third one: then one of
     const [vote] = await other.claim([request({ jobId: 'job', scheduledTime, runId: 'other' })])
     const one = replica()
     const { lock } = await granted(t, one, { scheduledTime })
-    await sleep(60)
+    await sleep(500)
     t.equal(c.store.jobs.get('job')?.lock.token, 'other', 'it is not taken from who holds it')
     await other.handBack([{ lock: (vote as Granted).lock, scheduledTime, tell: false, afterCompletion: 0 }], 'back')
     t.equal(await one.extend(lock), 'extended')
@@ -443,6 +443,42 @@ t.test('a lock that two of three nodes gave is put on the third one: then one of
     t.same(await one.finish([{ lock, finished: true }]), ['released'])
     await sleep(20)
     t.equal(c.store.jobs.get('job')?.lock.token, '')
+  })
+)
+
+t.test('a vote that is given back late is asked for again', (t) =>
+  withMemory(async ([, , c], replica) => {
+    const scheduledTime = Date.now()
+    const other = memoryMaster(c).connect(listen())
+    const [vote] = await other.claim([request({ jobId: 'job', scheduledTime, runId: 'other' })])
+    const { lock } = await granted(t, replica(), { scheduledTime })
+    await sleep(60)
+    await other.handBack([{ lock: (vote as Granted).lock, scheduledTime, tell: false, afterCompletion: 0 }], 'back')
+    await sleep(150)
+    t.equal(c.store.jobs.get('job')?.lock.token, lock.token)
+  })
+)
+
+t.test('a Redis that has lost its data gets the locks of runs that go on', (t) =>
+  withMasters(3, async (masters) => {
+    const replica = quorumOver(masters.map(({ url }) => redisMaster(url, 'empty')))
+    await replica.open()
+    const { lock } = await granted(t, replica)
+    const locks = (): Promise<(string | null)[]> => {
+      return Promise.all(masters.map(async ({ client }) => client.get((await client.keys('*:lock:job'))[0] ?? 'none')))
+    }
+    await sleep(20)
+    t.same(await locks(), [lock.token, lock.token, lock.token])
+    await masters[0]?.client.flushall()
+    t.equal(await replica.extend(lock), 'extended')
+    await sleep(20)
+    t.same(await locks(), [lock.token, lock.token, lock.token])
+    await masters[1]?.client.flushall()
+    t.match(await replica.claim([request({ jobId: 'job', kind: 'manual' })]), [{ status: 'overlap' }])
+    t.same(await replica.finish([{ lock, finished: true }]), ['released'])
+    await sleep(20)
+    t.same(await locks(), [null, null, null])
+    await replica.close()
   })
 )
 
