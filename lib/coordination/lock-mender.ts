@@ -1,6 +1,7 @@
 import type { Clock } from '../../types/clock.js'
 import type { HeldLock } from '../../types/coordination.js'
-import type { Member } from './member.js'
+import { keyOf, type Member } from './member.js'
+import type { Vote } from './votes.js'
 
 /**
  * How long after a lock was given it is set where it is missing, and how long after each time that this was refused: most
@@ -20,21 +21,26 @@ interface Held {
  * data: else a run that two of three nodes have locked loses its lock when one of the two forgets it.
  */
 export class LockMender {
+  readonly #members: readonly Member[]
   readonly #clock: Clock
   /** By token and name; from when a lock is given until it is let go of. */
   readonly #held = new Map<string, Held>()
   #sweepAt = 1000
+  #closed = false
 
-  constructor(clock: Clock) {
+  constructor(members: readonly Member[], clock: Clock) {
+    this.#members = members
     this.#clock = clock
   }
 
-  /** A lock was given, and not by these nodes, as far as is known. */
-  given(lock: HeldLock, lacking: readonly Member[]): void {
+  /** A majority has given a lock. Those whose votes are not there, or are others, may lack it. */
+  given(lock: HeldLock, votes: readonly Vote<{ readonly status: string }>[]): void {
+    if (this.#closed) return
     this.#sweep()
-    const held = { lock, lacking: new Set(lacking) }
+    const lacking = new Set(this.#members.filter((_, index) => votes[index]?.status !== 'granted'))
+    const held = { lock, lacking }
     this.#held.set(keyOf(lock), held)
-    if (lacking.length > 0) this.#mendLater(held, 0)
+    if (lacking.size > 0) this.#mendLater(held, 0)
   }
 
   /** A node turns out to have a lock. */
@@ -55,7 +61,9 @@ export class LockMender {
     this.#held.delete(keyOf(lock))
   }
 
+  /** Sets no lock any more. */
   close(): void {
+    this.#closed = true
     this.#held.clear()
   }
 
@@ -91,8 +99,4 @@ export class LockMender {
     for (const [key, { lock }] of this.#held) if (lock.validUntil <= now) this.#held.delete(key)
     this.#sweepAt = Math.max(1000, 2 * this.#held.size)
   }
-}
-
-function keyOf({ name, token }: Pick<HeldLock, 'name' | 'token'>): string {
-  return `${token} ${name}`
 }

@@ -181,6 +181,7 @@ export class Member implements Voter {
   }
 }
 
-function keyOf({ name, token }: Pick<HeldLock, 'name' | 'token'>): string {
+/** What a lock is called among those of one node or quorum. */
+export function keyOf({ name, token }: Pick<HeldLock, 'name' | 'token'>): string {
   return `${token} ${name}`
 }

@@ -133,9 +133,7 @@ export class QuorumClaims {
     round.held = requests.map((_, index) => !isRefused(index) && isHeldByMost(votesOf(ballots, index)))
     for (const [index, outcome] of outcomes.entries()) {
       if (outcome?.status !== 'granted' || outcome.lock === null) continue
-      const votes = votesOf(ballots, index)
-      const lacking = this.#members.filter((_, at) => votes[at]?.status !== 'granted')
-      this.#mender.given(outcome.lock, lacking)
+      this.#mender.given(outcome.lock, votesOf(ballots, index))
     }
     return this.#clearUp(round, outcomes, ballots)
   }
@@ -206,8 +204,8 @@ export class QuorumClaims {
   /** What is not decided on by a node's answers that came too late for it, unless it is asked for again meanwhile. */
   #giveLate(round: Round, member: Member, answers: Answers): void {
     for (const [index, { request }] of round.asked.entries()) {
-      if (answers[index]?.status === 'granted')
-        this.#mender.found({ name: request.jobId, token: request.runId }, member)
+      if (answers[index]?.status !== 'granted') continue
+      this.#mender.found({ name: request.jobId, token: request.runId }, member)
     }
     void this.#give(round, member, answers)
     if (round.left === 0) this.#forget(round)

@@ -168,12 +168,8 @@ export class QuorumLocks {
       const isRaised = (await this.#raiseFence(answer.fencingToken)) !== null
       if (!isRaised || answer.lock.validUntil <= this.#clock.monotonic()) outcome = null
     }
-    if (outcome?.status === 'granted') {
-      const lacking = this.#members.filter((_, index) => votes[index]?.status !== 'granted')
-      this.#mender.given(outcome.lock, lacking)
-    } else {
-      await this.#giveBack(lock, votes)
-    }
+    if (outcome?.status === 'granted') this.#mender.given(outcome.lock, votes)
+    else await this.#giveBack(lock, votes)
     for (const member of late) release(member)
     return { answer: outcome, votes, giveBack }
   }

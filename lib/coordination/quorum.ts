@@ -63,7 +63,7 @@ export class QuorumCoordination implements Coordination {
       return new Member(master, clock, this.#listener, () => this.#listener.update(this.#members))
     })
     const pause = (): Promise<void> => this.#pause()
-    this.#mender = new LockMender(clock)
+    this.#mender = new LockMender(this.#members, clock)
     this.#claims = new QuorumClaims(this.#members, clock, pause, this.#mender)
     const raiseFence = (token: number): Promise<unknown> => this.#claims.confirm([], token)
     this.#locks = new QuorumLocks(this.#members, clock, pause, raiseFence, this.#mender)

@@ -459,6 +459,24 @@ t.test('a vote that is given back late is asked for again', (t) =>
   })
 )
 
+t.test('a run that has ended, or has none, is not locked again on a node that lacked it', (t) =>
+  withMemory(async ([, , c], replica) => {
+    const one = replica()
+    const given = { tell: false, afterCompletion: 0 }
+    for (const how of ['finish', 'handBack'] as const) {
+      const scheduledTime = Date.now()
+      const other = memoryMaster(c).connect(listen())
+      const [vote] = await other.claim([request({ jobId: how, scheduledTime, runId: 'other' })])
+      const { lock } = await granted(t, one, { jobId: how, scheduledTime })
+      await other.handBack([{ lock: (vote as Granted).lock, scheduledTime, ...given }], how)
+      if (how === 'finish') t.same(await one.finish([{ lock, finished: true }]), ['released'])
+      else t.same(await one.handBack([{ lock, scheduledTime, ...given }], 'back'), ['free'])
+      await sleep(100)
+      t.equal(c.store.jobs.get(how)?.lock.token, '', how)
+    }
+  })
+)
+
 t.test('a Redis that has lost its data gets the locks of runs that go on', (t) =>
   withMasters(3, async (masters) => {
     const replica = quorumOver(masters.map(({ url }) => redisMaster(url, 'empty')))
