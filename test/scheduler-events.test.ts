@@ -3,6 +3,7 @@ import t from 'tap'
 import { createScheduler, type Run } from '../lib/index.js'
 import { VirtualClock } from '../lib/testing/virtual-clock.js'
 import { logLines } from './fixtures/log-lines.js'
+import { parsePrometheus } from './fixtures/prometheus-text.js'
 import { withVirtualScheduler } from './fixtures/virtual-scheduler.js'
 
 const START = Date.parse('2027-01-01T00:00:00Z')
@@ -181,6 +182,31 @@ t.test('withLock calls the function under a lock of that name', async (t) => {
     },
     { defaults: { lock: { ttl: '10s' } } }
   )
+})
+
+t.test('a lock is extended at every third of its TTL, with a timeout and without', async (t) => {
+  for (const timeout of [0, 20 * SECOND]) {
+    await withVirtualScheduler(async ({ clock, scheduler }) => {
+      const options = timeout === 0 ? {} : { timeout }
+      scheduler.interval('a', '1h', () => clock.sleep(30 * SECOND), { lock: { ttl: '9s' }, ...options })
+      await scheduler.start()
+      const run = (await scheduler.trigger('a')) as Run
+      const extended = async (): Promise<number> => {
+        const metrics = parsePrometheus((await scheduler.register?.metrics()) as string)
+        return metrics.value('apscheduler_redis_lock_extended_total', { job_id: 'a' })
+      }
+      // Valid for 8908 ms, as clocks may drift, so two thirds of the TTL are left after 2908.
+      await clock.advance(2907)
+      t.equal(await extended(), 0)
+      await clock.advance(2)
+      t.equal(await extended(), 1)
+      await clock.advance(2907)
+      t.equal(await extended(), 2)
+      await clock.advance(30 * SECOND)
+      t.equal(run.outcome, timeout === 0 ? 'success' : 'timeout')
+      t.equal(run.finishedAt, run.startedAt + 30 * SECOND, 'its handler is waited for')
+    })
+  }
 })
 
 t.test('a lock whose validity passed while the process stood still is lost', async (t) => {

@@ -6,7 +6,7 @@ import type { Run, RunContext, RunOutcome, RunTrigger } from '../../types/run.js
 import type { JobRecord } from '../job-record.js'
 import { COUNTER } from '../observability/job-stats.js'
 import type { Finishing } from './finisher.js'
-import type { LockHold, LockOwner } from './lock-hold.js'
+import { extensionOf, LockHold, type LockOwner, type LockTools } from './lock-hold.js'
 import type { Watched } from './watch.js'
 
 /** A run as users see it; the runner writes to it as it goes on. */
@@ -43,8 +43,9 @@ export class RunRecord implements Run {
   }
 }
 
-/** What an active run tells the runner. */
+/** What an active run tells the runner, and needs of it. */
 export interface ActiveRunOwner {
+  readonly lockTools: LockTools
   onTimeout(active: ActiveRun): void
   onLockLost(active: ActiveRun, reason: string): void
   onReleased(active: ActiveRun, answer: ReleaseAnswer, inTime: boolean): void
@@ -68,9 +69,9 @@ export class ActiveRun implements Watched, LockOwner, Finishing {
   readonly begunAt: number
   /** How long the handler took, in milliseconds; set when it has settled. */
   duration = 0
-  /** `null` for a run without a lock. */
-  hold: LockHold | null = null
-  /** When the timeout has passed, on the monotonic clock. */
+  /** The lock to be released; `null` for a run without one. */
+  readonly held: HeldLock | null
+  /** When the timeout has passed, or before the lock's hold is made, when the lock is first to be extended. */
   checkAt = Number.POSITIVE_INFINITY
   watchIndex = -1
   /** Its place among the runner's runs. */
@@ -88,23 +89,39 @@ export class ActiveRun implements Watched, LockOwner, Finishing {
   /** What is told when the run has completed; most runs have nobody to tell. */
   #completed: ((run: Run) => void)[] | null = null
   #controller: AbortController | null = null
+  /** Made when the lock is first to be extended, or is lost: most runs end before. */
+  #hold: LockHold | null = null
 
-  constructor(job: JobRecord, run: RunRecord, data: unknown, begunAt: number, owner: ActiveRunOwner) {
+  /** @param begunAt on the monotonic clock */
+  constructor(
+    job: JobRecord,
+    run: RunRecord,
+    data: unknown,
+    held: HeldLock | null,
+    begunAt: number,
+    owner: ActiveRunOwner
+  ) {
     this.job = job
     this.run = run
     this.data = data
+    this.held = held
     this.begunAt = begunAt
     this.#owner = owner
   }
 
   /** The run's lock; to be asked for only when it has one. */
   get lock(): HeldLock {
-    return (this.hold as LockHold).lock
+    return this.held as HeldLock
+  }
+
+  /** Whether it had a lock that is known to be lost. */
+  get lockLost(): boolean {
+    return this.#hold?.lost === true
   }
 
   /** Whether the run's tick is done with; if not, another replica is to take it over. */
   get finished(): boolean {
-    if (this.job.definition.recovery === 'none' || this.hold === null || this.run.trigger === 'manual') return true
+    if (this.job.definition.recovery === 'none' || this.held === null || this.run.trigger === 'manual') return true
     const outcome = this.end?.outcome
     return outcome !== 'lock_lost' && outcome !== 'cancelled' && outcome !== 'abandoned'
   }
@@ -126,9 +143,39 @@ export class ActiveRun implements Watched, LockOwner, Finishing {
     return true
   }
 
-  check(): void {
+  /** @param timeout in milliseconds; 0 for none */
+  watch(timeout: number): void {
+    const { held } = this
+    if (timeout > 0) {
+      if (held !== null) this.#keep()
+      this.checkAt = this.begunAt + timeout
+    } else if (held !== null) {
+      this.checkAt = extensionOf(held)
+    } else {
+      return
+    }
+    this.#owner.lockTools.watch.add(this)
+  }
+
+  check(now: number): void {
     this.checkAt = Number.POSITIVE_INFINITY
-    this.#owner.onTimeout(this)
+    if (this.held !== null && this.#hold === null) this.#keep().check(now)
+    else this.#owner.onTimeout(this)
+  }
+
+  /** The handler is done: the lock is not kept any more, and is looked at a last time, whether it was held until `now`. */
+  endLock(now: number): void {
+    if (this.#hold !== null || (this.held !== null && now >= this.held.validUntil)) this.#keep().end(now)
+  }
+
+  /** The release has found that the lock was not the run's own any more. */
+  lockFoundLost(): void {
+    this.#keep().foundLost()
+  }
+
+  /** The lock is left to its TTL. */
+  leaveLock(): void {
+    this.#hold?.leave()
   }
 
   onExtended(): void {
@@ -155,6 +202,11 @@ export class ActiveRun implements Watched, LockOwner, Finishing {
 
   completed(): void {
     if (this.#completed !== null) for (const callback of this.#completed) callback(this.run)
+  }
+
+  #keep(): LockHold {
+    this.#hold ??= new LockHold(this.lock, this.#owner.lockTools, this)
+    return this.#hold
   }
 }
 

@@ -1,7 +1,8 @@
 import type { Clock } from '../../types/clock.js'
-import type { ClaimAnswer, Coordination, HandBackAnswer } from '../../types/coordination.js'
+import type { ClaimAnswer, Coordination, HandBackAnswer, HeldLock } from '../../types/coordination.js'
 import type { JobRecord } from '../job-record.js'
 import type { DueTick } from '../timetable.js'
+import type { ActiveRun } from './active-run.js'
 import type { AskedTick } from './asked-tick.js'
 import { isMissed } from './claim-request.js'
 import type { Finisher, HandingBack } from './finisher.js'
@@ -135,17 +136,7 @@ export class ClaimAnswers {
     const now = received.now + (monotonic - received.monotonic)
     const isOver = lock !== null && monotonic >= lock.validUntil
     if (lock !== null && !hasRun && (this.#options.stopped() || job.removed || runner.closed || isOver)) {
-      const onHandedBack = (outcome: HandBackAnswer): void => {
-        if (outcome === 'free') {
-          // It is accounted for by who takes it next, which may be this replica.
-          if (isOver) this.#askOnceMore(job, asked)
-          return
-        }
-        this.#passed(job, asked, answer)
-        const isTakenOver = outcome === 'not_ours' && job.definition.recovery === 'rerun'
-        if (!isTakenOver) this.#options.account.missed(job, scheduledTime, isOver ? 'redis_error' : 'shutdown')
-      }
-      handedBack.push({ lock, scheduledTime, afterCompletion: afterCompletion ?? 0, tell: true, onHandedBack })
+      handedBack.push(this.#handBack(job, asked, answer, lock, scheduledTime, isOver))
       if (!job.removed && !isOver) this.#options.account.skipped(job, scheduledTime, 'shutdown')
       if (isOver) this.#goOn(job, asked, through)
       return
@@ -163,8 +154,39 @@ export class ClaimAnswers {
     const startedBy = tick.caughtUp ? 'catch-up' : 'schedule'
     const request = { runId, scheduledTime, trigger: startedBy, attempt: 1, lock, fencingToken, data } as const
     const active = runner.start(job, request, now, monotonic)
-    if (afterCompletion !== null) active.onCompleted(() => this.#again(job, asked))
-    else if (this.#rest(job, asked, through)) active.onCompleted(() => this.#pushRest(job))
+    if (afterCompletion !== null || this.#rest(job, asked, through)) this.#goOnAfter(active, job, asked)
+  }
+
+  // What is made for few runs stands apart: a function that makes functions keeps what they refer to in a scope of its own.
+
+  /** @param isOver whether its lock ended before its answer came */
+  #handBack(
+    job: JobRecord,
+    asked: AskedTick,
+    answer: Taken,
+    lock: HeldLock,
+    scheduledTime: number,
+    isOver: boolean
+  ): HandingBack {
+    const onHandedBack = (outcome: HandBackAnswer): void => {
+      if (outcome === 'free') {
+        // It is accounted for by who takes it next, which may be this replica.
+        if (isOver) this.#askOnceMore(job, asked)
+        return
+      }
+      this.#passed(job, asked, answer)
+      const isTakenOver = outcome === 'not_ours' && job.definition.recovery === 'rerun'
+      if (!isTakenOver) this.#options.account.missed(job, scheduledTime, isOver ? 'redis_error' : 'shutdown')
+    }
+    return { lock, scheduledTime, afterCompletion: asked.afterCompletion, tell: true, onHandedBack }
+  }
+
+  /** Goes on once a run has completed. */
+  #goOnAfter(active: ActiveRun, job: JobRecord, asked: AskedTick): void {
+    active.onCompleted(() => {
+      if (asked.trigger.afterCompletion !== null) this.#again(job, asked)
+      else this.#pushRest(job)
+    })
   }
 
   /** Accounts for the ticks that were taken with the one that is answered. */

@@ -38,7 +38,7 @@ export class LockHold implements Watched {
     this.lock = lock
     this.#tools = tools
     this.#owner = owner
-    this.checkAt = lock.validUntil - (2 * lock.ttl) / 3
+    this.checkAt = extensionOf(lock)
     tools.watch.add(this)
   }
 
@@ -77,7 +77,7 @@ export class LockHold implements Watched {
       return
     }
     if (answer === 'extended') {
-      this.checkAt = this.lock.validUntil - (2 * this.lock.ttl) / 3
+      this.checkAt = extensionOf(this.lock)
       this.#owner.onExtended()
     } else {
       const pause = Math.min(this.lock.ttl / 20, SECOND)
@@ -91,4 +91,9 @@ export class LockHold implements Watched {
     this.leave()
     this.#owner.onLost(reason)
   }
+}
+
+/** When a lock that was just taken or extended is to be extended (again), on the monotonic clock: a third of its TTL later. */
+export function extensionOf({ validUntil, ttl }: HeldLock): number {
+  return validUntil - (2 * ttl) / 3
 }

@@ -12,7 +12,7 @@ import { logSafely } from '../observability/log.js'
 import { show } from '../show.js'
 import { ActiveRun, type ActiveRunOwner, HandlerContext, type RunEnd, RunRecord } from './active-run.js'
 import type { Finisher } from './finisher.js'
-import { LockHold } from './lock-hold.js'
+import type { LockTools } from './lock-hold.js'
 import { retryDelay } from './retry-delay.js'
 import type { Watch } from './watch.js'
 
@@ -71,6 +71,11 @@ export class Runner implements ActiveRunOwner {
     return this.#closed
   }
 
+  /** What keeping a run's lock takes. */
+  get lockTools(): LockTools {
+    return this.#options
+  }
+
   /** How many handlers run now. */
   get size(): number {
     return this.#active.size
@@ -86,7 +91,7 @@ export class Runner implements ActiveRunOwner {
     now: number = this.#options.coordination.now(),
     monotonic: number = this.#options.clock.monotonic()
   ): ActiveRun {
-    const { events, replicaId, watch } = this.#options
+    const { events, replicaId } = this.#options
     const { stats, definition } = job
     const startedAt = Math.round(now)
     const run = new RunRecord(
@@ -99,18 +104,14 @@ export class Runner implements ActiveRunOwner {
       request.fencingToken
     )
     run.attempt = request.attempt
-    const active = new ActiveRun(job, run, request.data, monotonic, this)
+    const active = new ActiveRun(job, run, request.data, request.lock, monotonic, this)
     this.#active.add(active)
     stats.started(startedAt, Math.max(0, startedAt - request.scheduledTime))
     if (request.lock !== null) {
       stats.count(COUNTER.lockAcquired)
-      active.hold = new LockHold(request.lock, this.#options, active)
       if (events.has('lockAcquired')) events.emit('lockAcquired', { job: job.view, run })
     }
-    if (definition.timeout > 0) {
-      active.checkAt = active.begunAt + definition.timeout
-      watch.add(active)
-    }
+    active.watch(definition.timeout)
     if (events.has('submitted')) events.emit('submitted', { job: job.view, run })
     this.#call(active)
     return active
@@ -139,7 +140,7 @@ export class Runner implements ActiveRunOwner {
     this.#closed = true
     for (const active of this.#active) {
       active.settled = true
-      active.hold?.leave()
+      active.leaveLock()
       this.#leave(active, this.#options.clock.monotonic())
       this.#complete(active, { outcome: 'abandoned', error: active.aborted?.error })
     }
@@ -162,8 +163,8 @@ export class Runner implements ActiveRunOwner {
   onReleased(active: ActiveRun, answer: ReleaseAnswer, inTime: boolean): void {
     let end = active.end as RunEnd
     if (answer === 'released') active.job.stats.count(COUNTER.lockReleased)
-    if (answer === 'lost' && inTime) active.hold?.foundLost()
-    if (active.hold?.lost && end.outcome === 'success') end = active.aborted as RunEnd
+    if (answer === 'lost' && inTime) active.lockFoundLost()
+    if (active.lockLost && end.outcome === 'success') end = active.aborted as RunEnd
     this.#complete(active, end)
   }
 
@@ -194,14 +195,14 @@ export class Runner implements ActiveRunOwner {
     if (active.settled) return
     if (!fulfilled && this.#retry(active)) return
     active.settled = true
-    const { hold, run } = active
+    const { run } = active
     // Before the release, which takes time of its own.
     const now = this.#options.clock.monotonic()
-    hold?.end(now)
+    active.endLock(now)
     this.#leave(active, now)
     if (fulfilled) run.result = value
     active.end = active.aborted ?? (fulfilled ? SUCCESS : { outcome: 'error', error: value })
-    if (hold === null) this.#complete(active, active.end)
+    if (active.held === null) this.#complete(active, active.end)
     else this.#options.finisher.push(active)
     this.#options.onRoom()
   }
