@@ -1,6 +1,6 @@
 // How does a run's cost grow? With replicas, at 1,000 runs a second; and with jobs, at the same number of runs.
 import { type FleetResult, inTurn, type Load, NAMES, type Peer, runFleet } from './fleet.js'
-import { median } from './measure.js'
+import { median, ratios } from './measure.js'
 import type { Answer, Plot, Question, Scale, Table } from './question.js'
 import { accuracy, type Tally, tally } from './ticks.js'
 
@@ -26,8 +26,9 @@ interface Settings {
 /** What one variant cost, in medians over the rounds. */
 interface Cost {
   readonly variant: Variant
-  /** CPU of all replicas per run, in microseconds. */
+  /** CPU of all replicas per run, in microseconds, and what it was in each round. */
   readonly perRun: number
+  readonly rounds: readonly number[]
   /** That of Redis per run, in microseconds. */
   readonly redisPerRun: number
   /** That of all replicas per second, in milliseconds. */
@@ -132,7 +133,7 @@ export const growth: Question = {
         {
           what: "what a further replica adds, in a run's CPU on one replica",
           limit: 0.03,
-          measured: growthPerReplica(replicas)
+          rounds: growthPerReplica(replicas)
         },
         ...jobGoal(jobs),
         ...accuracy(ours.map(({ tally }) => tally))
@@ -197,9 +198,11 @@ async function costs(scale: Scale, settings: Settings, variants: readonly Varian
   return variants.flatMap((variant) => {
     const all: readonly FleetResult[] = results.get(variant) ?? []
     if (all.length === 0) return []
+    const rounds = all.map(({ cpu, runs }) => cpu / runs)
     return {
       variant,
-      perRun: median(all.map(({ cpu, runs }) => cpu / runs)),
+      perRun: median(rounds),
+      rounds,
       redisPerRun: median(all.map(({ redisCpu, runs }) => redisCpu / runs)),
       perSecond: median(all.map(({ cpu }) => cpu / 1000 / seconds)),
       tally: tally(all)
@@ -248,24 +251,30 @@ function plotOf(
   }
 }
 
-/** The slope of ours over the replicas, by least squares, in its cost on one replica. */
-function growthPerReplica(costs: readonly Cost[]): number {
-  const points = costs
-    .filter(({ variant }) => variant.peer === 'scheduler')
-    .map(({ variant, perRun }) => [variant.replicas, perRun] as const)
+/** The slope of ours over the replicas, by least squares, in its cost on one replica; of each round. */
+function growthPerReplica(costs: readonly Cost[]): readonly number[] {
+  const ours = costs.filter(({ variant }) => variant.peer === 'scheduler')
+  const alone = ours.find(({ variant }) => variant.replicas === 1)?.rounds ?? []
+  return alone.map((base, round) => {
+    const slope = slopeOf(ours.map(({ variant, rounds }) => [variant.replicas, rounds[round] ?? Number.NaN]))
+    return slope / base
+  })
+}
+
+/** Of a line through the points, by least squares. */
+function slopeOf(points: readonly (readonly [x: number, y: number])[]): number {
   const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
   const [meanX, meanY] = [mean(points.map(([x]) => x)), mean(points.map(([, y]) => y))]
   const covariance = mean(points.map(([x, y]) => (x - meanX) * (y - meanY)))
   const variance = mean(points.map(([x]) => (x - meanX) ** 2))
-  const alone = points.find(([x]) => x === 1)?.[1] ?? Number.NaN
-  return covariance / variance / alone
+  return covariance / variance
 }
 
 /** The cost of a run must not grow with the jobs; the margin is for noise. */
 function jobGoal(costs: readonly Cost[]): Answer['goals'] {
-  const of = (jobs: number): number | undefined =>
-    costs.find(({ variant }) => variant.peer === 'scheduler' && variant.load.jobs === jobs)?.perRun
+  const of = (jobs: number): readonly number[] | undefined =>
+    costs.find(({ variant }) => variant.peer === 'scheduler' && variant.load.jobs === jobs)?.rounds
   const [few, many] = [of(1000), of(100_000)]
   if (few === undefined || many === undefined) return []
-  return [{ what: 'CPU per run with 100,000 jobs in that with 1,000', limit: 1.15, measured: many / few }]
+  return [{ what: 'CPU per run with 100,000 jobs in that with 1,000', limit: 1.15, rounds: ratios(many, few) }]
 }

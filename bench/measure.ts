@@ -34,6 +34,12 @@ export function median(values: readonly number[]): number {
   return percentile(values, 0.5)
 }
 
+/** The ratios of what was measured in the same rounds. */
+export function ratios(ours: readonly number[], theirs: readonly number[]): readonly number[] {
+  const rounds = Math.min(ours.length, theirs.length)
+  return ours.slice(0, rounds).map((value, round) => value / (theirs[round] as number))
+}
+
 /** The value below which `part` of the values lie; `NaN` when there are none. */
 export function percentile(values: readonly number[], part: number): number {
   const sorted = [...values].sort((a, b) => a - b)

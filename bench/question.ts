@@ -29,7 +29,11 @@ export interface Goal {
   /** What, with its unit: `CPU per fire in that of croner, 10,000 jobs`. */
   readonly what: string
   readonly limit: number
-  readonly measured: number
+  /**
+   * What was measured in each round. A ratio is that of peers of one round, which ran within minutes of each other: what slows
+   * the machine for longer slows both. The median of the rounds is the result.
+   */
+  readonly rounds: readonly number[]
 }
 
 export interface Plot {

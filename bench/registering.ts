@@ -103,21 +103,21 @@ async function usedMemory(client: Redis): Promise<number> {
 
 function answer(results: Results, { sizes, rounds, readAt }: Settings, peers: readonly Peer[]): Answer {
   const at = sizes.at(-1) ?? 0
-  const of = (name: string, read: (result: Cost) => number, size = at): number =>
-    median((results.get(name)?.get(size) ?? []).map(read))
-  const perJob = (name: string, read: (result: Cost) => number | null, size = at): number =>
-    of(name, (result) => read(result) ?? Number.NaN, size) / size / 1024
+  const of = (name: string, read: (result: Cost) => number, size = at): readonly number[] =>
+    (results.get(name)?.get(size) ?? []).map(read)
+  const perJob = (name: string, read: (result: Cost) => number | null, size = at): readonly number[] =>
+    of(name, (result) => (read(result) ?? Number.NaN) / size / 1024, size)
   const jobs = at.toLocaleString('en')
   const memoryGoals = (name: string, metrics: string, limit: number): Goal[] => {
     const what = (jobs: number, after: string): string =>
       `memory per job, KB, ${jobs.toLocaleString('en')} jobs, ${metrics}, ${after}`
     return [
-      { what: what(at, 'after registering'), limit, measured: perJob(name, ({ memory }) => memory) },
-      { what: what(at, 'after a run of each'), limit, measured: perJob(name, (result) => result.memoryAfterRuns) },
+      { what: what(at, 'after registering'), limit, rounds: perJob(name, ({ memory }) => memory) },
+      { what: what(at, 'after a run of each'), limit, rounds: perJob(name, (result) => result.memoryAfterRuns) },
       {
         what: what(readAt, 'after reading the metrics'),
         limit,
-        measured: perJob(name, (result) => result.memoryAfterReading, readAt)
+        rounds: perJob(name, (result) => result.memoryAfterReading, readAt)
       }
     ]
   }
@@ -144,11 +144,11 @@ function answer(results: Results, { sizes, rounds, readAt }: Settings, peers: re
       }
     ],
     goals: [
-      { what: `time to register ${jobs} jobs, ms`, limit: 1000, measured: of(OURS, ({ register }) => register) },
+      { what: `time to register ${jobs} jobs, ms`, limit: 1000, rounds: of(OURS, ({ register }) => register) },
       {
         what: `time to register ${jobs} jobs, ms, perJob: false`,
         limit: 1000,
-        measured: of(OURS_AGGREGATE, ({ register }) => register)
+        rounds: of(OURS_AGGREGATE, ({ register }) => register)
       },
       ...memoryGoals(OURS, 'metrics per job', 12),
       ...memoryGoals(OURS_AGGREGATE, 'perJob: false', 3)

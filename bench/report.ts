@@ -1,3 +1,4 @@
+import { median } from './measure.js'
 import type { Answer, Goal, Question, Scale, Table } from './question.js'
 
 /** A question and what was found. */
@@ -7,6 +8,8 @@ export interface Asked {
 }
 
 type Cell = string | number
+
+const GOAL_HEADER = ['goal', 'limit', 'measured', 'rounds', 'holds']
 
 /** A question's section: text, tables, plots, goals. */
 export function section({ question, answer }: Asked, scale: Scale): string {
@@ -25,7 +28,7 @@ export function summary(asked: readonly Asked[]): string {
   const rows = asked.flatMap(({ question, answer }) =>
     answer.goals.map((goal) => [question.title, ...goalCells(goal, 'full')])
   )
-  return table(['question', 'goal', 'limit', 'measured', 'holds'], rows)
+  return table(['question', ...GOAL_HEADER], rows)
 }
 
 /**
@@ -33,7 +36,7 @@ export function summary(asked: readonly Asked[]): string {
  * packages loaded for nothing). No time has such a limit.
  */
 export function faults({ answer }: Asked): readonly Goal[] {
-  return answer.goals.filter(({ limit, measured }) => limit === 0 && measured > 0)
+  return answer.goals.filter(({ limit, rounds }) => limit === 0 && rounds.some((measured) => measured > 0))
 }
 
 function captioned({ caption, header, rows }: Table): string {
@@ -42,19 +45,30 @@ function captioned({ caption, header, rows }: Table): string {
 
 function goalsTable(goals: readonly Goal[], scale: Scale): string {
   return table(
-    ['goal', 'limit', 'measured', 'holds'],
+    GOAL_HEADER,
     goals.map((goal) => goalCells(goal, scale))
   )
 }
 
-function goalCells({ what, limit, measured }: Goal, scale: Scale): readonly string[] {
-  return [what, figure(limit), figure(measured), holds(limit, measured, scale)]
+function goalCells({ what, limit, rounds }: Goal, scale: Scale): readonly string[] {
+  const usual = withoutExtremes(rounds)
+  const [least, most] = [Math.min(...usual), Math.max(...usual)]
+  const range = least < most ? `${figure(least)} to ${figure(most)}` : ''
+  return [what, figure(limit), figure(median(rounds)), range, holds(limit, usual, scale)]
 }
 
-function holds(limit: number, measured: number, scale: Scale): string {
-  if (Number.isNaN(measured)) return 'not measured'
+function holds(limit: number, rounds: readonly number[], scale: Scale): string {
+  if (rounds.length === 0 || rounds.some(Number.isNaN)) return 'not measured'
   if (scale === 'smoke' && limit > 0) return 'not judged'
-  return measured <= limit ? 'yes' : 'no'
+  const within = rounds.filter((measured) => measured <= limit).length
+  if (within === rounds.length) return 'yes'
+  return within === 0 ? 'no' : 'in some rounds'
+}
+
+/** Of four rounds and more the middle half. */
+function withoutExtremes(rounds: readonly number[]): readonly number[] {
+  const left = Math.floor(rounds.length / 4)
+  return [...rounds].sort((a, b) => a - b).slice(left, rounds.length - left)
 }
 
 /** A number in at most three digits that count. */

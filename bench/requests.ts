@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { installedPeers, inTurn, type Load, NAMES, type Peer, withServers } from './fleet.js'
 import { installed } from './installed.js'
-import { median, runPeer } from './measure.js'
+import { median, ratios, runPeer } from './measure.js'
 import type { Answer, Question, Scale } from './question.js'
 import { Replica, type ReplicaSettings, windowAfter } from './replica.js'
 import { accuracy, summary, type Tally, tally } from './ticks.js'
@@ -82,7 +82,7 @@ export const requests: Question = {
       tables: [tableOf(settings, rows, bare)],
       plots: [],
       goals: [
-        { what: 'p99 in that of the service without jobs', limit: 1.2, measured: p99(ours) / p99(bare) },
+        { what: 'p99 in that of the service without jobs', limit: 1.2, rounds: ratios(p99s(ours), p99s(bare)) },
         ...accuracy([ours.tally])
       ]
     }
@@ -169,8 +169,8 @@ function tableOf({ rate }: Settings, rows: readonly Row[], bare: Row): Answer['t
       return [
         NAMES[row.beside],
         of(({ load }) => load.p50).toFixed(3),
-        p99(row).toFixed(3),
-        (p99(row) / p99(bare)).toFixed(2),
+        median(p99s(row)).toFixed(3),
+        median(ratios(p99s(row), p99s(bare))).toFixed(2),
         of(({ load }) => load.p999).toFixed(3),
         of(({ cpu }) => cpu).toFixed(1),
         Math.round(of(({ answered }) => answered)).toLocaleString('en'),
@@ -181,6 +181,7 @@ function tableOf({ rate }: Settings, rows: readonly Row[], bare: Row): Answer['t
   }
 }
 
-function p99({ rounds }: Row): number {
-  return median(rounds.map(({ load }) => load.p99))
+/** In milliseconds, of each round. */
+function p99s({ rounds }: Row): readonly number[] {
+  return rounds.map(({ load }) => load.p99)
 }

@@ -26,8 +26,8 @@ for (const name of NAMES) {
   const question = await load(name)
   const asked = { question, answer: await question.ask(scale) }
   console.log(section(asked, scale))
-  for (const { what, measured } of faults(asked)) {
-    console.error(`${name}: ${what} is ${measured}, and must be 0.`)
+  for (const { what, rounds } of faults(asked)) {
+    console.error(`${name}: ${what}: ${rounds}, and must be 0.`)
     process.exitCode = 1
   }
   all.push(asked)
@@ -52,7 +52,9 @@ Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}.
 - Versions: ${(await versions()).join(', ')}.
 - Each peer runs in fresh processes, the peers alternate, and figures are medians over the rounds. Each
   table shows how much of what was due ran. CPU is user and system time of the process.
-- Machines differ and are noisy: the ratios count, not the microseconds.
+- Machines differ and are noisy: the ratios count, not the microseconds. A ratio is made of the peers of one round. Beside the
+  median over the rounds is what they lay between, of four rounds and more the middle half of them; a goal holds
+  when all of these are within its limit, and does not when none is.
 
 ## Every goal
 

@@ -63,7 +63,7 @@ export function accuracy(tallies: readonly Tally[]): readonly [Goal, Goal] {
   const doubled = tallies.reduce((sum, tally) => sum + tally.doubled, 0)
   if (lost > 0 || doubled > 0) console.error(`ours: ${lost} ticks lost, ${doubled} ran more than once`)
   return [
-    { what: 'ticks of ours that were lost', limit: 0, measured: lost },
-    { what: 'ticks of ours that ran more than once', limit: 0, measured: doubled }
+    { what: 'ticks of ours that were lost', limit: 0, rounds: [lost] },
+    { what: 'ticks of ours that ran more than once', limit: 0, rounds: [doubled] }
   ]
 }

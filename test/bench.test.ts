@@ -2,6 +2,8 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
+import type { Goal } from '../bench/question.js'
+import { faults, summary } from '../bench/report.js'
 
 // The benchmarks work and count right; no time is asserted. A question that finds a tick of ours lost or run twice ends
 // with a code other than 0.
@@ -43,4 +45,26 @@ for (const question of QUESTIONS) {
 t.test('a question that does not exist is refused', async (t) => {
   const run = promisify(execFile)(process.execPath, ['--import=tsx', 'bench/run.ts', 'none', '--smoke'], { cwd: root })
   await t.rejects(run, { code: 2, stderr: /No such question: none\. There are dispatch, / })
+})
+
+t.test('a goal holds when it does in every round, but for the extreme ones of many', async (t) => {
+  const verdicts: readonly [limit: number, rounds: readonly number[], ...cells: string[]][] = [
+    [1, [0.5], '0.5', '', 'yes'],
+    [1, [1, 1, 1], '1', '', 'yes'],
+    [1, [0.9, 1.1, 0.5], '0.9', '0.5 to 1.1', 'in some rounds'],
+    [1, [1.2, 1.1, 3], '1.2', '1.1 to 3', 'no'],
+    [1, [9, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 8], '0.5', '0.3 to 0.6', 'yes'],
+    [1, [0.5, Number.NaN], '–', '', 'not measured'],
+    [1, [], '–', '', 'not measured'],
+    [0, [0], '0', '', 'yes'],
+    [0, [3], '3', '', 'no']
+  ]
+  const goals = verdicts.map(([limit, rounds], index): Goal => ({ what: `goal ${index}`, limit, rounds }))
+  const asked = {
+    question: { title: 'question', ask: () => Promise.reject(new Error('not asked')) },
+    answer: { text: '', tables: [], plots: [], goals }
+  }
+  const expected = verdicts.map(([limit, _, ...cells], index) => ['question', `goal ${index}`, `${limit}`, ...cells])
+  t.same(rows(summary([asked])), expected)
+  t.same(faults(asked), goals.slice(-1), 'what must not be fails the run')
 })
