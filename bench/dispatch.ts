@@ -191,24 +191,23 @@ function text(results: Results, sizes: readonly Size[], seconds: number, peers: 
 
 function sizeTable(results: Results, { jobs }: Size, peers: readonly Peer[]): Table {
   const bySize = results.get(jobs)
-  const base = perFire(bySize?.get('croner') ?? [])
+  const base = (bySize?.get('croner') ?? []).map(costOf)
   return {
     caption: `${jobs.toLocaleString('en')} jobs each second`,
     header: ['peer', 'CPU per fire, µs', 'in that of croner', 'lag p50, ms', 'lag p99, ms', 'ran of due'],
     rows: peers.flatMap(({ name }) => {
       const rounds = bySize?.get(name)
       if (rounds === undefined) return []
-      const lags = rounds.flatMap((measured) => measured.lags)
+      const lag = (part: number): number => median(rounds.map(({ lags }) => percentile(lags, part)))
       const sum = (read: (measured: Measured) => number): number =>
         rounds.reduce((total, measured) => total + read(measured), 0)
-      const cost = perFire(rounds)
       return [
         [
           name,
-          cost.toFixed(2),
-          (cost / base).toFixed(3),
-          percentile(lags, 0.5).toFixed(1),
-          percentile(lags, 0.99).toFixed(1),
+          perFire(rounds).toFixed(2),
+          median(ratios(rounds.map(costOf), base)).toFixed(3),
+          lag(0.5).toFixed(1),
+          lag(0.99).toFixed(1),
           `${sum(({ ran }) => ran)} of ${sum(({ due }) => due)}`
         ]
       ]

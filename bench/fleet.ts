@@ -135,7 +135,7 @@ async function used(client: Redis): Promise<Used> {
 /**
  * Runs every variant in each round, one after the other, and returns what each gave. A smoke run, which judges no time,
  * runs them at once. A variant may have fewer `rounds` of its own. A variant of a peer that throws is told of, and has no
- * result.
+ * further round, so that the results of all are in the order of the rounds.
  */
 export async function inTurn<Variant extends { readonly peer: Peer | 'none'; readonly rounds?: number }, Result>(
   scale: Scale,
@@ -144,18 +144,22 @@ export async function inTurn<Variant extends { readonly peer: Peer | 'none'; rea
   run: (variant: Variant) => Promise<Result>
 ): Promise<Map<Variant, Result[]>> {
   const results = new Map<Variant, Result[]>(variants.map((variant) => [variant, []]))
+  const failed = new Set<Variant>()
   const runOne = async (variant: Variant): Promise<void> => {
     try {
       results.get(variant)?.push(await run(variant))
     } catch (error) {
       if (variant.peer === 'scheduler') throw error
+      failed.add(variant)
       console.error(`${JSON.stringify(variant)} could not be run:`, error)
     }
   }
   if (scale === 'smoke') await Promise.all(variants.map(runOne))
   else {
     for (let round = 0; round < rounds; round++) {
-      for (const variant of variants) if (round < (variant.rounds ?? rounds)) await runOne(variant)
+      for (const variant of variants) {
+        if (round < (variant.rounds ?? rounds) && !failed.has(variant)) await runOne(variant)
+      }
     }
   }
   return results

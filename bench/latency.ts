@@ -27,8 +27,7 @@ export const latency: Question = {
     )
     const rows = variants.map((variant) => {
       const all = results.get(variant) ?? []
-      const medians = all.map(({ lags }) => median(lags))
-      return { peer: variant.peer, lags: all.flatMap(({ lags }) => lags), medians, tally: tally(all) }
+      return { peer: variant.peer, lags: all.map(({ lags }) => lags), tally: tally(all) }
     })
     const ours = rows.filter(({ peer }) => peer === 'scheduler')
     return {
@@ -42,9 +41,9 @@ at once can show less than 0: timers of Node.js are set in whole milliseconds.${
           header: ['peer', 'median', 'p90', 'max', 'ran of due', 'doubled, %'],
           rows: rows.map(({ peer, lags, tally }) => [
             NAMES[peer],
-            median(lags).toFixed(2),
-            percentile(lags, 0.9).toFixed(2),
-            Math.max(...lags).toFixed(2),
+            median(lags.map(median)).toFixed(2),
+            median(lags.map((each) => percentile(each, 0.9))).toFixed(2),
+            Math.max(...lags.flat()).toFixed(2),
             ...tally.cells
           ])
         }
@@ -54,7 +53,7 @@ at once can show less than 0: timers of Node.js are set in whole milliseconds.${
         {
           what: "median time from the tick to the handler's first line, ms",
           limit: 3,
-          rounds: ours.flatMap(({ medians }) => medians)
+          rounds: ours.flatMap(({ lags }) => lags.map(median))
         },
         ...accuracy(ours.map(({ tally }) => tally))
       ]

@@ -137,13 +137,13 @@ function tableOf(jobs: number, costs: readonly Cost[]): Table {
     ],
     rows: costs
       .filter(({ size }) => size.jobs === jobs)
-      .map(({ size, variant, cpu, redisCpu, sent, executed, tally }) => {
+      .map(({ size, variant, cpu, cpus, redisCpu, sent, executed, tally }) => {
         const classic = costs.find((cost) => cost.size === size && cost.variant.peer === 'classic')
         return [
           variant.masters === 1 ? NAMES[variant.peer] : `${NAMES[variant.peer]}, quorum of ${variant.masters} masters`,
           size.replicas,
           cpu.toFixed(1),
-          classic === undefined ? '' : (cpu / classic.cpu).toFixed(3),
+          classic === undefined ? '' : median(ratios(cpus, classic.cpus)).toFixed(3),
           redisCpu.toFixed(1),
           sent.toFixed(2),
           executed.toFixed(1),

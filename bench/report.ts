@@ -51,6 +51,8 @@ function goalsTable(goals: readonly Goal[], scale: Scale): string {
 }
 
 function goalCells({ what, limit, rounds }: Goal, scale: Scale): readonly string[] {
+  if (rounds.length === 0 || rounds.some(Number.isNaN))
+    return [what, figure(limit), figure(Number.NaN), '', 'not measured']
   const usual = withoutExtremes(rounds)
   const [least, most] = [Math.min(...usual), Math.max(...usual)]
   const range = least < most ? `${figure(least)} to ${figure(most)}` : ''
@@ -58,7 +60,6 @@ function goalCells({ what, limit, rounds }: Goal, scale: Scale): readonly string
 }
 
 function holds(limit: number, rounds: readonly number[], scale: Scale): string {
-  if (rounds.length === 0 || rounds.some(Number.isNaN)) return 'not measured'
   if (scale === 'smoke' && limit > 0) return 'not judged'
   const within = rounds.filter((measured) => measured <= limit).length
   if (within === rounds.length) return 'yes'

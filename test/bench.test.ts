@@ -54,7 +54,7 @@ t.test('a goal holds when it does in every round, but for the extreme ones of ma
     [1, [0.9, 1.1, 0.5], '0.9', '0.5 to 1.1', 'in some rounds'],
     [1, [1.2, 1.1, 3], '1.2', '1.1 to 3', 'no'],
     [1, [9, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 8], '0.5', '0.3 to 0.6', 'yes'],
-    [1, [0.5, Number.NaN], '–', '', 'not measured'],
+    [1, [Number.NaN, 0.5, 0.1, 0.2, 0.3], '–', '', 'not measured'],
     [1, [], '–', '', 'not measured'],
     [0, [0], '0', '', 'yes'],
     [0, [3], '3', '', 'no']

@@ -89,7 +89,7 @@ export class ActiveRun implements Watched, LockOwner, Finishing {
   /** What is told when the run has completed; most runs have nobody to tell. */
   #completed: ((run: Run) => void)[] | null = null
   #controller: AbortController | null = null
-  /** Made when the lock is first to be extended, or is lost: most runs end before. */
+  /** Made when the lock is first to be extended, or is lost, as most runs end before; at once for a run with a timeout. */
   #hold: LockHold | null = null
 
   /** @param begunAt on the monotonic clock */

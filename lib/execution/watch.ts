@@ -57,12 +57,12 @@ export class Watch {
   }
 
   #fire(): void {
+    this.#armedFor = Number.POSITIVE_INFINITY
     const now = this.#clock.monotonic()
     // A check may delete its own item, and others, and add new ones.
     for (const item of this.#items) if (this.#items.has(item) && item.checkAt <= now) item.check(now)
     let next = Number.POSITIVE_INFINITY
     for (const { checkAt } of this.#items) next = Math.min(next, checkAt)
-    this.#armedFor = Number.POSITIVE_INFINITY
     if (!this.#closed && next < Number.POSITIVE_INFINITY) this.#arm(next)
   }
 }
