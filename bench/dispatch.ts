@@ -47,7 +47,7 @@ interface Settings {
 const SETTINGS: Readonly<Record<Scale, Settings>> = {
   full: {
     sizes: [
-      { jobs: 1000, rounds: 1, warmUp: 40 },
+      { jobs: 1000, rounds: 1, warmUp: 25 },
       { jobs: GOALS_AT, rounds: 3, warmUp: 12 },
       { jobs: 50_000, rounds: 1, warmUp: 8 }
     ],

@@ -5,7 +5,7 @@ import type { Answer, Question, Scale } from './question.js'
 import { accuracy, tally } from './ticks.js'
 
 const SETTINGS: Readonly<Record<Scale, { readonly seconds: number; readonly rounds: number }>> = {
-  full: { seconds: 12, rounds: 3 },
+  full: { seconds: 12, rounds: 2 },
   smoke: { seconds: 2, rounds: 1 }
 }
 

@@ -34,7 +34,7 @@ interface Cost {
 const SIZES: Readonly<Record<Scale, readonly Size[]>> = {
   full: [
     { jobs: 1000, replicas: 1, warmUp: 20, seconds: 6, rounds: 1 },
-    { jobs: 1000, replicas: 3, warmUp: 30, seconds: 8, rounds: 3 },
+    { jobs: 1000, replicas: 3, warmUp: 30, seconds: 8, rounds: 2 },
     { jobs: 1000, replicas: 8, warmUp: 30, seconds: 8, rounds: 1 },
     { jobs: 5000, replicas: 1, warmUp: 12, seconds: 5, rounds: 1 },
     { jobs: 5000, replicas: 3, warmUp: 12, seconds: 5, rounds: 1 },

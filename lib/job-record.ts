@@ -43,6 +43,8 @@ export class JobRecord implements Timed {
   takenThrough = Number.NEGATIVE_INFINITY
   /** The block with which it is asked for; `null` when it is asked for alone. */
   block: Block | null = null
+  /** Its place in the block. */
+  blockIndex = -1
   readonly #blocks: Blocks
   #paused: boolean
   #definition: ResolvedJob

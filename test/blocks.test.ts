@@ -1,5 +1,6 @@
 import t from 'tap'
 import { systemClock } from '../lib/clock.js'
+import { MINUTE } from '../lib/duration.js'
 import { Blocks } from '../lib/execution/blocks.js'
 import { DueQueue } from '../lib/execution/due-queue.js'
 import { createScheduler, type Scheduler } from '../lib/index.js'
@@ -13,6 +14,7 @@ import type { ClaimBlocks, Coordination } from '../types/coordination.js'
 import type { JobOptions } from '../types/job.js'
 import type { JobHandler } from '../types/run.js'
 import type { MetricsOptions } from '../types/scheduler.js'
+import { withVirtualScheduler } from './fixtures/virtual-scheduler.js'
 
 const JOBS = 400
 
@@ -201,6 +203,13 @@ t.test('a block that waits is taken whole, where there is room for it', async (t
   }
   t.same(taken(64), [30], 'more than the share of a call')
   t.same(taken(20), [20, 10])
+
+  const { records } = registry(many(30))
+  const queue = new DueQueue(null)
+  queue.pushBlock(records[0]!.block!, tickAt(1000))
+  queue.take(20)
+  t.equal(records.filter(({ pending }) => pending !== null).length, 30, 'what is left is no block')
+  t.equal(records[0]!.block!.waiting, null)
 })
 
 function tickAt(scheduledTime: number): DueTick {
@@ -209,7 +218,7 @@ function tickAt(scheduledTime: number): DueTick {
 }
 
 /** The jobs of a process, in blocks. */
-function registry(jobs: readonly JobOptions[]): { own: JobRegistry; records: readonly JobRecord[] } {
+function registry(jobs: readonly JobOptions[], isShared = true): { own: JobRegistry; records: readonly JobRecord[] } {
   const timetable = new Timetable<JobRecord>(
     () => 0,
     systemClock,
@@ -221,7 +230,7 @@ function registry(jobs: readonly JobOptions[]): { own: JobRegistry; records: rea
     'UTC',
     createStats([1], true).newStats,
     timetable,
-    new Blocks(true)
+    new Blocks(isShared)
   )
   return { own, records: jobs.map((job) => own.add(job)) }
 }
@@ -235,6 +244,114 @@ function many(count: number, changes: Partial<JobOptions> = {}): JobOptions[] {
     return { id: `job-${index}`, trigger: { cron: '* * * * * *' }, handler() {}, ...changes }
   })
 }
+
+t.test('where nobody else asks, all jobs of a trigger are one block, taken in parts', async (t) => {
+  const { own, records } = registry(many(1000), false)
+  const [first] = records
+  t.equal(new Set(records.map(({ block }) => block)).size, 1)
+  t.equal(first!.block!.name, null)
+  const queue = new DueQueue(null)
+  const waiting = (): number => records.filter(({ pending }) => pending !== null).length
+  const take = (limit: number): JobRecord[] => {
+    const jobs = queue.take(limit).flatMap((taken) => taken.jobs)
+    t.ok(jobs.every(({ removed, pending, queued }) => removed || (pending?.scheduledTime === 1000 && queued)))
+    return jobs
+  }
+  queue.pushBlock(first!.block!, tickAt(1000))
+  const taken = [...take(64), ...take(5000)]
+  t.equal(taken.length, 64 + 256)
+  t.equal(waiting(), taken.length)
+  t.equal(queue.size, 1000 - taken.length)
+  t.notOk(first!.block!.isFree, 'a later tick comes to each job by itself')
+  own.remove('job-500')
+  t.equal(waiting(), 999, 'the others take their tick along')
+  while (queue.size > 0) taken.push(...take(100))
+  t.same(taken, records, 'in their order, each once')
+  for (const job of records) job.pending = null
+  t.ok(records[1]!.block!.isFree)
+  queue.pushBlock(records[1]!.block!, tickAt(1000))
+  t.equal(take(128).length, 128)
+  t.equal(queue.clear().length, 999 - 128)
+  for (const job of records) job.pending = null
+  t.ok(records[1]!.block!.isFree)
+  t.equal(queue.size, 0)
+})
+
+t.test('jobs leave a block in any order', async (t) => {
+  const { own, records } = registry(many(20), false)
+  const { block } = records[0]!
+  const left = new Set(records)
+  for (const index of [19, 0, 7, 18, 1]) {
+    own.remove(`job-${index}`)
+    left.delete(records[index]!)
+    t.same(new Set(block!.jobs), left)
+    t.ok(block!.jobs.every((job, place) => job.blockIndex === place && job.block === block))
+    t.equal(records[index]!.block, null)
+  }
+})
+
+t.test('jobs in memory that are added, changed, paused and removed while a tick is handed out', async (t) => {
+  await withVirtualScheduler(
+    async ({ clock, scheduler, events }) => {
+      const ticks = new Map<string, number[]>()
+      const note: JobHandler<undefined> = ({ run }) => {
+        ticks.set(run.jobId, [...(ticks.get(run.jobId) ?? []), run.scheduledTime % MINUTE])
+      }
+      const change: JobHandler<undefined> = async (context) => {
+        await note(context)
+        scheduler.remove('job-100')
+        await scheduler.pause('job-101')
+        scheduler.reschedule('job-102', { interval: '2s' })
+        scheduler.modify('job-103', { retry: { limit: 2 } })
+        if (scheduler.get('added') === undefined) scheduler.cron('added', '* * * * * *', note)
+      }
+      for (let index = 0; index < 300; index++) {
+        scheduler.cron(`job-${index}`, '* * * * * *', index === 20 ? change : note)
+      }
+      await scheduler.start()
+      await clock.advance(3400)
+      const seconds = [1000, 2000, 3000]
+      const changed = ['job-100', 'job-101', 'job-102', 'added']
+      for (let index = 0; index < 300; index++) {
+        const id = `job-${index}`
+        if (!changed.includes(id)) t.same(ticks.get(id), seconds, id)
+      }
+      t.equal(ticks.get('job-100'), undefined, 'removed before its tick')
+      t.equal(ticks.get('job-101'), undefined, 'paused before its tick')
+      t.same(ticks.get('added'), [2000, 3000])
+      t.ok(ticks.has('job-102'))
+      t.equal(events.filter(({ name }) => name === 'missed').length, 0)
+    },
+    { concurrency: 8 },
+    '2026-01-01T00:00:00.500Z'
+  )
+})
+
+t.test('a tick that comes while the one before is handed out goes to each job by itself', async (t) => {
+  const jobs = 130_000
+  await withVirtualScheduler(
+    async ({ clock, scheduler, events }) => {
+      let [first, later] = [0, 0]
+      const base = clock.now() + 500
+      const handler: JobHandler<undefined> = ({ run }) => {
+        if (run.scheduledTime !== base) later++
+        else first++
+        return run.scheduledTime === base ? clock.sleep(1500) : undefined
+      }
+      for (let index = 0; index < jobs; index++) scheduler.cron(`job-${index}`, '* * * * * *', handler)
+      await scheduler.start()
+      await clock.advance(600)
+      t.equal(first, 1000, 'as many as there is room for')
+      await clock.advance(1500)
+      // Those that waited run the later tick; of those that ran most still hold their lock when it is asked for.
+      const overlaps = events.filter(({ name, event }) => name === 'skipped' && event.reason === 'overlap').length
+      t.same([first, later + overlaps], [1000, jobs])
+      t.ok(later >= jobs - 1000, `${later} ran`)
+    },
+    { concurrency: 1000, metrics: false, defaults: { misfireGraceTime: '1m' } },
+    '2026-01-01T00:00:00.500Z'
+  )
+})
 
 t.test('a block is called the same wherever the same jobs are, in whatever order they came', async (t) => {
   t.same([...namesOf(many(200))].sort(), [...namesOf(many(200).reverse())].sort())

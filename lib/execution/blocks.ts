@@ -8,15 +8,17 @@ import type { DueGroup } from './due-queue.js'
 const BLOCK_SIZE = 32
 
 /** A block of fewer jobs would save less than it costs. */
-const MIN_NAMED = 4
+const MIN_JOBS = 4
 
 /**
- * Jobs of one trigger that come due together and are asked for together. Replicas with the same jobs have the same blocks,
- * under the same names: so that one word of the store's says of all of its jobs that their tick is taken, and nothing is
- * done for each of them.
+ * Jobs of one trigger that come due together, wait together and are asked for together: nothing is done for each of them
+ * before. Replicas with the same jobs have the same blocks, under the same names, so that one word of the store's says of all
+ * jobs of a block that their tick is taken.
  */
 export class Block {
   readonly jobs: JobRecord[] = []
+  /** Whether it may have a name. */
+  readonly isShared: boolean
   /** Where they wait together with one tick; `null` while they do not. */
   waiting: DueGroup | null = null
   /** How many of the jobs have a tick of their own that waits. */
@@ -25,9 +27,13 @@ export class Block {
   /** How many ticks others have taken, which are not yet in the jobs' own numbers. */
   #takenElsewhere = 0
 
-  /** What only a block with the same jobs, defined in the same way, is called; `null` for one that is not worth a name. */
+  constructor(isShared: boolean) {
+    this.isShared = isShared
+  }
+
+  /** What only a block with the same jobs, defined in the same way, is called; `null` for one that is not shared, or not worth a name. */
   get name(): string | null {
-    if (this.jobs.length < MIN_NAMED) return null
+    if (!this.isShared || this.jobs.length < MIN_JOBS) return null
     if (this.#name === null) {
       // Sums, as the jobs may have come in any order.
       let low = 0
@@ -44,12 +50,13 @@ export class Block {
 
   /** Whether its jobs can wait for the next tick together. */
   get isFree(): boolean {
-    return this.waiting === null && this.pending === 0 && this.jobs.length >= MIN_NAMED
+    return this.waiting === null && this.pending === 0 && this.jobs.length >= MIN_JOBS
   }
 
   add(job: JobRecord): void {
     this.#change()
     job.block = this
+    job.blockIndex = this.jobs.length
     if (job.pending !== null) this.pending++
     this.jobs.push(job)
   }
@@ -58,7 +65,10 @@ export class Block {
     this.#change()
     job.block = null
     if (job.pending !== null) this.pending--
-    this.jobs.splice(this.jobs.indexOf(job), 1)
+    const last = this.jobs.pop() as JobRecord
+    if (last === job) return
+    this.jobs[job.blockIndex] = last
+    last.blockIndex = job.blockIndex
   }
 
   /** Another replica has taken a tick of all its jobs. */
@@ -81,12 +91,21 @@ export class Block {
   }
 }
 
-/** The jobs of one trigger. Which block a job is in follows from its id and from how many of them are in blocks. */
+/**
+ * The jobs of one trigger. Which block a job is in follows from its id and from how many of them are in blocks; where they
+ * are not shared, all are in one.
+ */
 class BlockSet {
   /** Those that are in no block. */
   readonly alone = new Set<JobRecord>()
-  blocks: readonly Block[] = [new Block()]
+  blocks: readonly Block[]
+  readonly #isShared: boolean
   #size = 0
+
+  constructor(isShared: boolean) {
+    this.#isShared = isShared
+    this.blocks = [new Block(isShared)]
+  }
 
   get isEmpty(): boolean {
     return this.#size + this.alone.size === 0
@@ -106,11 +125,12 @@ class BlockSet {
 
   /** Makes the blocks anew when there are too many jobs for them, or too few. */
   #split(): void {
+    if (!this.#isShared) return
     const count = 2 ** Math.ceil(Math.log2(Math.max(1, this.#size / BLOCK_SIZE)))
     if (count === this.blocks.length) return
     const jobs = this.blocks.flatMap((block) => [...block.jobs])
     for (const job of jobs) job.block?.remove(job)
-    this.blocks = Array.from({ length: count }, () => new Block())
+    this.blocks = Array.from({ length: count }, () => new Block(true))
     for (const job of jobs) this.#blockOf(job).add(job)
   }
 
@@ -124,21 +144,20 @@ export class Blocks {
   readonly #isShared: boolean
   readonly #sets = new Map<Trigger, BlockSet>()
 
-  /** @param isShared whether others ask for the same jobs; else there are no blocks, which would only change their order */
+  /** @param isShared whether others ask for the same jobs, and may be told which of them are taken */
   constructor(isShared: boolean) {
     this.#isShared = isShared
   }
 
-  /** The jobs of a trigger; `undefined` when there are none, or no blocks at all. */
+  /** The jobs of a trigger; `undefined` when there are none. */
   of(trigger: Trigger): { readonly alone: Iterable<JobRecord>; readonly blocks: readonly Block[] } | undefined {
     return this.#sets.get(trigger)
   }
 
   add(job: JobRecord): void {
-    if (!this.#isShared) return
     let set = this.#sets.get(job.trigger)
     if (set === undefined) {
-      set = new BlockSet()
+      set = new BlockSet(this.#isShared)
       this.#sets.set(job.trigger, set)
     }
     if (isMember(job)) set.join(job)
@@ -156,7 +175,7 @@ export class Blocks {
 
   /** Puts a job into a block, or takes it out, as it has been paused or resumed. */
   update(job: JobRecord): void {
-    if (!this.#isShared || isMember(job) === (job.block !== null)) return
+    if (isMember(job) === (job.block !== null)) return
     this.remove(job)
     this.add(job)
   }

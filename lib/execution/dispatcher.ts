@@ -125,7 +125,7 @@ export class Dispatcher {
     const alone = [...jobs.alone]
     for (const block of jobs.blocks) {
       if (block.isFree) this.#queue.pushBlock(block, tick)
-      else alone.push(...block.jobs)
+      else for (const job of block.jobs) alone.push(job)
     }
     return alone
   }

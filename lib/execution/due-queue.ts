@@ -37,22 +37,28 @@ export class DueGroup {
   spread(): void {
     const { tick } = this
     if (tick === null) return
-    this.#jobs = this.#jobs.slice()
+    this.#jobs = this.#jobs.slice(this.#at)
+    this.#at = 0
     this.tick = null
     if (this.block !== null) this.block.waiting = null
-    for (const job of this.#jobs) {
-      job.noteDue(tick)
-      job.queued = true
-    }
+    for (const job of this.#jobs) letWait(job, tick)
   }
 
   /** Takes the first of the jobs out, each with its tick. */
   take(limit: number): readonly JobRecord[] {
-    this.spread()
+    const isWhole = limit >= this.size
+    // What is left of a shared block is not what its name says.
+    if (isWhole || this.block?.isShared) this.spread()
     const taken = this.#jobs.slice(this.#at, this.#at + limit)
     this.#at += taken.length
+    if (this.tick !== null) for (const job of taken) letWait(job, this.tick)
     return taken
   }
+}
+
+function letWait(job: JobRecord, tick: DueTick): void {
+  job.noteDue(tick)
+  job.queued = true
 }
 
 /** What is taken from the queue. */

@@ -23,7 +23,12 @@ export const SECONDS: readonly PlannedJob[] = JOBS.filter(({ interval }) => inte
 
 /** The ticks that a replica may still come to at a time: of each job the one whose grace is not over then. */
 export function openAt(at: number): (tick: Tick) => boolean {
-  return ({ time, interval }) => time <= at && at <= time + interval
+  return openBetween(at, at)
+}
+
+/** As `openAt`, at any moment between two. */
+export function openBetween(from: number, until: number): (tick: Tick) => boolean {
+  return ({ time, interval }) => time <= until && from <= time + interval
 }
 
 /** A number for the tests, or one for the long runs. */

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type SingleRedis, withMasters } from '../fixtures/topologies.js'
 import { trueNow } from '../fixtures/wrong-clock.js'
 import { compare, type Scale, type Scenario } from '../scenario.js'
-import { JOBS, openAt, scaled, withReplicas } from './common.js'
+import { JOBS, openBetween, scaled, withReplicas } from './common.js'
 
 /** What is done to a minority of the masters of a quorum, and how it is undone. */
 interface MastersFault {
@@ -97,16 +97,18 @@ export const masters: readonly Scenario[] = [
           await Promise.all(dead.map((server) => server.kill()))
           const since = trueNow()
           await sleep(scaled(scale, 2500, 10_000))
+          // From the first of them on there is a majority again.
+          const back = trueNow()
           await Promise.all(dead.map((server) => server.restart()))
-          const until = trueNow()
+          const allBack = trueNow()
           fleet.healed()
           await fleet.recovered()
           const verdict = await fleet.finish(scaled(scale, 1500, 8000))
-          const alone = fleet.runs.filter(({ startedAt }) => startedAt > since + 100 && startedAt < until)
+          const alone = fleet.runs.filter(({ startedAt }) => startedAt > since + 100 && startedAt < back)
           return compare(fleet, verdict, {
             missed: 'some',
             // The majority has forgotten its claims: that is a Redis which has lost its data.
-            doubled: openAt(until),
+            doubled: openBetween(back, allBack),
             overlapping: JOBS.length,
             recovery: 6000,
             also: [[alone.length === 0, `${alone.length} runs began without a majority`]]
