@@ -259,7 +259,7 @@ t.test('where nobody else asks, all jobs of a trigger are one block, taken in pa
   }
   queue.pushBlock(first!.block!, tickAt(1000))
   const taken = [...take(64), ...take(5000)]
-  t.equal(taken.length, 64 + 256)
+  t.equal(taken.length, 64 + 117)
   t.equal(waiting(), taken.length)
   t.equal(queue.size, 1000 - taken.length)
   t.notOk(first!.block!.isFree, 'a later tick comes to each job by itself')
@@ -270,11 +270,31 @@ t.test('where nobody else asks, all jobs of a trigger are one block, taken in pa
   for (const job of records) job.pending = null
   t.ok(records[1]!.block!.isFree)
   queue.pushBlock(records[1]!.block!, tickAt(1000))
-  t.equal(take(128).length, 128)
-  t.equal(queue.clear().length, 999 - 128)
+  t.equal(take(100).length, 100)
+  t.equal(queue.clear().length, 999 - 100)
   for (const job of records) job.pending = null
   t.ok(records[1]!.block!.isFree)
   t.equal(queue.size, 0)
+})
+
+t.test('where nobody else asks, who comes first is asked for first, alone or in a block', async (t) => {
+  const apart = (id: string): JobOptions => ({ ...many(1, { recovery: 'rerun' })[0]!, id })
+  const { records } = registry([apart('first'), ...many(300), apart('last')], false)
+  const queue = new DueQueue(null)
+  const [first, second] = records
+  const last = records.at(-1)!
+  queue.push(first!)
+  queue.pushBlock(second!.block!, tickAt(1000))
+  queue.push(last)
+  const taken: JobRecord[] = []
+  const sizes: number[] = []
+  while (queue.size > 0) {
+    const jobs = queue.take(1000).flatMap((each) => each.jobs)
+    taken.push(...jobs)
+    sizes.push(jobs.length)
+  }
+  t.same(taken, records)
+  t.equal(sizes[0], 38, 'a share of them in each call')
 })
 
 t.test('jobs leave a block in any order', async (t) => {

@@ -96,9 +96,9 @@ export class Block {
  * are not shared, all are in one.
  */
 class BlockSet {
-  /** Those that are in no block. */
-  readonly alone = new Set<JobRecord>()
   blocks: readonly Block[]
+  /** Those that are in no block; most often there are none. */
+  #alone: Set<JobRecord> | null = null
   readonly #isShared: boolean
   #size = 0
 
@@ -107,19 +107,32 @@ class BlockSet {
     this.blocks = [new Block(isShared)]
   }
 
-  get isEmpty(): boolean {
-    return this.#size + this.alone.size === 0
+  get alone(): Iterable<JobRecord> {
+    return this.#alone ?? []
   }
 
-  join(job: JobRecord): void {
+  get isEmpty(): boolean {
+    return this.#size + (this.#alone?.size ?? 0) === 0
+  }
+
+  add(job: JobRecord): void {
+    if (!isMember(job)) {
+      this.#alone ??= new Set()
+      this.#alone.add(job)
+      return
+    }
     this.#size++
     this.#blockOf(job).add(job)
     this.#split()
   }
 
-  leave(job: JobRecord): void {
+  delete(job: JobRecord): void {
+    if (job.block === null) {
+      this.#alone?.delete(job)
+      return
+    }
     this.#size--
-    job.block?.remove(job)
+    job.block.remove(job)
     this.#split()
   }
 
@@ -160,16 +173,14 @@ export class Blocks {
       set = new BlockSet(this.#isShared)
       this.#sets.set(job.trigger, set)
     }
-    if (isMember(job)) set.join(job)
-    else set.alone.add(job)
+    set.add(job)
   }
 
   /** Takes a job out that is removed, or will have another definition. */
   remove(job: JobRecord): void {
     const set = this.#sets.get(job.trigger)
     if (set === undefined) return
-    if (job.block === null) set.alone.delete(job)
-    else set.leave(job)
+    set.delete(job)
     if (set.isEmpty) this.#sets.delete(job.trigger)
   }
 

@@ -72,10 +72,9 @@ export class DueQueue {
   readonly #shuffle: ((items: unknown[]) => void) | null
   #groups: DueGroup[] = []
   #head = 0
-  /** What has arrived since: jobs in no block, those of a block that wait one by one, and whole blocks. */
-  #arrivedAlone: JobRecord[] = []
-  readonly #arrivedByBlock = new Map<Block, JobRecord[]>()
-  #arrivedBlocks: DueGroup[] = []
+  /** What has arrived since: whole blocks, and jobs that wait one by one, by their shared block. */
+  #arrived: DueGroup[] = []
+  readonly #arrivedJobs = new Map<Block | null, JobRecord[]>()
   #size = 0
 
   /** @param shuffle puts what arrives at one time into an order of this replica's own; `null` keeps it */
@@ -90,20 +89,19 @@ export class DueQueue {
 
   push(job: JobRecord): void {
     this.#size++
-    if (job.block === null) {
-      this.#arrivedAlone.push(job)
-      return
-    }
-    const jobs = this.#arrivedByBlock.get(job.block)
-    if (jobs === undefined) this.#arrivedByBlock.set(job.block, [job])
+    const block = job.block?.isShared ? job.block : null
+    const jobs = this.#arrivedJobs.get(block)
+    if (jobs === undefined) this.#arrivedJobs.set(block, [job])
     else jobs.push(job)
   }
 
   /** Lets all jobs of a block wait with a tick. */
   pushBlock(block: Block, tick: DueTick): void {
+    // Where the order is kept, it is behind the jobs that came before.
+    if (this.#shuffle === null) this.#gather()
     const group = new DueGroup(block, block.jobs, tick)
     block.waiting = group
-    this.#arrivedBlocks.push(group)
+    this.#arrived.push(group)
     this.#size += group.size
   }
 
@@ -113,12 +111,12 @@ export class DueQueue {
     const most = this.#shuffle === null ? MAX_SLICE_ALONE : MAX_SLICE
     const first = this.#groups[this.#head]
     // Split, a block's jobs would be asked for, and looked at by all other replicas, one by one.
-    const block = first === undefined || first.block === null ? 0 : Math.min(most, first.size)
+    const block = first?.block?.isShared ? Math.min(most, first.size) : 0
     let left = Math.min(limit, Math.max(MIN_SLICE, block, Math.min(most, Math.ceil(this.#size / SLICES))))
     const taken: TakenJobs[] = []
     for (let group = this.#groups[this.#head]; group !== undefined && left > 0; group = this.#groups[this.#head]) {
       const isWhole = group.size <= left
-      if (!isWhole && group.block !== null && taken.length > 0) break
+      if (!isWhole && group.block?.isShared && taken.length > 0) break
       const jobs = group.take(left)
       taken.push({ block: group.block, jobs })
       left -= jobs.length
@@ -154,20 +152,20 @@ export class DueQueue {
 
   /** Puts what has arrived behind what waits, those of a block together. */
   #arrange(): void {
-    const arrived = this.#arrivedBlocks
-    for (const [block, jobs] of this.#arrivedByBlock) arrived.push(this.#groupOf(block, jobs))
-    if (this.#arrivedAlone.length > 0) arrived.push(this.#groupOf(null, this.#arrivedAlone))
-    if (arrived.length === 0) return
-    this.#shuffle?.(arrived)
-    this.#groups = this.#groups.slice(this.#head).concat(arrived)
+    this.#gather()
+    if (this.#arrived.length === 0) return
+    this.#shuffle?.(this.#arrived)
+    this.#groups = this.#groups.slice(this.#head).concat(this.#arrived)
     this.#head = 0
-    this.#arrivedAlone = []
-    this.#arrivedByBlock.clear()
-    this.#arrivedBlocks = []
+    this.#arrived = []
   }
 
-  #groupOf(block: Block | null, jobs: JobRecord[]): DueGroup {
-    this.#shuffle?.(jobs)
-    return new DueGroup(block, jobs)
+  /** Makes groups of the jobs that have arrived one by one. */
+  #gather(): void {
+    for (const [block, jobs] of this.#arrivedJobs) {
+      this.#shuffle?.(jobs)
+      this.#arrived.push(new DueGroup(block, jobs))
+    }
+    this.#arrivedJobs.clear()
   }
 }
