@@ -48,14 +48,14 @@ export class MemoryClaims {
       const mine = record.claimedBy === runId && record.tick >= 0
       const since = Math.max(record.endedAt, record.tick)
       const due = mine ? record.tick : Math.max(since + afterCompletion, scheduledTime)
-      if (!mine && isHeld(record.lock, monotonic)) return { status: 'early', due: now + afterCompletion }
+      if (!mine && isHeld(record, monotonic)) return { status: 'early', due: now + afterCompletion }
       if (now < due) return { status: 'early', due }
       scheduledTime = through = due
     }
     if (!manual && scheduledTime > now + this.#maxClockSkew) return { status: 'early', due: scheduledTime }
 
     record ??= this.#newRecord(request, now, monotonic)
-    const { claimedBy, tick, lock } = record
+    const { claimedBy, tick } = record
     const repeated = claimedBy === runId
     const paused = !manual && this.#store.isPaused(jobId)
     if (!manual && !repeated && scheduledTime <= tick) {
@@ -68,8 +68,8 @@ export class MemoryClaims {
     const previous = accounted(record, before, definition)
     const resumed = this.#store.resumedAt(jobId)
     const resumedAt = previous !== null && resumed > previous ? resumed : null
-    const isLeft = request.rerun && isUnfinished(record) && record.runId !== runId && !isHeld(lock, monotonic)
-    const overlaps = isLeft || (isHeld(lock, monotonic) && lock.token !== runId)
+    const isLeft = request.rerun && isUnfinished(record) && record.runId !== runId && !isHeld(record, monotonic)
+    const overlaps = isLeft || (isHeld(record, monotonic) && record.token !== runId)
     const taken = !manual && !(overlaps && request.waits && kind === 'tick' && !paused)
     if (taken) {
       // The run of a claim that was never confirmed has not begun.
@@ -87,7 +87,7 @@ export class MemoryClaims {
     if (paused) return { status: 'paused', first: true, previous }
     if (kind === 'miss') {
       // Granted before, as its reply was lost, and too late to run now.
-      free(lock, runId, monotonic)
+      free(record, runId, monotonic)
       if (record.runId === runId) record.endedAt = now
       return {
         status: 'granted',
@@ -105,7 +105,7 @@ export class MemoryClaims {
     record.runTick = scheduledTime
     record.attempt = request.rerun && !manual ? 1 : 0
     const fencingToken = this.#store.nextFence(now)
-    const granted = this.#lock(request, lock, monotonic)
+    const granted = this.#lock(request, record, monotonic)
     return { status: 'granted', lock: granted, fencingToken, previous, resumedAt, scheduledTime, attempt: 1 }
   }
 
@@ -116,9 +116,9 @@ export class MemoryClaims {
       return { status: 'claimed_elsewhere', last: null, by: '', previous: null }
     }
     if (this.#store.isPaused(jobId)) return { status: 'paused', first: false, previous: null, by: '' }
-    const { lock, runTick } = record
-    if (isHeld(lock, monotonic) && lock.token !== runId) {
-      return { status: 'running', remaining: lock.expiresAt - monotonic }
+    const { runTick } = record
+    if (isHeld(record, monotonic) && record.token !== runId) {
+      return { status: 'running', remaining: record.expiresAt - monotonic }
     }
     if (!mine) {
       // Should its holder come back, its claim is over.
@@ -128,14 +128,14 @@ export class MemoryClaims {
     }
     const { attempt } = record
     const fencingToken = this.#store.nextFence(now)
-    const granted = this.#lock(request, lock, monotonic)
+    const granted = this.#lock(request, record, monotonic)
     const before = { previous: null, resumedAt: null }
     return { status: 'granted', lock: granted, fencingToken, ...before, scheduledTime: runTick, attempt }
   }
 
-  #lock({ jobId, runId, ttl }: ClaimRequest, lock: LockRecord, monotonic: number): HeldLock {
-    lock.token = runId
-    lock.expiresAt = monotonic + ttl
+  #lock({ jobId, runId, ttl }: ClaimRequest, record: LockRecord, monotonic: number): HeldLock {
+    record.token = runId
+    record.expiresAt = monotonic + ttl
     return { name: jobId, kind: 'job', token: runId, ttl, validUntil: validUntil(monotonic, ttl) }
   }
 
@@ -151,7 +151,8 @@ export class MemoryClaims {
       attempt: 0,
       definition,
       keptUntil: monotonic + keep,
-      lock: { token: '', expiresAt: 0 }
+      token: '',
+      expiresAt: 0
     }
     this.#store.jobs.set(jobId, record)
     return record

@@ -10,8 +10,8 @@ import { MAX_ATTEMPTS } from './claim-script.js'
 /** Of how many ticks it is remembered which blocks are taken. */
 const MAX_TICKS = 64
 
-/** What is remembered of a job; the words are those of the claim's record in claim-script.ts. */
-export interface ClaimRecord {
+/** What is remembered of a job, with its lock; the words are those of the claim's record in claim-script.ts. */
+export interface ClaimRecord extends LockRecord {
   /** The last claimed tick, -1 before the first. */
   tick: number
   /** The one before it, or -1. */
@@ -28,7 +28,6 @@ export interface ClaimRecord {
   definition: Definition
   /** Until when it is remembered, on the monotonic clock. */
   keptUntil: number
-  readonly lock: LockRecord
 }
 
 /** A lock: its holder's token, `''` for none, and when it ends by itself, on the monotonic clock. */
@@ -72,7 +71,7 @@ export class MemoryStore {
   /** What is remembered of a job, as long as it is to be. */
   jobOf(jobId: string, now: number): ClaimRecord | undefined {
     const record = this.jobs.get(jobId)
-    if (record === undefined || record.keptUntil > now || isHeld(record.lock, now)) return record
+    if (record === undefined || record.keptUntil > now || isHeld(record, now)) return record
     this.jobs.delete(jobId)
     return undefined
   }

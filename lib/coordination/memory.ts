@@ -97,7 +97,7 @@ export class MemoryCoordination implements CoordinationNode {
         // Under no request's id: should this one be repeated, it takes the run over as any other.
         record.runId = '~'
       }
-      return free(record.lock, lock.token, monotonic)
+      return free(record, lock.token, monotonic)
     })
   }
 
@@ -109,7 +109,7 @@ export class MemoryCoordination implements CoordinationNode {
     const answers = claims.map(({ lock, scheduledTime, afterCompletion, tell }): HandBackAnswer => {
       const record = this.#store.jobs.get(lock.name)
       if (record === undefined) return 'not_ours'
-      free(record.lock, lock.token, monotonic)
+      free(record, lock.token, monotonic)
       const own = record.runId === lock.token && record.endedAt === 0
       if (own) {
         record.runId = ''
@@ -229,7 +229,7 @@ export class MemoryCoordination implements CoordinationNode {
   }
 
   #lockOf(lock: HeldLock): LockRecord | undefined {
-    return lock.kind === 'job' ? this.#store.jobs.get(lock.name)?.lock : this.#store.named.get(lock.name)
+    return (lock.kind === 'job' ? this.#store.jobs : this.#store.named).get(lock.name)
   }
 }
 

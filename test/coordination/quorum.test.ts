@@ -177,7 +177,7 @@ t.test('a majority that is down is trouble, said at once; when it comes back all
       { status: 'unavailable', maybe: false, error: { code: 'FST_ERR_RLS_REDIS_UNAVAILABLE', message: /no majority/ } }
     ])
     t.equal(a.store.jobs.get('job')?.tick, -1, 'what the minority granted is given back')
-    t.equal(a.store.jobs.get('job')?.lock.token, '')
+    t.equal(a.store.jobs.get('job')?.token, '')
     t.equal(await one.extend(lock), 'unavailable')
     t.same(await one.finish([{ lock, finished: true }]), ['unavailable'])
     t.match(await one.acquire('name', 1000, 'token'), { status: 'unavailable' })
@@ -211,7 +211,7 @@ t.test('what a node grants when it is too late is given back', (t) =>
     t.equal(a.store.jobs.get('job')?.claimedBy, '')
     c.wake()
     await sleep(50)
-    t.match(c.store.jobs.get('job'), { claimedBy: '', tick: -1, lock: { token: '' } })
+    t.match(c.store.jobs.get('job'), { claimedBy: '', tick: -1, token: '' })
 
     // A majority has it elsewhere: the lock is given back, and the tick stays taken there too.
     c.mode = 'hung'
@@ -226,7 +226,7 @@ t.test('what a node grants when it is too late is given back', (t) =>
     ])
     again.wake()
     await sleep(50)
-    t.match(again.store.jobs.get('second'), { tick: scheduledTime, lock: { token: '' }, open: true })
+    t.match(again.store.jobs.get('second'), { tick: scheduledTime, token: '', open: true })
 
     // By name.
     for (const held of [a, b]) await memoryMaster(held).connect(listen()).acquire('name', 5000, 'other')
@@ -336,7 +336,7 @@ t.test('a node that was away and comes back without its data changes nothing', (
     c.wipe()
     t.match(await replica().claim([request({ jobId: 'job', scheduledTime })]), [{ status: 'claimed_elsewhere' }])
     await sleep(20)
-    t.match(c.store.jobs.get('job'), { tick: scheduledTime, lock: { token: '' } }, 'and it has learnt of the tick')
+    t.match(c.store.jobs.get('job'), { tick: scheduledTime, token: '' }, 'and it has learnt of the tick')
     a.wipe()
     t.match(await replica().claim([request({ jobId: 'job', scheduledTime })]), [{ status: 'claimed_elsewhere' }])
     await sleep(20)
@@ -421,7 +421,7 @@ t.test('a lock lives with a node down: it is extended and released by the others
     t.not(await one.extend(lock), 'extended', 'one node is no majority')
     t.same(await one.finish([{ lock, finished: true }]), ['lost'])
     await sleep(20)
-    t.equal(c.store.jobs.get('job')?.lock.token, '')
+    t.equal(c.store.jobs.get('job')?.token, '')
   })
 )
 
@@ -433,16 +433,16 @@ t.test('a lock that two of three nodes gave is put on the third one: then one of
     const one = replica()
     const { lock } = await granted(t, one, { scheduledTime })
     await sleep(500)
-    t.equal(c.store.jobs.get('job')?.lock.token, 'other', 'it is not taken from who holds it')
+    t.equal(c.store.jobs.get('job')?.token, 'other', 'it is not taken from who holds it')
     await other.handBack([{ lock: (vote as Granted).lock, scheduledTime, tell: false, afterCompletion: 0 }], 'back')
     t.equal(await one.extend(lock), 'extended')
     await sleep(20)
-    t.equal(c.store.jobs.get('job')?.lock.token, lock.token, 'an extension finds who lacks it')
+    t.equal(c.store.jobs.get('job')?.token, lock.token, 'an extension finds who lacks it')
     a.wipe()
     t.equal(await one.extend(lock), 'extended')
     t.same(await one.finish([{ lock, finished: true }]), ['released'])
     await sleep(20)
-    t.equal(c.store.jobs.get('job')?.lock.token, '')
+    t.equal(c.store.jobs.get('job')?.token, '')
   })
 )
 
@@ -455,7 +455,7 @@ t.test('a vote that is given back late is asked for again', (t) =>
     await sleep(60)
     await other.handBack([{ lock: (vote as Granted).lock, scheduledTime, tell: false, afterCompletion: 0 }], 'back')
     await sleep(150)
-    t.equal(c.store.jobs.get('job')?.lock.token, lock.token)
+    t.equal(c.store.jobs.get('job')?.token, lock.token)
   })
 )
 
@@ -472,7 +472,7 @@ t.test('a run that has ended, or has none, is not locked again on a node that la
       if (how === 'finish') t.same(await one.finish([{ lock, finished: true }]), ['released'])
       else t.same(await one.handBack([{ lock, scheduledTime, ...given }], 'back'), ['free'])
       await sleep(100)
-      t.equal(c.store.jobs.get(how)?.lock.token, '', how)
+      t.equal(c.store.jobs.get(how)?.token, '', how)
     }
   })
 )
@@ -534,10 +534,10 @@ t.test('what a node could not be told it is told when it comes back', (t) =>
     await sleep(20)
     c.kill()
     t.same(await one.finish([{ lock, finished: true }]), ['released'])
-    t.equal(c.store.jobs.get('job')?.lock.token, lock.token)
+    t.equal(c.store.jobs.get('job')?.token, lock.token)
     c.wake()
     await sleep(50)
-    t.equal(c.store.jobs.get('job')?.lock.token, '')
+    t.equal(c.store.jobs.get('job')?.token, '')
   })
 )
 
