@@ -78,12 +78,27 @@ export interface CoordinationNode extends Coordination {
    * @returns of each claim whether it was still the request's own; `null` when the store did not answer
    */
   confirm(claims: readonly Confirmation[], fencingToken: number): Promise<readonly boolean[] | null>
+  /** Takes over claims that a majority has confirmed, unless it has confirmed others of the same ticks, or knows later ones. */
+  settle(claims: readonly SettledClaim[]): Promise<void>
   /** Sets a lock that others have given to its holder, with its whole TTL, unless it is held here. Whether it was set. */
   mend(lock: HeldLock): Promise<boolean>
 }
 
 /** A claim that a majority has granted. */
 export type Confirmation = Pick<ClaimRequest, 'jobId' | 'runId'>
+
+/** A claim that a majority has confirmed; its `runId` is `''` once its run has ended. */
+export interface SettledClaim extends Confirmation, Pick<ClaimRequest, 'keep' | 'definition'> {
+  /** The latest tick that is taken. */
+  readonly tick: number
+  /** What it is claimed for; `null` for a tick that is counted and has no run. */
+  readonly run: {
+    readonly scheduledTime: number
+    readonly fencingToken: number
+    /** 0 when nobody is to take it over. */
+    readonly attempt: number
+  } | null
+}
 
 export interface CoordinationState {
   readonly kind: 'memory' | 'redis'

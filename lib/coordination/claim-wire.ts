@@ -6,6 +6,7 @@ import type {
   HandedBack,
   HeldLock,
   JobState,
+  SettledClaim,
   SurveyRequest
 } from '../../types/coordination.js'
 import { RedisUnavailableError } from '../errors.js'
@@ -83,6 +84,16 @@ export function writeEndings(endings: readonly Ending[]): string {
   let written = ''
   for (const { lock, finished, unbegun } of endings) {
     written += `${finished ? 1 : unbegun ? 2 : 0} ${lock.token} ${lock.name}\n`
+  }
+  return written
+}
+
+/** Claims that a majority has confirmed as the script's argument. */
+export function writeSettled(claims: readonly SettledClaim[]): string {
+  let written = ''
+  for (const { jobId, runId, tick, run, keep, definition } of claims) {
+    const what = run === null ? '- -1 0' : `${run.fencingToken} ${run.scheduledTime} ${run.attempt}`
+    written += `${tick} ${keep} ${definition.trigger}.${definition.options} ${runId || '-'} ${what} ${jobId}\n`
   }
   return written
 }

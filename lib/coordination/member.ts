@@ -47,7 +47,7 @@ export class Member implements Voter {
   readonly #debts = new Map<string, Debt>()
   readonly #pauses = new Map<string, () => Promise<void>>()
   /** What the node has been told to let go of and has not answered: a hanging node may hear of it at any time. */
-  readonly #lettingGo = new Set<string>()
+  readonly #lettingGo = new Map<string, Debt['kind']>()
   #paying = false
   #calls = 0
 
@@ -71,7 +71,7 @@ export class Member implements Voter {
   }
 
   async finish(endings: readonly Ending[]): Promise<readonly ReleaseAnswer[]> {
-    for (const { lock } of endings) this.#lettingGo.add(keyOf(lock))
+    for (const { lock } of endings) this.#lettingGo.set(keyOf(lock), 'finish')
     const answers = await this.node.finish(endings)
     for (const [index, ending] of endings.entries()) {
       this.#noteAnswer(answers[index] !== 'unavailable', { kind: 'finish', lock: ending.lock, ending })
@@ -82,7 +82,7 @@ export class Member implements Voter {
 
   async handBack(claims: readonly HandedBack[]): Promise<readonly HandBackAnswer[]> {
     const keys = claims.map(({ lock }) => keyOf(lock))
-    for (const key of keys) this.#lettingGo.add(key)
+    for (const key of keys) this.#lettingGo.set(key, 'handBack')
     // Not repeated as it was: what this node says after a reply that was lost is one vote of several.
     const answers = await this.node.handBack(claims, `${keys[0]} ${++this.#calls}`.replaceAll(' ', '-'))
     const answered = !answers.includes('unavailable')
@@ -92,7 +92,7 @@ export class Member implements Voter {
   }
 
   async release(lock: HeldLock): Promise<ReleaseAnswer> {
-    this.#lettingGo.add(keyOf(lock))
+    this.#lettingGo.set(keyOf(lock), 'release')
     const answer = await this.node.release(lock)
     this.#noteAnswer(answer !== 'unavailable', { kind: 'release', lock })
     this.#payIf(answer !== 'unavailable')
@@ -122,6 +122,11 @@ export class Member implements Voter {
    */
   isLettingGo(name: string, token: string): boolean {
     return this.#lettingGo.has(keyOf({ name, token }))
+  }
+
+  /** Whether that is as its run has ended, and its tick stays claimed. */
+  isEnding(name: string, token: string): boolean {
+    return this.#lettingGo.get(keyOf({ name, token })) === 'finish'
   }
 
   #noteAnswer(answered: boolean, debt: Debt): void {

@@ -1,4 +1,11 @@
-import type { ClaimAnswer, ClaimRequest, CoordinationListener, Definition, HeldLock } from '../../types/coordination.js'
+import type {
+  ClaimAnswer,
+  ClaimRequest,
+  CoordinationListener,
+  Definition,
+  HeldLock,
+  SettledClaim
+} from '../../types/coordination.js'
 import { validUntil } from './lock-validity.js'
 import {
   type ClaimRecord,
@@ -33,6 +40,21 @@ export class MemoryClaims {
     return kind === 'recover'
       ? this.#recover(request, record, now, monotonic)
       : this.#claim(request, record, now, monotonic)
+  }
+
+  /** Takes over a claim that a majority of stores like this one has confirmed. */
+  settle(claim: SettledClaim, now: number, monotonic: number): void {
+    const { jobId, runId, tick, run, keep, definition } = claim
+    const record = this.#store.jobOf(jobId, monotonic) ?? this.#newRecord(claim, now, monotonic)
+    if (record.tick > tick || (record.tick === tick && !record.open)) return
+    if (!record.open) record.previous = record.tick
+    else endUnbegun(record, now)
+    record.tick = tick
+    record.claimedBy = runId
+    record.open = false
+    record.definition = definition
+    record.keptUntil = monotonic + keep
+    if (run !== null) Object.assign(record, { runId, endedAt: 0, runTick: run.scheduledTime, attempt: run.attempt })
   }
 
   // The order of these steps is the contract's, and that of the Lua script in claim-script.ts.
@@ -72,11 +94,7 @@ export class MemoryClaims {
     const overlaps = isLeft || (isHeld(record, monotonic) && record.token !== runId)
     const taken = !manual && !(overlaps && request.waits && kind === 'tick' && !paused)
     if (taken) {
-      // The run of a claim that was never confirmed has not begun.
-      if (record.open && !repeated && record.runId === claimedBy) {
-        record.runId = ''
-        record.endedAt = tick >= 0 ? tick : now
-      }
+      if (record.open && !repeated) endUnbegun(record, now)
       record.tick = through
       record.previous = before
       record.open = this.#store.isVote && (record.open || !repeated)
@@ -139,7 +157,11 @@ export class MemoryClaims {
     return { name: jobId, kind: 'job', token: runId, ttl, validUntil: validUntil(monotonic, ttl) }
   }
 
-  #newRecord({ jobId, keep, definition }: ClaimRequest, now: number, monotonic: number): ClaimRecord {
+  #newRecord(
+    { jobId, keep, definition }: Pick<ClaimRequest, 'jobId' | 'keep' | 'definition'>,
+    now: number,
+    monotonic: number
+  ): ClaimRecord {
     const record: ClaimRecord = {
       tick: -1,
       previous: -1,
@@ -157,6 +179,13 @@ export class MemoryClaims {
     this.#store.jobs.set(jobId, record)
     return record
   }
+}
+
+/** The run of a claim that was never confirmed has not begun. */
+function endUnbegun(record: ClaimRecord, now: number): void {
+  if (record.runId !== record.claimedBy) return
+  record.runId = ''
+  record.endedAt = record.tick >= 0 ? record.tick : now
 }
 
 /** The tick up to which all is accounted for; ticks of another trigger say nothing of this one's. */

@@ -15,6 +15,7 @@ import type {
   HeldLock,
   JobState,
   ReleaseAnswer,
+  SettledClaim,
   SurveyRequest
 } from '../../types/coordination.js'
 import { validUntil } from './lock-validity.js'
@@ -155,6 +156,12 @@ export class MemoryCoordination implements CoordinationNode {
       record.open = false
       return true
     })
+  }
+
+  async settle(claims: readonly SettledClaim[]): Promise<void> {
+    const now = this.#clock.now()
+    const monotonic = this.#clock.monotonic()
+    for (const claim of claims) this.#claims.settle(claim, now, monotonic)
   }
 
   async mend(lock: HeldLock): Promise<boolean> {

@@ -1,5 +1,13 @@
 import type { Clock } from '../../types/clock.js'
-import type { ClaimAnswer, ClaimRequest, Confirmation, Ending, HandedBack, HeldLock } from '../../types/coordination.js'
+import type {
+  ClaimAnswer,
+  ClaimRequest,
+  Confirmation,
+  Ending,
+  HandedBack,
+  HeldLock,
+  SettledClaim
+} from '../../types/coordination.js'
 import { ballot } from './ballot.js'
 import {
   decideClaim,
@@ -36,11 +44,14 @@ interface Round {
   /** How many nodes have not answered. */
   left: number
   readonly late: [member: Member, answers: Answers][]
+  /** Nodes that have not confirmed some of the claims, which a majority may confirm. */
+  readonly refusals: [member: Member, refused: readonly ClaimRequest[]][]
 }
 
 /**
  * Claims by a majority, in two steps: a majority grants a tick, and then confirms it. A later tick that is granted in
  * between comes first, and counts the one that can be confirmed no more: so each tick is accounted for by one replica.
+ * The others are told of what a majority has confirmed, so that the next to forget may be one of these.
  * Where no majority can be had the votes are given back, and after a random while asked for again; what a node grants
  * too late for the decision is given back when it comes.
  */
@@ -79,14 +90,21 @@ export class QuorumClaims {
   /**
    * Confirms claims, and lets all later fencing tokens be greater than this one, whichever majority gives them.
    *
+   * @param onRefused called for each node that does not confirm some of them, also when it is not waited for any more
    * @returns for each claim whether a majority has confirmed it; `null` when no majority answered
    */
-  async confirm(claims: readonly Confirmation[], fencingToken: number): Promise<readonly boolean[] | null> {
+  async confirm<Claim extends Confirmation>(
+    claims: readonly Claim[],
+    fencingToken: number,
+    onRefused?: (member: Member, refused: readonly Claim[]) => void
+  ): Promise<readonly boolean[] | null> {
     const votes = await ballot<Member, readonly boolean[] | null>(this.#members, this.#clock, {
       ask: async (member) => {
         const answers = await member.node.confirm(claims, fencingToken)
+        const refused = claims.filter((_, index) => answers?.[index] === false)
+        if (refused.length > 0) onRefused?.(member, refused)
         // What it is still to let go of it holds only until then.
-        return answers?.map((own, index) => own && !isToGo(member, claims[index] as Confirmation)) ?? null
+        return answers?.map((own, index) => own && !isToGo(member, claims[index] as Claim)) ?? null
       },
       isAnswer: (answer) => answer !== null,
       isDecided: (votes) => {
@@ -100,7 +118,7 @@ export class QuorumClaims {
 
   async #try(asked: readonly Asked[], isLast: boolean): Promise<readonly (ClaimAnswer | null)[]> {
     const requests = asked.map(({ request }) => request)
-    const round: Round = { asked, outcomes: null, held: [], left: this.#members.length, late: [] }
+    const round: Round = { asked, outcomes: null, held: [], left: this.#members.length, late: [], refusals: [] }
     for (const { runId } of requests) this.#rounds.set(runId, round)
     const ballots = await ballot<Member, Answers>(this.#members, this.#clock, {
       ask: async (member) => {
@@ -127,7 +145,7 @@ export class QuorumClaims {
       const votes = votesOf(ballots, index)
       return decideClaim(request, votes) ?? (isLast ? settleForLess(request, votes) : null)
     })
-    const outcomes = await this.#confirmed(requests, decided, isLast)
+    const outcomes = await this.#confirmed(round, requests, decided, isLast)
     const isRefused = (index: number): boolean => outcomes[index] !== decided[index]
     round.outcomes = outcomes
     round.held = requests.map((_, index) => !isRefused(index) && isHeldByMost(votesOf(ballots, index)))
@@ -135,6 +153,7 @@ export class QuorumClaims {
       if (outcome?.status !== 'granted' || outcome.lock === null) continue
       this.#mender.given(outcome.lock, votesOf(ballots, index))
     }
+    for (const [member, refused] of round.refusals.splice(0)) this.#settle(round, member, refused)
     return this.#clearUp(round, outcomes, ballots)
   }
 
@@ -151,6 +170,7 @@ export class QuorumClaims {
 
   /** Takes back what a majority does not confirm, or whose lock is over by now. */
   async #confirmed(
+    round: Round,
     requests: readonly ClaimRequest[],
     decided: readonly (ClaimAnswer | null)[],
     isLast: boolean
@@ -158,7 +178,10 @@ export class QuorumClaims {
     const claims = requests.filter((request, index) => isToConfirm(request, decided[index] ?? null))
     const token = Math.max(-1, ...decided.map((answer) => (answer === null ? -1 : tokenOf(answer))))
     if (claims.length === 0 && token < 0) return [...decided]
-    const confirmed = await this.confirm(claims, token)
+    const confirmed = await this.confirm(claims, token, (member, refused) => {
+      if (round.outcomes === null) round.refusals.push([member, refused])
+      else this.#settle(round, member, refused)
+    })
     const refused = new Set(claims.filter((_, index) => confirmed?.[index] !== true))
     const now = this.#clock.monotonic()
     return decided.map((answer, index) => {
@@ -167,6 +190,17 @@ export class QuorumClaims {
       if (!isLost && !refused.has(requests[index] as ClaimRequest)) return answer
       return isLast ? noMajority(undefined) : null
     })
+  }
+
+  /** Tells a node of claims that it has not confirmed, and a majority has: none that was taken back since. */
+  #settle({ asked, outcomes }: Round, member: Member, refused: readonly ClaimRequest[]): void {
+    const claims = asked.flatMap(({ request }, index) => {
+      const outcome = outcomes?.[index] ?? null
+      if (outcome === null || !refused.includes(request) || !isToConfirm(request, outcome)) return []
+      if (member.isEnding(request.jobId, request.runId)) return [{ ...settled(request, outcome), runId: '', run: null }]
+      return isToGo(member, request) ? [] : [settled(request, outcome)]
+    })
+    if (claims.length > 0) void member.node.settle(claims)
   }
 
   /**
@@ -241,6 +275,15 @@ export class QuorumClaims {
       if (round?.asked === asked) this.#rounds.delete(request.runId)
     }
   }
+}
+
+function settled(request: ClaimRequest, answer: ClaimAnswer): SettledClaim {
+  const { jobId, runId, through, keep, definition, rerun, afterCompletion } = request
+  const common = { jobId, runId, keep, definition }
+  if (answer.status !== 'granted' || answer.lock === null) return { ...common, tick: through, run: null }
+  const { scheduledTime, fencingToken } = answer
+  const tick = afterCompletion > 0 ? scheduledTime : through
+  return { ...common, tick, run: { scheduledTime, fencingToken, attempt: rerun ? 1 : 0 } }
 }
 
 /** What each node answered to one of the questions that were asked together. */

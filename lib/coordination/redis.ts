@@ -16,17 +16,26 @@ import type {
   HeldLock,
   JobState,
   ReleaseAnswer,
+  SettledClaim,
   SurveyRequest
 } from '../../types/coordination.js'
 import { loadRedlock } from '../lazy.js'
 import { CLAIM_SCRIPT } from './claim-script.js'
-import { readAnswers, readState, writeBlocks, writeEndings, writeHandedBack, writeRequests } from './claim-wire.js'
+import {
+  readAnswers,
+  readState,
+  writeBlocks,
+  writeEndings,
+  writeHandedBack,
+  writeRequests,
+  writeSettled
+} from './claim-wire.js'
 import { FINISH_SCRIPT, HAND_BACK_SCRIPT } from './end-scripts.js'
 import { validUntil } from './lock-validity.js'
 import { findUnsafe } from './redis-checks.js'
 import type { RedisClient } from './redis-client.js'
 import { RedisLink } from './redis-link.js'
-import { ACQUIRE_SCRIPT, CONFIRM_SCRIPT, RESUME_SCRIPT, TIME_SCRIPT } from './small-scripts.js'
+import { ACQUIRE_SCRIPT, CONFIRM_SCRIPT, RESUME_SCRIPT, SETTLE_SCRIPT, TIME_SCRIPT } from './small-scripts.js'
 
 /** How many job ids go into one command. */
 const CHUNK = 1000
@@ -45,6 +54,7 @@ interface ScriptCommands {
   rlsHandBack(keyCount: number, ...args: string[]): Promise<string>
   rlsAcquire(keyCount: number, ...args: (string | number)[]): Promise<[micros: number, fencingToken: number]>
   rlsConfirm(keyCount: number, ...args: (string | number)[]): Promise<string>
+  rlsSettle(keyCount: number, ...args: string[]): Promise<null>
   rlsResume(keyCount: number, ...args: string[]): Promise<null>
   rlsTime(keyCount: number, ...args: string[]): Promise<[micros: number, handed: HandedFields]>
 }
@@ -106,6 +116,7 @@ export class RedisCoordination implements CoordinationNode {
     this.#client.defineCommand('rlsHandBack', { lua: HAND_BACK_SCRIPT })
     this.#client.defineCommand('rlsAcquire', { lua: ACQUIRE_SCRIPT })
     this.#client.defineCommand('rlsConfirm', { lua: CONFIRM_SCRIPT })
+    this.#client.defineCommand('rlsSettle', { lua: SETTLE_SCRIPT })
     this.#client.defineCommand('rlsResume', { lua: RESUME_SCRIPT })
     this.#client.defineCommand('rlsTime', { lua: TIME_SCRIPT })
     this.#commands = this.#client as unknown as ScriptCommands
@@ -237,6 +248,15 @@ export class RedisCoordination implements CoordinationNode {
     } catch (error) {
       this.#link.unavailable('confirm claims', error)
       return null
+    }
+  }
+
+  async settle(claims: readonly SettledClaim[]): Promise<void> {
+    const written = writeSettled(claims)
+    try {
+      await this.#link.exchange(() => this.#commands.rlsSettle(1, this.#fenceKey, this.#options.replicaId, written))
+    } catch (error) {
+      this.#link.unavailable('settle claims', error)
     }
   }
 

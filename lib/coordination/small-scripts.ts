@@ -1,4 +1,4 @@
-// What is asked of Redis beside claims: the time, pauses, locks by name, and that a claim is confirmed.
+// What is asked of Redis beside claims: the time, pauses, locks by name, and that claims are confirmed.
 
 /**
  * Redis' time in microseconds, and what was handed back: that of the node which holds the app's keys, so that it is the
@@ -71,4 +71,43 @@ for i = 2, #KEYS do
   reply[i - 1] = claimedBy == ARGV[i] and 1 or 0
 end
 return table.concat(reply)
+`
+
+/**
+ * Takes over claims that a majority of masters has confirmed and this one has not, as it gave its vote to others or has
+ * lost it. A later tick, and one that is confirmed here, stays as it is. Records are described in claim-script.ts.
+ *
+ * KEYS  fence, as what the claims' keys begin with, and lie in the slot of
+ * ARGV  replicaId, then one line for each claim: `tick keep definition runId fencingToken runTick attempt jobId`, with `-`
+ *       for the token of one without a run
+ */
+export const SETTLE_SCRIPT = `
+local time = redis.call('TIME')
+local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+local base = string.sub(KEYS[1], 1, -6)
+local claims, keys = {}, { KEYS[1] }
+for tick, keep, definition, runId, fence, runTick, attempt, jobId in
+  string.gmatch(ARGV[2], '(%-?%d+) (%d+) (%S+) (%S+) (%S+) (%-?%d+) (%d+) ([^\\n]+)') do
+  claims[#claims + 1] = { tick, keep, definition, runId, fence, runTick, attempt }
+  keys[#keys + 1] = base .. 'claim:' .. jobId
+end
+-- All in one command: a Cluster whose slot is moving refuses it as a whole.
+local known = redis.call('MGET', unpack(keys))
+for i = 1, #claims do
+  local tick, keep, definition, runId, fence, runTick, attempt = unpack(claims[i])
+  local before, previous, claimedBy, run =
+    string.match(known[i + 1] or '', '^(%-?%d+) (%-?%d+) (%S+) (%d+ %S+ %d+ %d+ %S+ %-?%d+ %d+) %S+$')
+  if not before then before, previous, claimedBy, run = '-1', '-1', '-', now .. ' - 0 0 - -1 0' end
+  local openBy = string.match(claimedBy, '^%?(.*)$')
+  if tonumber(before) < tonumber(tick) or (before == tick and openBy) then
+    if fence ~= '-' then
+      run = '0 ' .. runId .. ' ' .. fence .. ' ' .. now .. ' ' .. ARGV[1] .. ' ' .. runTick .. ' ' .. attempt
+    elseif openBy and string.match(run, '^0 (%S+)') == openBy then
+      -- The run of a claim that was never confirmed has not begun.
+      run = before .. string.sub(run, 2)
+    end
+    local record = tick .. ' ' .. (openBy and previous or before) .. ' ' .. runId .. ' ' .. run .. ' ' .. definition
+    redis.call('SET', keys[i + 1], record, 'PX', keep)
+  end
+end
 `

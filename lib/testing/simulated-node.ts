@@ -13,6 +13,7 @@ import type {
   HeldLock,
   JobState,
   ReleaseAnswer,
+  SettledClaim,
   SurveyRequest
 } from '../../types/coordination.js'
 import { EXCHANGE_LIMIT } from '../coordination/deadline.js'
@@ -161,6 +162,14 @@ export class SimulatedNode implements CoordinationNode {
       'confirm claims',
       (memory) => memory.confirm(claims, fencingToken),
       () => null
+    )
+  }
+
+  settle(claims: readonly SettledClaim[]): Promise<void> {
+    return this.#try<void>(
+      'settle claims',
+      (memory) => memory.settle(claims),
+      () => {}
     )
   }
 

@@ -446,6 +446,31 @@ t.test('a lock that two of three nodes gave is put on the third one: then one of
   })
 )
 
+t.test('a tick that two of three nodes confirmed is told to the third one: then one of the two may forget it', (t) =>
+  withMemory(async ([a, , c], replica) => {
+    const scheduledTime = Date.now() - 10
+    for (const jobId of ['ended', 'counted', 'taken back']) {
+      const asked = { jobId, scheduledTime, kind: jobId === 'counted' ? ('miss' as const) : ('tick' as const) }
+      const other = memoryMaster(c).connect(listen())
+      const [vote] = await other.claim([request({ jobId, scheduledTime, runId: 'other' })])
+      const one = replica()
+      const { lock } = await granted(t, one, asked)
+      if (jobId === 'taken back') {
+        const claim = { lock, scheduledTime, tell: false, afterCompletion: 0 }
+        t.same(await one.handBack([claim], 'back'), ['free'])
+      }
+      if (jobId === 'ended') t.same(await one.finish([{ lock, finished: true }]), ['released'])
+      await sleep(20)
+      await other.finish([{ lock: (vote as Granted).lock, finished: false }])
+    }
+    a.wipe()
+    const next = { scheduledTime: scheduledTime + 1 }
+    t.equal((await granted(t, replica(), { jobId: 'ended', ...next })).previous, scheduledTime)
+    t.equal((await granted(t, replica(), { jobId: 'counted', ...next })).previous, scheduledTime)
+    t.equal((await granted(t, replica(), { jobId: 'taken back', ...next })).previous, null)
+  })
+)
+
 t.test('a vote that is given back late is asked for again', (t) =>
   withMemory(async ([, , c], replica) => {
     const scheduledTime = Date.now()
