@@ -48,7 +48,7 @@ const SETTINGS: Readonly<Record<Scale, Settings>> = {
   full: {
     sizes: [
       { jobs: 1000, rounds: 1, warmUp: 25 },
-      { jobs: GOALS_AT, rounds: 3, warmUp: 12 },
+      { jobs: GOALS_AT, rounds: 5, warmUp: 12 },
       { jobs: 50_000, rounds: 1, warmUp: 8 }
     ],
     seconds: 6

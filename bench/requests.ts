@@ -50,7 +50,7 @@ interface Row {
 }
 
 const SETTINGS: Readonly<Record<Scale, Settings>> = {
-  full: { jobs: 1000, rate: 3000, warmUp: 20_000, seconds: 10, rounds: 3 },
+  full: { jobs: 1000, rate: 3000, warmUp: 20_000, seconds: 10, rounds: 5 },
   smoke: { jobs: 50, rate: 200, warmUp: 2500, seconds: 2, rounds: 1 }
 }
 
