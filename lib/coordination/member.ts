@@ -46,7 +46,7 @@ export class Member implements Voter {
   readonly #clock: Clock
   readonly #debts = new Map<string, Debt>()
   readonly #pauses = new Map<string, () => Promise<void>>()
-  /** What the node has been told to let go of and has not answered: a hanging node may hear of it at any time. */
+  /** What the node has been told to let go of, and how, and has not answered: a hanging node may hear of it at any time. */
   readonly #lettingGo = new Map<string, Debt['kind']>()
   #paying = false
   #calls = 0

@@ -482,6 +482,20 @@ t.test('a tick that two of three nodes confirmed is told to the third one: then 
   })
 )
 
+t.test('a node that was wiped learns of an interval from the last end when it began', (t) =>
+  withMemory(async ([, , c], replica) => {
+    const one = replica()
+    const asked = request({ jobId: 'job', scheduledTime: Date.now() - 1000, afterCompletion: 50 })
+    t.match(await one.claim([asked]), [{ status: 'early' }])
+    await sleep(80)
+    c.wipe()
+    const { scheduledTime } = await granted(t, one, asked)
+    t.ok(scheduledTime > asked.scheduledTime)
+    await sleep(30)
+    t.match(c.store.jobs.get('job'), { tick: scheduledTime, open: false, endedAt: 0 })
+  })
+)
+
 t.test('a vote that is given back late is asked for again', (t) =>
   withMemory(async ([, , c], replica) => {
     const scheduledTime = Date.now()
