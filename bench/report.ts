@@ -61,9 +61,7 @@ function goalCells({ what, limit, rounds }: Goal, scale: Scale): readonly string
 
 function holds(limit: number, rounds: readonly number[], scale: Scale): string {
   if (scale === 'smoke' && limit > 0) return 'not judged'
-  const within = rounds.filter((measured) => measured <= limit).length
-  if (within === rounds.length) return 'yes'
-  return within === 0 ? 'no' : 'in some rounds'
+  return rounds.every((measured) => measured <= limit) ? 'yes' : 'no'
 }
 
 /** Of four rounds and more the middle half. */

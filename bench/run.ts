@@ -50,11 +50,11 @@ Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}.
 
 - Machine: ${machine()}.
 - Versions: ${(await versions()).join(', ')}.
-- Each peer runs in fresh processes, the peers alternate, and figures are medians over the rounds. Each
-  table shows how much of what was due ran. CPU is user and system time of the process.
+- Each peer runs in fresh processes, the peers alternate, and figures are medians over the rounds (of an even
+  number, the higher of the two in the middle). Each table shows how much of what was due ran. CPU is user and system time of the process.
 - Machines differ and are noisy: the ratios count, not the microseconds. A ratio is made of the peers of one round. Beside the
   median over the rounds is what they lay between, of four rounds and more the middle half of them; a goal holds
-  when all of these are within its limit, and does not when none is.
+  when all of these are within its limit.
 
 ## Every goal
 
