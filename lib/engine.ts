@@ -1,5 +1,6 @@
 import type { TimerHandle } from '../types/clock.js'
 import type { Coordination, JobState } from '../types/coordination.js'
+import { detached, detachedMethods } from './async-context.js'
 import { createCoordination } from './coordination/index.js'
 import { SECOND } from './duration.js'
 import { NotRunningError, RunCancelledError } from './errors.js'
@@ -73,14 +74,18 @@ export class Engine {
   constructor(options: ResolvedOptions) {
     this.#options = options
     const { clock, log, replicaId, app, concurrency, defaults, timezone, durationBuckets, metrics } = options
-    const coordination = createCoordination(options, {
-      onUp: () => this.#onUp(),
-      onDown: (error) => this.#onDown(error),
-      onClockStep: () => this.#onClockStep(),
-      onHandedBack: (jobId, scheduledTime) => this.#onHandedBack(jobId, scheduledTime),
-      onDefinitionDiffers: (jobId, tick) => this.#onDefinitionDiffers(jobId, tick),
-      onUnsafe: (reason) => this.#onUnsafe(reason)
-    })
+    const coordination = createCoordination(
+      options,
+      // Redis' answers come in the context of who asked, its connection's news in that of who connected.
+      detachedMethods({
+        onUp: () => this.#onUp(),
+        onDown: (error) => this.#onDown(error),
+        onClockStep: () => this.#onClockStep(),
+        onHandedBack: (jobId, scheduledTime) => this.#onHandedBack(jobId, scheduledTime),
+        onDefinitionDiffers: (jobId, tick) => this.#onDefinitionDiffers(jobId, tick),
+        onUnsafe: (reason) => this.#onUnsafe(reason)
+      })
+    )
     const events = new Events(log)
     const watch = new Watch(clock)
     const newRunId = createRunIds()
@@ -189,7 +194,7 @@ export class Engine {
    */
   async open(what: string): Promise<void> {
     this.checkOpen(what)
-    this.#opening ??= this.coordination.open()
+    this.#opening ??= detached(() => this.coordination.open())
     await this.#opening
     this.checkOpen(what)
   }

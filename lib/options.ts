@@ -5,6 +5,7 @@ import type { Clock } from '../types/clock.js'
 import type { CoordinationFactory } from '../types/coordination.js'
 import type { JobOptions } from '../types/job.js'
 import type { MetricsOptions, MetricsRegister, RedisInput, SchedulerOptions } from '../types/scheduler.js'
+import { detachedClock } from './async-context.js'
 import { copyKnown } from './check.js'
 import { systemClock } from './clock.js'
 import { HOUR, parseDuration, SECOND } from './duration.js'
@@ -115,7 +116,7 @@ export function resolveOptions(options: SchedulerOptions): ResolvedOptions {
     ...resolveMetrics(metrics),
     log: logger,
     app,
-    clock,
+    clock: detachedClock(clock),
     coordination
   })
 }

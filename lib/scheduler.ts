@@ -12,6 +12,7 @@ import type {
   WithLockResult
 } from '../types/scheduler.js'
 import type { PreviewOptions, TriggerInput } from '../types/trigger.js'
+import { detached } from './async-context.js'
 import { copyKnown, isPlainObject } from './check.js'
 import { MINUTE } from './duration.js'
 import { Engine } from './engine.js'
@@ -44,7 +45,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
 
   add<Data = unknown>(options: JobOptions<App, Data>): Job {
     this.#engine.checkOpen('add a job')
-    const job = this.#engine.add(options as JobOptions)
+    const job = detached(() => this.#engine.add(options as JobOptions))
     this.#engine.events.emit('added', { job: job.view })
     return job.view
   }
@@ -87,7 +88,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
   }
 
   modify<Data = unknown>(id: string, changes: JobChanges<App, Data>): Job {
-    const job = this.#engine.jobs.modify(id, changes as JobChanges)
+    const job = detached(() => this.#engine.jobs.modify(id, changes as JobChanges))
     this.#engine.events.emit('modified', { job: job.view })
     return job.view
   }
@@ -167,15 +168,15 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
   }
 
   start(): Promise<void> {
-    return this.#engine.start()
+    return detached(() => this.#engine.start())
   }
 
   stop(): void {
-    this.#engine.stop()
+    detached(() => this.#engine.stop())
   }
 
   close(): Promise<void> {
-    return this.#engine.close()
+    return detached(() => this.#engine.close())
   }
 }
 

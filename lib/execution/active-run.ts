@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import type { FastifyBaseLogger } from 'fastify'
 import type { TimerHandle } from '../../types/clock.js'
 import type { HeldLock, ReleaseAnswer } from '../../types/coordination.js'
@@ -60,8 +61,11 @@ export interface RunEnd {
 /**
  * A run under way. It goes from started to settled (the handler is done, or is not waited for any more) to completed
  * (its lock is released and its outcome known), once each.
+ *
+ * It is the async context of its handler, which begins as that in which the run was made: none for a scheduled run, that of
+ * the caller for one by hand.
  */
-export class ActiveRun implements Watched, LockOwner, Finishing {
+export class ActiveRun extends AsyncResource implements Watched, LockOwner, Finishing {
   readonly job: JobRecord
   readonly run: RunRecord
   readonly data: unknown
@@ -101,6 +105,7 @@ export class ActiveRun implements Watched, LockOwner, Finishing {
     begunAt: number,
     owner: ActiveRunOwner
   ) {
+    super('JobRun')
     this.job = job
     this.run = run
     this.data = data
@@ -139,7 +144,9 @@ export class ActiveRun implements Watched, LockOwner, Finishing {
   abort(outcome: RunOutcome, error: Error): boolean {
     if (this.aborted !== null) return false
     this.aborted = { outcome, error }
-    this.#controller?.abort(error)
+    const controller = this.#controller
+    // Its listeners are the handler's.
+    if (controller !== null) this.runInAsyncScope(() => controller.abort(error))
     return true
   }
 

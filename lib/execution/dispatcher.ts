@@ -1,6 +1,7 @@
 import type { Clock, TimerHandle } from '../../types/clock.js'
 import type { ClaimAnswer, Coordination, HandBackAnswer } from '../../types/coordination.js'
 import type { Trigger } from '../../types/trigger.js'
+import { detached } from '../async-context.js'
 import { SECOND } from '../duration.js'
 import type { JobRecord } from '../job-record.js'
 import type { DueTick } from '../timetable.js'
@@ -132,7 +133,7 @@ export class Dispatcher {
 
   /** Asks for what is due, as far as there is room. */
   pump(): void {
-    if (!this.#draining && this.#retryTimer === null && this.#ready()) void this.#drain()
+    if (!this.#draining && this.#retryTimer === null && this.#ready()) void detached(() => this.#drain())
   }
 
   /** The coordination answers again: asks at once for what waits. */

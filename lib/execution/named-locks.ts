@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import type { WithLockContext, WithLockResult } from '../../types/scheduler.js'
 import { LockLostError, NotRunningError } from '../errors.js'
 import type { Finisher } from './finisher.js'
@@ -8,7 +9,7 @@ export class NamedLocks {
   readonly #tools: LockTools
   readonly #finisher: Finisher
   readonly #newToken: () => string
-  readonly #controllers = new Set<AbortController>()
+  readonly #aborts = new Set<(error: Error) => void>()
   readonly #idle: (() => void)[] = []
   #underWay = 0
   #closed = false
@@ -37,7 +38,7 @@ export class NamedLocks {
 
   /** Aborts the signals of all that is under way. */
   abortAll(error: Error): void {
-    for (const controller of this.#controllers) controller.abort(error)
+    for (const abort of this.#aborts) abort(error)
   }
 
   /** Calls no function any more. */
@@ -70,26 +71,29 @@ export class NamedLocks {
       throw new NotRunningError(`take the lock '${name}'`, 'is closed')
     }
     const controller = new AbortController()
+    // What the function and its signal call has the caller's context.
+    const scope = new AsyncResource('NamedLock')
+    const abort = (error: Error): void => scope.runInAsyncScope(() => controller.abort(error))
     let lost: Error | null = null
     const hold = new LockHold(lock, this.#tools, {
       onExtended() {},
       onLost(reason) {
         lost = new LockLostError(name, reason)
-        controller.abort(lost)
+        abort(lost)
       }
     })
-    this.#controllers.add(controller)
+    this.#aborts.add(abort)
     try {
       let value: Awaited<Value>
       try {
-        value = await fn({ signal: controller.signal, fencingToken })
+        value = await scope.runInAsyncScope(() => fn({ signal: controller.signal, fencingToken }))
       } finally {
         await this.#release(hold)
       }
       if (lost !== null) throw lost
       return { acquired: true, value }
     } finally {
-      this.#controllers.delete(controller)
+      this.#aborts.delete(abort)
     }
   }
 

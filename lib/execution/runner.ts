@@ -2,7 +2,8 @@ import { tracingChannel } from 'node:diagnostics_channel'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../../types/clock.js'
 import type { Coordination, HeldLock, ReleaseAnswer } from '../../types/coordination.js'
-import type { RunOutcome, RunTrigger } from '../../types/run.js'
+import type { JobHandler, RunOutcome, RunTrigger } from '../../types/run.js'
+import { detached } from '../async-context.js'
 import { Bag } from '../bag.js'
 import { LockLostError, RunTimeoutError } from '../errors.js'
 import type { JobRecord } from '../job-record.js'
@@ -91,8 +92,7 @@ export class Runner implements ActiveRunOwner {
     now: number = this.#options.coordination.now(),
     monotonic: number = this.#options.clock.monotonic()
   ): ActiveRun {
-    const { events, replicaId } = this.#options
-    const { stats, definition } = job
+    const { replicaId } = this.#options
     const startedAt = Math.round(now)
     const run = new RunRecord(
       request.runId,
@@ -105,16 +105,24 @@ export class Runner implements ActiveRunOwner {
     )
     run.attempt = request.attempt
     const active = new ActiveRun(job, run, request.data, request.lock, monotonic, this)
+    if (request.trigger === 'manual') detached(() => this.#begin(active))
+    else this.#begin(active)
+    return active
+  }
+
+  #begin(active: ActiveRun): void {
+    const { events } = this.#options
+    const { job, run, held } = active
+    const { stats, definition } = job
     this.#active.add(active)
-    stats.started(startedAt, Math.max(0, startedAt - request.scheduledTime))
-    if (request.lock !== null) {
+    stats.started(run.startedAt, Math.max(0, run.startedAt - run.scheduledTime))
+    if (held !== null) {
       stats.count(COUNTER.lockAcquired)
       if (events.has('lockAcquired')) events.emit('lockAcquired', { job: job.view, run })
     }
     active.watch(definition.timeout)
     if (events.has('submitted')) events.emit('submitted', { job: job.view, run })
     this.#call(active)
-    return active
   }
 
   /** Resolves when no handler runs. */
@@ -174,11 +182,9 @@ export class Runner implements ActiveRunOwner {
     const context = new HandlerContext(app, active, log)
     let result: unknown
     try {
-      result = channel.hasSubscribers
-        ? channel.tracePromise(async () => handler(context), { job: context.job, run: context.run })
-        : handler(context)
-      if (isThenable(result)) {
-        Promise.resolve(result).then(
+      result = active.runInAsyncScope(callHandler, undefined, handler, context)
+      if (result instanceof Promise) {
+        result.then(
           (value) => this.#settle(active, true, value),
           (error: unknown) => this.#settle(active, false, error)
         )
@@ -249,6 +255,14 @@ export class Runner implements ActiveRunOwner {
     if (this.#active.size === 0 && this.#idle.length > 0) for (const resolve of this.#idle.splice(0)) resolve()
     active.duration = now - active.begunAt
   }
+}
+
+/** Calls a handler; what it returns is a promise when it is thenable. */
+function callHandler(handler: JobHandler, context: HandlerContext): unknown {
+  const result = channel.hasSubscribers
+    ? channel.tracePromise(async () => handler(context), { job: context.job, run: context.run })
+    : handler(context)
+  return isThenable(result) ? Promise.resolve(result) : result
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { SchedulerEventName, SchedulerEvents, SchedulerListener } from '../../types/events.js'
+import { isolated } from '../async-context.js'
 import { OptionInvalidError } from '../errors.js'
 import { show } from '../show.js'
 import { logSafely } from './log.js'
@@ -64,7 +65,7 @@ export class Events {
     for (const entry of entries) {
       if (entry.once) this.#drop(name, (other) => other === entry)
       try {
-        const result = (entry.listener as (event: SchedulerEvents[Name]) => unknown)(event)
+        const result = isolated(() => (entry.listener as (event: SchedulerEvents[Name]) => unknown)(event))
         if (result instanceof Promise) result.catch((error: unknown) => this.#failed(name, error))
       } catch (error) {
         this.#failed(name, error)
