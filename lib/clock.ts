@@ -1,9 +1,9 @@
-import { performance } from 'node:perf_hooks'
 import type { Clock } from '../types/clock.js'
 
 /** The system's clock: the one place that reads it and sets its timers. */
 export const systemClock: Clock = Object.freeze({
   now: () => Date.now(),
+  // The global one, which fake timers replace together with the others.
   monotonic: () => performance.now(),
   setTimeout(callback: () => void, delay: number) {
     const timer = setTimeout(callback, delay)

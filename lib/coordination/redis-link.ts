@@ -16,8 +16,11 @@ export interface LinkListener {
   onRefused(message: string): void
 }
 
-/** How old a measurement of Redis' clock may grow before it is asked for again. */
-const MEASURE_EVERY = 10 * SECOND
+/**
+ * How old a measurement of Redis' clock may grow before it is asked for again. A replica that asks for nothing else hears by
+ * that, within about this time, what was handed back, and notices that Redis does not answer.
+ */
+export const MEASURE_EVERY = SECOND
 
 /** A command that was never sent, so that it has certainly not been executed. */
 class NotConnectedError extends Error {}

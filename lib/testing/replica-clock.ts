@@ -35,6 +35,13 @@ export class ReplicaClock implements Clock {
     return { cancel: () => timer.cancel() }
   }
 
+  /** Calls back at once, or when the process goes on; never when it has died. */
+  whenAwake(callback: () => void): void {
+    const left = this.#frozenUntil - this.#base.monotonic()
+    if (left > 0) this.setTimeout(() => this.whenAwake(callback), Math.min(left, MAX_DELAY))
+    else if (!this.#dead) callback()
+  }
+
   setImmediate(callback: () => void): void {
     this.#base.setImmediate(() => {
       const left = this.#frozenUntil - this.#base.monotonic()

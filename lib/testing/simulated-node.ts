@@ -4,7 +4,6 @@ import type {
   ClaimBlocks,
   ClaimRequest,
   Confirmation,
-  CoordinationListener,
   CoordinationNode,
   CoordinationState,
   Ending,
@@ -16,67 +15,45 @@ import type {
   SettledClaim,
   SurveyRequest
 } from '../../types/coordination.js'
-import { EXCHANGE_LIMIT } from '../coordination/deadline.js'
-import { FleetClock } from '../coordination/fleet-clock.js'
 import { validUntil } from '../coordination/lock-validity.js'
 import { MemoryCoordination } from '../coordination/memory.js'
-import { SECOND } from '../duration.js'
 import { RedisUnavailableError } from '../errors.js'
-import type { ReplicaClock } from './replica-clock.js'
-import type { SimulatedStore } from './simulated-store.js'
-import type { VirtualClock } from './virtual-clock.js'
+import { type Silence, SimulatedLink, type SimulatedLinkOptions } from './simulated-link.js'
+import type { HandedTick, SimulatedStore } from './simulated-store.js'
 
-/** How soon a lost connection is tried again, as of a real Redis. */
-const RECONNECT_DELAY = SECOND / 5
-
-/** Why an exchange failed, and whether its request may have been executed. */
-class Silence extends Error {
-  readonly maybe: boolean
-
-  constructor(message: string, maybe: boolean) {
-    super(message)
-    this.maybe = maybe
-  }
-}
-
-export interface SimulatedNodeOptions {
-  readonly store: SimulatedStore
-  /** The true time, by which the store lives. */
-  readonly time: VirtualClock
-  readonly clock: ReplicaClock
-  readonly random: () => number
+export interface SimulatedNodeOptions extends SimulatedLinkOptions {
   readonly maxClockSkew: number
-  readonly listener: CoordinationListener
-  /** Whether the replica is cut off from the store. */
-  readonly isCutOff: () => boolean
 }
 
-/** One replica's coordination over a simulated store, through a network that can delay and lose what it carries. */
+/**
+ * One replica's coordination over a simulated store. What it asks for is written when it is sent, and what the store says is
+ * heard when its reply has come, as with Redis.
+ */
 export class SimulatedNode implements CoordinationNode {
   readonly #options: SimulatedNodeOptions
-  readonly #fleetClock: FleetClock
-  #up: boolean | null = null
-  #closed = false
+  readonly #link: SimulatedLink
   #lastCall: { readonly id: string | undefined; readonly sent: number; maybe: boolean } | null = null
+  /** The jobs that the call under way finds to be defined otherwise, and their last ticks. */
+  #differing: [jobId: string, tick: number][] = []
   /** What the store does for this replica; another one after a wipe. */
   #memory: MemoryCoordination | null = null
   #memoryOf: SimulatedStore['memory'] | null = null
 
   constructor(options: SimulatedNodeOptions) {
     this.#options = options
-    this.#fleetClock = new FleetClock(options.clock, () => options.listener.onClockStep())
+    this.#link = new SimulatedLink(options)
   }
 
   get state(): CoordinationState {
-    return { kind: 'redis', up: this.#up === true, skew: this.#fleetClock.skew }
+    return { kind: 'redis', up: this.#link.up, skew: this.#link.fleetClock.skew }
   }
 
   now(): number {
-    return this.#fleetClock.now()
+    return this.#link.fleetClock.now()
   }
 
   async open(): Promise<void> {
-    await this.#connect()
+    await this.#link.open()
   }
 
   async claim(
@@ -84,27 +61,34 @@ export class SimulatedNode implements CoordinationNode {
     callId?: string,
     blocks?: ClaimBlocks
   ): Promise<readonly ClaimAnswer[]> {
-    const sent = this.#options.clock.monotonic()
+    const { clock, store, listener } = this.#options
+    const sent = clock.monotonic()
     const isRepeated = callId !== undefined && callId === this.#lastCall?.id
     const call = isRepeated && this.#lastCall !== null ? this.#lastCall : { id: callId, sent, maybe: false }
     if (callId !== undefined) this.#lastCall = call
-    // What the store says is heard when its reply has come, if it does.
-    const taken: string[] = []
-    const asked = blocks && { ...blocks, onTaken: (name: string) => void taken.push(name) }
-    const answers = await this.#try<readonly ClaimAnswer[]>(
+    const written = requests.map(copyRequest)
+    const reply = await this.#try<ClaimReply>(
       'claim ticks',
-      (memory) => memory.claim(requests, callId, asked),
+      async (memory) => {
+        const taken: string[] = []
+        this.#differing = []
+        const claimed = memory.claim(written, callId, blocks && { ...blocks, onTaken: (name) => void taken.push(name) })
+        const differing = this.#differing
+        return { answers: await claimed, differing, handed: store.handedBack(), taken }
+      },
       (error, maybe) => {
         call.maybe ||= maybe
-        taken.length = 0
-        return requests.map(() => ({ status: 'unavailable', error, maybe: call.maybe }))
+        const answers = requests.map(() => ({ status: 'unavailable', error, maybe: call.maybe }) as const)
+        return { answers, differing: [], handed: [], taken: [] }
       }
     )
-    for (const answer of answers) {
+    for (const answer of reply.answers) {
       if (answer.status === 'granted' && answer.lock !== null) this.#age(answer.lock, call.sent)
     }
-    for (const name of taken) blocks?.onTaken(name)
-    return answers
+    for (const [jobId, tick] of reply.differing) listener.onDefinitionDiffers(jobId, tick)
+    this.#link.tell(reply.handed)
+    for (const name of reply.taken) blocks?.onTaken(name)
+    return reply.answers
   }
 
   async extend(lock: HeldLock): Promise<'extended' | 'lost' | 'unavailable'> {
@@ -131,9 +115,17 @@ export class SimulatedNode implements CoordinationNode {
   }
 
   handBack(claims: readonly HandedBack[], callId: string): Promise<readonly HandBackAnswer[]> {
+    const { store } = this.#options
+    const written = claims.map((claim) => ({ ...claim, lock: { ...claim.lock } }))
     return this.#try<readonly HandBackAnswer[]>(
       'take claims back',
-      (memory) => memory.handBack(claims, callId),
+      async (memory) => {
+        const answers = await memory.handBack(written, callId)
+        for (const [index, { lock, scheduledTime, tell }] of written.entries()) {
+          if (tell && answers[index] === 'free') store.noteHandedBack({ jobId: lock.name, tick: scheduledTime })
+        }
+        return answers
+      },
       () => claims.map(() => 'unavailable')
     )
   }
@@ -194,7 +186,7 @@ export class SimulatedNode implements CoordinationNode {
   }
 
   async close(): Promise<void> {
-    this.#closed = true
+    this.#link.close()
     await this.#memory?.close()
   }
 
@@ -218,46 +210,13 @@ export class SimulatedNode implements CoordinationNode {
     }
   }
 
-  /** A request and its reply; both take their time, and either may be lost. */
-  async #exchange<Value>(operate: (memory: MemoryCoordination) => Promise<Value>): Promise<Value> {
-    const { store, clock, time, random, isCutOff } = this.#options
-    const { delay, lostReplies, lostRequests } = store.network
-    if (clock.dead) return new Promise(() => {})
-    const sent = clock.monotonic()
-    if (store.state === 'down' || isCutOff()) return this.#fail('there is no connection', false)
-    const silent = async (maybe: boolean): Promise<never> => {
-      await this.#wait(EXCHANGE_LIMIT - (clock.monotonic() - sent))
-      return this.#fail(`it did not answer within ${EXCHANGE_LIMIT} ms`, maybe)
-    }
-    if (store.state === 'hung') {
-      // What reached it is executed once it goes on, also when nobody waits for it any more.
-      const late = store.whenStarted().then(() => operate(this.#reach(store)))
-      const answer = await Promise.race([late.then((value) => ({ value })), this.#wait(EXCHANGE_LIMIT)])
-      if (clock.dead) return new Promise(() => {})
-      if (answer === undefined) return this.#fail(`it did not answer within ${EXCHANGE_LIMIT} ms`, true)
-      this.#isUp()
-      return answer.value
-    }
-    const draw = (): number => delay[0] + random() * (delay[1] - delay[0])
-    if (lostRequests > 0 && random() < lostRequests) return silent(true)
-    const there = draw()
-    // What is on its way arrives, also when its sender has died.
-    if (there > 0) await new Promise<void>((resolve) => time.setTimeout(resolve, there))
-    const answer = await operate(this.#reach(store))
-    const storeTime = time.now()
-    if (lostReplies > 0 && random() < lostReplies) return silent(true)
-    const back = draw()
-    if (back > 0) await this.#wait(back)
-    if (clock.dead) return new Promise(() => {})
-    if (clock.monotonic() - sent > EXCHANGE_LIMIT) return silent(true)
-    this.#fleetClock.sample(sent, storeTime)
-    this.#isUp()
-    return answer
+  #exchange<Value>(operate: (memory: MemoryCoordination) => Promise<Value>): Promise<Value> {
+    return this.#link.exchange(() => operate(this.#reach(this.#options.store)))
   }
 
   #reach({ memory }: SimulatedStore): MemoryCoordination {
     if (this.#memory === null || this.#memoryOf !== memory) {
-      const { time, maxClockSkew, clock, listener } = this.#options
+      const { time, maxClockSkew, listener } = this.#options
       this.#memoryOf = memory
       this.#memory = new MemoryCoordination(time, memory, maxClockSkew, {
         ...listener,
@@ -265,12 +224,9 @@ export class SimulatedNode implements CoordinationNode {
         onDown() {},
         onClockStep() {},
         onUnsafe() {},
-        onHandedBack: (jobId, tick) => {
-          if (!clock.dead && this.#up === true) clock.setImmediate(() => listener.onHandedBack(jobId, tick))
-        },
-        onDefinitionDiffers: (jobId, tick) => {
-          if (!clock.dead) listener.onDefinitionDiffers(jobId, tick)
-        }
+        // Heard of with a reply, by the link.
+        onHandedBack() {},
+        onDefinitionDiffers: (jobId, tick) => void this.#differing.push([jobId, tick])
       })
     }
     return this.#memory
@@ -280,35 +236,20 @@ export class SimulatedNode implements CoordinationNode {
   #age(lock: HeldLock, sent: number): void {
     lock.validUntil = validUntil(sent, lock.ttl)
   }
+}
 
-  #wait(ms: number): Promise<void> {
-    return new Promise((resolve) => this.#options.clock.setTimeout(resolve, Math.max(0, ms)))
-  }
+/** What a store says to a claim. */
+interface ClaimReply {
+  readonly answers: readonly ClaimAnswer[]
+  readonly differing: readonly [jobId: string, tick: number][]
+  readonly handed: readonly HandedTick[]
+  readonly taken: readonly string[]
+}
 
-  #fail(reason: string, maybe: boolean): never {
-    const silence = new Silence(reason, maybe)
-    if (this.#up !== false && !this.#closed) {
-      this.#up = false
-      this.#options.listener.onDown(new RedisUnavailableError('be reached', reason))
-      this.#reconnect()
-    }
-    throw silence
-  }
-
-  #isUp(): void {
-    if (this.#up === true || this.#closed) return
-    this.#up = true
-    this.#options.listener.onUp()
-  }
-
-  #reconnect(): void {
-    this.#options.clock.setTimeout(() => {
-      if (this.#closed || this.#up === true) return
-      void this.#connect().then(() => this.#reconnect())
-    }, RECONNECT_DELAY)
-  }
-
-  async #connect(): Promise<void> {
-    await this.#exchange(async () => {}).catch(() => {})
-  }
+/** A request as it is when it is sent: the job that it is about may be another when it arrives. */
+function copyRequest(request: ClaimRequest): ClaimRequest {
+  const { jobId, kind, scheduledTime, through, runId, ttl, keep } = request
+  const { afterCompletion, pausedInitially, waits, rerun, definition } = request
+  const tick = { jobId, kind, scheduledTime, through, runId, ttl, keep }
+  return { ...tick, afterCompletion, pausedInitially, waits, rerun, definition }
 }

@@ -6,6 +6,7 @@ import { QuorumCoordination } from '../coordination/quorum.js'
 import { parseDuration } from '../duration.js'
 import { OptionInvalidError } from '../errors.js'
 import { show } from '../show.js'
+import { forgetRuns, waitingForTime } from './pending-runs.js'
 import { ReplicaClock } from './replica-clock.js'
 import { SimulatedNode } from './simulated-node.js'
 import type { SimulatedStore } from './simulated-store.js'
@@ -62,6 +63,7 @@ export class SimulatedReplica {
   /** Its process dies where it stands, as by SIGKILL. What it had sent arrives all the same. */
   crash(): void {
     this.#clock.kill()
+    forgetRuns(this.options.replicaId)
   }
 
   /**
@@ -99,6 +101,6 @@ export class SimulatedReplica {
    * @throws DurationInvalidError
    */
   sleep(duration: Duration): Promise<void> {
-    return sleepOn(this.#clock, parseDuration(duration, 'duration'))
+    return waitingForTime(sleepOn(this.#clock, parseDuration(duration, 'duration')))
   }
 }

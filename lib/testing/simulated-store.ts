@@ -15,6 +15,12 @@ export interface Network {
 
 const QUIET: Network = Object.freeze({ delay: [0, 0] as const, lostReplies: 0, lostRequests: 0 })
 
+/** A tick that its replica will not run, and that nobody has claimed since. */
+export interface HandedTick {
+  readonly jobId: string
+  readonly tick: number
+}
+
 /** What stands for a Redis in a simulation: it can be killed, hang, lose its data, and be hard to reach. */
 export class SimulatedStore {
   #memory: MemoryStore
@@ -22,6 +28,9 @@ export class SimulatedStore {
   #state: 'up' | 'down' | 'hung' = 'up'
   #network = QUIET
   #waiting: (() => void)[] = []
+  #handed = new Map<string, HandedTick>()
+  /** @internal called when there is something to hear of */
+  readonly onHanded = new Set<() => void>()
 
   /** @internal `isVote`: whether it is one of several */
   constructor(isVote: boolean = false) {
@@ -65,8 +74,24 @@ export class SimulatedStore {
     return new Promise((resolve) => this.#waiting.push(resolve))
   }
 
+  /** @internal notes a tick that was handed back: every reply tells of it until somebody has claimed it */
+  noteHandedBack(handed: HandedTick): void {
+    this.#handed.set(handed.jobId, handed)
+    for (const listener of this.onHanded) listener()
+  }
+
+  /** @internal what was handed back, and not claimed since */
+  handedBack(): readonly HandedTick[] {
+    if (this.#handed.size === 0) return []
+    for (const { jobId, tick } of this.#handed.values()) {
+      if ((this.#memory.jobs.get(jobId)?.tick ?? -1) >= tick) this.#handed.delete(jobId)
+    }
+    return [...this.#handed.values()]
+  }
+
   /** All it holds is lost. */
   wipe(): void {
+    this.#handed.clear()
     this.#memory = new MemoryStore({ isVote: this.#isVote })
   }
 

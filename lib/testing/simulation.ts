@@ -1,10 +1,11 @@
 import type { Duration } from '../../types/duration.js'
 import type { DateInput } from '../../types/trigger.js'
 import { copyKnown } from '../check.js'
-import { parseDuration } from '../duration.js'
+import { HOUR, parseDuration, SECOND } from '../duration.js'
 import { OptionInvalidError } from '../errors.js'
 import { show } from '../show.js'
 import { readDate } from '../triggers/index.js'
+import { forgetRuns, observeRuns, realWorkDone, waitingForTime } from './pending-runs.js'
 import { createRandom } from './random.js'
 import { SimulatedReplica, type SimulatedReplicaOptions } from './simulated-replica.js'
 import { SimulatedStore } from './simulated-store.js'
@@ -29,6 +30,13 @@ export interface SimulationOptions {
    * @default 1
    */
   readonly masters?: number
+  /**
+   * For how long, in real time, `advance` waits for a handler that waits for something else than simulated time, such as a
+   * file, a database or a request: time stands still meanwhile. Then it goes on without that run, with a warning. 0 never waits.
+   *
+   * @default '1s'
+   */
+  readonly patience?: Duration
 }
 
 /**
@@ -48,22 +56,29 @@ export class Simulation {
   readonly stores: readonly SimulatedStore[]
   readonly #time: VirtualClock
   readonly #random: () => number
-  #replicas = 0
+  readonly #ids = new Set<string>()
 
   /** @throws OptionUnknownError, OptionInvalidError, DateInvalidError */
   constructor(options: SimulationOptions = {}) {
     const {
       start = '2027-01-01T00:00:00Z',
       seed = 1,
-      masters = 1
-    } = copyKnown(options, ['start', 'seed', 'masters'], "the simulation's options") as SimulationOptions
+      masters = 1,
+      patience = SECOND
+    } = copyKnown(options, ['start', 'seed', 'masters', 'patience'], "the simulation's options") as SimulationOptions
     if (!Number.isInteger(seed)) throw new OptionInvalidError('seed', 'a whole number', show(seed))
     if (!Number.isInteger(masters) || masters < 1 || masters > 99 || masters % 2 === 0) {
       throw new OptionInvalidError('masters', 'an odd whole number from 1 to 99', show(masters))
     }
+    const limit = parseDuration(patience, 'patience', { max: HOUR })
     this.stores = Object.freeze(Array.from({ length: masters }, () => new SimulatedStore(masters > 1)))
     this.#time = new VirtualClock(readDate(start, 'start', 'UTC'))
     this.#random = createRandom(seed)
+    if (limit === 0) return
+    observeRuns()
+    const settle = (): Promise<void> => this.#time.settle()
+    const isOurs = (replicaId: string): boolean => this.#ids.has(replicaId)
+    this.#time.onSettled = () => realWorkDone(isOurs, limit, settle)
   }
 
   /** The first of the stores; with one master the only one. */
@@ -87,14 +102,17 @@ export class Simulation {
    * @throws OptionUnknownError, OptionInvalidError
    */
   replica(options: SimulatedReplicaOptions = {}): SimulatedReplica {
-    const id = `replica-${this.#replicas + 1}`
+    const id = `replica-${this.#ids.size + 1}`
     const replica = new SimulatedReplica(id, this.#time, this.stores, this.#random, options)
-    this.#replicas++
+    // One of this id in an earlier simulation is no matter any more.
+    forgetRuns(id)
+    this.#ids.add(id)
     return replica
   }
 
   /**
-   * Lets time pass, and all that is due in it happen, in order.
+   * Lets time pass, and all that is due in it happen, in order. Time stands still while a handler waits for something that is
+   * real, such as a file or a request, for `patience` at most.
    *
    * @throws DurationInvalidError
    */
@@ -113,6 +131,6 @@ export class Simulation {
    * @throws DurationInvalidError
    */
   sleep(duration: Duration): Promise<void> {
-    return this.#time.sleep(parseDuration(duration, 'duration'))
+    return waitingForTime(this.#time.sleep(parseDuration(duration, 'duration')))
   }
 }
