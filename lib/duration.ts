@@ -26,6 +26,10 @@ export interface DurationRange {
 
 const CENTURY = 36_525 * DAY
 
+// What `ms` would read, as milliseconds and as minutes, and others read as seconds and as months.
+const UNITLESS = /^\s*[-+]?[\d.]+\s*$/
+const MONTHS = /^\s*[-+]?[\d.]+\s*M$/
+
 /**
  * Reads a duration.
  *
@@ -35,21 +39,30 @@ const CENTURY = 36_525 * DAY
  */
 export function parseDuration(value: Duration, name: string, { min = 0, max = CENTURY }: DurationRange = {}): number {
   const parsed = read(value, name)
-  if (parsed === null || !Number.isInteger(parsed)) {
-    const expected = "whole milliseconds, a string such as '5m', or an object such as { minutes: 5 }"
-    throw new DurationInvalidError(name, expected, show(value))
-  }
+  if (parsed === null || !Number.isInteger(parsed)) throw new DurationInvalidError(name, expectedOf(value), show(value))
   if (parsed < min || parsed > max) {
-    const expected = max === CENTURY ? `a duration of at least ${min} ms` : `a duration from ${min} to ${max} ms`
+    const bound = parsed < min ? `of at least ${min} ms` : 'of at most 100 years'
+    const expected = `a duration ${max === CENTURY ? bound : `from ${min} to ${max} ms`}`
     throw new DurationInvalidError(name, expected, show(value))
   }
   return parsed
 }
 
+/** What is to be written instead of what cannot be read. */
+function expectedOf(value: unknown): string {
+  if (typeof value === 'string' && UNITLESS.test(value)) {
+    return `a duration with its unit, such as '30s', or '30ms' for milliseconds`
+  }
+  if (typeof value === 'string' && MONTHS.test(value)) {
+    return "a duration of one meaning: '1m' or { minutes: 1 } for a minute, { days: 30 } for a month's length"
+  }
+  return "whole milliseconds, a string such as '5m', or an object such as { minutes: 5 }"
+}
+
 function read(value: unknown, name: string): number | null {
   if (typeof value === 'number') return value
   if (typeof value === 'string') {
-    if (value.length === 0 || value.length > 100) return null
+    if (value.length === 0 || value.length > 100 || UNITLESS.test(value) || MONTHS.test(value)) return null
     // `ms` answers undefined or NaN for what it cannot read, whatever its types say.
     const parsed = loadMs()(value as StringValue) as number | undefined
     return parsed === undefined || Number.isNaN(parsed) ? null : parsed

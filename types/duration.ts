@@ -1,6 +1,6 @@
 /**
- * A length of time: milliseconds as a non-negative integer, a string that the `ms` package reads (`'5m'`, `'300s'`,
- * `'1.5h'`), or its parts, which are added up.
+ * A length of time: milliseconds as a non-negative integer, a string with a unit that the `ms` package reads (`'5m'`,
+ * `'300s'`, `'1.5h'`), or its parts, which are added up.
  *
  * @example
  * 300_000

@@ -29,14 +29,14 @@ export interface TriggerBounds {
 export interface CronFields {
   /** 4-digit year. */
   readonly year?: number | string
-  /** 1 to 12, or `jan` to `dec`. */
+  /** 1 to 12, or `jan` to `dec`, or `january` to `december`. */
   readonly month?: number | string
   /** 1 to 31, `last`, `2nd fri`, `last fri`. */
   readonly day?: number | string
   /** ISO week, 1 to 53. */
   readonly week?: number | string
-  /** 0 to 6 where **0 is Monday**, or `mon` to `sun`. */
-  readonly dayOfWeek?: number | string
+  /** `mon` to `sun`, or `monday` to `sunday`. Not by numbers: 0 is Monday for some and Sunday for others. */
+  readonly dayOfWeek?: string
   /** 0 to 23. */
   readonly hour?: number | string
   /** 0 to 59. */
@@ -45,7 +45,10 @@ export interface CronFields {
   readonly second?: number | string
 }
 
-/** Ticks by a cron expression: 5 or 6 fields (seconds first), a nickname such as `@hourly`, or APScheduler's fields. */
+/**
+ * Ticks by a cron expression: 5 or 6 fields (seconds first), a nickname such as `@hourly`, or APScheduler's fields. What
+ * another system writes and means otherwise is refused.
+ */
 export interface CronTriggerInput extends TriggerBounds {
   readonly cron: string | CronFields
 }

@@ -7,11 +7,12 @@ import { daysInMonth, midnight, weekdayOf } from './calendar.js'
 import type { CronExpression } from './cron.js'
 import type { FieldExpression, FieldName } from './cron-field.js'
 import { FIELD_NAMES, RANGES, readField, writeField } from './cron-field.js'
+import { valuesOf } from './wrapped.js'
 
 type Fields = Readonly<Record<FieldName, readonly FieldExpression[]>>
 
 /**
- * Reads APScheduler's cron fields, with APScheduler's meaning: every field must match, 0 is Monday, and a field left
+ * Reads APScheduler's cron fields, with APScheduler's meaning: every field must match, and a field left
  * out is `*` when it is more significant than the least significant one given, else its minimum (`week` and
  * `dayOfWeek`: `*`).
  *
@@ -85,11 +86,11 @@ function isAll(expressions: readonly FieldExpression[]): boolean {
 }
 
 function values(expressions: readonly FieldExpression[], name: FieldName): number[] {
-  const { max } = RANGES[name]
   const found = new Set<number>()
   for (const expression of expressions) {
     if (expression.kind !== 'range') continue
-    for (let value = expression.from; value <= Math.min(expression.to, max); value += expression.step) found.add(value)
+    const { from, to, step } = expression
+    for (const value of valuesOf(from, to, step, RANGES[name])) found.add(value)
   }
   return [...found].sort((a, b) => a - b)
 }

@@ -5,23 +5,14 @@ import { show } from '../show.js'
 import type { CalendarFields } from './calendar.js'
 import { daysInMonth, weekdayOf } from './calendar.js'
 import type { CronExpression } from './cron.js'
+import { type LastDay, readWords } from './cron-words.js'
 
 const MAX_LENGTH = 256
 const ALL_DAYS = 0xfffffffe | 0
 
-const NICKNAMES: Readonly<Record<string, string>> = {
-  '@yearly': '0 0 1 1 *',
-  '@annually': '0 0 1 1 *',
-  '@monthly': '0 0 1 * *',
-  '@weekly': '0 0 * * 0',
-  '@daily': '0 0 * * *',
-  '@midnight': '0 0 * * *',
-  '@hourly': '0 * * * *'
-}
-
 /**
- * Reads a cron expression of 5 fields, of 6 with the seconds first, or a nickname such as `@hourly`. croner parses it,
- * so croner's `L`, `W`, `#` and `+` may be used.
+ * Reads a cron expression of 5 fields, of 6 with the seconds first, or a nickname such as `@hourly`. croner parses it, as
+ * soon as it is in words that have one meaning.
  *
  * Day of month and day of week follow crontab(5): when both are restricted, a day that matches either one matches;
  * when one of them starts with `*`, both must match.
@@ -30,26 +21,15 @@ const NICKNAMES: Readonly<Record<string, string>> = {
  */
 export function readCron(text: string): CronExpression {
   if (text.length > MAX_LENGTH) throw invalid(text, `it is longer than ${MAX_LENGTH} characters`)
-  const words = expand(text).replaceAll('?', '*').split(/\s+/)
-  if (words.length === 5) words.unshift('0')
-  if (words.length !== 6 || words.includes('')) throw invalid(text, 'expected 5 or 6 fields, or a nickname')
-  const key = words.join(' ')
   const { CronPattern: Pattern } = loadCroner()
-  let pattern: CronPattern
   try {
-    pattern = new Pattern(key, undefined, { mode: '6-part' })
+    const { words, forCroner, lasts } = readWords(text)
+    const pattern = new Pattern(forCroner.join(' '), undefined, { mode: '6-part' })
+    const fixed = !words.slice(0, 3).some((word) => word.includes('*'))
+    return { key: words.join(' '), fields: fieldsOf(pattern, words, lasts), fixed }
   } catch (error) {
     throw invalid(text, String((error as Error).message).replace('CronPattern: ', ''))
   }
-  return { key, fields: fieldsOf(pattern, words), fixed: !words.slice(0, 3).some((word) => word.includes('*')) }
-}
-
-function expand(text: string): string {
-  const pattern = text.trim().toLowerCase()
-  if (!pattern.startsWith('@')) return pattern
-  const expanded = Object.hasOwn(NICKNAMES, pattern) ? NICKNAMES[pattern] : undefined
-  if (expanded === undefined) throw invalid(text, `known nicknames are ${Object.keys(NICKNAMES).join(', ')}`)
-  return expanded
 }
 
 function invalid(text: string, reason: string): Error {
@@ -57,21 +37,23 @@ function invalid(text: string, reason: string): Error {
 }
 
 // Only small values are taken out of the pattern, which is left to the garbage collector: it holds 10,000 years.
-function fieldsOf(pattern: CronPattern, words: readonly string[]): CalendarFields {
-  const { lastDayOfMonth, lastWeekday, starDOW } = pattern
+function fieldsOf(pattern: CronPattern, words: readonly string[], lasts: readonly LastDay[]): CalendarFields {
+  const { starDOW } = pattern
   // croner asks whether the field is `*`; crontab(5) and Vixie cron ask whether it starts with one.
   const both = pattern.useAndLogic || words[3]!.startsWith('*') || words[5]!.startsWith('*')
   const numbered = pattern.day.reduce((mask, on, index) => (on ? mask | (1 << (index + 1)) : mask), 0)
   const nearest = indexes(pattern.nearestWeekdays).map((index) => index + 1)
   const weekdays = [...pattern.dayOfWeek]
-  const plain = !lastDayOfMonth && !lastWeekday && nearest.length === 0
+  const plain = lasts.length === 0 && nearest.length === 0
 
   const daysOfMonth = (year: number, month: number): number => {
     if (plain) return numbered
     const length = daysInMonth(year, month)
     let mask = numbered
-    if (lastDayOfMonth) mask |= 1 << length
-    if (lastWeekday) mask |= 1 << nearestWeekday(year, month, length)
+    for (const { back, weekday } of lasts) {
+      const day = length - back
+      if (day >= 1) mask |= 1 << (weekday ? nearestWeekday(year, month, day) : day)
+    }
     for (const day of nearest) if (day <= length) mask |= 1 << nearestWeekday(year, month, day)
     return mask
   }

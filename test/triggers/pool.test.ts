@@ -32,7 +32,11 @@ t.test('equal triggers are one, however they are written', async (t) => {
       { cron: { minute: ' 5 ', second: 0 } },
       { cron: { minute: '5-5', day: '*' } }
     ],
-    [{ cron: { dayOfWeek: 'mon-fri' } }, { cron: { dayOfWeek: '0-4' } }, { cron: { dayOfWeek: 'MON-fri', hour: 0 } }],
+    [
+      { cron: { dayOfWeek: 'mon-fri' } },
+      { cron: { dayOfWeek: 'monday-FRIDAY' } },
+      { cron: { dayOfWeek: 'MON-fri', hour: 0 } }
+    ],
     [
       { date: '2027-01-01' },
       { date: new Date('2027-01-01T00:00:00Z') },
