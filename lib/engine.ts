@@ -21,6 +21,7 @@ import { JobRegistry } from './job-registry.js'
 import { Events } from './observability/events.js'
 import { createStats } from './observability/job-stats.js'
 import { logSafely } from './observability/log.js'
+import { Logbook } from './observability/logbook.js'
 import { Metrics } from './observability/metrics.js'
 import type { ResolvedOptions } from './options.js'
 import { createShuffle } from './shuffle.js'
@@ -116,6 +117,7 @@ export class Engine {
       finisher,
       events,
       log,
+      logbook: new Logbook(log),
       onRoom,
       onUnfinished
     })

@@ -130,7 +130,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
     this.#engine.checkRunning(`trigger the job '${id}'`)
     const active = await this.#engine.manualRuns.start(job, data)
     if (active === null) return null
-    if (wait) await new Promise<unknown>((resolve) => active.onCompleted(resolve))
+    if (wait) await new Promise<unknown>((resolve) => active.onOutcome(() => resolve(undefined)))
     return active.run
   }
 

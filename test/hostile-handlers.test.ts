@@ -19,7 +19,7 @@ t.test('a handler that never settles: its job overlaps, the others go on, and cl
     await clock.advance(20 * SECOND)
     await closed
     const ended = events.filter(({ name }) => name === 'error').map(({ event }) => (event.run as Run).outcome)
-    t.same(ended, ['abandoned'])
+    t.same(ended, ['timeout'], 'told when its timeout passed, and not again')
     const overlaps = events.filter(({ name, event }) => name === 'skipped' && event.reason === 'overlap')
     t.equal(overlaps.length, 4)
   })

@@ -204,7 +204,8 @@ t.test('a lock is extended at every third of its TTL, with a timeout and without
       t.equal(await extended(), 2)
       await clock.advance(30 * SECOND)
       t.equal(run.outcome, timeout === 0 ? 'success' : 'timeout')
-      t.equal(run.finishedAt, run.startedAt + 30 * SECOND, 'its handler is waited for')
+      t.equal(run.finishedAt, run.startedAt + (timeout || 30 * SECOND))
+      t.equal(await extended(), 10, 'its handler is waited for, under its lock')
     })
   }
 })

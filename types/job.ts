@@ -88,8 +88,8 @@ export interface JobDefaults {
    */
   readonly jitter?: Duration
   /**
-   * After this long the run's `signal` is aborted and its outcome is `timeout`. The lock is kept until the handler
-   * settles. `0` is no limit.
+   * After this long the run's outcome is `timeout`, which is told at once, and its `signal` is aborted. The lock is kept
+   * until the handler settles. `0` is no limit.
    *
    * @default 0
    */

@@ -32,9 +32,9 @@ export interface Run {
   readonly replicaId: string
   /** Strictly increasing per job; `null` for a run without a lock: `lock: false`, or `onRedisError: 'run'` in an outage. */
   readonly fencingToken: number | null
-  /** `null` while the run goes on. */
+  /** `null` until it is known. */
   readonly outcome: RunOutcome | null
-  /** `null` while the run goes on. */
+  /** When the outcome was known; `null` before. A handler may go on after its `timeout`. */
   readonly finishedAt: number | null
   /** What the handler threw, or why the run was not a success. */
   readonly error?: unknown

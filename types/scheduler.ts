@@ -136,7 +136,7 @@ export interface TriggerOptions {
   /** Handed to the handler instead of the job's own `data`. */
   readonly data?: unknown
   /**
-   * Resolve when the run has ended and its lock is released, instead of when it has started.
+   * Resolve when the run has ended and its lock is released, or when its `timeout` has passed, instead of when it has started.
    *
    * @default false
    */

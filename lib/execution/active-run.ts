@@ -81,6 +81,7 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
   /** Its place among the runner's runs. */
   activeIndex = -1
   settled = false
+  isCompleted = false
   /** How often the handler was called again. */
   retries = 0
   /** How the handler ended, as far as is known before the release; `null` until it has settled. */
@@ -90,8 +91,9 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
   /** The wait for the next attempt. */
   retryTimer: TimerHandle | null = null
   readonly #owner: ActiveRunOwner
-  /** What is told when the run has completed; most runs have nobody to tell. */
-  #completed: ((run: Run) => void)[] | null = null
+  /** Who is called once the outcome is known, and once the run has completed; most runs have nobody to call. */
+  #waiting: (() => void)[] | null = null
+  #completed: (() => void)[] | null = null
   #controller: AbortController | null = null
   /** Made when the lock is first to be extended, or is lost, as most runs end before; at once for a run with a timeout. */
   #hold: LockHold | null = null
@@ -197,18 +199,36 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
     this.#owner.onReleased(this, answer, inTime)
   }
 
-  /** Calls back once the run has completed; at once when it has. */
-  onCompleted(callback: (run: Run) => void): void {
+  /** Calls back once the outcome is known; at once when it is. That of a handler that hangs is known before its end. */
+  onOutcome(callback: () => void): void {
     if (this.run.outcome !== null) {
-      callback(this.run)
+      callback()
+      return
+    }
+    this.#waiting ??= []
+    this.#waiting.push(callback)
+  }
+
+  /** Calls back once the run has completed; at once when it has. */
+  onCompleted(callback: () => void): void {
+    if (this.isCompleted) {
+      callback()
       return
     }
     this.#completed ??= []
     this.#completed.push(callback)
   }
 
+  /** The outcome is known. */
+  told(): void {
+    const waiting = this.#waiting
+    this.#waiting = null
+    if (waiting !== null) for (const callback of waiting) callback()
+  }
+
   completed(): void {
-    if (this.#completed !== null) for (const callback of this.#completed) callback(this.run)
+    this.isCompleted = true
+    if (this.#completed !== null) for (const callback of this.#completed) callback()
   }
 
   #keep(): LockHold {

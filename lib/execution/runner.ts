@@ -9,8 +9,7 @@ import { LockLostError, RunTimeoutError } from '../errors.js'
 import type { JobRecord } from '../job-record.js'
 import type { Events } from '../observability/events.js'
 import { COUNTER } from '../observability/job-stats.js'
-import { logSafely } from '../observability/log.js'
-import { show } from '../show.js'
+import type { Logbook } from '../observability/logbook.js'
 import { ActiveRun, type ActiveRunOwner, HandlerContext, type RunEnd, RunRecord } from './active-run.js'
 import type { Finisher } from './finisher.js'
 import type { LockTools } from './lock-hold.js'
@@ -32,6 +31,7 @@ export interface RunnerOptions {
   readonly finisher: Finisher
   readonly events: Events
   readonly log: FastifyBaseLogger
+  readonly logbook: Logbook
   /** Called when a run has ended and there is room for another. */
   readonly onRoom: () => void
   /** Called when a run has ended that another replica is to take over, or this one. */
@@ -132,9 +132,14 @@ export class Runner implements ActiveRunOwner {
 
   /** Aborts a run; its handler is still waited for. */
   abort(active: ActiveRun, outcome: RunOutcome, error: Error): void {
-    if (!active.abort(outcome, error) || active.retryTimer === null) return
-    // Between two attempts there is no handler to wait for.
+    if (active.abort(outcome, error)) this.#endWait(active, error)
+  }
+
+  /** Between two attempts there is no handler to wait for. */
+  #endWait(active: ActiveRun, error: Error): void {
+    if (active.retryTimer === null) return
     active.retryTimer.cancel()
+    active.retryTimer = null
     this.#settle(active, false, error)
   }
 
@@ -154,16 +159,25 @@ export class Runner implements ActiveRunOwner {
     }
   }
 
+  /** The handler may never end: what is known of the run is told now, and not again when it does. */
   onTimeout(active: ActiveRun): void {
     const { id, definition } = active.job
-    this.abort(active, 'timeout', new RunTimeoutError(id, definition.timeout))
+    const error = new RunTimeoutError(id, definition.timeout)
+    active.abort('timeout', error)
+    if (active.retryTimer !== null) {
+      this.#endWait(active, error)
+      return
+    }
+    active.duration = this.#options.clock.monotonic() - active.begunAt
+    this.#tell(active, active.aborted as RunEnd)
   }
 
   onLockLost(active: ActiveRun, reason: string): void {
-    const { events } = this.#options
+    const { events, logbook } = this.#options
     const { job, run } = active
     job.stats.count(COUNTER.lockLost)
     this.abort(active, 'lock_lost', new LockLostError(job.id, reason))
+    logbook.lockLost(active, reason)
     if (events.has('lockLost')) events.emit('lockLost', { job: job.view, run })
   }
 
@@ -208,28 +222,37 @@ export class Runner implements ActiveRunOwner {
     this.#leave(active, now)
     if (fulfilled) run.result = value
     active.end = active.aborted ?? (fulfilled ? SUCCESS : { outcome: 'error', error: value })
+    if (run.outcome !== null) this.#options.logbook.runEndedLate(active, fulfilled ? undefined : value)
     if (active.held === null) this.#complete(active, active.end)
     else this.#options.finisher.push(active)
     this.#options.onRoom()
   }
 
-  #complete(active: ActiveRun, { outcome, error }: RunEnd): void {
-    const { events, log } = this.#options
+  #complete(active: ActiveRun, end: RunEnd): void {
+    if (active.run.outcome === null) this.#tell(active, end)
+    active.completed()
+    if (!active.finished) this.#options.onUnfinished(active.job)
+  }
+
+  /** Tells everybody a run's outcome, once. */
+  #tell(active: ActiveRun, end: RunEnd): void {
+    const { events, logbook } = this.#options
     const { job, run } = active
     const { stats } = job
+    const { outcome, error } = end
     run.outcome = outcome
     run.finishedAt = run.startedAt + Math.round(active.duration)
     if (outcome === 'success') {
       stats.succeeded(run.finishedAt, active.duration)
+      logbook.runSucceeded(active)
       if (events.has('executed')) events.emit('executed', { job: job.view, run })
     } else {
       stats.failed(active.duration)
       run.error = error
-      logSafely(log, 'error', { err: error ?? show(error), jobId: job.id, runId: run.id, outcome }, 'a run failed')
+      logbook.runFailed(active, end, !active.settled)
       if (events.has('error')) events.emit('error', { job: job.view, run, error })
     }
-    active.completed()
-    if (!active.finished) this.#options.onUnfinished(job)
+    active.told()
   }
 
   /** Calls the handler again later, when the job says so. Whether it does. */

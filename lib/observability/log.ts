@@ -3,6 +3,19 @@ import { show } from '../show.js'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
+const LEVELS: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
+
+/** Whether a level is on; of a logger that does not say so, all are. Makes nothing. */
+export function isEnabled(log: FastifyBaseLogger, level: LogLevel): boolean {
+  try {
+    const pino = log as { isLevelEnabled?: (level: string) => boolean }
+    if (typeof pino.isLevelEnabled === 'function') return pino.isLevelEnabled(level)
+    return LEVELS.indexOf(level) >= LEVELS.indexOf(log.level)
+  } catch {
+    return false
+  }
+}
+
 /** A logger that says nothing. */
 export const silentLogger: FastifyBaseLogger = Object.freeze({
   level: 'silent',
