@@ -1,5 +1,7 @@
 import type { TimerHandle } from '../types/clock.js'
 import type { Coordination, JobState } from '../types/coordination.js'
+
+import type { JobOptions } from '../types/job.js'
 import { detached, detachedMethods } from './async-context.js'
 import { createCoordination } from './coordination/index.js'
 import { SECOND } from './duration.js'
@@ -54,7 +56,7 @@ export class Engine {
   readonly manualRuns: ManualRuns
   readonly namedLocks: NamedLocks
   readonly metrics: Metrics | null
-  readonly #options: ResolvedOptions
+  readonly options: ResolvedOptions
   readonly #timetable: Timetable<JobRecord>
   readonly #watch: Watch
   readonly #finisher: Finisher
@@ -73,8 +75,8 @@ export class Engine {
 
   /** @throws the coded errors of the jobs in the options, and of the registry; then nothing was opened */
   constructor(options: ResolvedOptions) {
-    this.#options = options
-    const { clock, log, replicaId, app, concurrency, defaults, timezone, durationBuckets, metrics } = options
+    this.options = options
+    const { clock, log, replicaId, concurrency, defaults, timezone, durationBuckets, metrics } = options
     const coordination = createCoordination(
       options,
       // Redis' answers come in the context of who asked, its connection's news in that of who connected.
@@ -109,7 +111,6 @@ export class Engine {
     const onRoom = (): void => this.dispatcher.pump()
     const onUnfinished = (job: JobRecord): void => this.#recovery.lookNow(job)
     this.#runner = new Runner({
-      app,
       replicaId,
       clock,
       coordination,
@@ -139,7 +140,7 @@ export class Engine {
     })
     this.metrics = metrics === null ? null : new Metrics(metrics, this.jobs, this.dispatcher, coordination, total)
     try {
-      for (const job of options.jobs) this.jobs.add(job)
+      for (const job of options.jobs) this.jobs.add(job, options.app)
       this.metrics?.register()
     } catch (error) {
       // Nothing is half done: no metric stays behind, and no client of ours.
@@ -159,11 +160,11 @@ export class Engine {
     if (this.#phase === 'closing') throw this.#notRunning(what)
   }
 
-  add(options: Parameters<JobRegistry['add']>[0]): JobRecord {
-    const job = this.jobs.add(options)
+  add(options: JobOptions, app: unknown): JobRecord {
+    const job = this.jobs.add(options, app)
     if (this.#phase === 'running') {
       // Those added in one turn of the event loop are asked about in one call.
-      if (this.#added.length === 0) this.#options.clock.setImmediate(() => void this.#survey(this.#added.splice(0)))
+      if (this.#added.length === 0) this.options.clock.setImmediate(() => void this.#survey(this.#added.splice(0)))
       this.#added.push(job)
     }
     return job
@@ -203,7 +204,7 @@ export class Engine {
 
   async #start(): Promise<void> {
     this.checkOpen('start')
-    const { log } = this.#options
+    const { log } = this.options
     if (this.coordination.state.kind === 'memory') {
       const level = process.env.NODE_ENV === 'production' ? 'warn' : 'info'
       logSafely(
@@ -230,7 +231,7 @@ export class Engine {
   async #close(): Promise<void> {
     this.stop()
     this.#phase = 'closing'
-    const { closeTimeout } = this.#options
+    const { closeTimeout } = this.options
     // A start under way ends first; how, it has told its own caller.
     await this.#opening?.catch(() => {})
     if (!(await this.#drained(closeTimeout))) {
@@ -250,7 +251,7 @@ export class Engine {
   /** Whether all that goes on has ended within `limit` milliseconds. */
   #drained(limit: number): Promise<boolean> {
     return new Promise((resolve) => {
-      const timer = this.#options.clock.setTimeout(() => resolve(false), limit)
+      const timer = this.options.clock.setTimeout(() => resolve(false), limit)
       const all = async (): Promise<void> => {
         await this.dispatcher.settled()
         await this.#recovery.settled()
@@ -266,7 +267,7 @@ export class Engine {
   }
 
   #pollPaused(): void {
-    this.#pausePoll = this.#options.clock.setTimeout(() => {
+    this.#pausePoll = this.options.clock.setTimeout(() => {
       const unlocked = [...this.jobs.values()].filter((job) => job.definition.lockTtl === null)
       if (unlocked.length > 0) void this.#survey(unlocked)
       this.#pollPaused()
@@ -292,12 +293,12 @@ export class Engine {
       // Asked again when the store answers, or in a while when it does but refuses; until then this replica learns of each
       // job with its claims.
       if (this.coordination.state.up && this.#phase === 'running') this.#surveyLater()
-      logSafely(this.#options.log, 'debug', { err }, 'could not read what Redis remembers of the jobs')
+      logSafely(this.options.log, 'debug', { err }, 'could not read what Redis remembers of the jobs')
     }
   }
 
   #surveyLater(): void {
-    this.#surveyRetry ??= this.#options.clock.setTimeout(() => {
+    this.#surveyRetry ??= this.options.clock.setTimeout(() => {
       this.#surveyRetry = null
       if (this.#phase === 'running') void this.#survey([...this.jobs.values()])
     }, SURVEY_RETRY)
@@ -331,17 +332,17 @@ export class Engine {
     // What was claimed before this replica had the job may have been by an earlier version, which is gone.
     if (job === undefined || tick <= job.begunAt || job.isWarned) return
     job.isWarned = true
-    logSafely(this.#options.log, 'warn', { jobId }, `another replica defines the job '${jobId}' differently`)
+    logSafely(this.options.log, 'warn', { jobId }, `another replica defines the job '${jobId}' differently`)
   }
 
   #onUnsafe(reason: string): void {
     if (this.#unsafe.has(reason) || this.#unsafe.size >= MAX_WARNINGS) return
     this.#unsafe.add(reason)
-    logSafely(this.#options.log, 'warn', {}, reason)
+    logSafely(this.options.log, 'warn', {}, reason)
   }
 
   #onUp(): void {
-    const { log } = this.#options
+    const { log } = this.options
     if (this.#downReported) logSafely(log, 'info', {}, 'Redis answers again: jobs go on')
     this.#downReported = false
     if (this.#phase === 'running') void this.#survey([...this.jobs.values()])
@@ -352,11 +353,11 @@ export class Engine {
 
   #onDown(err: Error): void {
     this.#downReported = true
-    logSafely(this.#options.log, 'warn', { err }, 'Redis does not answer: jobs wait for it')
+    logSafely(this.options.log, 'warn', { err }, 'Redis does not answer: jobs wait for it')
   }
 
   #onClockStep(): void {
-    const { log, maxClockSkew } = this.#options
+    const { log, maxClockSkew } = this.options
     const skew = Math.round(this.coordination.state.skew)
     this.#timetable.resync()
     if (Math.abs(skew) <= maxClockSkew || this.#skewReported) return

@@ -13,6 +13,8 @@ export class JobRecord implements Timed {
   readonly stats: JobStats
   /** What users see of it. */
   readonly view: Job
+  /** What its handler is called with as `app`. */
+  readonly app: unknown
   trigger: Trigger
   /** Whether the job was removed: nothing of it starts any more. */
   removed = false
@@ -52,12 +54,14 @@ export class JobRecord implements Timed {
 
   constructor(
     definition: ResolvedJob,
+    app: unknown,
     trigger: Trigger,
     stats: JobStats,
     timetable: Timetable<JobRecord>,
     blocks: Blocks
   ) {
     this.id = definition.id
+    this.app = app
     this.#blocks = blocks
     this.#definition = definition
     this.trigger = trigger

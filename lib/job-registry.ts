@@ -58,12 +58,15 @@ export class JobRegistry {
     return job
   }
 
-  /** @throws JobDuplicateError, and the errors of the options and the trigger */
-  add(options: JobOptions): JobRecord {
+  /**
+   * @param app what the job's handler is called with as `app`
+   * @throws JobDuplicateError, and the errors of the options and the trigger
+   */
+  add(options: JobOptions, app?: unknown): JobRecord {
     const definition = resolveJob(options, this.#defaults)
     if (this.#jobs.has(definition.id)) throw new JobDuplicateError(show(definition.id))
     const trigger = this.#acquire(definition)
-    const job = new JobRecord(definition, trigger, this.#newStats(), this.#timetable, this.#blocks)
+    const job = new JobRecord(definition, app, trigger, this.#newStats(), this.#timetable, this.#blocks)
     this.#jobs.set(job.id, job)
     this.#timetable.add(job)
     this.#blocks.add(job)

@@ -2,11 +2,12 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import type { FastifyScheduler, PluginMetricsOptions, PluginOptions } from '../types/plugin.js'
 import type { SchedulerOptions } from '../types/scheduler.js'
 import { copyKnown, isPlainObject } from './check.js'
+import { Engine } from './engine.js'
 import { DecoratorTakenError, OptionInvalidError } from './errors.js'
 import { metricsUrl, serveMetrics } from './http/metrics-route.js'
 import { TriggerRoutes } from './http/trigger-routes.js'
 import { fp } from './lazy.js'
-import { METRICS_KEYS } from './options.js'
+import { METRICS_KEYS, resolveOptions } from './options.js'
 import { Scheduler } from './scheduler.js'
 import { show } from './show.js'
 
@@ -27,10 +28,12 @@ const plugin: FastifyPluginAsync<PluginOptions> = async (app, options) => {
   if (app.hasDecorator(DECORATOR)) throw new DecoratorTakenError(DECORATOR)
   const { endpoint, ...schedulerOptions } = splitOptions(options)
   const url = metricsUrl(app, endpoint, schedulerOptions.metrics !== false)
-  const scheduler = new Scheduler<FastifyInstance>({ ...schedulerOptions, app, logger: app.log })
+  const engine = new Engine(resolveOptions({ ...schedulerOptions, app, logger: app.log } as SchedulerOptions))
+  const scheduler = new Scheduler<FastifyInstance>(engine, app)
   const routes = new TriggerRoutes(app, scheduler)
-  const jobs: FastifyScheduler = Object.assign(scheduler, { route: routes.route.bind(routes) })
-  app.decorate(DECORATOR, jobs)
+  decorate(app, (instance) => {
+    return Object.assign(new Scheduler(engine, instance), { route: routes.route.bind(routes) })
+  })
   // From here on whatever fails, here or in another plugin, closes what was opened.
   app.addHook('onClose', async () => scheduler.close())
   if (url !== null) serveMetrics(app, url, scheduler)
@@ -40,6 +43,18 @@ const plugin: FastifyPluginAsync<PluginOptions> = async (app, options) => {
     await scheduler.start()
   })
   app.addHook('preClose', async () => scheduler.stop())
+}
+
+/** Gives each instance, encapsulated children included, a scheduler that hands it to the handlers added there. */
+function decorate(app: FastifyInstance, schedulerOf: (instance: FastifyInstance) => FastifyScheduler): void {
+  const known = new WeakMap<FastifyInstance, FastifyScheduler>()
+  app.decorate(DECORATOR, {
+    getter(this: FastifyInstance) {
+      const jobs = known.get(this) ?? schedulerOf(this)
+      known.set(this, jobs)
+      return jobs
+    }
+  })
 }
 
 type SplitOptions = Omit<SchedulerOptions<FastifyInstance>, 'app' | 'logger'> & {

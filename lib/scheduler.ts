@@ -18,7 +18,7 @@ import { MINUTE } from './duration.js'
 import { Engine } from './engine.js'
 import { OptionInvalidError } from './errors.js'
 import { checkName, resolveLockTtl } from './job-options.js'
-import { type ResolvedOptions, resolveOptions } from './options.js'
+import { resolveOptions } from './options.js'
 import { show } from './show.js'
 import { previewTrigger, resolveTrigger } from './triggers/index.js'
 
@@ -26,17 +26,17 @@ type Shorthand<App, Data> = Omit<JobOptions<App, Data>, 'id' | 'trigger' | 'hand
 
 /** The public surface: checks what it is given, and hands it to the engine. */
 export class Scheduler<App = unknown> implements SchedulerContract<App> {
-  readonly #options: ResolvedOptions
   readonly #engine: Engine
+  readonly #app: App
 
-  /** @throws the coded errors of its options and jobs; then nothing was opened */
-  constructor(options: SchedulerOptions<App>) {
-    this.#options = resolveOptions(options as SchedulerOptions)
-    this.#engine = new Engine(this.#options)
+  /** @param app what the handlers of jobs that are added here are called with */
+  constructor(engine: Engine, app: App) {
+    this.#engine = engine
+    this.#app = app
   }
 
   get replicaId(): string {
-    return this.#options.replicaId
+    return this.#engine.options.replicaId
   }
 
   get register(): MetricsRegister | null {
@@ -45,7 +45,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
 
   add<Data = unknown>(options: JobOptions<App, Data>): Job {
     this.#engine.checkOpen('add a job')
-    const job = detached(() => this.#engine.add(options as JobOptions))
+    const job = detached(() => this.#engine.add(options as JobOptions, this.#app))
     this.#engine.events.emit('added', { job: job.view })
     return job.view
   }
@@ -135,7 +135,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
   }
 
   preview(trigger: TriggerInput, options: PreviewOptions = {}): number[] {
-    const { timezone } = this.#options
+    const { timezone } = this.#engine.options
     return previewTrigger(resolveTrigger(trigger, { timezone }), options, this.#engine.coordination.now(), timezone)
   }
 
@@ -147,7 +147,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
     checkName(name, "a lock's name")
     if (typeof fn !== 'function') throw new OptionInvalidError('fn', 'a function', show(fn))
     const { ttl: given } = copyKnown(options, ['ttl'], "`withLock`'s options") as WithLockOptions
-    const ttl = given === undefined ? this.#options.defaults.lockTtl : resolveLockTtl(given, 'ttl')
+    const ttl = given === undefined ? this.#engine.options.defaults.lockTtl : resolveLockTtl(given, 'ttl')
     await this.#engine.open(`take the lock '${name}'`)
     return await this.#engine.namedLocks.with(name, ttl ?? 5 * MINUTE, fn)
   }
@@ -190,7 +190,8 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
  * await scheduler.start()
  */
 export function createScheduler<App = undefined>(options: SchedulerOptions<App> = {}): SchedulerContract<App> {
-  return new Scheduler<App>(options)
+  const resolved = resolveOptions(options as SchedulerOptions)
+  return new Scheduler<App>(new Engine(resolved), resolved.app as App)
 }
 
 function checkShorthand<Options>(options: Options): Options {

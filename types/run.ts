@@ -47,7 +47,7 @@ export interface Run {
  * and a spread (`{ ...context }`) does not copy them.
  */
 export interface RunContext<App = unknown, Data = unknown> {
-  /** The Fastify instance, or what `createScheduler({ app })` was given. */
+  /** The Fastify instance on which the job was added, or what `createScheduler({ app })` was given. */
   readonly app: App
   readonly job: Job
   readonly run: Run

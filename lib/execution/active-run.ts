@@ -251,8 +251,8 @@ export class HandlerContext implements RunContext {
   readonly #parentLog: FastifyBaseLogger
   #log: FastifyBaseLogger | null = null
 
-  constructor(app: unknown, active: ActiveRun, parentLog: FastifyBaseLogger) {
-    this.app = app
+  constructor(active: ActiveRun, parentLog: FastifyBaseLogger) {
+    this.app = active.job.app
     this.job = active.job.view
     this.run = active.run
     this.data = active.data

@@ -23,7 +23,6 @@ const SUCCESS: RunEnd = Object.freeze({ outcome: 'success' })
 
 const channel = tracingChannel(RUN_CHANNEL)
 export interface RunnerOptions {
-  readonly app: unknown
   readonly replicaId: string
   readonly clock: Clock
   readonly coordination: Coordination
@@ -191,9 +190,8 @@ export class Runner implements ActiveRunOwner {
   }
 
   #call(active: ActiveRun): void {
-    const { app, log } = this.#options
     const { handler } = active.job.definition
-    const context = new HandlerContext(app, active, log)
+    const context = new HandlerContext(active, this.#options.log)
     let result: unknown
     try {
       result = active.runInAsyncScope(callHandler, undefined, handler, context)
