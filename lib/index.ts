@@ -4,6 +4,7 @@ export type { SchedulerEventName, SchedulerEvents, SchedulerListener } from '../
 export type { Job, JobChanges, JobDefaults, JobOptions, LockOptions, RetryOptions } from '../types/job.js'
 export type {
   FastifyScheduler,
+  JobRouteHandler,
   PluginMetricsOptions,
   PluginOptions,
   RunBody,

@@ -1,3 +1,4 @@
+import swagger from '@fastify/swagger'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { Redis } from 'ioredis'
 import prometheus from 'prom-client'
@@ -35,9 +36,10 @@ t.test('jobs of the options, and those added before and after ready, run without
       started = app.jobs.get('options')?.nextRun !== null
     })
   })
+  let instance: FastifyInstance = app
   app.register(async (child) => {
     child.jobs.interval('child', 20, handler)
-    t.equal(child.jobs, app.jobs)
+    instance = child
   })
   await app.ready()
   t.equal(started, true, 'it starts in onReady')
@@ -48,7 +50,7 @@ t.test('jobs of the options, and those added before and after ready, run without
   )
   for (const id of ['options', 'before', 'child', 'after']) {
     if (!contexts.has(id)) await nextEvent(app.jobs, 'executed', ({ job }) => job.id === id)
-    t.equal(contexts.get(id)?.app, app, "the handler's app is the instance")
+    t.ok(contexts.get(id)?.app === (id === 'child' ? instance : app), "the handler's app is the instance")
   }
   await app.close()
 })
@@ -206,6 +208,46 @@ t.test("an app's own /metrics is left alone, unless the path was asked for", asy
   await t.rejects(async () => void (await asked.ready()), { code: 'FST_ERR_RLS_ROUTE_TAKEN', message: /\/metrics/ })
   t.equal(register.getMetricsAsArray().length, 0, 'nothing half done: no metric is left')
   await asked.close()
+})
+
+t.test('below a prefix, /metrics is the one of that prefix', async (t) => {
+  const app = Fastify()
+  app.get('/metrics', async () => 'own')
+  app.register(async (child) => void (await child.register(scheduler)), { prefix: '/free' })
+  app.register(
+    async (child) => {
+      child.get('/metrics', async () => "the child's own")
+      await child.register(scheduler)
+    },
+    { prefix: '/taken' }
+  )
+  t.equal((await app.inject('/metrics')).payload, 'own')
+  t.match((await app.inject('/free/metrics')).payload, /^apscheduler_jobs_total 0$/m)
+  t.equal((await app.inject('/taken/metrics')).payload, "the child's own")
+  await app.close()
+
+  const asked = Fastify()
+  asked.register(
+    async (child) => {
+      child.get('/metrics', async () => 'own')
+      await child.register(scheduler, { metrics: { endpoint: '/metrics' } })
+    },
+    { prefix: '/asked' }
+  )
+  const error = { code: 'FST_ERR_RLS_ROUTE_TAKEN', message: /GET \/asked\/metrics/ }
+  await t.rejects(async () => void (await asked.ready()), error)
+  await asked.close()
+})
+
+t.test('OpenAPI documents of the app do not have /metrics in them', async (t) => {
+  const app = Fastify()
+  await app.register(swagger)
+  await app.register(scheduler, { jobs: [{ id: 'a', trigger: { interval: '1h' }, handler: noop }] })
+  app.post('/sync', app.jobs.route('a'))
+  await app.ready()
+  t.same(Object.keys(app.swagger().paths ?? {}), ['/sync'])
+  t.equal((await app.inject('/metrics')).statusCode, 200)
+  await app.close()
 })
 
 t.test("an app's own registry holds its metrics and the jobs'", async (t) => {

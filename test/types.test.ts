@@ -1,5 +1,5 @@
 import { expectTypeOf } from 'expect-type'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import t from 'tap'
 import scheduler, {
@@ -8,6 +8,7 @@ import scheduler, {
   type Job,
   type JobHandler,
   type JobOptions,
+  type JobRouteHandler,
   type PluginOptions,
   type Run,
   type RunBody,
@@ -192,11 +193,31 @@ t.test('Fastify knows app.jobs and config.triggerJob', async (t) => {
   // @ts-expect-error an id is a string
   unused.get('/b', { config: { triggerJob: 5 } }, async () => 'ok')
   const route = unused.jobs.route('a', { wait: true, data: (request) => request.body })
-  expectTypeOf(route).toEqualTypeOf<(request: FastifyRequest, reply: FastifyReply) => Promise<RunBody>>()
+  expectTypeOf(route).toEqualTypeOf<JobRouteHandler>()
+  expectTypeOf(route).returns.resolves.toEqualTypeOf<RunBody>()
   unused.post('/c', route)
+  unused.post<{ Body: { id: number } }>('/d', unused.jobs.route('a'))
+  type Ordered = FastifyRequest<{ Params: { order: string } }>
+  unused.post('/e/:order', unused.jobs.route('a', { data: async (request: Ordered) => request.params.order.length }))
   expectTypeOf<RunBody['startedAt']>().toBeString()
   expectTypeOf<RunBody['finishedAt']>().toEqualTypeOf<string | null>()
   await t.rejects(async () => void (await unused.ready()), { code: 'FST_ERR_RLS_JOB_UNKNOWN' })
   await unused.close()
   await app.close().then(undefined, () => {})
+})
+
+t.test('routes that run jobs may be of HTTPS and HTTP/2', async (t) => {
+  const [https, http2, http2s] = [Fastify({ https: {} }), Fastify({ http2: true }), Fastify({ http2: true, https: {} })]
+  const jobs: PluginOptions['jobs'] = [{ id: 'a', trigger: { interval: '1h' }, handler() {} }]
+  await https.register(scheduler, { jobs })
+  await http2.register(scheduler, { jobs })
+  await http2s.register(scheduler, { jobs })
+  https.post('/a', https.jobs.route('a'))
+  http2.post('/a', http2.jobs.route('a', { wait: true, data: (request) => request.body }))
+  http2.post('/b', { preHandler: async () => {} }, http2.jobs.route('a'))
+  http2.route({ method: 'POST', url: '/c', config: { triggerJob: 'a' }, handler: http2.jobs.route('a') })
+  http2s.post('/a', http2s.jobs.route('a'))
+  http2s.jobs.interval('b', '1h', ({ app }) => app.log.info('ran'))
+  t.pass('checked by the compiler')
+  for (const app of [https, http2, http2s]) await app.close()
 })

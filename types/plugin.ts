@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Run } from './run.js'
 import type { MetricsOptions, Scheduler, SchedulerOptions } from './scheduler.js'
 
@@ -17,11 +17,17 @@ export interface PluginOptions extends Omit<SchedulerOptions<FastifyInstance>, '
   readonly metrics?: PluginMetricsOptions | false
 }
 
-export interface TriggerRouteOptions {
-  /** What to hand to the handler as `data`; the job's own `data` when left out. */
-  readonly data?: (request: FastifyRequest) => unknown
+/** What a route's handler is called with: what requests and replies of HTTP, HTTPS and HTTP/2 have in common. */
+export type JobRouteHandler = (
+  request: { readonly method: string },
+  reply: { code(statusCode: number): unknown; send(): unknown }
+) => Promise<RunBody>
+
+export interface TriggerRouteOptions<Request = FastifyRequest> {
+  /** What to hand to the handler as `data`, or a promise of it; the job's own `data` when left out. */
+  readonly data?: (request: Request) => unknown
   /**
-   * Answer 200 with the ended run instead of 202 with the started one.
+   * Answer with the ended run instead of 202 with the started one: 200 for a success, else 500, 503 or 504.
    *
    * @default false
    */
@@ -34,13 +40,17 @@ export interface RunBody
   readonly scheduledTime: string
   readonly startedAt: string
   readonly finishedAt: string | null
+  /** What the handler returned, once the run has succeeded. */
+  readonly result?: unknown
+  /** Why the run was no success, or why its result cannot be sent. */
+  readonly message?: string
 }
 
 /** What the plugin decorates the app with. */
 export interface FastifyScheduler extends Scheduler<FastifyInstance> {
   /**
    * A route handler that runs a job: 202 and the run, 409 when another run of the job holds its lock, 503 when Redis
-   * does not answer. The job must exist when the app is ready.
+   * does not answer. The job must exist when the app is ready. `HEAD`, `OPTIONS` and `TRACE` run nothing.
    */
-  route(id: string, options?: TriggerRouteOptions): (request: FastifyRequest, reply: FastifyReply) => Promise<RunBody>
+  route<Request = FastifyRequest>(id: string, options?: TriggerRouteOptions<Request>): JobRouteHandler
 }

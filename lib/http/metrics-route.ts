@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifySchema } from 'fastify'
 import type { Scheduler } from '../../types/scheduler.js'
 import { OptionInvalidError, RouteTakenError } from '../errors.js'
 import { show } from '../show.js'
@@ -6,7 +6,7 @@ import { show } from '../show.js'
 const DEFAULT_ENDPOINT = '/metrics'
 
 /**
- * Where to serve the metrics, or `null` for nowhere: when the app does not want it, or serves `/metrics` itself.
+ * Where to serve the metrics, below the app's prefix, or `null` for nowhere: when the app does not want it, or serves `/metrics` itself.
  *
  * @param endpoint the option as it was given
  * @param enabled whether there are metrics at all
@@ -17,8 +17,9 @@ export function metricsUrl(app: FastifyInstance, endpoint: unknown, enabled: boo
   if (endpoint !== undefined && (typeof endpoint !== 'string' || !/^\/[^\s?#]*$/.test(endpoint))) {
     throw new OptionInvalidError('metrics.endpoint', 'a path such as /metrics, or false', show(endpoint))
   }
-  const url = endpoint ?? DEFAULT_ENDPOINT
-  if (!app.hasRoute({ method: 'GET', url })) return url
+  const path = endpoint ?? DEFAULT_ENDPOINT
+  const url = `${app.prefix}${path}`
+  if (!app.hasRoute({ method: 'GET', url })) return path
   if (endpoint !== undefined) throw new RouteTakenError(url)
   app.log.info(
     { url },
@@ -29,7 +30,8 @@ export function metricsUrl(app: FastifyInstance, endpoint: unknown, enabled: boo
 
 /** Serves the registry of a scheduler with metrics, which is asked for it at each scrape and not before. */
 export function serveMetrics(app: FastifyInstance, url: string, scheduler: Pick<Scheduler, 'register'>): void {
-  app.get(url, { logLevel: 'warn' }, async (_request, reply) => {
+  // `hide` keeps it out of what @fastify/swagger documents.
+  app.get(url, { logLevel: 'warn', schema: { hide: true } as FastifySchema }, async (_request, reply) => {
     const { register } = scheduler
     reply.type(register!.contentType)
     return await register!.metrics()

@@ -1,11 +1,14 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { RunBody, TriggerRouteOptions } from '../../types/plugin.js'
-import type { Run } from '../../types/run.js'
+import type { JobRouteHandler, TriggerRouteOptions } from '../../types/plugin.js'
 import type { Scheduler, TriggerOptions } from '../../types/scheduler.js'
 import { copyKnown } from '../check.js'
 import { JobLockedError, JobUnknownError, OptionInvalidError } from '../errors.js'
 import { logSafely } from '../observability/log.js'
 import { show } from '../show.js'
+import { STATUS_OF, toBody } from './run-body.js'
+
+/** Methods that ask about a route, also where it is one of GET or of all methods, and never for its job. */
+const ASKS_NO_JOB: ReadonlySet<string> = new Set(['HEAD', 'OPTIONS', 'TRACE'])
 
 /** The app's routes that run jobs: those with `config.triggerJob`, and those whose handler is `route(id)`. */
 export class TriggerRoutes {
@@ -16,6 +19,9 @@ export class TriggerRoutes {
   /** Jobs that routes name and that have existed: one that is removed later does not take its routes with it. */
   readonly #known = new Set<unknown>()
 
+  /** Requests that have had their job: of some both the response's end and the client's leaving is told. */
+  readonly #done = new WeakSet<FastifyRequest>()
+
   constructor(app: FastifyInstance, scheduler: Scheduler<FastifyInstance>) {
     this.#scheduler = scheduler
     app.addHook('onRoute', ({ method, url, config }) => {
@@ -23,11 +29,18 @@ export class TriggerRoutes {
       this.#named.push({ id: config.triggerJob, where: `, which the route ${method} ${url} names` })
     })
     app.addHook('onRequest', async (request) => this.#checkLate(request))
-    app.addHook('onResponse', async (request, reply) => {
-      // Fastify answers HEAD by the route of GET; asking for the headers is not asking for the job.
-      if (request.method === 'HEAD') return
-      const id = request.routeOptions.config.triggerJob
-      if (id !== undefined && reply.statusCode >= 200 && reply.statusCode < 300) await this.#triggerAfter(id, request)
+    app.addHook('onSend', (request, reply, payload, done) => {
+      // The response to a client that has left, or that leaves while it is sent, has no end that Fastify tells of.
+      if (request.routeOptions.config.triggerJob !== undefined) {
+        if (isGone(reply)) this.#triggerAfter(request, reply)
+        else reply.raw.once('close', () => this.#triggerAfter(request, reply))
+      }
+      done(null, payload)
+    })
+    app.addHook('onResponse', (request, reply, done) => {
+      // By HTTP/2 it comes for a client that has left before there is any answer.
+      if (reply.raw.headersSent) this.#triggerAfter(request, reply)
+      done()
     })
   }
 
@@ -56,51 +69,40 @@ export class TriggerRoutes {
   }
 
   /** The handler of a route that runs a job. */
-  route(
-    id: string,
-    options: TriggerRouteOptions = {}
-  ): (request: FastifyRequest, reply: FastifyReply) => Promise<RunBody> {
-    const { data, wait = false } = copyKnown(options, ['data', 'wait'], "`route`'s options") as TriggerRouteOptions
+  route<Request = FastifyRequest>(id: string, options: TriggerRouteOptions<Request> = {}): JobRouteHandler {
+    const known = copyKnown(options, ['data', 'wait'], "`route`'s options")
+    const { data, wait = false } = known as TriggerRouteOptions<Request>
     if (data !== undefined && typeof data !== 'function') throw new OptionInvalidError('data', 'a function', show(data))
     if (typeof wait !== 'boolean') throw new OptionInvalidError('wait', 'true or false', show(wait))
     this.#named.push({ id, where: ', which `jobs.route` names' })
     return async (request, reply) => {
-      const given: TriggerOptions = data === undefined ? { wait } : { wait, data: data(request) }
+      reply.code(wait ? STATUS_OF.success : 202)
+      if (ASKS_NO_JOB.has(request.method)) return reply.send() as Promise<never>
+      const given: TriggerOptions = data === undefined ? { wait } : { wait, data: await data(request as Request) }
       const run = await this.#scheduler.trigger(id, given)
       if (run === null) throw new JobLockedError(id)
-      reply.code(wait ? 200 : 202)
+      if (wait && run.outcome !== null) reply.code(STATUS_OF[run.outcome])
       return toBody(run)
     }
   }
 
-  async #triggerAfter(id: string, request: FastifyRequest): Promise<void> {
-    try {
-      const run = await this.#scheduler.trigger(id)
-      if (run === null)
+  /** Runs the job of a route that has answered well. Nobody but the log can be told that it could not. */
+  #triggerAfter(request: FastifyRequest, reply: FastifyReply): void {
+    const id = request.routeOptions.config.triggerJob
+    if (id === undefined || reply.statusCode < 200 || reply.statusCode > 299) return
+    if (ASKS_NO_JOB.has(request.method) || this.#done.has(request)) return
+    this.#done.add(request)
+    this.#scheduler.trigger(id).then(
+      (run) => {
+        if (run !== null) return
         logSafely(request.log, 'info', { jobId: id }, 'not triggered: another run of the job holds its lock')
-    } catch (err) {
-      // The reply has been sent: nobody but the log can be told.
-      logSafely(request.log, 'error', { err, jobId: id }, 'could not trigger a job after the reply')
-    }
+      },
+      (err: unknown) => logSafely(request.log, 'error', { err, jobId: id }, 'could not trigger a job after the reply')
+    )
   }
 }
 
-function toBody(run: Run): RunBody {
-  const { id, jobId, attempt, trigger, replicaId, fencingToken, outcome, scheduledTime, startedAt, finishedAt } = run
-  return {
-    id,
-    jobId,
-    attempt,
-    trigger,
-    replicaId,
-    fencingToken,
-    outcome,
-    scheduledTime: toIso(scheduledTime),
-    startedAt: toIso(startedAt),
-    finishedAt: finishedAt === null ? null : toIso(finishedAt)
-  }
-}
-
-function toIso(time: number): string {
-  return new Date(time).toISOString()
+/** Whether the connection, or the stream of HTTP/2, has ended before the response. */
+function isGone({ raw }: FastifyReply): boolean {
+  return raw.destroyed || (raw as { stream?: { destroyed?: boolean } }).stream?.destroyed === true
 }
