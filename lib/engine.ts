@@ -84,6 +84,7 @@ export class Engine {
         onUp: () => this.#onUp(),
         onDown: (error) => this.#onDown(error),
         onClockStep: () => this.#onClockStep(),
+        onPast: () => {},
         onHandedBack: (jobId, scheduledTime) => this.#onHandedBack(jobId, scheduledTime),
         onDefinitionDiffers: (jobId, tick) => this.#onDefinitionDiffers(jobId, tick),
         onUnsafe: (reason) => this.#onUnsafe(reason)

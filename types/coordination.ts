@@ -57,6 +57,26 @@ export interface Coordination {
    */
   resume(jobId: string): Promise<void>
   /**
+   * Looks for runs whose lock has ended some seconds ago and whose end nobody has recorded, as their replica died or lost
+   * the lock. None when the store does not answer.
+   */
+  findAbandoned(): Promise<readonly OpenRun[]>
+  /**
+   * Records runs as abandoned.
+   *
+   * @param callId a call that is repeated under its id, as its reply was lost, gets the same answers
+   * @returns of each run whether this call has recorded it, which is so once in the fleet; `null` when that is not known
+   */
+  abandon(runs: readonly OpenRun[], callId: string): Promise<readonly boolean[] | null>
+  /**
+   * Ends what stands open in a store that has forgotten its end, and tells it of claims it has forgotten, as it was
+   * restarted with data of the past, or failed over to a replica that lags.
+   *
+   * @param isOwn what the ids of this process' runs begin with
+   * @param live the ids of those that go on, that are asked for, and whose end is about to be told
+   */
+  settleWith(isOwn: string, live: readonly string[], claims: readonly SettledClaim[]): Promise<void>
+  /**
    * What the store remembers of jobs, in the order given.
    *
    * @throws RedisUnavailableError
@@ -82,7 +102,16 @@ export interface CoordinationNode extends Coordination {
   settle(claims: readonly SettledClaim[]): Promise<void>
   /** Sets a lock that others have given to its holder, with its whole TTL, unless it is held here. Whether it was set. */
   mend(lock: HeldLock): Promise<boolean>
+  /** As `abandon`, with what has become of each run on this store. */
+  tryToAbandon(runs: readonly OpenRun[], callId: string): Promise<readonly AbandonAnswer[]>
+  /** Takes back what a call of `tryToAbandon` has recorded. */
+  reopen(runs: readonly OpenRun[], callId: string): Promise<void>
 }
+
+/**
+ * `recorded`: by this call. `elsewhere`: by another. `held`: the run has its lock. `closed`: it has ended, or is not known.
+ */
+export type AbandonAnswer = 'recorded' | 'elsewhere' | 'held' | 'closed' | 'unavailable'
 
 /** A claim that a majority has granted. */
 export type Confirmation = Pick<ClaimRequest, 'jobId' | 'runId'>
@@ -124,6 +153,8 @@ export interface CoordinationListener {
   onDown(error: Error): void
   /** `now()` has moved by a step. */
   onClockStep(): void
+  /** Something in the store is older than what was known of it, or one of several stores has come back. */
+  onPast(): void
   /** Another replica will not run a tick it had claimed: it is to be asked for again. May come more than once. */
   onHandedBack(jobId: string, scheduledTime: number): void
   /** The job's last claimed tick, `tick`, was claimed by a replica that defines the job otherwise. */
@@ -200,6 +231,20 @@ export interface JobState {
   readonly unfinished: boolean
 }
 
+/** A run that has begun and whose end is not recorded. */
+export interface OpenRun {
+  readonly runId: string
+  readonly jobId: string
+  readonly replicaId: string
+  readonly fencingToken: number
+  readonly scheduledTime: number
+  readonly startedAt: number
+  /** 0 when nobody is to take it over. */
+  readonly attempt: number
+  /** Until when it was to have its lock; by the store's clock, as the other times. */
+  readonly lockedUntil: number
+}
+
 /** A run that is over. */
 export interface Ending {
   readonly lock: HeldLock
@@ -211,6 +256,12 @@ export interface Ending {
    * @default false
    */
   readonly unbegun?: boolean
+  /**
+   * Whether only its outcome is known: its lock stays as it is.
+   *
+   * @default false
+   */
+  readonly keepsLock?: boolean
 }
 
 /** A claim that is taken back. */
@@ -263,6 +314,8 @@ export type ClaimAnswer =
       readonly scheduledTime: number
       /** 1, and one more each time that the run is taken over. */
       readonly attempt: number
+      /** The run that is taken over. */
+      readonly from?: OpenRun
     }
   /**
    * `last` is the last claimed tick where the request `waits`, else `null`. The rest is told by one of several stores:
@@ -294,8 +347,11 @@ export type ClaimAnswer =
   /** `maybe`: the request may have been executed all the same, now or when its call was made before. */
   | { readonly status: 'unavailable'; readonly error: Error; readonly maybe: boolean }
 
-/** `lost`: the lock was not the run's own any more. `unavailable`: the store did not answer; its TTL will end it. */
-export type ReleaseAnswer = 'released' | 'lost' | 'unavailable'
+/**
+ * `lost`: the lock was not the run's own any more. `abandoned`: the same, and the run was recorded as abandoned.
+ * `unavailable`: the store did not answer; its TTL will end it.
+ */
+export type ReleaseAnswer = 'released' | 'lost' | 'abandoned' | 'unavailable'
 
 export type AcquireAnswer =
   | { readonly status: 'granted'; readonly lock: HeldLock; readonly fencingToken: number }

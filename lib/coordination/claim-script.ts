@@ -19,6 +19,13 @@ export const MAX_ATTEMPTS = 10
  * the replica that claimed last, `trigger.options`. The lock, `lock:<id>`, is a Redlock: a key whose value is the
  * holder's token (the run's id) and whose expiry is the TTL, set only when it is not there.
  *
+ * Runs that have begun and not ended stand in `open`, a sorted set, by when their lock ends unless it is extended:
+ *
+ *     runId fencingToken startedAt replicaId runTick attempt jobId
+ *
+ * as in the record, so that one is known by the other. A record knows its job's last run only; one that has lost its lock
+ * to the next is still there.
+ *
  * Fencing tokens come from one counter for all jobs, which is kept at or above Redis' own time in microseconds: they
  * still increase when Redis has lost the counter.
  *
@@ -42,7 +49,8 @@ export const MAX_ATTEMPTS = 10
  *       granted, `1` for claimed elsewhere, `7 last` for the same of a request that waits, `9 last claimedBy previous`
  *       for the same of a vote, `2 taken previous` for overlap (with 2 added to `taken` when the run is to be taken over),
  *       `3 previous` for paused, `8 claimedBy previous` for the same of a tick that is claimed elsewhere, `4 due` for
- *       early, `5 remaining` for running, `6 fence scheduledTime attempt` for a run taken over, with -1 for a `previous`
+ *       early, `5 remaining` for running, `6 fence scheduledTime attempt id fence startedAt replicaId` for a run taken over, with
+ *       what the record said of it before, with -1 for a `previous`
  *       that there is none of, and with `/resumedAt` after one that is earlier than that; `index:tick` of the requests
  *       whose job was last claimed by another definition; what was handed back, as the hash has it; for each block that
  *       is only asked about a digit, 1 when it is taken
@@ -84,6 +92,8 @@ for index, runId, jobId in string.gmatch(ARGV[5], '(%d+) (%S+) ([^\\n]+)') do
   keys[count + 1] = base .. 'claim:' .. jobId
 end
 for i = 1, count do keys[count + i + 1] = base .. 'lock:' .. jobIds[i] end
+local openKey = base .. 'open'
+keys[2 * count + 2] = openKey
 
 local blocks, sizes, taken = {}, {}, {}
 for name, size in string.gmatch(ARGV[6], '(%S+) (%d+)') do
@@ -102,6 +112,7 @@ end
 local fence = tonumber(known[1] or '0') or 0
 local fenceText, isFenced = format('%.0f', fence), false
 local answers, differing = {}, {}
+local opened, closed = {}, {}
 
 -- Numbers are written out in full. Jobs of one trigger have most of theirs in common: each is read and written once.
 local texts, numbers = {}, {}
@@ -150,6 +161,14 @@ local function record(tick, previous, claimedBy, run, as)
   return digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. run .. ' ' .. as
 end
 
+local function open(i, run, ttl)
+  opened[#opened + 1] = digits(now + ttl)
+  opened[#opened + 1] = sub(run, 3) .. ' ' .. jobIds[i]
+end
+local function close(i, run)
+  closed[#closed + 1] = run .. ' ' .. jobIds[i]
+end
+
 local function triggerOf(definition)
   return match(definition, '^[^.]+')
 end
@@ -174,7 +193,9 @@ local function answer(i)
   if claimedAs ~= definition then differing[#differing + 1] = (i - 1) .. ':' .. digits(tick) end
   local openBy = string.byte(claimedBy) == 63 and sub(claimedBy, 2) or nil
   -- The run of a claim that was never confirmed has not begun.
+  local unbegun = nil
   if openBy and openBy ~= runId and match(run, '^0 (%S+)') == openBy then
+    unbegun = sub(run, 3)
     run = digits(tick) .. sub(run, 2)
   end
 
@@ -198,15 +219,16 @@ local function answer(i)
     elseif paused then
       answers[i] = '8 - -1'
     elseif takeLock(i, ttl) then
-      local runTick, taken = match(run, '(%-?%d+) (%d+)$')
+      local from, runTick, taken = match(run, '^%d+ (%S+ %S+ %S+ %S+) (%-?%d+) (%d+)$')
       if not mine then
         taken = attempt + 1
         run = '0 ' .. runId .. ' ' .. nextFence() .. begun .. runTick .. ' ' .. taken
         -- Should its holder come back, its claim is over.
         if claimedBy == id then claimedBy = '-' end
         call('SET', claimKey, record(tick, previous, claimedBy, run, claimedAs), 'KEEPTTL')
+        open(i, run, ttl)
       end
-      answers[i] = '6 ' .. fenceText .. ' ' .. runTick .. ' ' .. taken
+      answers[i] = '6 ' .. fenceText .. ' ' .. runTick .. ' ' .. taken .. ' ' .. from
     else
       answers[i] = '5 ' .. call('PTTL', lockKey)
     end
@@ -250,13 +272,19 @@ local function answer(i)
       elseif kind == 'm' then
         -- Granted before, as its reply was lost, and too late to run now.
         if known[count + i + 1] == runId then call('DEL', lockKey) end
-        if match(run, '^0 (%S+)') == runId then run = now .. sub(run, 2) end
+        if match(run, '^0 (%S+)') == runId then
+          close(i, sub(run, 3))
+          run = now .. sub(run, 2)
+        end
       elseif left and left ~= runId and call('EXISTS', lockKey) == 0 then
         code = 2
         isLeft = true
       elseif takeLock(i, ttl) then
+        -- Granted before, as its reply was lost.
+        if (repeated or manual) and match(run, '^0 (%S+)') == runId then close(i, sub(run, 3)) end
         local attempt = rerun and not manual and ' 1' or ' 0'
         run = '0 ' .. runId .. ' ' .. nextFence() .. begun .. digits(scheduledTime) .. attempt
+        open(i, run, ttl)
       else
         code = 2
       end
@@ -268,6 +296,7 @@ local function answer(i)
       elseif taken then
         local by = term.vote and claimedBy ~= runId and '?' .. runId or runId
         call('SET', claimKey, record(through, before, by, run, definition), 'PX', keep)
+        if unbegun then close(i, unbegun) end
         if #handed > 0 and call('HDEL', KEYS[3], jobIds[i]) == 1 then handed = call('HGETALL', KEYS[3]) end
       end
       if code == 3 then answers[i] = '3 ' .. told
@@ -295,6 +324,8 @@ if #finished > 0 then
   call('PEXPIRE', KEYS[5], ${MINUTE})
 end
 if isFenced then call('SET', KEYS[1], fenceText) end
+if #closed > 0 then call('ZREM', openKey, unpack(closed)) end
+if #opened > 0 then call('ZADD', openKey, unpack(opened)) end
 answers = concat(answers, ' ')
 if callId ~= '-' then call('SET', KEYS[4], callId .. ' ' .. answers, 'PX', ${HOUR}) end
 return { micros, answers, concat(differing, ' '), handed, concat(asked) }

@@ -195,7 +195,7 @@ function grant(count: Count): ClaimAnswer {
   const lock = first.lock && { ...first.lock }
   // What each node allows, it allows for its own part: the shortest holds.
   if (lock !== null) lock.validUntil = Math.min(...granted.map((answer) => answer.lock?.validUntil ?? lock.validUntil))
-  return {
+  const answer: ClaimAnswer = {
     status: 'granted',
     lock,
     previous,
@@ -204,6 +204,7 @@ function grant(count: Count): ClaimAnswer {
     scheduledTime: max((answer) => answer.scheduledTime),
     attempt: max((answer) => answer.attempt)
   }
+  return first.from === undefined ? answer : { ...answer, from: first.from }
 }
 
 /** When a majority would grant what it does not grant yet. */

@@ -6,6 +6,7 @@ import type {
   HandedBack,
   HeldLock,
   JobState,
+  OpenRun,
   SettledClaim,
   SurveyRequest
 } from '../../types/coordination.js'
@@ -82,10 +83,39 @@ export function writeBlocks({ asked, waiting }: ClaimBlocks): string {
 /** Runs that are over as the script's argument. */
 export function writeEndings(endings: readonly Ending[]): string {
   let written = ''
-  for (const { lock, finished, unbegun } of endings) {
-    written += `${finished ? 1 : unbegun ? 2 : 0} ${lock.token} ${lock.name}\n`
+  for (const { lock, finished, unbegun, keepsLock } of endings) {
+    written += `${keepsLock ? 3 : finished ? 1 : unbegun ? 2 : 0} ${lock.token} ${lock.name}\n`
   }
   return written
+}
+
+/** A run as it stands among those that are open. */
+export function writeOpenRun(run: OpenRun): string {
+  const { runId, fencingToken, startedAt, replicaId, scheduledTime, attempt, jobId } = run
+  return `${runId} ${fencingToken} ${startedAt} ${replicaId} ${scheduledTime} ${attempt} ${jobId}`
+}
+
+const OPEN_RUN = /^(\S+) (\d+) (\d+) (\S+) (-?\d+) (\d+) (.+)$/s
+
+/** @param found what stands among the open runs, each followed by when its lock was to end */
+export function readOpenRuns(found: readonly string[]): OpenRun[] {
+  const runs: OpenRun[] = []
+  for (let index = 0; index < found.length; index += 2) {
+    const words = OPEN_RUN.exec(found[index] as string)
+    if (words === null) continue
+    const [, runId = '', fencingToken, startedAt, replicaId = '', scheduledTime, attempt, jobId = ''] = words
+    runs.push({
+      runId,
+      jobId,
+      replicaId,
+      fencingToken: Number(fencingToken),
+      scheduledTime: Number(scheduledTime),
+      startedAt: Number(startedAt),
+      attempt: Number(attempt),
+      lockedUntil: Number(found[index + 1])
+    })
+  }
+  return runs
 }
 
 /** Claims that a majority has confirmed as the script's argument. */
@@ -148,7 +178,8 @@ class AnswerReader {
         const fencingToken = this.#number()
         const scheduledTime = this.#number()
         const attempt = this.#number()
-        return { status: 'granted', lock, fencingToken, previous: null, resumedAt: null, scheduledTime, attempt }
+        const from = this.#takenOver(request, scheduledTime, attempt - 1)
+        return { status: 'granted', lock, fencingToken, previous: null, resumedAt: null, scheduledTime, attempt, from }
       }
       case '2': {
         const flags = this.#number()
@@ -193,6 +224,14 @@ class AnswerReader {
   /** A tick, with what is told after it left out. */
   #tick(): number | null {
     return previousIn(this.#words[this.#at++] as string)
+  }
+
+  #takenOver({ jobId }: ClaimRequest, scheduledTime: number, attempt: number): OpenRun {
+    const runId = this.#words[this.#at++] as string
+    const fencingToken = this.#number()
+    const startedAt = this.#number()
+    const replicaId = this.#words[this.#at++] as string
+    return { runId, jobId, replicaId, fencingToken, scheduledTime, startedAt, attempt, lockedUntil: startedAt }
   }
 
   #by(): string {

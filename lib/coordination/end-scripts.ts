@@ -1,59 +1,108 @@
 import { DAY, HOUR } from '../duration.js'
 
+/** How many runs that the caller has not named are ended in one call. */
+const MAX_SWEPT = 2000
+
 // How a claim ends: its run is over, or it is taken back. The record they write is described in claim-script.ts.
 
 /**
- * Ends many runs in one step: releases each lock whose value is still the run's id, as redlock's own release does, and
- * records when the run ended, unless it is left for another replica to take over.
+ * Takes runs out of those that are open whose records do not say any more how they stand there.
+ *
+ * In   `openKey`; `strays`, a table with their ids as keys
+ */
+const CLOSE_STRAYS = `
+if next(strays) then
+  for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
+    if strays[string.match(member, '^%S+')] then redis.call('ZREM', openKey, member) end
+  end
+end
+`
+
+/**
+ * Ends many runs in one step: releases each lock whose value is still the run's id, as redlock's own release does, records
+ * when the run ended, unless it is left for another replica to take over, and takes it out of those that are open.
  *
  * KEYS  fence, as what the runs' own keys begin with, and lie in the slot of
- * ARGV  for each run a line `finished runId jobId`, with 1 or 0 for `finished`, and 2 for a takeover that never began: it
- *       stays unfinished, and is no attempt
- * Reply a string of one digit for each run: 1 when the lock was released, 0 when it was not the run's own any more
+ * ARGV  for each run a line `finished runId jobId`, with 1 or 0 for `finished`, 2 for a takeover that never began: it stays
+ *       unfinished, and is no attempt, and 3 for one whose outcome is known and which keeps its lock;
+ *       where the caller's other runs that stand open are to end as well, what the ids of its runs begin with, and the
+ *       ids of those that go on
+ * Reply a string of one digit for each run given: 1 when the lock was released, 0 when it was not the run's own any more,
+ *       2 when the run was recorded as abandoned before
  */
 export const FINISH_SCRIPT = `
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 local base = string.sub(KEYS[1], 1, -6)
-local count, how, runIds, keys = 0, {}, {}, { KEYS[1] }
+local openKey = base .. 'open'
+local count, how, runIds, jobIds, keys = 0, {}, {}, {}, { KEYS[1] }
 for finished, runId, jobId in string.gmatch(ARGV[1], '(%d) (%S+) ([^\\n]+)') do
   count = count + 1
-  how[count], runIds[count] = finished, runId
-  keys[2 * count] = base .. 'lock:' .. jobId
-  keys[2 * count + 1] = base .. 'claim:' .. jobId
+  how[count], runIds[count], jobIds[count] = finished, runId, jobId
 end
+local given = count
+if ARGV[2] then
+  local isLive = {}
+  for runId in string.gmatch(ARGV[3], '%S+') do isLive[runId] = true end
+  for i = 1, given do isLive[runIds[i]] = true end
+  for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
+    local runId, jobId = string.match(member, '^(%S+) %S+ %S+ %S+ %S+ %S+ (.+)$')
+    if count == given + ${MAX_SWEPT} then break end
+    if runId and string.sub(runId, 1, #ARGV[2]) == ARGV[2] and not isLive[runId] then
+      count = count + 1
+      how[count], runIds[count], jobIds[count] = '1', runId, jobId
+    end
+  end
+end
+for i = 1, count do
+  keys[2 * i] = base .. 'lock:' .. jobIds[i]
+  keys[2 * i + 1] = base .. 'claim:' .. jobIds[i]
+end
+keys[2 * count + 2] = openKey
 -- All in one command: a Cluster whose slot is moving refuses it as a whole.
 local known = redis.call('MGET', unpack(keys))
-local reply, free = {}, {}
+local reply, free, closed, strays = {}, {}, {}, {}
 for i = 1, count do
-  local finished, runId, claimKey = how[i], runIds[i], keys[2 * i + 1]
-  if known[2 * i] == runId then
+  local finished, runId, claimKey, record = how[i], runIds[i], keys[2 * i + 1], known[2 * i + 1]
+  reply[i] = 0
+  if known[2 * i] == runId and finished ~= '3' then
     free[#free + 1] = keys[2 * i]
     reply[i] = 1
-  else
-    reply[i] = 0
   end
-  local record = finished ~= '0' and known[2 * i + 1]
-  if record and finished == '2' then
-    local head, id, middle, attempt, definition =
-      string.match(record, '^(%-?%d+ %-?%d+ %S+ 0) (%S+) (%d+ %d+ %S+ %-?%d+) (%d+) (%S+)$')
-    if id == runId and tonumber(attempt) > 1 then
-      -- Under no request's id: should this one be repeated, it takes the run over as any other.
-      local before = string.format('%s ~ %s %d %s', head, middle, tonumber(attempt) - 1, definition)
-      redis.call('SET', claimKey, before, 'KEEPTTL')
-    end
-  elseif record then
-    local ticks, claimedBy, id, tail = string.match(record, '^(%-?%d+ %-?%d+) (%S+) 0 (%S+) (.*)$')
-    if id == runId then
+  local ticks, claimedBy, id, run, attempt, definition
+  if record then
+    ticks, claimedBy, id, run, attempt, definition =
+      string.match(record, '^(%-?%d+ %-?%d+) (%S+) 0 (%S+) (%d+ %d+ %S+ %-?%d+) (%d+) (%S+)$')
+  end
+  if id ~= runId then
+    strays[runId] = true
+  else
+    closed[#closed + 1] = id .. ' ' .. run .. ' ' .. attempt .. ' ' .. jobIds[i]
+    if finished == '1' then
       -- It is over, and its request is not repeated.
       if claimedBy == runId or claimedBy == '?' .. runId then claimedBy = '-' end
-      local ended = ticks .. ' ' .. claimedBy .. ' ' .. now .. ' ' .. runId .. ' ' .. tail
+      local ended = ticks .. ' ' .. claimedBy .. ' ' .. now .. ' ' .. runId .. ' ' .. run .. ' ' .. attempt .. ' ' .. definition
       redis.call('SET', claimKey, ended, 'KEEPTTL')
+    elseif finished == '2' and tonumber(attempt) > 1 then
+      -- Under no request's id: should this one be repeated, it takes the run over as any other.
+      local before = string.format('%s %s 0 ~ %s %d %s', ticks, claimedBy, run, tonumber(attempt) - 1, definition)
+      redis.call('SET', claimKey, before, 'KEEPTTL')
     end
   end
 end
 if #free > 0 then redis.call('DEL', unpack(free)) end
-return table.concat(reply)
+local isOpen = #closed == 0 and 0 or redis.call('ZREM', openKey, unpack(closed))
+if isOpen < count then
+  local marks = {}
+  for i = 1, given do marks[i] = base .. 'abandoned:' .. runIds[i] end
+  local abandoned = given > 0 and redis.call('MGET', unpack(marks)) or {}
+  for i = 1, given do
+    if abandoned[i] then reply[i] = 2 end
+    strays[runIds[i]] = true
+  end
+  ${CLOSE_STRAYS}
+end
+return table.concat(reply, '', 1, given)
 `
 
 /**
@@ -73,7 +122,9 @@ local last = redis.pcall('GET', KEYS[2])
 if type(last) == 'string' and string.sub(last, 1, #callId + 1) == callId .. ' ' then
   return string.sub(last, #callId + 2)
 end
-local reply = {}
+local openKey = string.sub(KEYS[1], 1, -7) .. 'open'
+redis.call('EXISTS', openKey) -- Before anything is written: a Cluster whose slot is moving may refuse it.
+local reply, closed, strays = {}, {}, {}
 for i = 1, #ARGV - 1 do
   reply[i] = 0
   local claim = ARGV[i + 1]
@@ -81,10 +132,16 @@ for i = 1, #ARGV - 1 do
   local lockKey, claimKey = KEYS[2 * i + 1], KEYS[2 * i + 2]
   if redis.pcall('GET', lockKey) == runId then redis.call('DEL', lockKey) end
   local record = redis.pcall('GET', claimKey)
+  local own = false
   if type(record) == 'string' then
     local tick, previous, claimedBy, ended, id, tail =
       string.match(record, '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+) (.*)$')
-    local own = id == runId and ended == '0'
+    own = id == runId and ended == '0'
+    if own then
+      -- What follows \`...:claim:\`, which is of the length of \`...:handed\`, is the job's id.
+      local run = string.match(tail, '^(.*) %S+$')
+      closed[#closed + 1] = id .. ' ' .. run .. ' ' .. string.sub(claimKey, #KEYS[1] + 1)
+    end
     if own then ended = tonumber(endedAt) >= 0 and endedAt or string.format('%.0f', now) end
     local mine = claimedBy == runId or claimedBy == '?' .. runId
     if own and not mine then
@@ -94,14 +151,16 @@ for i = 1, #ARGV - 1 do
       reply[i] = 1
       redis.call('SET', claimKey, string.format('%s %s - %s %s %s', previous, previous, ended, id, tail), 'KEEPTTL')
       if tonumber(handedTick) >= 0 then
-        -- What follows \`...:claim:\`, which is of the length of \`...:handed\`, is the job's id.
         local at = string.format('%s %.0f', handedTick, now)
         redis.call('HSET', KEYS[1], string.sub(claimKey, #KEYS[1] + 1), at)
         redis.call('PEXPIRE', KEYS[1], ${DAY})
       end
     end
   end
+  if not own then strays[runId] = true end
 end
+if #closed > 0 then redis.call('ZREM', openKey, unpack(closed)) end
+${CLOSE_STRAYS}
 reply = table.concat(reply)
 redis.call('SET', KEYS[2], callId .. ' ' .. reply, 'PX', ${HOUR})
 return reply

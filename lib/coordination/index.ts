@@ -15,7 +15,7 @@ export function createCoordination(options: ResolvedOptions, listener: Coordinat
   const { redis, prefix, replicaId, maxClockSkew, clock } = options
   if (options.coordination !== undefined) return options.coordination({ replicaId, maxClockSkew, listener })
   if (redis === undefined) {
-    return new MemoryCoordination(clock, new MemoryStore(), maxClockSkew, listener)
+    return new MemoryCoordination(clock, new MemoryStore(), maxClockSkew, listener, replicaId)
   }
   const resolved = resolveRedis(redis)
   const common = { prefix, replicaId, maxClockSkew, clock }

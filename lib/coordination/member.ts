@@ -61,6 +61,7 @@ export class Member implements Voter {
         this.silent = false
         onChange()
         void this.pay()
+        listener.onPast()
       },
       onDown: (error) => {
         this.trouble = error
@@ -71,9 +72,10 @@ export class Member implements Voter {
   }
 
   async finish(endings: readonly Ending[]): Promise<readonly ReleaseAnswer[]> {
-    for (const { lock } of endings) this.#lettingGo.set(keyOf(lock), 'finish')
+    for (const { lock, keepsLock } of endings) if (!keepsLock) this.#lettingGo.set(keyOf(lock), 'finish')
     const answers = await this.node.finish(endings)
     for (const [index, ending] of endings.entries()) {
+      if (ending.keepsLock) continue
       this.#noteAnswer(answers[index] !== 'unavailable', { kind: 'finish', lock: ending.lock, ending })
     }
     this.#payIf(answers[0] !== 'unavailable')

@@ -14,7 +14,8 @@ import {
   isHeld,
   isUnfinished,
   type LockRecord,
-  type MemoryStore
+  type MemoryStore,
+  openRunOf
 } from './memory-store.js'
 
 /** Claims ticks and takes locks in memory, as the script of claim-script.ts does in Redis. */
@@ -22,11 +23,13 @@ export class MemoryClaims {
   readonly #store: MemoryStore
   readonly #maxClockSkew: number
   readonly #listener: CoordinationListener
+  readonly #replicaId: string
 
-  constructor(store: MemoryStore, maxClockSkew: number, listener: CoordinationListener) {
+  constructor(store: MemoryStore, maxClockSkew: number, listener: CoordinationListener, replicaId: string) {
     this.#store = store
     this.#maxClockSkew = maxClockSkew
     this.#listener = listener
+    this.#replicaId = replicaId
   }
 
   /** @param monotonic the same moment as `now`, on the monotonic clock */
@@ -54,7 +57,11 @@ export class MemoryClaims {
     record.open = false
     record.definition = definition
     record.keptUntil = monotonic + keep
-    if (run !== null) Object.assign(record, { runId, endedAt: 0, runTick: run.scheduledTime, attempt: run.attempt })
+    if (run === null) return
+    this.#store.leave(record, jobId, now, monotonic)
+    record.runTick = run.scheduledTime
+    record.attempt = run.attempt
+    this.#begin(record, runId, run.fencingToken, now)
   }
 
   // The order of these steps is the contract's, and that of the Lua script in claim-script.ts.
@@ -106,7 +113,10 @@ export class MemoryClaims {
     if (kind === 'miss') {
       // Granted before, as its reply was lost, and too late to run now.
       free(record, runId, monotonic)
-      if (record.runId === runId) record.endedAt = now
+      if (record.runId === runId) {
+        record.endedAt = now
+        record.isOpen = false
+      }
       return {
         status: 'granted',
         lock: null,
@@ -118,11 +128,11 @@ export class MemoryClaims {
       }
     }
     if (overlaps) return { status: 'overlap', taken, isLeft, previous, resumedAt }
-    record.runId = runId
-    record.endedAt = 0
+    if (record.runId !== runId) this.#store.leave(record, jobId, now, monotonic)
     record.runTick = scheduledTime
     record.attempt = request.rerun && !manual ? 1 : 0
     const fencingToken = this.#store.nextFence(now)
+    this.#begin(record, runId, fencingToken, now)
     const granted = this.#lock(request, record, monotonic)
     return { status: 'granted', lock: granted, fencingToken, previous, resumedAt, scheduledTime, attempt: 1 }
   }
@@ -138,17 +148,28 @@ export class MemoryClaims {
     if (isHeld(record, monotonic) && record.token !== runId) {
       return { status: 'running', remaining: record.expiresAt - monotonic }
     }
+    const from = openRunOf(record, jobId, now, monotonic)
+    const fencingToken = this.#store.nextFence(now)
     if (!mine) {
       // Should its holder come back, its claim is over.
       if (record.claimedBy === record.runId) endClaim(record)
-      record.runId = runId
+      this.#store.leave(record, jobId, now, monotonic)
       record.attempt++
+      this.#begin(record, runId, fencingToken, now)
     }
     const { attempt } = record
-    const fencingToken = this.#store.nextFence(now)
     const granted = this.#lock(request, record, monotonic)
     const before = { previous: null, resumedAt: null }
-    return { status: 'granted', lock: granted, fencingToken, ...before, scheduledTime: runTick, attempt }
+    return { status: 'granted', lock: granted, fencingToken, ...before, scheduledTime: runTick, attempt, from }
+  }
+
+  #begin(record: ClaimRecord, runId: string, fencingToken: number, now: number): void {
+    record.runId = runId
+    record.endedAt = 0
+    record.fencingToken = fencingToken
+    record.startedAt = now
+    record.replicaId = this.#replicaId
+    record.isOpen = true
   }
 
   #lock({ jobId, runId, ttl }: ClaimRequest, record: LockRecord, monotonic: number): HeldLock {
@@ -171,6 +192,10 @@ export class MemoryClaims {
       endedAt: now,
       runTick: -1,
       attempt: 0,
+      fencingToken: 0,
+      startedAt: 0,
+      replicaId: '',
+      isOpen: false,
       definition,
       keptUntil: monotonic + keep,
       token: '',
@@ -185,6 +210,7 @@ export class MemoryClaims {
 function endUnbegun(record: ClaimRecord, now: number): void {
   if (record.runId !== record.claimedBy) return
   record.runId = ''
+  record.isOpen = false
   record.endedAt = record.tick >= 0 ? record.tick : now
 }
 

@@ -3,9 +3,13 @@ import type {
   CoordinationListener,
   Definition,
   HandBackAnswer,
+  OpenRun,
   ReleaseAnswer
 } from '../../types/coordination.js'
 import { MAX_ATTEMPTS } from './claim-script.js'
+
+/** Of how many runs it is remembered that they were abandoned, should their replicas come back. */
+const MAX_ABANDONED = 10_000
 
 /** Of how many ticks it is remembered which blocks are taken. */
 const MAX_TICKS = 64
@@ -25,6 +29,11 @@ export interface ClaimRecord extends LockRecord {
   endedAt: number
   runTick: number
   attempt: number
+  fencingToken: number
+  startedAt: number
+  replicaId: string
+  /** Whether nobody has recorded what became of it. */
+  isOpen: boolean
   definition: Definition
   /** Until when it is remembered, on the monotonic clock. */
   keptUntil: number
@@ -46,6 +55,10 @@ export class MemoryStore {
   /** Each replica's last reply, should it have been lost. */
   readonly replies = new WeakMap<CoordinationListener, { callId: string; answers: readonly ClaimAnswer[] }>()
   readonly handBackReplies = new WeakMap<CoordinationListener, { callId: string; answers: readonly HandBackAnswer[] }>()
+  /** Runs that are open and not their jobs' last ones any more, as they have lost their locks. */
+  readonly left = new Map<string, OpenRun>()
+  /** Runs that were recorded as abandoned, by the call that did so. */
+  readonly abandoned = new Map<string, string>()
   /** Of the last ticks the names of the blocks that are taken. */
   readonly #taken = new Map<number, Set<string>>()
   fence = 0
@@ -98,6 +111,17 @@ export class MemoryStore {
     return this.fence
   }
 
+  /** Another run takes the place of a job's last one. */
+  leave(record: ClaimRecord, jobId: string, now: number, monotonic: number): void {
+    if (record.isOpen) this.left.set(record.runId, openRunOf(record, jobId, now, monotonic))
+  }
+
+  /** Records that a run was abandoned, by a call. */
+  abandon(runId: string, callId: string): void {
+    this.abandoned.set(runId, callId)
+    if (this.abandoned.size > MAX_ABANDONED) this.abandoned.delete(this.abandoned.keys().next().value as string)
+  }
+
   /** Forgets what has had its time, now and then, so that jobs that come and go leave nothing behind. */
   sweep(now: number): void {
     if (this.jobs.size + this.named.size < this.#sweepAt) return
@@ -111,6 +135,13 @@ export class MemoryStore {
 export function isUnfinished({ runId, endedAt, attempt, open, claimedBy }: ClaimRecord): boolean {
   if (open && runId === claimedBy) return false
   return runId !== '' && endedAt === 0 && attempt > 0 && attempt < MAX_ATTEMPTS
+}
+
+/** @param monotonic the same moment as `now`, on the monotonic clock */
+export function openRunOf(record: ClaimRecord, jobId: string, now: number, monotonic: number): OpenRun {
+  const { runId, replicaId, fencingToken, runTick: scheduledTime, startedAt, attempt, expiresAt } = record
+  const lockedUntil = now + expiresAt - monotonic
+  return { runId, jobId, replicaId, fencingToken, scheduledTime, startedAt, attempt, lockedUntil }
 }
 
 /** The claim is nobody's any more; its tick stays claimed. */

@@ -1,5 +1,6 @@
 import type { Clock } from '../../types/clock.js'
 import type {
+  AbandonAnswer,
   AcquireAnswer,
   ClaimAnswer,
   ClaimBlocks,
@@ -14,6 +15,7 @@ import type {
   HandedBack,
   HeldLock,
   JobState,
+  OpenRun,
   ReleaseAnswer,
   SettledClaim,
   SurveyRequest
@@ -28,8 +30,10 @@ import {
   isHeldBy,
   isUnfinished,
   type LockRecord,
-  type MemoryStore
+  type MemoryStore,
+  openRunOf
 } from './memory-store.js'
+import { ABANDONED_AFTER } from './open-scripts.js'
 
 /** Coordination in this process only: the same contract as Redis, without a network. */
 export class MemoryCoordination implements CoordinationNode {
@@ -39,10 +43,16 @@ export class MemoryCoordination implements CoordinationNode {
   readonly #claims: MemoryClaims
   readonly #listener: CoordinationListener
 
-  constructor(clock: Clock, store: MemoryStore, maxClockSkew: number, listener: CoordinationListener) {
+  constructor(
+    clock: Clock,
+    store: MemoryStore,
+    maxClockSkew: number,
+    listener: CoordinationListener,
+    replicaId: string = ''
+  ) {
     this.#clock = clock
     this.#store = store
-    this.#claims = new MemoryClaims(store, maxClockSkew, listener)
+    this.#claims = new MemoryClaims(store, maxClockSkew, listener, replicaId)
     this.#listener = listener
     store.listeners.add(listener)
   }
@@ -84,9 +94,13 @@ export class MemoryCoordination implements CoordinationNode {
   async finish(endings: readonly Ending[]): Promise<readonly ReleaseAnswer[]> {
     const now = this.#clock.now()
     const monotonic = this.#clock.monotonic()
-    return endings.map(({ lock, finished, unbegun }) => {
-      const record = this.#store.jobs.get(lock.name)
-      if (record === undefined) return 'lost'
+    const { jobs, left, abandoned } = this.#store
+    return endings.map(({ lock, finished, unbegun, keepsLock }) => {
+      const record = jobs.get(lock.name)
+      if (left.size > 0) left.delete(lock.token)
+      if (record?.runId === lock.token) record.isOpen = false
+      const isAbandoned = abandoned.size > 0 && abandoned.has(lock.token)
+      if (record === undefined || keepsLock) return isAbandoned ? 'abandoned' : 'lost'
       if (finished && record.runId === lock.token) {
         record.endedAt = now
         // It is over, and not asked for again: nothing is left that would know it by its id.
@@ -98,7 +112,8 @@ export class MemoryCoordination implements CoordinationNode {
         // Under no request's id: should this one be repeated, it takes the run over as any other.
         record.runId = '~'
       }
-      return free(record, lock.token, monotonic)
+      const answer = free(record, lock.token, monotonic)
+      return isAbandoned ? 'abandoned' : answer
     })
   }
 
@@ -109,11 +124,13 @@ export class MemoryCoordination implements CoordinationNode {
     const monotonic = this.#clock.monotonic()
     const answers = claims.map(({ lock, scheduledTime, afterCompletion, tell }): HandBackAnswer => {
       const record = this.#store.jobs.get(lock.name)
+      this.#store.left.delete(lock.token)
       if (record === undefined) return 'not_ours'
       free(record, lock.token, monotonic)
       const own = record.runId === lock.token && record.endedAt === 0
       if (own) {
         record.runId = ''
+        record.isOpen = false
         record.endedAt = afterCompletion > 0 ? scheduledTime - afterCompletion : now
       }
       if (record.claimedBy !== lock.token) return own ? 'wasted' : 'not_ours'
@@ -174,6 +191,66 @@ export class MemoryCoordination implements CoordinationNode {
     if (record === undefined) this.#store.named.set(name, { token, expiresAt })
     else Object.assign(record, { token, expiresAt })
     return true
+  }
+
+  async findAbandoned(): Promise<readonly OpenRun[]> {
+    const now = this.#clock.now()
+    const monotonic = this.#clock.monotonic()
+    const found = [...this.#store.left.values()].filter((run) => run.lockedUntil + ABANDONED_AFTER <= now)
+    for (const [jobId, record] of this.#store.jobs) {
+      // A claim that was never confirmed has no run that has begun.
+      const hasBegun = record.isOpen && !(record.open && record.claimedBy === record.runId)
+      if (!hasBegun || record.expiresAt + ABANDONED_AFTER > monotonic) continue
+      found.push(openRunOf(record, jobId, now, monotonic))
+    }
+    return found
+  }
+
+  async abandon(runs: readonly OpenRun[], callId: string): Promise<readonly boolean[]> {
+    const answers = await this.tryToAbandon(runs, callId)
+    return answers.map((answer) => answer === 'recorded')
+  }
+
+  async tryToAbandon(runs: readonly OpenRun[], callId: string): Promise<readonly AbandonAnswer[]> {
+    const { jobs, left, abandoned } = this.#store
+    const monotonic = this.#clock.monotonic()
+    return runs.map(({ runId, jobId }) => {
+      const by = abandoned.get(runId)
+      if (by !== undefined) return by === callId ? 'recorded' : 'elsewhere'
+      const record = jobs.get(jobId)
+      const isLast = record?.runId === runId && record.isOpen
+      if (isLast && isHeldBy(record, runId, monotonic)) return 'held'
+      if (isLast) record.isOpen = false
+      else if (!left.delete(runId)) return 'closed'
+      this.#store.abandon(runId, callId)
+      return 'recorded'
+    })
+  }
+
+  async reopen(runs: readonly OpenRun[], callId: string): Promise<void> {
+    const { jobs, left, abandoned } = this.#store
+    for (const run of runs) {
+      if (abandoned.get(run.runId) !== callId) continue
+      abandoned.delete(run.runId)
+      const record = jobs.get(run.jobId)
+      if (record?.runId === run.runId) record.isOpen = true
+      else left.set(run.runId, run)
+    }
+  }
+
+  async settleWith(isOwn: string, live: readonly string[], claims: readonly SettledClaim[]): Promise<void> {
+    const now = this.#clock.now()
+    const monotonic = this.#clock.monotonic()
+    for (const record of this.#store.jobs.values()) {
+      const { runId } = record
+      if (!record.isOpen || !runId.startsWith(isOwn) || live.includes(runId)) continue
+      record.isOpen = false
+      record.endedAt = now
+      record.runId = ''
+      if (record.claimedBy === runId) endClaim(record)
+      free(record, runId, monotonic)
+    }
+    await this.settle(claims)
   }
 
   async pause(jobId: string): Promise<void> {

@@ -25,6 +25,7 @@ export class QuorumListener implements NodeListener {
   }
 
   readonly onClockStep = (): void => this.#listener.onClockStep()
+  readonly onPast = (): void => this.#listener.onPast()
   readonly onUnsafe = (reason: string): void => this.#listener.onUnsafe(reason)
 
   readonly onHandedBack = (jobId: string, scheduledTime: number): void => {

@@ -87,7 +87,7 @@ export class QuorumLocks {
   }
 
   async finish(endings: readonly Ending[]): Promise<readonly ReleaseAnswer[]> {
-    for (const { lock } of endings) this.#mender.forget(lock)
+    for (const { lock, keepsLock } of endings) if (!keepsLock) this.#mender.forget(lock)
     const votesOf = (votes: readonly Vote<readonly ReleaseAnswer[]>[], index: number): Vote<ReleaseAnswer>[] => {
       return this.#withFormer(
         (endings[index] as Ending).lock,

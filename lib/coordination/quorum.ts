@@ -1,5 +1,6 @@
 import type { Clock } from '../../types/clock.js'
 import type {
+  AbandonAnswer,
   AcquireAnswer,
   ClaimAnswer,
   ClaimRequest,
@@ -11,7 +12,9 @@ import type {
   HandedBack,
   HeldLock,
   JobState,
+  OpenRun,
   ReleaseAnswer,
+  SettledClaim,
   SurveyRequest
 } from '../../types/coordination.js'
 import { ballot } from './ballot.js'
@@ -20,7 +23,7 @@ import { type Master, Member } from './member.js'
 import { QuorumClaims } from './quorum-claims.js'
 import { QuorumListener } from './quorum-listener.js'
 import { QuorumLocks } from './quorum-locks.js'
-import { combineStates, decideHandBack, majorityOf, noMajorityError, type Vote } from './votes.js'
+import { combineStates, decideAbandoned, decideHandBack, majorityOf, noMajorityError, type Vote } from './votes.js'
 
 export interface QuorumOptions {
   readonly masters: readonly Master[]
@@ -146,6 +149,39 @@ export class QuorumCoordination implements Coordination {
 
   release(lock: HeldLock): Promise<ReleaseAnswer> {
     return this.#locks.release(lock)
+  }
+
+  async findAbandoned(): Promise<readonly OpenRun[]> {
+    const votes = await ballot<Member, readonly OpenRun[]>(this.#members, this.#clock, {
+      ask: ({ node }) => node.findAbandoned(),
+      isAnswer: () => true,
+      isDecided: () => false
+    })
+    const found = new Map<string, { readonly run: OpenRun; count: number }>()
+    for (const run of votes.flatMap((vote) => vote ?? [])) {
+      const known = found.get(run.runId)
+      if (known === undefined) found.set(run.runId, { run, count: 1 })
+      else known.count++
+    }
+    // Where fewer miss its lock the run may have it.
+    return [...found.values()].filter(({ count }) => count >= this.#most).map(({ run }) => run)
+  }
+
+  async abandon(runs: readonly OpenRun[], callId: string): Promise<readonly boolean[]> {
+    const votes = await ballot<Member, readonly AbandonAnswer[]>(this.#members, this.#clock, {
+      ask: ({ node }) => node.tryToAbandon(runs, callId),
+      isAnswer: (answers) => !answers.includes('unavailable'),
+      isDecided: () => false
+    })
+    const outcomes = runs.map((_, index) => decideAbandoned(votes.map((answers) => answers?.[index] ?? null)))
+    // What too few have recorded is found again.
+    const open = runs.filter((_, index) => outcomes[index] === null)
+    if (open.length > 0) for (const { node } of this.#members) void node.reopen(open, callId)
+    return outcomes.map((outcome) => outcome === 'recorded')
+  }
+
+  async settleWith(isOwn: string, live: readonly string[], claims: readonly SettledClaim[]): Promise<void> {
+    await Promise.all(this.#members.map(({ node }) => node.settleWith(isOwn, live, claims)))
   }
 
   async pause(jobId: string, note: string | undefined): Promise<void> {

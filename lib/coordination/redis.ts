@@ -2,6 +2,7 @@ import type { Cluster, Redis } from 'ioredis'
 import type Redlock from 'redlock'
 import type { Clock } from '../../types/clock.js'
 import type {
+  AbandonAnswer,
   AcquireAnswer,
   ClaimAnswer,
   ClaimBlocks,
@@ -15,6 +16,7 @@ import type {
   HandedBack,
   HeldLock,
   JobState,
+  OpenRun,
   ReleaseAnswer,
   SettledClaim,
   SurveyRequest
@@ -23,15 +25,18 @@ import { loadRedlock } from '../lazy.js'
 import { CLAIM_SCRIPT } from './claim-script.js'
 import {
   readAnswers,
+  readOpenRuns,
   readState,
   writeBlocks,
   writeEndings,
   writeHandedBack,
+  writeOpenRun,
   writeRequests,
   writeSettled
 } from './claim-wire.js'
 import { FINISH_SCRIPT, HAND_BACK_SCRIPT } from './end-scripts.js'
 import { validUntil } from './lock-validity.js'
+import { ABANDON_SCRIPT, LOOK_SCRIPT, REOPEN_SCRIPT } from './open-scripts.js'
 import { findUnsafe } from './redis-checks.js'
 import type { RedisClient } from './redis-client.js'
 import { RedisLink } from './redis-link.js'
@@ -39,6 +44,10 @@ import { ACQUIRE_SCRIPT, CONFIRM_SCRIPT, RESUME_SCRIPT, SETTLE_SCRIPT, TIME_SCRI
 
 /** How many job ids go into one command. */
 const CHUNK = 1000
+
+const RELEASE_ANSWERS: readonly ReleaseAnswer[] = ['lost', 'released', 'abandoned']
+
+const ABANDON_ANSWERS: readonly AbandonAnswer[] = ['closed', 'recorded', 'elsewhere', 'held']
 
 const HAND_BACK_ANSWERS: readonly HandBackAnswer[] = ['not_ours', 'free', 'wasted']
 
@@ -57,6 +66,9 @@ interface ScriptCommands {
   rlsSettle(keyCount: number, ...args: string[]): Promise<null>
   rlsResume(keyCount: number, ...args: string[]): Promise<null>
   rlsTime(keyCount: number, ...args: string[]): Promise<[micros: number, handed: HandedFields]>
+  rlsLook(keyCount: number, key: string): Promise<[micros: number, fence: string, serverId: string, found: string[]]>
+  rlsAbandon(keyCount: number, ...args: string[]): Promise<string>
+  rlsReopen(keyCount: number, ...args: string[]): Promise<null>
 }
 
 export interface RedisCoordinationOptions {
@@ -89,6 +101,9 @@ export class RedisCoordination implements CoordinationNode {
   readonly #handedKey: string
   readonly #replyKey: string
 
+  /** What the last look has seen of the server: its `run_id`, and the last fencing token it has given. */
+  #server = { id: '', fence: 0 }
+
   /** `maybe`: whether it may have been executed when it was made before. */
   #lastCall = { id: '-', sent: 0, maybe: false }
 
@@ -119,6 +134,9 @@ export class RedisCoordination implements CoordinationNode {
     this.#client.defineCommand('rlsSettle', { lua: SETTLE_SCRIPT })
     this.#client.defineCommand('rlsResume', { lua: RESUME_SCRIPT })
     this.#client.defineCommand('rlsTime', { lua: TIME_SCRIPT })
+    this.#client.defineCommand('rlsLook', { lua: LOOK_SCRIPT })
+    this.#client.defineCommand('rlsAbandon', { lua: ABANDON_SCRIPT })
+    this.#client.defineCommand('rlsReopen', { lua: REOPEN_SCRIPT })
     this.#commands = this.#client as unknown as ScriptCommands
     const { default: Redlock } = loadRedlock()
     this.#redlock = new Redlock([this.#client], { retryCount: 0 })
@@ -192,7 +210,7 @@ export class RedisCoordination implements CoordinationNode {
     const written = writeEndings(endings)
     try {
       const reply = await this.#link.exchange(() => this.#commands.rlsFinish(1, this.#fenceKey, written))
-      return endings.map((_ending, index) => (reply[index] === '1' ? 'released' : 'lost'))
+      return endings.map((_ending, index) => RELEASE_ANSWERS[Number(reply[index])] ?? 'unavailable')
     } catch (error) {
       this.#link.unavailable('release locks', error)
       return endings.map(() => 'unavailable')
@@ -260,6 +278,54 @@ export class RedisCoordination implements CoordinationNode {
     }
   }
 
+  async findAbandoned(): Promise<readonly OpenRun[]> {
+    const sent = this.#clock.monotonic()
+    try {
+      const reply = await this.#link.exchange(() => this.#commands.rlsLook(1, this.#fenceKey))
+      const [micros, fence, serverId, found] = reply
+      this.#link.clock.sample(sent, micros / 1000)
+      this.#noteServer(serverId, Number(fence))
+      return readOpenRuns(found)
+    } catch (error) {
+      this.#link.unavailable('look for runs', error)
+      return []
+    }
+  }
+
+  async abandon(runs: readonly OpenRun[], callId: string): Promise<readonly boolean[] | null> {
+    const answers = await this.tryToAbandon(runs, callId)
+    return answers.includes('unavailable') ? null : answers.map((answer) => answer === 'recorded')
+  }
+
+  async tryToAbandon(runs: readonly OpenRun[], callId: string): Promise<readonly AbandonAnswer[]> {
+    const args = runs.map(writeOpenRun)
+    try {
+      const reply = await this.#link.exchange(() => this.#commands.rlsAbandon(1, this.#fenceKey, callId, ...args))
+      return runs.map((_run, index) => ABANDON_ANSWERS[Number(reply[index])] ?? 'unavailable')
+    } catch (error) {
+      this.#link.unavailable('record abandoned runs', error)
+      return runs.map(() => 'unavailable')
+    }
+  }
+
+  async reopen(runs: readonly OpenRun[], callId: string): Promise<void> {
+    const args = runs.map(writeOpenRun)
+    try {
+      await this.#link.exchange(() => this.#commands.rlsReopen(1, this.#fenceKey, callId, ...args))
+    } catch (error) {
+      this.#link.unavailable('record abandoned runs', error)
+    }
+  }
+
+  async settleWith(isOwn: string, live: readonly string[], claims: readonly SettledClaim[]): Promise<void> {
+    const ids = live.join(' ')
+    const ended = this.#link.exchange(() => this.#commands.rlsFinish(1, this.#fenceKey, '', isOwn, ids))
+    const told: Promise<unknown>[] = [ended.catch((error: unknown) => this.#link.unavailable('release locks', error))]
+    for (let start = 0; start < claims.length; start += CHUNK)
+      told.push(this.settle(claims.slice(start, start + CHUNK)))
+    await Promise.all(told)
+  }
+
   async mend(lock: HeldLock): Promise<boolean> {
     const key = this.#lockKey(lock)
     try {
@@ -310,6 +376,14 @@ export class RedisCoordination implements CoordinationNode {
     const [micros, handed] = await this.#commands.rlsTime(2, this.#fenceKey, this.#handedKey)
     this.#tellHanded(handed)
     return micros
+  }
+
+  /** Notices a server that has taken another's place, or knows less than it did. */
+  #noteServer(serverId: string, fence: number): void {
+    const isOther = serverId !== '' && this.#server.id !== '' && serverId !== this.#server.id
+    const isPast = fence < this.#server.fence
+    this.#server = { id: serverId, fence }
+    if (isOther || isPast) this.#options.listener.onPast()
   }
 
   #tellHanded(fields: HandedFields): void {

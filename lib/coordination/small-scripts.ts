@@ -1,3 +1,5 @@
+import { MINUTE } from '../duration.js'
+
 // What is asked of Redis beside claims: the time, pauses, locks by name, and that claims are confirmed.
 
 /**
@@ -85,10 +87,12 @@ export const SETTLE_SCRIPT = `
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 local base = string.sub(KEYS[1], 1, -6)
-local claims, keys = {}, { KEYS[1] }
+local openKey = base .. 'open'
+local claims, jobIds, keys, opened = {}, {}, { KEYS[1], openKey }, {}
 for tick, keep, definition, runId, fence, runTick, attempt, jobId in
   string.gmatch(ARGV[2], '(%-?%d+) (%d+) (%S+) (%S+) (%S+) (%-?%d+) (%d+) ([^\\n]+)') do
   claims[#claims + 1] = { tick, keep, definition, runId, fence, runTick, attempt }
+  jobIds[#jobIds + 1] = jobId
   keys[#keys + 1] = base .. 'claim:' .. jobId
 end
 -- All in one command: a Cluster whose slot is moving refuses it as a whole.
@@ -96,18 +100,22 @@ local known = redis.call('MGET', unpack(keys))
 for i = 1, #claims do
   local tick, keep, definition, runId, fence, runTick, attempt = unpack(claims[i])
   local before, previous, claimedBy, run =
-    string.match(known[i + 1] or '', '^(%-?%d+) (%-?%d+) (%S+) (%d+ %S+ %d+ %d+ %S+ %-?%d+ %d+) %S+$')
+    string.match(known[i + 2] or '', '^(%-?%d+) (%-?%d+) (%S+) (%d+ %S+ %d+ %d+ %S+ %-?%d+ %d+) %S+$')
   if not before then before, previous, claimedBy, run = '-1', '-1', '-', now .. ' - 0 0 - -1 0' end
   local openBy = string.match(claimedBy, '^%?(.*)$')
   if tonumber(before) < tonumber(tick) or (before == tick and openBy) then
     if fence ~= '-' then
       run = '0 ' .. runId .. ' ' .. fence .. ' ' .. now .. ' ' .. ARGV[1] .. ' ' .. runTick .. ' ' .. attempt
+      -- When its lock ends is known to those who have given it; here it is looked at then.
+      opened[#opened + 1] = now + ${MINUTE / 2}
+      opened[#opened + 1] = string.sub(run, 3) .. ' ' .. jobIds[i]
     elseif openBy and string.match(run, '^0 (%S+)') == openBy then
       -- The run of a claim that was never confirmed has not begun.
       run = before .. string.sub(run, 2)
     end
     local record = tick .. ' ' .. (openBy and previous or before) .. ' ' .. runId .. ' ' .. run .. ' ' .. definition
-    redis.call('SET', keys[i + 1], record, 'PX', keep)
+    redis.call('SET', keys[i + 2], record, 'PX', keep)
   end
 end
+if #opened > 0 then redis.call('ZADD', openKey, unpack(opened)) end
 `

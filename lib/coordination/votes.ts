@@ -1,4 +1,4 @@
-import type { AcquireAnswer, HandBackAnswer, JobState, ReleaseAnswer } from '../../types/coordination.js'
+import type { AbandonAnswer, AcquireAnswer, HandBackAnswer, JobState, ReleaseAnswer } from '../../types/coordination.js'
 import { RedisUnavailableError } from '../errors.js'
 
 // What the answers of several independent nodes to one question come to: pure functions of those answers. Those to a
@@ -38,12 +38,17 @@ export function decideAcquire(votes: readonly Vote<AcquireAnswer>[]): AcquireAns
   return of('held').length >= most && granted.length === 0 ? { status: 'held' } : null
 }
 
-/** Whether a lock was released, by a majority; `unavailable` while that is not known. */
+/**
+ * Whether a lock was released, by a majority; `unavailable` while that is not known. A run is abandoned when a majority has
+ * recorded it: it is not while a majority says that it has not.
+ */
 export function decideRelease(votes: readonly Vote<ReleaseAnswer>[]): ReleaseAnswer {
   const most = majorityOf(votes.length)
   const count = (wanted: ReleaseAnswer): number => votes.filter((vote) => vote === wanted).length
+  if (count('abandoned') >= most) return 'abandoned'
   if (count('released') >= most) return 'released'
-  return count('lost') >= most ? 'lost' : 'unavailable'
+  if (count('released') + count('lost') < most) return 'unavailable'
+  return count('lost') + count('abandoned') >= most ? 'lost' : 'unavailable'
 }
 
 /** What has become of a claim that was taken back; what a majority says, else what serves its account best. */
@@ -53,6 +58,14 @@ export function decideHandBack(votes: readonly Vote<HandBackAnswer>[]): HandBack
   const answered: readonly HandBackAnswer[] = ['free', 'wasted', 'not_ours']
   if (answered.reduce((sum, each) => sum + count(each), 0) < most) return 'unavailable'
   return answered.find((each) => count(each) >= most) ?? answered.find((each) => count(each) > 0) ?? 'unavailable'
+}
+
+/** Whether a majority of nodes has recorded a run as abandoned by this call, or by another; `null` when none has. */
+export function decideAbandoned(votes: readonly Vote<AbandonAnswer>[]): 'recorded' | 'elsewhere' | null {
+  const most = majorityOf(votes.length)
+  const count = (wanted: AbandonAnswer): number => votes.filter((vote) => vote === wanted).length
+  if (count('recorded') >= most) return 'recorded'
+  return count('elsewhere') >= most ? 'elsewhere' : null
 }
 
 /** What is known of a job, from what a majority of nodes or more remembers; half of them paused is paused. */

@@ -1,9 +1,11 @@
 import type {
+  AbandonAnswer,
   AcquireAnswer,
   ClaimAnswer,
   ClaimBlocks,
   ClaimRequest,
   Confirmation,
+  CoordinationListener,
   CoordinationNode,
   CoordinationState,
   Ending,
@@ -11,6 +13,7 @@ import type {
   HandedBack,
   HeldLock,
   JobState,
+  OpenRun,
   ReleaseAnswer,
   SettledClaim,
   SurveyRequest
@@ -23,6 +26,7 @@ import type { HandedTick, SimulatedStore } from './simulated-store.js'
 
 export interface SimulatedNodeOptions extends SimulatedLinkOptions {
   readonly maxClockSkew: number
+  readonly replicaId: string
 }
 
 /**
@@ -106,7 +110,9 @@ export class SimulatedNode implements CoordinationNode {
   }
 
   finish(endings: readonly Ending[]): Promise<readonly ReleaseAnswer[]> {
-    const copies = endings.map(({ lock, finished, unbegun = false }) => ({ lock, finished, unbegun }))
+    const copies = endings.map(({ lock, finished, unbegun = false, keepsLock = false }) => {
+      return { lock, finished, unbegun, keepsLock }
+    })
     return this.#try<readonly ReleaseAnswer[]>(
       'release locks',
       (memory) => memory.finish(copies),
@@ -173,6 +179,46 @@ export class SimulatedNode implements CoordinationNode {
     )
   }
 
+  findAbandoned(): Promise<readonly OpenRun[]> {
+    return this.#try<readonly OpenRun[]>(
+      'look for runs',
+      (memory) => memory.findAbandoned(),
+      () => []
+    )
+  }
+
+  abandon(runs: readonly OpenRun[], callId: string): Promise<readonly boolean[] | null> {
+    return this.#try<readonly boolean[] | null>(
+      'record abandoned runs',
+      (memory) => memory.abandon(runs, callId),
+      () => null
+    )
+  }
+
+  tryToAbandon(runs: readonly OpenRun[], callId: string): Promise<readonly AbandonAnswer[]> {
+    return this.#try<readonly AbandonAnswer[]>(
+      'record abandoned runs',
+      (memory) => memory.tryToAbandon(runs, callId),
+      () => runs.map(() => 'unavailable')
+    )
+  }
+
+  reopen(runs: readonly OpenRun[], callId: string): Promise<void> {
+    return this.#try<void>(
+      'record abandoned runs',
+      (memory) => memory.reopen(runs, callId),
+      () => {}
+    )
+  }
+
+  settleWith(isOwn: string, live: readonly string[], claims: readonly SettledClaim[]): Promise<void> {
+    return this.#try<void>(
+      'settle claims',
+      (memory) => memory.settleWith(isOwn, live, claims),
+      () => {}
+    )
+  }
+
   async pause(jobId: string): Promise<void> {
     await this.#orThrow('pause a job', (memory) => memory.pause(jobId))
   }
@@ -216,9 +262,9 @@ export class SimulatedNode implements CoordinationNode {
 
   #reach({ memory }: SimulatedStore): MemoryCoordination {
     if (this.#memory === null || this.#memoryOf !== memory) {
-      const { time, maxClockSkew, listener } = this.#options
+      const { time, maxClockSkew, listener, replicaId } = this.#options
       this.#memoryOf = memory
-      this.#memory = new MemoryCoordination(time, memory, maxClockSkew, {
+      const heard: CoordinationListener = {
         ...listener,
         onUp() {},
         onDown() {},
@@ -227,7 +273,8 @@ export class SimulatedNode implements CoordinationNode {
         // Heard of with a reply, by the link.
         onHandedBack() {},
         onDefinitionDiffers: (jobId, tick) => void this.#differing.push([jobId, tick])
-      })
+      }
+      this.#memory = new MemoryCoordination(time, memory, maxClockSkew, heard, replicaId)
     }
     return this.#memory
   }

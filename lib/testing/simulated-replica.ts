@@ -42,7 +42,7 @@ export class SimulatedReplica {
     const isCutOff = (): boolean => this.#isCutOff
     const coordination: CoordinationFactory = ({ maxClockSkew, listener }) => {
       const nodeOf = (store: SimulatedStore, listener: CoordinationListener): SimulatedNode =>
-        new SimulatedNode({ store, time, clock, random, maxClockSkew, listener, isCutOff })
+        new SimulatedNode({ store, time, clock, random, maxClockSkew, replicaId, listener, isCutOff })
       const [first, ...others] = stores as [SimulatedStore]
       if (others.length === 0) return nodeOf(first, listener)
       const masters = stores.map((store, index) => {

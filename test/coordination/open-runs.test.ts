@@ -1,0 +1,91 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Cluster } from 'ioredis'
+import t from 'tap'
+import { systemClock } from '../../lib/clock.js'
+import { MemoryCoordination } from '../../lib/coordination/memory.js'
+import { MemoryStore } from '../../lib/coordination/memory-store.js'
+import type { Coordination, CoordinationListener } from '../../types/coordination.js'
+import { listen, type WithReplicas } from '../fixtures/coordination-contract.js'
+import { openRunContract } from '../fixtures/open-run-contract.js'
+import { memoryMaster, quorumOver, redisMaster, TestStore, withMasters } from '../fixtures/quorum-replicas.js'
+import { redisReplica } from '../fixtures/redis-replicas.js'
+import { withRedis } from '../fixtures/with-redis.js'
+
+let prefixes = 0
+
+/** Replicas over one store, opened and closed. */
+function replicasOf(connect: (listener: CoordinationListener, prefix: string) => Coordination): WithReplicas {
+  return async (count, body) => {
+    const prefix = `open-${++prefixes}`
+    const heard = Array.from({ length: count }, listen)
+    const replicas = heard.map((listener) => connect(listener, prefix))
+    await Promise.all(replicas.map((replica) => replica.open()))
+    await body(replicas, heard)
+    await Promise.all(replicas.map((replica) => replica.close()))
+  }
+}
+
+t.jobs = 4
+
+t.test('in memory', async (t) => {
+  openRunContract(t, async (count, body) => {
+    const store = new MemoryStore()
+    await replicasOf((listener) => new MemoryCoordination(systemClock, store, 1000, listener))(count, body)
+  })
+})
+
+t.test('over three masters in memory', async (t) => {
+  openRunContract(t, async (count, body) => {
+    const stores = Array.from({ length: 3 }, () => new TestStore())
+    await replicasOf((listener) => quorumOver(stores.map(memoryMaster), listener))(count, body)
+  })
+})
+
+t.test('over Redis', (t) =>
+  withRedis(async ({ url }) => {
+    await t.test('one', async (t) => {
+      openRunContract(
+        t,
+        replicasOf((listener, prefix) => redisReplica(url, { prefix, listener }))
+      )
+    })
+  })
+)
+
+t.test('over a Cluster', (t) =>
+  withRedis(
+    async ({ port, client }) => {
+      await client.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
+      while (!/cluster_state:ok/.test(String(await client.call('CLUSTER', 'INFO')))) await sleep(20)
+      const clients: Cluster[] = []
+      await t.test('of one node', async (t) => {
+        openRunContract(
+          t,
+          replicasOf((listener, prefix) => {
+            const own = new Cluster([{ host: '127.0.0.1', port }])
+            clients.push(own)
+            return redisReplica(own, { prefix, listener })
+          })
+        )
+      })
+      for (const each of clients) each.disconnect()
+    },
+    ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1']
+  )
+)
+
+t.test('over several masters', (t) =>
+  withMasters(3, async (masters) => {
+    await t.test('three', async (t) => {
+      openRunContract(
+        t,
+        replicasOf((listener, prefix) =>
+          quorumOver(
+            masters.map(({ url }) => redisMaster(url, prefix)),
+            listener
+          )
+        )
+      )
+    })
+  })
+)
