@@ -25,8 +25,6 @@ function replicasOf(connect: (listener: CoordinationListener, prefix: string) =>
   }
 }
 
-t.jobs = 4
-
 t.test('in memory', async (t) => {
   openRunContract(t, async (count, body) => {
     const store = new MemoryStore()
