@@ -1,6 +1,5 @@
 import type { TimerHandle } from '../types/clock.js'
-import type { Coordination, JobState } from '../types/coordination.js'
-
+import type { Coordination } from '../types/coordination.js'
 import type { JobOptions } from '../types/job.js'
 import { detached, detachedMethods } from './async-context.js'
 import { createCoordination } from './coordination/index.js'
@@ -9,13 +8,14 @@ import { NotRunningError, RunCancelledError } from './errors.js'
 import { Blocks } from './execution/blocks.js'
 import { Dispatcher } from './execution/dispatcher.js'
 import { Finisher } from './execution/finisher.js'
+import { LateTicks } from './execution/late-ticks.js'
 import { ManualRuns } from './execution/manual-runs.js'
 import { NamedLocks } from './execution/named-locks.js'
 import { Recovery } from './execution/recovery.js'
 import { createRunIds } from './execution/run-ids.js'
 import { Runner } from './execution/runner.js'
+import { Survey } from './execution/survey.js'
 import { TickAccount } from './execution/tick-account.js'
-import { lateTick } from './execution/tick-choice.js'
 import { UnlockedRuns } from './execution/unlocked-runs.js'
 import { Watch } from './execution/watch.js'
 import type { JobRecord } from './job-record.js'
@@ -28,7 +28,6 @@ import { Metrics } from './observability/metrics.js'
 import type { ResolvedOptions } from './options.js'
 import { createShuffle } from './shuffle.js'
 import { type DueTick, Timetable } from './timetable.js'
-import { latestTick } from './triggers/index.js'
 
 /** How long a handler has to settle after its signal was aborted by `close()`. */
 const ABORT_GRACE = SECOND
@@ -38,9 +37,6 @@ const MAX_WARNINGS = 20
 
 /** How often a replica looks whether its unlocked jobs are paused: it never claims them. */
 const PAUSE_POLL = 10 * SECOND
-
-/** How long after it could not be read what Redis remembers is asked for again, where Redis answers. */
-const SURVEY_RETRY = 2 * SECOND
 
 /**
  * Wires the parts of a tick's path, starts them and ends them: timetable, coordination, execution and observability.
@@ -62,14 +58,14 @@ export class Engine {
   readonly #finisher: Finisher
   readonly #runner: Runner
   readonly #recovery: Recovery
+  readonly #lateTicks: LateTicks
+  readonly #survey: Survey
   #phase: 'new' | 'running' | 'stopped' | 'closing' = 'new'
   #opening: Promise<void> | null = null
   #starting: Promise<void> | null = null
   #closing: Promise<void> | null = null
   #pausePoll: TimerHandle | null = null
-  #surveyRetry: TimerHandle | null = null
   #downReported = false
-  #added: JobRecord[] = []
   readonly #unsafe = new Set<string>()
   #skewReported = false
 
@@ -129,8 +125,22 @@ export class Engine {
     const common = { clock, coordination, runner: this.#runner, finisher, newRunId }
     this.#recovery = new Recovery({ ...common, replicaId, watch, room: () => this.dispatcher.room })
     this.manualRuns = new ManualRuns({ ...common, recovery: this.#recovery, account })
+    const enqueue = (job: JobRecord, tick: DueTick): void => this.dispatcher.enqueue(job, tick)
+    this.#lateTicks = new LateTicks({ coordination, enqueue, wakeAt })
+    this.#survey = new Survey({
+      clock,
+      coordination,
+      recovery: this.#recovery,
+      lateTicks: this.#lateTicks,
+      log,
+      jobs: () => this.jobs.values(),
+      nextOf: (job) => this.#timetable.nextOf(job),
+      isRunning: () => this.#phase === 'running',
+      onSurveyed: () => this.dispatcher.pump()
+    })
     this.dispatcher = new Dispatcher({
       ...common,
+      surveyed: () => this.#survey.pending,
       concurrency,
       blocks,
       recovery: this.#recovery,
@@ -163,11 +173,14 @@ export class Engine {
 
   add(options: JobOptions, app: unknown): JobRecord {
     const job = this.jobs.add(options, app)
-    if (this.#phase === 'running') {
-      // Those added in one turn of the event loop are asked about in one call.
-      if (this.#added.length === 0) this.options.clock.setImmediate(() => void this.#survey(this.#added.splice(0)))
-      this.#added.push(job)
-    }
+    if (this.#phase === 'running') this.#survey.add(job)
+    return job
+  }
+
+  modify(...change: Parameters<JobRegistry['modify']>): JobRecord {
+    const before = this.jobs.get(change[0])?.trigger
+    const job = this.jobs.modify(...change)
+    if (this.#phase === 'running' && job.trigger !== before) this.#survey.add(job)
     return job
   }
 
@@ -179,7 +192,7 @@ export class Engine {
   stop(): void {
     if (this.#phase !== 'closing') this.#phase = 'stopped'
     this.#pausePoll?.cancel()
-    this.#surveyRetry?.cancel()
+    this.#survey.stop()
     this.#timetable.stop()
     this.dispatcher.stop()
     this.#recovery.stop()
@@ -226,7 +239,7 @@ export class Engine {
     this.#phase = 'running'
     this.#timetable.start()
     this.#pollPaused()
-    void this.#survey([...this.jobs.values()])
+    this.#survey.take()
   }
 
   async #close(): Promise<void> {
@@ -270,61 +283,16 @@ export class Engine {
   #pollPaused(): void {
     this.#pausePoll = this.options.clock.setTimeout(() => {
       const unlocked = [...this.jobs.values()].filter((job) => job.definition.lockTtl === null)
-      if (unlocked.length > 0) void this.#survey(unlocked)
+      if (unlocked.length > 0) this.#survey.take(unlocked)
       this.#pollPaused()
     }, PAUSE_POLL)
-  }
-
-  /** Learns what the store remembers of jobs: pauses, ticks that nobody was there for, runs that nobody holds. */
-  async #survey(jobs: readonly JobRecord[]): Promise<void> {
-    const requests = jobs.map(({ id, definition, definitionWords }) => {
-      return { jobId: id, definition: definitionWords, pausedInitially: definition.pausedInitially }
-    })
-    try {
-      const states = await this.coordination.survey(requests)
-      for (const [index, job] of jobs.entries()) {
-        const { paused, previous, unfinished } = states[index] as JobState
-        job.paused = paused
-        if (job.removed || job.definition.lockTtl === null || this.#phase !== 'running') continue
-        if (previous !== null) this.#catchUp(job, previous)
-        if (unfinished) this.#recovery.lookNow(job)
-      }
-      this.dispatcher.pump()
-    } catch (err) {
-      // Asked again when the store answers, or in a while when it does but refuses; until then this replica learns of each
-      // job with its claims.
-      if (this.coordination.state.up && this.#phase === 'running') this.#surveyLater()
-      logSafely(this.options.log, 'debug', { err }, 'could not read what Redis remembers of the jobs')
-    }
-  }
-
-  #surveyLater(): void {
-    this.#surveyRetry ??= this.options.clock.setTimeout(() => {
-      this.#surveyRetry = null
-      if (this.#phase === 'running') void this.#survey([...this.jobs.values()])
-    }, SURVEY_RETRY)
-  }
-
-  /** Brings the ticks after the last claimed one that were due before this replica had the job. */
-  #catchUp(job: JobRecord, previous: number): void {
-    const { trigger, begunAt } = job
-    const after = Math.max(previous, job.accountedThrough)
-    const firstLate = trigger.afterCompletion === null ? trigger.next(after) : null
-    if (firstLate === null || firstLate > begunAt) return
-    this.#bringLate(job, latestTick(trigger, firstLate, begunAt) ?? firstLate, firstLate)
-  }
-
-  #bringLate(job: JobRecord, scheduledTime: number, firstLate: number): void {
-    const tick = lateTick(job, scheduledTime, firstLate, true)
-    if (tick.dueTime > this.coordination.now()) this.#timetable.wake(job, tick.dueTime, tick)
-    else this.dispatcher.enqueue(job, tick)
   }
 
   #onHandedBack(jobId: string, scheduledTime: number): void {
     const job = this.jobs.get(jobId)
     if (job === undefined || job.handedBack === scheduledTime || this.#phase !== 'running') return
     job.handedBack = scheduledTime
-    this.#bringLate(job, scheduledTime, scheduledTime)
+    this.#lateTicks.bring(job, scheduledTime, scheduledTime)
     this.dispatcher.pump()
   }
 
@@ -346,7 +314,7 @@ export class Engine {
     const { log } = this.options
     if (this.#downReported) logSafely(log, 'info', {}, 'Redis answers again: jobs go on')
     this.#downReported = false
-    if (this.#phase === 'running') void this.#survey([...this.jobs.values()])
+    if (this.#phase === 'running') this.#survey.take()
     // What is owned is given back before anything is asked for: an own lock must not look like an overlap.
     void this.#finisher.retryNow()
     this.dispatcher.wakeUp()

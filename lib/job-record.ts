@@ -1,11 +1,15 @@
 import type { Definition } from '../types/coordination.js'
 import type { Job } from '../types/job.js'
 import type { Trigger, TriggerInput } from '../types/trigger.js'
+import { DAY } from './duration.js'
 import type { Block, Blocks } from './execution/blocks.js'
 import { hash32 } from './hash.js'
 import { DEFAULT_GRACE, type ResolvedJob } from './job-options.js'
 import type { JobStats } from './observability/job-stats.js'
 import type { DueTick, Timed, Timetable } from './timetable.js'
+
+/** How late a date may be brought at most: for longer it may be forgotten whether it ran. */
+const MAX_LOOK_BACK = 7 * DAY
 
 /** A job inside the scheduler: its definition, and how it stands in this process. */
 export class JobRecord implements Timed {
@@ -36,6 +40,8 @@ export class JobRecord implements Timed {
   lastHeld: number | null = null
   /** Since when this replica has had the job's ticks, by the fleet's clock; `-Infinity` before. */
   begunAt = Number.NEGATIVE_INFINITY
+  /** Since when the fleet has had its ticks, as the store says; `null` while that is not known. */
+  since: number | null = null
   /** The last tick that another replica has handed back. */
   handedBack: number | null = null
   /** Whether it was warned of another replica's different definition. */
@@ -119,6 +125,7 @@ export class JobRecord implements Timed {
     this.#definition = definition
     this.trigger = trigger
     this.takenThrough = Number.NEGATIVE_INFINITY
+    this.since = null
     this.#words = null
   }
 
@@ -135,8 +142,15 @@ export class JobRecord implements Timed {
     return this.definition.jitter
   }
 
+  /** Whether it has one tick: a date. */
+  get isOnce(): boolean {
+    return 'date' in this.definition.trigger
+  }
+
   get lookBack(): number {
-    return 'date' in this.definition.trigger ? (this.definition.misfireGraceTime ?? DEFAULT_GRACE) : 0
+    if (!this.isOnce) return 0
+    const { misfireGraceTime, jitter } = this.definition
+    return Math.min(MAX_LOOK_BACK, (misfireGraceTime ?? DEFAULT_GRACE) + jitter)
   }
 }
 

@@ -88,7 +88,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
   }
 
   modify<Data = unknown>(id: string, changes: JobChanges<App, Data>): Job {
-    const job = detached(() => this.#engine.jobs.modify(id, changes as JobChanges))
+    const job = detached(() => this.#engine.modify(id, changes as JobChanges))
     this.#engine.events.emit('modified', { job: job.view })
     return job.view
   }

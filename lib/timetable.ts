@@ -198,7 +198,8 @@ export class Timetable<Job extends Timed> {
     }
     const past = lookBack === 0 ? null : trigger.next(now - lookBack)
     if (past !== null && past <= now) {
-      this.wake(job, now, singleTick(past))
+      const dueTime = past + jitterOf(job.id, past, job.jitter, null)
+      this.wake(job, Math.max(now, dueTime), { ...singleTick(past), dueTime })
     }
     const late = this.#lines.get(trigger)
     if (late !== undefined && late.index >= 0 && late.at <= now) {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { JobOptions, Run } from '../lib/index.js'
+import type { JobOptions, Run, TriggerInput } from '../lib/index.js'
 import { jitterOf } from '../lib/triggers/index.js'
 import { type Member, withFleet } from './fixtures/simulated-fleet.js'
 
@@ -158,6 +158,119 @@ t.test('a first deployment catches up on nothing, nor does another trigger, nor 
     t.equal(runs().length, 4)
     t.same(missed(), [])
     t.same(other.skipped, [])
+  })
+)
+
+for (const [down, outcome] of [
+  [HOUR, 'missed'],
+  [20 * SECOND, 'run']
+] as const) {
+  t.test(`the first tick of a job, over which nobody was up for ${down / SECOND} s, is ${outcome}`, (t) =>
+    withFleet(async ({ simulation, start, join, missed, runs }) => {
+      const define = ({ scheduler }: Member): void => {
+        scheduler.cron('daily', '0 0 * * *', () => {})
+        scheduler.date('launch', start + DAY, () => {})
+        scheduler.add({ id: 'sum', trigger: { any: [{ interval: '7d' }, { cron: '0 0 * * *' }] }, handler: () => {} })
+      }
+      const first = await join(define)
+      await simulation.advance(DAY - 10 * SECOND)
+      first.replica.crash()
+      await simulation.advance(down)
+      const [one, other] = [await join(define), await join(define)]
+      await simulation.advance(SECOND)
+      t.same(missed(), outcome === 'missed' ? [DAY, DAY, DAY] : [])
+      t.same(ticksOf(runs(), start), outcome === 'run' ? [DAY, DAY, DAY] : [])
+      for (const member of [one, other]) member.replica.crash()
+      await join(define)
+      await simulation.advance(SECOND)
+      t.equal(missed().length + runs().length, 3, 'and that is known from then on')
+    })
+  )
+}
+
+t.test('all ticks since a job is there are accounted for, also when none was ever claimed', (t) =>
+  withFleet(async ({ simulation, join, missed }) => {
+    const define = job({ trigger: { interval: '1h' } })
+    for (const wait of [30 * MINUTE, 10 * SECOND]) {
+      const member = await join(define)
+      await simulation.advance(wait)
+      member.replica.crash()
+      await simulation.advance(2 * HOUR)
+    }
+    await join(define)
+    await simulation.advance(SECOND)
+    t.same(missed(), [HOUR, 2 * HOUR, 3 * HOUR, 4 * HOUR])
+  })
+)
+
+t.test('a first tick during an outage that began before the first start is accounted for', (t) =>
+  withFleet(async ({ simulation, start, join, missed, runs }) => {
+    simulation.store.kill()
+    const joined = [await join(job({})), await join(job({}))]
+    await simulation.advance(3 * MINUTE + 10 * SECOND)
+    simulation.store.start()
+    await simulation.advance(2 * SECOND)
+    t.same(missed(), [MINUTE, 2 * MINUTE])
+    t.same(ticksOf(runs(), start), [3 * MINUTE])
+    t.equal(joined.length, 2)
+  })
+)
+
+t.test('a rollback leaves nothing to catch up on, whether the trigger in between had a tick or not', (t) =>
+  withFleet(async ({ simulation, start, join, missed, runs }) => {
+    const define = (between: TriggerInput | null): ((member: Member) => void) =>
+      job({ trigger: between ?? { interval: '1m' }, misfireGraceTime: '1h', coalesce: 'all' })
+    let last = 0
+    for (const between of [{ cron: '0 5 * * *' }, { interval: '7m' }, { date: start + 400 * DAY }] as const) {
+      const before = await join(define(null))
+      await simulation.advance(MINUTE + 5 * SECOND)
+      before.replica.crash()
+      const other = await join(define(between))
+      await simulation.advance(8 * MINUTE)
+      other.replica.crash()
+      last = runs().length
+      const after = await join(define(null))
+      await simulation.advance(SECOND)
+      t.equal(runs().length, last, 'nothing is run that was not due')
+      after.replica.crash()
+    }
+    t.same(missed(), [])
+    const again = await join(define(null))
+    await simulation.advance(MINUTE)
+    again.replica.crash()
+    await simulation.advance(10 * MINUTE)
+    await join(define(null))
+    await simulation.advance(SECOND)
+    t.ok(runs().length >= last + 10, 'a downtime after it is caught up on')
+  })
+)
+
+t.test('a trigger that is changed at run time, and changed back, leaves nothing to catch up on', (t) =>
+  withFleet(async ({ simulation, join, missed, runs }) => {
+    const { scheduler } = await join(job({ misfireGraceTime: '1h', coalesce: 'all' }))
+    await simulation.advance(MINUTE + SECOND)
+    scheduler.reschedule('job', { cron: '0 5 * * *' })
+    await simulation.advance(5 * MINUTE)
+    scheduler.reschedule('job', { interval: '1m' })
+    await simulation.advance(MINUTE)
+    t.equal(runs().length, 2)
+    t.same(missed(), [])
+  })
+)
+
+t.test('what a new trigger missed first is counted, though the old one was claimed last', (t) =>
+  withFleet(async ({ simulation, join, missed }) => {
+    const old = await join(job({ trigger: { interval: '1m' } }))
+    await simulation.advance(30 * SECOND)
+    const young = await join(job({ trigger: { interval: '1h' } }))
+    await simulation.advance(2 * MINUTE)
+    old.replica.crash()
+    await simulation.advance(MINUTE)
+    young.replica.crash()
+    await simulation.advance(2 * HOUR)
+    await join(job({ trigger: { interval: '1h' } }))
+    await simulation.advance(SECOND)
+    t.same(missed(), [HOUR, 2 * HOUR])
   })
 )
 

@@ -220,6 +220,14 @@ export interface SurveyRequest {
   readonly definition: Definition
   /** As in a claim's request. */
   readonly pausedInitially: boolean
+  /** Since when this replica has had the job with this trigger; `null` where nothing follows from that. */
+  readonly since: number | null
+  /** Whether that is noted only in place of another trigger: a date is accounted for without. */
+  readonly isOnce: boolean
+  /** Up to when no tick is left to account for, as far as this replica knows: `since`, or later. */
+  readonly accounted: number
+  /** For how long that, and the last claim, must be remembered at least, in milliseconds. */
+  readonly keep: number
 }
 
 /** What a store remembers of a job. */
@@ -227,6 +235,11 @@ export interface JobState {
   readonly paused: boolean
   /** The last tick that was claimed, or when the job was resumed; `null` when there is none on record for this trigger. */
   readonly previous: number | null
+  /**
+   * Since when the fleet has had the job with this trigger, so that its first tick is accounted for like any other: what
+   * the replica said that had it first, since another trigger was in its place.
+   */
+  readonly since: number | null
   /** Whether a run has begun and not ended, so that it may have to be taken over. */
   readonly unfinished: boolean
 }

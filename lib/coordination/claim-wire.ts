@@ -128,6 +128,15 @@ export function writeSettled(claims: readonly SettledClaim[]): string {
   return written
 }
 
+/** Since when jobs have been there, as the script's argument. */
+export function writeSince(jobs: readonly SurveyRequest[]): string {
+  let written = ''
+  for (const { since, isOnce, accounted, keep, definition, jobId } of jobs) {
+    written += `${since ?? '-'} ${isOnce ? 1 : 0} ${accounted} ${keep} ${definition.trigger} ${jobId}\n`
+  }
+  return written
+}
+
 /** A claim to be taken back as the script's argument. */
 export function writeHandedBack({ lock, scheduledTime, afterCompletion, tell }: HandedBack): string {
   return `${lock.token} ${tell ? scheduledTime : -1} ${afterCompletion > 0 ? scheduledTime - afterCompletion : -1}`
@@ -259,16 +268,18 @@ function resumedAtIn(told = ''): number | null {
  *
  * @param record the string at its claim's key, or `null`
  * @param pause its field among the paused jobs, or `null`
+ * @param since since when the fleet has had it; `null` where that is not accounted for
  */
 export function readState(
   { definition }: SurveyRequest,
   record: string | null | undefined,
-  pause: string | null | undefined
+  pause: string | null | undefined,
+  since: number | null
 ): JobState {
   const isResumed = pause?.startsWith('-') ?? false
   const paused = pause !== null && pause !== undefined && !isResumed
   const [, last, before, claimedBy, endedAt, runId, attempt, trigger] = RECORD.exec(record ?? '') ?? []
-  if (last === undefined) return { paused, previous: null, unfinished: false }
+  if (last === undefined) return { paused, previous: null, since, unfinished: false }
   const isOpen = claimedBy?.startsWith('?') ?? false
   const tick = isOpen ? before : last
   const isUnfinished = endedAt === '0' && runId !== '-' && claimedBy !== `?${runId}`
@@ -277,6 +288,7 @@ export function readState(
   return {
     paused,
     previous: Number(tick) < 0 || trigger !== definition.trigger ? null : Math.max(Number(tick), resumedAt),
+    since,
     unfinished: isUnfinished && takenOver > 0 && takenOver < MAX_ATTEMPTS
   }
 }

@@ -4,7 +4,8 @@ import type {
   Definition,
   HandBackAnswer,
   OpenRun,
-  ReleaseAnswer
+  ReleaseAnswer,
+  SurveyRequest
 } from '../../types/coordination.js'
 import { MAX_ATTEMPTS } from './claim-script.js'
 
@@ -45,12 +46,21 @@ export interface LockRecord {
   expiresAt: number
 }
 
+/** Since when the fleet has had a job with a trigger, and until when that is remembered, on the monotonic clock. */
+export interface SinceRecord {
+  trigger: string
+  at: number
+  keptUntil: number
+}
+
 /** What replicas share. Several coordinations over one store are several replicas in one process. */
 export class MemoryStore {
   readonly jobs = new Map<string, ClaimRecord>()
   readonly named = new Map<string, LockRecord>()
   /** `true` for a paused job; for one that was resumed, when that was. */
   readonly paused = new Map<string, true | number>()
+  /** Since when the fleet has had a job, by its id. */
+  readonly since = new Map<string, SinceRecord>()
   readonly listeners = new Set<CoordinationListener>()
   /** Each replica's last reply, should it have been lost. */
   readonly replies = new WeakMap<CoordinationListener, { callId: string; answers: readonly ClaimAnswer[] }>()
@@ -89,6 +99,27 @@ export class MemoryStore {
     return undefined
   }
 
+  /** Notes since when a job has been there, as SINCE_SCRIPT does. */
+  noteSince(request: SurveyRequest, claimed: ClaimRecord | undefined, now: number): number | null {
+    const { jobId, definition, since, isOnce, accounted, keep } = request
+    const { trigger } = definition
+    if (since === null) return null
+    const found = this.since.get(jobId)
+    const record = found !== undefined && found.keptUntil > now ? found : null
+    const tick = claimed?.definition.trigger === trigger && claimed.tick >= 0 ? claimed.tick : accounted
+    let at = Math.min(accounted, tick)
+    if (record === null) {
+      if (isOnce && (claimed === undefined || claimed.definition.trigger === trigger)) return at
+    } else {
+      const isOther = record.trigger !== trigger
+      // What has been replaced, and is only not gone yet.
+      if (isOther && since <= record.at) return at
+      at = isOther ? accounted : Math.min(record.at, accounted)
+    }
+    this.since.set(jobId, { trigger, at, keptUntil: Math.max(record?.keptUntil ?? 0, now + keep) })
+    return at
+  }
+
   isPaused(jobId: string): boolean {
     return this.paused.size > 0 && this.paused.get(jobId) === true
   }
@@ -124,10 +155,11 @@ export class MemoryStore {
 
   /** Forgets what has had its time, now and then, so that jobs that come and go leave nothing behind. */
   sweep(now: number): void {
-    if (this.jobs.size + this.named.size < this.#sweepAt) return
+    if (this.jobs.size + this.named.size + this.since.size < this.#sweepAt) return
     for (const [jobId, { keptUntil }] of this.jobs) if (keptUntil <= now) this.jobs.delete(jobId)
     for (const [name, { expiresAt }] of this.named) if (expiresAt <= now) this.named.delete(name)
-    this.#sweepAt = Math.max(1000, 2 * (this.jobs.size + this.named.size))
+    for (const [jobId, { keptUntil }] of this.since) if (keptUntil <= now) this.since.delete(jobId)
+    this.#sweepAt = Math.max(1000, 2 * (this.jobs.size + this.named.size + this.since.size))
   }
 }
 

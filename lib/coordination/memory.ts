@@ -265,12 +265,17 @@ export class MemoryCoordination implements CoordinationNode {
   }
 
   async survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]> {
-    return jobs.map(({ jobId, definition, pausedInitially }) => {
+    const now = this.#clock.monotonic()
+    this.#store.sweep(now)
+    return jobs.map((request) => {
+      const { jobId, definition, pausedInitially, keep } = request
       if (pausedInitially) this.#store.pauseInitially(jobId)
-      const record = this.#store.jobOf(jobId, this.#clock.monotonic())
+      const record = this.#store.jobOf(jobId, now)
+      if (record !== undefined) record.keptUntil = Math.max(record.keptUntil, now + keep)
       return {
         paused: this.#store.isPaused(jobId),
         previous: this.#previous(jobId, record, definition),
+        since: this.#store.noteSince(request, record, now),
         unfinished: record !== undefined && isUnfinished(record)
       }
     })

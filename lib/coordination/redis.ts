@@ -32,7 +32,8 @@ import {
   writeHandedBack,
   writeOpenRun,
   writeRequests,
-  writeSettled
+  writeSettled,
+  writeSince
 } from './claim-wire.js'
 import { FINISH_SCRIPT, HAND_BACK_SCRIPT } from './end-scripts.js'
 import { validUntil } from './lock-validity.js'
@@ -40,7 +41,14 @@ import { ABANDON_SCRIPT, LOOK_SCRIPT, REOPEN_SCRIPT } from './open-scripts.js'
 import { findUnsafe } from './redis-checks.js'
 import type { RedisClient } from './redis-client.js'
 import { RedisLink } from './redis-link.js'
-import { ACQUIRE_SCRIPT, CONFIRM_SCRIPT, RESUME_SCRIPT, SETTLE_SCRIPT, TIME_SCRIPT } from './small-scripts.js'
+import {
+  ACQUIRE_SCRIPT,
+  CONFIRM_SCRIPT,
+  RESUME_SCRIPT,
+  SETTLE_SCRIPT,
+  SINCE_SCRIPT,
+  TIME_SCRIPT
+} from './small-scripts.js'
 
 /** How many job ids go into one command. */
 const CHUNK = 1000
@@ -65,6 +73,7 @@ interface ScriptCommands {
   rlsConfirm(keyCount: number, ...args: (string | number)[]): Promise<string>
   rlsSettle(keyCount: number, ...args: string[]): Promise<null>
   rlsResume(keyCount: number, ...args: string[]): Promise<null>
+  rlsSince(keyCount: number, ...args: string[]): Promise<string>
   rlsTime(keyCount: number, ...args: string[]): Promise<[micros: number, handed: HandedFields]>
   rlsLook(keyCount: number, key: string): Promise<[micros: number, fence: string, serverId: string, found: string[]]>
   rlsAbandon(keyCount: number, ...args: string[]): Promise<string>
@@ -133,6 +142,7 @@ export class RedisCoordination implements CoordinationNode {
     this.#client.defineCommand('rlsConfirm', { lua: CONFIRM_SCRIPT })
     this.#client.defineCommand('rlsSettle', { lua: SETTLE_SCRIPT })
     this.#client.defineCommand('rlsResume', { lua: RESUME_SCRIPT })
+    this.#client.defineCommand('rlsSince', { lua: SINCE_SCRIPT })
     this.#client.defineCommand('rlsTime', { lua: TIME_SCRIPT })
     this.#client.defineCommand('rlsLook', { lua: LOOK_SCRIPT })
     this.#client.defineCommand('rlsAbandon', { lua: ABANDON_SCRIPT })
@@ -357,13 +367,18 @@ export class RedisCoordination implements CoordinationNode {
     for (let start = 0; start < jobs.length; start += CHUNK) {
       const chunk = jobs.slice(start, start + CHUNK)
       const ids = chunk.map(({ jobId }) => jobId)
-      const [pauses, records] = await this.#link.command('read jobs', () =>
+      const written = writeSince(chunk)
+      const [pauses, records, noted] = await this.#link.command('read jobs', () =>
         Promise.all([
           this.#client.hmget(this.#pausedKey, ...ids),
-          this.#client.mget(ids.map((jobId) => this.#claimKey(jobId)))
+          this.#client.mget(ids.map((jobId) => this.#claimKey(jobId))),
+          this.#commands.rlsSince(1, this.#fenceKey, written)
         ])
       )
-      for (const [index, job] of chunk.entries()) states.push(readState(job, records[index], pauses[index]))
+      const times = noted.split(' ')
+      for (const [index, job] of chunk.entries()) {
+        states.push(readState(job, records[index], pauses[index], job.since === null ? null : Number(times[index])))
+      }
     }
     return states
   }

@@ -30,6 +30,55 @@ end
 `
 
 /**
+ * Notes since when the fleet has had jobs, and says so: `since:<id>` is that time in milliseconds and the trigger's word.
+ * Of replicas with one trigger the first counts. Another trigger, of a replica that came later, takes its place: what
+ * was before it, also with a trigger that comes back, leaves nothing to account for. A job of which only its last claimed
+ * tick is known was there by then. Claims of jobs that are there are remembered on.
+ *
+ * KEYS  fence, as what the jobs' keys begin with, and lie in the slot of
+ * ARGV  for each job a line `since isOnce accounted keep trigger jobId`, with `-` for `since` where it is not noted, and 1 for
+ *       `isOnce` where it is only in place of another trigger
+ * Reply a string of the times, with `-` for none
+ */
+export const SINCE_SCRIPT = `
+local base = string.sub(KEYS[1], 1, -6)
+local jobs, keys = {}, { KEYS[1] }
+for since, isOnce, accounted, keep, trigger, jobId in
+  string.gmatch(ARGV[1], '(%S+) (%d) (%-?%d+) (%d+) (%S+) ([^\\n]+)') do
+  jobs[#jobs + 1] = { since, isOnce == '1', accounted, tonumber(keep), trigger }
+  keys[2 * #jobs] = base .. 'since:' .. jobId
+  keys[2 * #jobs + 1] = base .. 'claim:' .. jobId
+end
+-- All in one command: a Cluster whose slot is moving refuses it as a whole.
+local known = redis.call('MGET', unpack(keys))
+local reply = {}
+for i = 1, #jobs do
+  local since, isOnce, accounted, keep, trigger = unpack(jobs[i])
+  local sinceKey, claimKey = keys[2 * i], keys[2 * i + 1]
+  local at, by = string.match(known[2 * i] or '', '^(%-?%d+) (%S+)$')
+  local tick, claimedAs = string.match(known[2 * i + 1] or '', '^(%-?%d+) .* ([^.%s]+)%.%S+$')
+  local own = accounted
+  if claimedAs == trigger and tonumber(tick) >= 0 and tonumber(tick) < tonumber(accounted) then own = tick end
+  if known[2 * i + 1] then
+    local left = redis.call('PTTL', claimKey)
+    if left >= 0 and left < keep then redis.call('PEXPIRE', claimKey, keep) end
+  end
+  local isFirst = not at and (not claimedAs or claimedAs == trigger)
+  -- What has been replaced may only not be gone yet.
+  local isOld = since ~= '-' and at and by ~= trigger and tonumber(since) <= tonumber(at)
+  if since == '-' or isOld or (isOnce and isFirst) then
+    reply[i] = own
+  else
+    if not at then at = own
+    elseif by ~= trigger or tonumber(accounted) < tonumber(at) then at = accounted end
+    redis.call('SET', sinceKey, at .. ' ' .. trigger, 'PX', math.max(redis.call('PTTL', sinceKey), keep))
+    reply[i] = at
+  end
+end
+return table.concat(reply, ' ')
+`
+
+/**
  * Takes a lock by name, as redlock's own acquire does, with a fencing token.
  *
  * KEYS  fence, lock

@@ -73,8 +73,15 @@ export function combineStates(states: readonly JobState[]): JobState {
   return {
     paused: 2 * states.filter((state) => state.paused).length >= states.length,
     previous: largest(states.map((state) => state.previous)),
+    since: middle(states.map((state) => state.since)),
     unfinished: states.some((state) => state.unfinished)
   }
+}
+
+/** What a majority has reached: with one that is wrong, the others decide; of two the smaller. */
+function middle(values: readonly (number | null)[]): number | null {
+  const known = values.filter((value) => value !== null).sort((a, b) => a - b)
+  return known[Math.floor((known.length - 1) / 2)] ?? null
 }
 
 /** The error for what a majority of nodes did not do. */

@@ -1,14 +1,9 @@
 import type { ClaimKind, ClaimRequest, Definition } from '../../types/coordination.js'
 import type { Trigger } from '../../types/trigger.js'
-import { DAY } from '../duration.js'
 import type { JobRecord } from '../job-record.js'
 import type { DueTick } from '../timetable.js'
-import { isMissed } from './claim-request.js'
+import { isMissed, keepOf } from './claim-request.js'
 import type { TickChoice } from './tick-choice.js'
-
-/** How long a claim is remembered beyond twice the distance to the next tick. */
-const KEEP = 7 * DAY
-const MAX_KEEP = 1000 * DAY
 
 /** A due tick that is asked for, or the right to count it when it is too late to run; as such the store's request. */
 export class AskedTick implements ClaimRequest {
@@ -47,7 +42,7 @@ export class AskedTick implements ClaimRequest {
     // Of an interval from the last end the store knows when it is due; no earlier than its `startDate`.
     this.scheduledTime =
       afterCompletion === null ? tick.scheduledTime : Math.max(0, trigger.next(Number.MIN_SAFE_INTEGER) ?? 0)
-    this.keep = Math.min(MAX_KEEP, 2 * period + job.lookBack + KEEP)
+    this.keep = keepOf(job, period)
   }
 
   get jobId(): string {

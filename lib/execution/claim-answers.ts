@@ -96,7 +96,7 @@ export class ClaimAnswers {
         return
       case 'paused':
         if (answer.first) {
-          const after = Math.max(answer.previous ?? asked.firstLate - 1, job.accountedThrough)
+          const after = this.#accounted(job, asked, answer.previous)
           this.#options.account.paused(job, after, scheduledTime)
           this.#options.account.skipped(job, scheduledTime, 'paused')
           this.#options.account.paused(job, scheduledTime, through + 1)
@@ -190,20 +190,28 @@ export class ClaimAnswers {
   }
 
   /** Accounts for the ticks that were taken with the one that is answered. */
-  #passed(job: JobRecord, { tick, through, firstLate }: AskedTick, { previous, resumedAt }: Taken): void {
+  #passed(job: JobRecord, asked: AskedTick, { previous, resumedAt }: Taken): void {
+    const { tick, through, firstLate } = asked
     const { scheduledTime, preceding } = tick
     // Most often there is none.
     const isSingle = Math.min(firstLate, tick.firstLate) >= scheduledTime
-    const isNext = isSingle && (previous === null || (preceding !== null && previous >= preceding))
+    const isKnown = previous === null ? job.since === null : preceding !== null && previous >= preceding
+    const isNext = isSingle && isKnown
     if ((isNext && through <= scheduledTime) || job.trigger.afterCompletion !== null) return
     const now = this.#options.coordination.now()
-    let after = Math.max(previous ?? firstLate - 1, job.accountedThrough)
+    let after = this.#accounted(job, asked, previous)
     if (resumedAt !== null && resumedAt > after) {
       this.#options.account.paused(job, after, Math.min(scheduledTime, Math.floor(resumedAt) + 1))
       after = Math.floor(resumedAt)
     }
     this.#options.account.passed(job, after, scheduledTime, now)
     if (through > scheduledTime) this.#options.account.passed(job, scheduledTime, through + 1, now)
+  }
+
+  /** Up to when there is nothing to account for, by the tick that was taken before and what this replica knows. */
+  #accounted({ since, accountedThrough }: JobRecord, { firstLate }: AskedTick, previous: number | null): number {
+    const known = since === null ? (previous ?? firstLate - 1) : Math.max(previous ?? since, since)
+    return Math.max(known, accountedThrough)
   }
 
   /** Asks again for a tick that is free again. */

@@ -4,8 +4,12 @@ import { DEFAULT_GRACE } from '../job-options.js'
 import type { JobRecord } from '../job-record.js'
 import type { DueTick } from '../timetable.js'
 
-/** How long the claim of a run that has no tick of its own is remembered. */
+/** How long a claim is remembered beyond twice the distance to the next tick. */
 const KEEP = 7 * DAY
+const MAX_KEEP = 1000 * DAY
+
+/** How long the claim of a date is remembered: there is no later one. */
+const KEEP_ONCE = 35 * DAY
 
 /** What asks for a run by hand. */
 export function toManualRequest(job: JobRecord, runId: string, scheduledTime: number, ttl: number): ClaimRequest {
@@ -34,6 +38,11 @@ function withoutTick(
     rerun: recovery === 'rerun',
     definition: job.definitionWords
   }
+}
+
+/** How long what is claimed of a job is remembered, with `period` to its next tick. */
+export function keepOf(job: JobRecord, period: number): number {
+  return job.isOnce ? KEEP_ONCE : Math.min(MAX_KEEP, 2 * period + KEEP)
 }
 
 /** How late a tick may start; the default is capped below the distance to the next one. */

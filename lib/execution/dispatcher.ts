@@ -37,6 +37,8 @@ export interface DispatcherOptions {
   readonly finisher: Finisher
   readonly account: TickAccount
   readonly newRunId: () => string
+  /** Resolves when what is asked about jobs is known: nothing is claimed before; `null` when nothing is. */
+  readonly surveyed: () => Promise<void> | null
   /** Puts what is due into an order of this replica's own; `null` where it shares with nobody. */
   readonly shuffle: ((items: unknown[]) => void) | null
   /** Makes a job due again at a time, without its trigger. */
@@ -190,6 +192,8 @@ export class Dispatcher {
     this.#draining = true
     try {
       while (this.#ready() && this.#retryTimer === null) {
+        const surveyed = this.#options.surveyed()
+        if (surveyed !== null) await surveyed
         const call = this.#unresolved ?? this.#newCall()
         if (call !== null) await this.#ask(call)
         await new Promise<void>((resolve) => clock.setImmediate(resolve))

@@ -9,7 +9,7 @@ import type {
   CoordinationNode,
   HeldLock
 } from '../../types/coordination.js'
-import { coordinationContract, listen, request } from '../fixtures/coordination-contract.js'
+import { coordinationContract, listen, question, request } from '../fixtures/coordination-contract.js'
 import { memoryMaster, quorumOver, redisMaster, TestStore, withMasters } from '../fixtures/quorum-replicas.js'
 import type { TestRedis } from '../fixtures/with-redis.js'
 
@@ -595,8 +595,7 @@ t.test('a pause written with a node down is read after another one was wiped', (
   withMemory(async ([a, , c], replica) => {
     const one = replica()
     const isPaused = async (): Promise<boolean | undefined> => {
-      const definition = { trigger: 'every-second', options: 'usual' }
-      return (await replica().survey([{ jobId: 'job', definition, pausedInitially: false }]))[0]?.paused
+      return (await replica().survey([question({ jobId: 'job' })]))[0]?.paused
     }
     c.kill()
     await one.pause('job', 'a note')
