@@ -10,6 +10,8 @@ export interface Measured {
   readonly due: number
   /** CPU time of the process in the window, in microseconds. */
   readonly cpu: number
+  /** By how much the heap grew, in bytes: what was allocated, unless something was collected meanwhile. */
+  readonly allocated: number
   /** Start minus nominal time of every 16th fire, in milliseconds. */
   readonly lags: readonly number[]
   /** Ticks that ran more than once; only of peers that tell a run's nominal time. */
@@ -47,10 +49,12 @@ export class Meter {
     this.#base = Math.ceil(from / 1000) * 1000
     this.#counts = new Uint8Array(this.jobs * seconds)
     const began = performance.now()
+    const heap = process.memoryUsage().heapUsed
     const before = process.cpuUsage()
     this.#measuring = true
     await until(from + seconds * 1000)
     const { user, system } = process.cpuUsage(before)
+    const allocated = process.memoryUsage().heapUsed - heap
     this.#measuring = false
     const length = (performance.now() - began) / 1000
     // What was due in the window and is late still counts as run.
@@ -61,6 +65,7 @@ export class Meter {
       ran: tellsTime ? all - this.#counts.filter((count) => count === 0).length : this.#fires,
       due: tellsTime ? all : Math.round(length) * this.jobs,
       cpu: user + system,
+      allocated,
       lags: this.#lags,
       doubled: tellsTime ? this.#counts.filter((count) => count > 1).length : 0
     }
