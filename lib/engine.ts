@@ -78,12 +78,13 @@ export class Engine {
       // Redis' answers come in the context of who asked, its connection's news in that of who connected.
       detachedMethods({
         onUp: () => this.#onUp(),
-        onDown: (error) => this.#onDown(error),
+        onDown: (error, refuses) => this.#onDown(error, refuses),
         onClockStep: () => this.#onClockStep(),
         onPast: () => {},
         onHandedBack: (jobId, scheduledTime) => this.#onHandedBack(jobId, scheduledTime),
         onDefinitionDiffers: (jobId, tick) => this.#onDefinitionDiffers(jobId, tick),
-        onUnsafe: (reason) => this.#onUnsafe(reason)
+        onUnsafe: (reason) => this.#onUnsafe(reason),
+        onNotice: (level, message) => logSafely(log, level, {}, message)
       })
     )
     const events = new Events(log)
@@ -320,9 +321,10 @@ export class Engine {
     this.dispatcher.wakeUp()
   }
 
-  #onDown(err: Error): void {
+  #onDown(err: Error, refuses = false): void {
     this.#downReported = true
-    logSafely(this.options.log, 'warn', { err }, 'Redis does not answer: jobs wait for it')
+    const what = refuses ? 'Redis refuses what jobs need' : 'Redis does not answer'
+    logSafely(this.options.log, 'warn', { err }, `${what}: jobs wait for it`)
   }
 
   #onClockStep(): void {

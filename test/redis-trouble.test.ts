@@ -304,7 +304,7 @@ t.test('what needs Redis says so when there is none', async (t) => {
   await scheduler.close()
 })
 
-t.test('a Redis that evicts keys, or refuses what it is asked, is warned about once', (t) =>
+t.test('a Redis that evicts keys, or refuses what it is asked, is warned about once an outage', (t) =>
   withRedis(
     async (redis) => {
       const { logger, lines } = logLines()
@@ -324,7 +324,8 @@ t.test('a Redis that evicts keys, or refuses what it is asked, is warned about o
       const warnings = lines.filter(({ level }) => level === 'warn').map(({ message }) => message)
       t.equal(warnings.length, 2)
       t.match(warnings[0], /^Redis evicts keys \(maxmemory-policy allkeys-lru\)/)
-      t.match(warnings[1], /^Redis refuses what it is asked: WRONGTYPE/)
+      t.equal(warnings[1], 'Redis refuses what jobs need: jobs wait for it')
+      t.equal(lines.filter(({ message }) => /answers again/.test(message)).length, 1, 'only when a claim was had')
     },
     ['--maxmemory-policy', 'allkeys-lru']
   )

@@ -171,15 +171,14 @@ t.test('stop ends the ticks alone: what is asked for still works until close', (
   )
 )
 
-t.test('what Redis itself says is told, and is no outage', (t) =>
+t.test('what Redis itself says is told, without the name of a script', (t) =>
   withRedis((redis) =>
     over(redis, async (scheduler) => {
       await redis.client.config('SET', 'maxmemory', '1')
       await t.rejects(
         scheduler.withLock('a', {}, () => 1),
-        { code: 'FST_ERR_RLS_REDIS_UNAVAILABLE', message: /OOM/ }
+        { code: 'FST_ERR_RLS_REDIS_UNAVAILABLE', message: /OOM command not allowed when used memory > 'maxmemory'.$/ }
       )
-      t.match(await scheduler.register?.metrics(), /^apscheduler_redis_up 1$/m)
     })
   )
 )

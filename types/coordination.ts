@@ -131,10 +131,12 @@ export interface SettledClaim extends Confirmation, Pick<ClaimRequest, 'keep' | 
 
 export interface CoordinationState {
   readonly kind: 'memory' | 'redis'
-  /** Whether the last exchange with the store worked. */
+  /** Whether claims can be had of the store, as far as is known. */
   readonly up: boolean
   /** This process' wall clock minus the store's, in milliseconds, as last measured; 0 in memory. */
   readonly skew: number
+  /** What the store calls its process, another one after each restart; `null` or left out where it does not tell. */
+  readonly runId?: string | null
 }
 
 /** Makes a scheduler's coordination. */
@@ -147,10 +149,13 @@ export type CoordinationFactory = (parts: {
 
 /** What a coordination tells the scheduler on its own account. */
 export interface CoordinationListener {
-  /** The store can be used (again). */
+  /** Claims can be had (again). */
   onUp(): void
-  /** The store cannot be used; called once per outage, with the reason. */
-  onDown(error: Error): void
+  /**
+   * No claim can be had; called once per outage, with the reason, and once more when a store that did not answer
+   * `refuses` what it is asked.
+   */
+  onDown(error: Error, refuses?: boolean): void
   /** `now()` has moved by a step. */
   onClockStep(): void
   /** Something in the store is older than what was known of it, or one of several stores has come back. */
@@ -161,6 +166,8 @@ export interface CoordinationListener {
   onDefinitionDiffers(jobId: string, tick: number): void
   /** Something is wrong with the store that its operators should know, such as a setting by which it may lose data. */
   onUnsafe(reason: string): void
+  /** Something has happened to the store that its operators should know, each time that it does. */
+  onNotice(level: 'info' | 'warn', message: string): void
 }
 
 /**

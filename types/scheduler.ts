@@ -8,10 +8,10 @@ import type { Job, JobChanges, JobDefaults, JobOptions } from './job.js'
 import type { JobHandler, Run } from './run.js'
 import type { PreviewOptions, TriggerInput } from './trigger.js'
 
-/** One Redis: its URL, ioredis' options for it, or an ioredis client the app owns (and closes). */
+/** One Redis: its URL, ioredis' options for it, or an ioredis client of the app's, from which the scheduler makes its own. */
 export type RedisMasterInput = string | RedisOptions | Redis
 
-/** A Redis, an ioredis Cluster the app owns (and closes), or an odd number, from 3 up, of independent masters. */
+/** A Redis, an ioredis Cluster of the app's in the same way, or an odd number, from 3 up, of independent masters. */
 export type RedisInput = RedisMasterInput | Cluster | readonly RedisMasterInput[]
 
 /** What is asked of a registry; prom-client's `Registry` and its successor's have it. */

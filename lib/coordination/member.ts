@@ -38,11 +38,15 @@ type Debt =
  */
 export class Member implements Voter {
   readonly node: CoordinationNode
+  /** Where it is, for a log: ` at ` and its address; `''` for one that is nowhere. */
+  readonly at: string
   silent = false
   /** Called when the node has released a lock that it was owed to be told of. */
   onReleased: (lock: HeldLock) => void = () => {}
   /** Why the node is not up; `null` while it is, and before anything is known. */
   trouble: Error | null = null
+  /** Whether that is as it refuses what it is asked. */
+  refuses = false
   readonly #clock: Clock
   readonly #debts = new Map<string, Debt>()
   readonly #pauses = new Map<string, () => Promise<void>>()
@@ -54,6 +58,7 @@ export class Member implements Voter {
   /** @param onChange called when the node came up or went down */
   constructor({ address, connect }: Master, clock: Clock, listener: NodeListener, onChange: () => void) {
     this.#clock = clock
+    this.at = address === '' ? '' : ` at ${address}`
     this.node = connect({
       ...listener,
       onUp: () => {
@@ -63,8 +68,9 @@ export class Member implements Voter {
         void this.pay()
         listener.onPast()
       },
-      onDown: (error) => {
+      onDown: (error, refuses = false) => {
         this.trouble = error
+        this.refuses = refuses
         onChange()
       },
       onUnsafe: (reason) => listener.onUnsafe(address === '' ? reason : `${address}: ${reason}`)

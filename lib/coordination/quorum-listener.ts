@@ -27,6 +27,7 @@ export class QuorumListener implements NodeListener {
   readonly onClockStep = (): void => this.#listener.onClockStep()
   readonly onPast = (): void => this.#listener.onPast()
   readonly onUnsafe = (reason: string): void => this.#listener.onUnsafe(reason)
+  readonly onNotice = (level: 'info' | 'warn', message: string): void => this.#listener.onNotice(level, message)
 
   readonly onHandedBack = (jobId: string, scheduledTime: number): void => {
     if (this.#isNew(`${scheduledTime} ${jobId}`)) this.#listener.onHandedBack(jobId, scheduledTime)
@@ -48,7 +49,11 @@ export class QuorumListener implements NodeListener {
     } else if (down.length > members.length - most && this.#up !== false) {
       this.#up = false
       const reason = down.map(({ trouble }) => trouble?.message).join('; ')
-      this.#listener.onDown(new RedisUnavailableError('be reached on a majority of its masters', reason))
+      const error = new RedisUnavailableError('be used on a majority of its masters', reason)
+      this.#listener.onDown(
+        error,
+        down.every(({ refuses }) => refuses)
+      )
     }
     this.#tellOfMissing(members)
     // The majority's clock may now be another one's.
@@ -62,10 +67,12 @@ export class QuorumListener implements NodeListener {
   /** A minority that is down changes nothing, but that the next one to go down would. */
   #tellOfMissing(members: readonly Member[]): void {
     for (const member of members) {
-      if (member.trouble === null) this.#missing.delete(member)
-      else if (this.#up === true && !this.#missing.has(member)) {
+      if (member.trouble === null && this.#missing.delete(member)) {
+        if (this.#up === true) this.#listener.onNotice('info', `a master is back${member.at}`)
+      } else if (member.trouble !== null && this.#up === true && !this.#missing.has(member)) {
         this.#missing.add(member)
-        this.#listener.onUnsafe(`a master is missing, and the others decide without it: ${member.trouble.message}`)
+        const reason = member.trouble.message
+        this.#listener.onNotice('warn', `a master is missing, and the others decide without it: ${reason}`)
       }
     }
   }

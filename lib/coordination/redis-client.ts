@@ -4,38 +4,16 @@ import { isPlainObject } from '../check.js'
 import { OptionInvalidError, RedisUrlInvalidError } from '../errors.js'
 import { loadIoredis } from '../lazy.js'
 import { show } from '../show.js'
+import { DEFAULT_OPTIONS, duplicate, isClient, isCluster, isToBeChecked, OWN_OPTIONS } from './own-connection.js'
 
-/** A client of the app's or of our own. */
+/** A client to work with. */
 export interface RedisClient {
   readonly client: Redis | Cluster
-  /** Whether we opened it, and therefore close it. */
+  /** Whether we opened it, and therefore close it; else it is one of the app's that cannot be duplicated. */
   readonly owned: boolean
   /** Where it connects to, without credentials, for logs and errors. */
   readonly address: string
 }
-
-/**
- * What a client we open is made with. With ioredis' offline queue a claim asked for while Redis is down would be
- * executed on reconnect, and hold a lock that nobody knows of. A command that was sent and not answered is not sent
- * again behind our back: claims are repeated by the scheduler, which knows whether they are still wanted.
- */
-const OWN_OPTIONS = {
-  lazyConnect: true,
-  enableOfflineQueue: false,
-  autoResendUnfulfilledCommands: false,
-  maxRetriesPerRequest: 0
-} satisfies RedisOptions
-
-/** What a client we open has unless the options say otherwise. */
-const DEFAULT_OPTIONS = {
-  connectTimeout: 5000,
-  disconnectTimeout: 100,
-  // A connection that has died without a word is replaced, and not waited for until the kernel gives it up.
-  socketTimeout: 3000,
-  // What was the master is a replica now: a new connection finds the new master, where there is a way to.
-  reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
-  retryStrategy: (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 6), 2000)
-} satisfies RedisOptions
 
 /** Every claim goes to every master. */
 const MAX_MASTERS = 99
@@ -63,7 +41,7 @@ function resolveMasters(inputs: readonly RedisMasterInput[]): RedisClient[] {
     const master = resolveOne(input)
     const { client, address } = master
     if (isCluster(client)) throw new OptionInvalidError(`redis[${index}]`, 'one Redis', 'a Cluster')
-    for (const place of [client, placeOf(client)]) {
+    for (const place of [input, placeOf(client)]) {
       const other = places.get(place)
       if (other !== undefined) {
         throw new OptionInvalidError(
@@ -82,11 +60,14 @@ function resolveOne(input: RedisMasterInput | Cluster): RedisClient {
   if (typeof input === 'string') {
     checkUrl(input)
     const { Redis } = loadIoredis()
-    return { client: new Redis(input, { ...DEFAULT_OPTIONS, ...OWN_OPTIONS }), owned: true, address: redactUrl(input) }
+    // What comes first counts, also before what the URL's query says.
+    const client: Redis = Reflect.construct(Redis, [OWN_OPTIONS, input, DEFAULT_OPTIONS])
+    return { client, owned: true, address: redactUrl(input) }
   }
   if (isClient(input)) {
-    checkNumbers(input.options)
-    return { client: input, owned: false, address: addressOf(input) }
+    const own = duplicate(input)
+    if (own === null) checkNumbers(input.options)
+    return { client: own ?? input, owned: own !== null, address: addressOf(input) }
   }
   if (isPlainObject(input)) return fromOptions(input as RedisOptions)
   // An object that is none of these may hold a password: only its kind is shown.
@@ -128,7 +109,8 @@ function fromOptions(input: RedisOptions): RedisClient {
   checkNumbers(options)
   const { Redis } = loadIoredis()
   try {
-    const client = new Redis({ ...DEFAULT_OPTIONS, ...options, ...OWN_OPTIONS })
+    const enableReadyCheck = isToBeChecked(sentinels)
+    const client = new Redis({ ...DEFAULT_OPTIONS, enableReadyCheck, ...options, ...OWN_OPTIONS })
     return { client, owned: true, address: addressOf(client) }
   } catch (error) {
     // Only what ioredis says: the options may hold a password.
@@ -138,13 +120,6 @@ function fromOptions(input: RedisOptions): RedisClient {
       error instanceof Error ? error.message : 'others'
     )
   }
-}
-
-/** Whether a value is an ioredis client or Cluster, also of another copy of ioredis. */
-function isClient(value: unknown): value is Redis | Cluster {
-  if (typeof value !== 'object' || value === null) return false
-  const candidate = value as { defineCommand?: unknown; status?: unknown; evalsha?: unknown }
-  return typeof candidate.defineCommand === 'function' && typeof candidate.status === 'string'
 }
 
 function checkUrl(url: string): void {
@@ -168,10 +143,6 @@ export function redactUrl(url: string): string {
   const at = address.lastIndexOf('@')
   const host = at < 0 ? address.replace(/^[^:/]*:(?!\d{1,5}(?:\/|$))[^/]+/, '***') : `***@${address.slice(at + 1)}`
   return scheme + host + (query.length > 0 ? '?***' : '')
-}
-
-function isCluster(client: Redis | Cluster): client is Cluster {
-  return 'nodes' in client && typeof client.nodes === 'function'
 }
 
 /** What two clients of one master have in common, whatever they call it; its databases are not independent. */

@@ -5,15 +5,31 @@ import { SECOND } from '../duration.js'
 import { RedisAuthError, RedisUnavailableError } from '../errors.js'
 import { EXCHANGE_LIMIT, withDeadline } from './deadline.js'
 import { FleetClock } from './fleet-clock.js'
+import { isCluster } from './own-connection.js'
 import type { RedisClient } from './redis-client.js'
+import { isAuthError, isLoading, isRefusal, isReplyError, isUndone, isVague, messageOf } from './refusals.js'
 
 /** What a link tells its owner. */
 export interface LinkListener {
+  /** Claims can be had (again). */
   onUp(): void
-  onDown(error: Error): void
+  /**
+   * No claim can be had: Redis is silent, or refuses. Called once an outage, and once more when a Redis that was silent
+   * refuses.
+   */
+  onDown(error: Error, refuses: boolean): void
   onClockStep(): void
-  /** Redis refuses a command: it is there, and in trouble. */
+  /** Redis refuses one request, and grants claims. */
   onRefused(message: string): void
+}
+
+/** How Redis is looked at. Each asks for its time in microseconds. */
+export interface LinkProbes {
+  readonly time: () => Promise<number>
+  /** Writes as well, as a claim does. */
+  readonly write: () => Promise<number>
+  /** Tries all that claims need: it fails where one of them would. */
+  readonly all: () => Promise<number>
 }
 
 /**
@@ -22,43 +38,61 @@ export interface LinkListener {
  */
 export const MEASURE_EVERY = SECOND
 
+/** How long ago a claim, or another write, may be before it is tried whether one can be had. */
+const PROVE_EVERY = 10 * SECOND
+
+/** How long a connection may be away, as when Redis closes one that was idle, before that is an outage. */
+const LOST_GRACE = SECOND
+
+/** For how long no exchange is answered before the connection is renewed. */
+const RENEW_AFTER = 2 * EXCHANGE_LIMIT
+
 /** A command that was never sent, so that it has certainly not been executed. */
 class NotConnectedError extends Error {}
 
 /**
- * The connection to one Redis: opens and closes what is ours, bounds each exchange in time, knows whether Redis
- * answers, and keeps the fleet's clock.
+ * The connection to one Redis: opens and closes what is ours, bounds each exchange in time, keeps the fleet's clock, and
+ * knows whether claims can be had. It is up from when one was had, or all that they need was tried, until Redis is silent
+ * or refuses.
  */
 export class RedisLink {
   readonly clock: FleetClock
   readonly #redis: RedisClient
-  readonly #askTime: () => Promise<number>
+  readonly #probes: LinkProbes
   readonly #client: Redis | Cluster
   readonly #local: Clock
   readonly #listener: LinkListener
   #up: boolean | null = null
+  /** In an outage: whether a refusal was told, and whether only a claim can show that it is over. */
+  #refusalTold = false
+  #needsClaim = false
   #closed = false
   #contacting = false
+  #looking = false
+  #findingOut = false
+  #provenAt = Number.NEGATIVE_INFINITY
+  /** Since when no exchange was answered, on the monotonic clock; `null` when the last one was. */
+  #silentSince: number | null = null
   readonly #closing = new AbortController()
-  #timer: TimerHandle | null = null
+  #watchTimer: TimerHandle | null = null
+  #lostTimer: TimerHandle | null = null
 
-  /** @param askTime asks Redis for its time in microseconds */
-  constructor(redis: RedisClient, askTime: () => Promise<number>, local: Clock, listener: LinkListener) {
+  constructor(redis: RedisClient, probes: LinkProbes, local: Clock, listener: LinkListener) {
     this.#redis = redis
-    this.#askTime = askTime
+    this.#probes = probes
     this.#client = redis.client
     this.#local = local
     this.#listener = listener
     this.clock = new FleetClock(local, () => listener.onClockStep())
   }
 
-  /** Whether the last exchange worked. */
+  /** Whether claims can be had, as far as is known. */
   get up(): boolean {
     return this.#up === true
   }
 
   /**
-   * Connects, where that is ours to do. Resolves once Redis answers, or is known not to for now.
+   * Connects, where that is ours to do. Resolves once claims can be had, or are known not to for now.
    *
    * @throws RedisAuthError
    */
@@ -75,7 +109,7 @@ export class RedisLink {
         await this.close()
         throw new RedisAuthError(this.#redis.address, messageOf(error))
       }
-      this.#down(error)
+      this.unavailable('be reached', error)
     }
   }
 
@@ -83,7 +117,8 @@ export class RedisLink {
   async close(): Promise<void> {
     this.#closed = true
     this.#closing.abort()
-    this.#timer?.cancel()
+    this.#watchTimer?.cancel()
+    this.#lostTimer?.cancel()
     this.#client.off('ready', this.#onReady)
     this.#client.off('close', this.#onClose)
     if (!this.#redis.owned) {
@@ -98,17 +133,34 @@ export class RedisLink {
   }
 
   readonly #onReady = (): void => {
-    if (!this.#contacting) void this.#measure()
+    this.#lostTimer?.cancel()
+    this.#lostTimer = null
+    this.#silentSince = null
+    if (!this.#contacting) void this.#look()
   }
-  readonly #onError = (error: Error): void => this.#down(error)
-  readonly #onClose = (): void => this.#down(new Error('the connection is closed'))
 
-  /** Connects, where that is ours to do, and measures the clock. */
+  readonly #onError = (error: Error): void => {
+    const { lastNodeError } = error as { lastNodeError?: unknown }
+    const reason = lastNodeError instanceof Error ? lastNodeError : error
+    // One that is ready closes after it, and may be there again at once.
+    if (isReplyError(reason) || this.#client.status !== 'ready') this.unavailable('be reached', reason)
+  }
+
+  readonly #onClose = (): void => {
+    if (this.#up !== true) return
+    this.#lostTimer ??= this.#local.setTimeout(() => {
+      this.#lostTimer = null
+      if (this.#client.status !== 'ready') this.unavailable('be reached', new Error('the connection is closed'))
+    }, LOST_GRACE)
+  }
+
+  /** Connects, where that is ours to do, looks whether claims can be had, and measures the clock. */
   async #firstContact(): Promise<void> {
     this.#contacting = true
     try {
       await this.#connect()
-      for (let count = 0; count < 3; count++) await this.#time()
+      await this.#prove(this.#probes.all)
+      for (let count = 0; count < 2; count++) await this.#measure(this.#probes.time)
     } finally {
       this.#contacting = false
     }
@@ -117,8 +169,8 @@ export class RedisLink {
   async #connect(): Promise<void> {
     if (this.#client.status === 'wait') {
       let reason: unknown
-      const remember = (error: unknown): void => {
-        reason = error
+      const remember = (error: Error & { lastNodeError?: unknown }): void => {
+        reason = error.lastNodeError ?? error
       }
       // `connect` itself only says that the connection is closed: the reason is in the event.
       this.#client.once('error', remember)
@@ -134,26 +186,41 @@ export class RedisLink {
     }
   }
 
-  /** Asks for Redis' time now and then, when nothing else has told it: for the clock, and to see whether Redis lives. */
+  /** Looks now and then, when nothing else has told it, whether claims can be had, and what time it is. */
   #watch(): void {
-    this.#timer = this.#local.setTimeout(() => {
+    this.#watchTimer = this.#local.setTimeout(() => {
+      const { status } = this.#client
       const age = this.#local.monotonic() - this.clock.sampledAt
-      if (this.#client.status === 'ready' && age >= MEASURE_EVERY) void this.#measure()
+      // A server that has taken a connection and does not answer what it begins with.
+      if (status === 'connect') this.#noteSilence(0)
+      else if (status === 'ready' && (!this.up || age >= MEASURE_EVERY)) void this.#look()
       this.#watch()
     }, MEASURE_EVERY)
   }
 
-  async #measure(): Promise<void> {
+  async #look(): Promise<void> {
+    if (this.#looking || this.#closed) return
+    this.#looking = true
+    const { time, write, all } = this.#probes
+    const isProven = this.#local.monotonic() - this.#provenAt < PROVE_EVERY
     try {
-      await this.#time()
+      if (this.up && isProven) await this.#measure(time)
+      else await this.#prove(this.up ? write : all)
     } catch (error) {
-      this.#down(error)
+      this.unavailable('be reached', error)
+    } finally {
+      this.#looking = false
     }
   }
 
-  async #time(): Promise<void> {
+  async #measure(ask: () => Promise<number>): Promise<void> {
     const sent = this.#local.monotonic()
-    this.clock.sample(sent, (await this.exchange(this.#askTime)) / 1000)
+    this.clock.sample(sent, (await this.exchange(ask)) / 1000)
+  }
+
+  async #prove(ask: () => Promise<number>): Promise<void> {
+    await this.#measure(ask)
+    if (!this.#needsClaim) this.proven()
   }
 
   /**
@@ -176,46 +243,91 @@ export class RedisLink {
   async exchange<Value>(send: () => Promise<Value>): Promise<Value> {
     // Also for a client of the app's, whose offline queue would execute the command when nobody wants it any more.
     if (this.#client.status !== 'ready') throw new NotConnectedError('there is no connection')
-    const value = await withDeadline(send(), EXCHANGE_LIMIT, this.#local)
-    this.#isUp()
-    return value
+    try {
+      const value = await withDeadline(send(), EXCHANGE_LIMIT, this.#local)
+      this.#silentSince = null
+      return value
+    } catch (error) {
+      if (error instanceof Error && error.name === 'DeadlineError') this.#noteSilence(EXCHANGE_LIMIT)
+      throw error
+    }
   }
 
   /** Whether a command that failed so may have been executed. */
   mayHaveBeenExecuted(error: unknown): boolean {
-    return !(error instanceof NotConnectedError)
+    return !(error instanceof NotConnectedError || isUndone(error))
   }
 
-  #isUp(): void {
+  /** Claims can be had: Redis has written one. */
+  proven(): void {
+    this.#provenAt = this.clock.sampledAt
     if (this.#up === true || this.#closed) return
     this.#up = true
+    this.#refusalTold = false
+    this.#needsClaim = false
     this.#listener.onUp()
   }
 
-  #down(reason: unknown): void {
-    // Credentials refused at the start are told by `open` itself.
-    if (this.#up === false || this.#closed || (this.#up === null && isAuthError(reason))) return
-    this.#up = false
-    this.#listener.onDown(new RedisUnavailableError(`be reached at ${this.#redis.address}`, messageOf(reason)))
+  /** The error for a claim that failed. No claim can be had, whatever Redis says, until one was. */
+  claimUnavailable(what: string, cause: unknown): Error {
+    if (isReplyError(cause) && !isRefusal(cause)) {
+      this.#needsClaim = true
+      this.#down(cause, true)
+    }
+    return this.unavailable(what, cause)
   }
 
   /** The error for an exchange that failed; notes the outage when it is one. */
   unavailable(what: string, cause: unknown): Error {
-    // An error that Redis itself answered is trouble, but not an outage.
-    if (isReplyError(cause)) this.#listener.onRefused(messageOf(cause))
-    else this.#down(cause)
+    if (!isReplyError(cause)) {
+      // That a connection is away is known, or will be soon.
+      if (!(cause instanceof NotConnectedError)) this.#down(cause, false)
+    } else if (isVague(cause)) void this.#findOut(cause)
+    else if (isRefusal(cause)) this.#down(cause, true)
+    else if (!this.#needsClaim) this.#listener.onRefused(messageOf(cause))
     return new RedisUnavailableError(what, messageOf(cause))
   }
-}
 
-function isReplyError(error: unknown): boolean {
-  return error instanceof Error && error.name === 'ReplyError'
-}
+  /** A script may not run some command: tries which. */
+  async #findOut(cause: Error): Promise<void> {
+    if (this.#findingOut || this.#up === false) return
+    this.#findingOut = true
+    const reason = await this.exchange(this.#probes.all).then(
+      () => cause,
+      (error) => (isReplyError(error) ? error : cause)
+    )
+    this.#findingOut = false
+    this.#down(reason, true)
+  }
 
-function isAuthError(error: unknown): boolean {
-  return isReplyError(error) && /^(WRONGPASS|NOAUTH|ERR invalid password|ERR AUTH)/.test(messageOf(error))
-}
+  #down(reason: unknown, isRefusal: boolean): void {
+    // Credentials refused at the start are told by `open` itself.
+    if (this.#closed || (this.#up === null && isAuthError(reason))) return
+    const isNew = this.#up !== false
+    // That it loads its data is how it comes back.
+    const isTold = this.#refusalTold || !isRefusal || isLoading(reason as Error)
+    if (!isNew && isTold) return
+    this.#up = false
+    this.#refusalTold ||= isRefusal
+    const what = isRefusal ? `be used at ${this.#redis.address}` : `be reached at ${this.#redis.address}`
+    this.#listener.onDown(new RedisUnavailableError(what, messageOf(reason)), isRefusal)
+  }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  /** An exchange was not answered. Once that has lasted, only a new connection may help. */
+  #noteSilence(waited: number): void {
+    const now = this.#local.monotonic()
+    this.#silentSince ??= now - waited
+    if (now - this.#silentSince < RENEW_AFTER || this.#closed || !this.#isRenewable()) return
+    this.#silentSince = null
+    this.#client.disconnect(true)
+  }
+
+  /** Whether the client connects again by itself, and would not be waited for in vain. */
+  #isRenewable(): boolean {
+    const client = this.#client
+    if (client.status !== 'ready' && client.status !== 'connect') return false
+    return (
+      typeof (isCluster(client) ? client.options.clusterRetryStrategy : client.options.retryStrategy) === 'function'
+    )
+  }
 }

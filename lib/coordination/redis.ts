@@ -38,7 +38,8 @@ import {
 import { FINISH_SCRIPT, HAND_BACK_SCRIPT } from './end-scripts.js'
 import { validUntil } from './lock-validity.js'
 import { ABANDON_SCRIPT, LOOK_SCRIPT, REOPEN_SCRIPT } from './open-scripts.js'
-import { findUnsafe } from './redis-checks.js'
+import { PROBE_SCRIPT, type ProbeReply, readProbe } from './probe-script.js'
+import { findUnsafe, runIdOf } from './redis-checks.js'
 import type { RedisClient } from './redis-client.js'
 import { RedisLink } from './redis-link.js'
 import {
@@ -78,6 +79,7 @@ interface ScriptCommands {
   rlsLook(keyCount: number, key: string): Promise<[micros: number, fence: string, serverId: string, found: string[]]>
   rlsAbandon(keyCount: number, ...args: string[]): Promise<string>
   rlsReopen(keyCount: number, ...args: string[]): Promise<null>
+  rlsProbe(keyCount: number, ...args: string[]): Promise<ProbeReply>
 }
 
 export interface RedisCoordinationOptions {
@@ -109,9 +111,11 @@ export class RedisCoordination implements CoordinationNode {
   readonly #pausedKey: string
   readonly #handedKey: string
   readonly #replyKey: string
-
-  /** What the last look has seen of the server: its `run_id`, and the last fencing token it has given. */
+  readonly #probeKey: string
+  /** What is known of the server: its `run_id`, `''` where it may not be asked, and the last fencing token it has given. */
   #server = { id: '', fence: 0 }
+  /** The last answers to claims that began with a later one. */
+  #lastGrant = ''
 
   /** `maybe`: whether it may have been executed when it was made before. */
   #lastCall = { id: '-', sent: 0, maybe: false }
@@ -126,12 +130,15 @@ export class RedisCoordination implements CoordinationNode {
     this.#pausedKey = `${this.#base}:paused`
     this.#handedKey = `${this.#base}:handed`
     this.#replyKey = `${this.#base}:reply:${options.replicaId}`
-    this.#link = new RedisLink(options.redis, () => this.#askTime(), options.clock, {
-      onUp: () => {
-        options.listener.onUp()
-        void this.#checkSettings()
-      },
-      onDown: (error) => options.listener.onDown(error),
+    this.#probeKey = `${this.#base}:probe`
+    const probes = {
+      time: () => this.#askTime(),
+      write: () => this.#askTime(this.#probeKey),
+      all: () => this.#askAll()
+    }
+    this.#link = new RedisLink(options.redis, probes, options.clock, {
+      onUp: () => options.listener.onUp(),
+      onDown: (error, refuses) => options.listener.onDown(error, refuses),
       onClockStep: () => options.listener.onClockStep(),
       onRefused: (message) => options.listener.onUnsafe(`Redis refuses what it is asked: ${message}`)
     })
@@ -147,6 +154,7 @@ export class RedisCoordination implements CoordinationNode {
     this.#client.defineCommand('rlsLook', { lua: LOOK_SCRIPT })
     this.#client.defineCommand('rlsAbandon', { lua: ABANDON_SCRIPT })
     this.#client.defineCommand('rlsReopen', { lua: REOPEN_SCRIPT })
+    this.#client.defineCommand('rlsProbe', { lua: PROBE_SCRIPT })
     this.#commands = this.#client as unknown as ScriptCommands
     const { default: Redlock } = loadRedlock()
     this.#redlock = new Redlock([this.#client], { retryCount: 0 })
@@ -154,7 +162,7 @@ export class RedisCoordination implements CoordinationNode {
   }
 
   get state(): CoordinationState {
-    return { kind: 'redis', up: this.#link.up, skew: this.#link.clock.skew }
+    return { kind: 'redis', up: this.#link.up, skew: this.#link.clock.skew, runId: this.#server.id || null }
   }
 
   now(): number {
@@ -181,6 +189,10 @@ export class RedisCoordination implements CoordinationNode {
       const reply = await this.#link.exchange(() => this.#commands.rlsClaim(keys.length, ...keys, ...args))
       const [micros, answers, differing, handed, taken] = reply
       this.#link.clock.sample(sent, micros / 1000)
+      const isGranted = answers.startsWith('0 ')
+      if (isGranted) this.#lastGrant = answers
+      // What is not granted to a call without an id has written nothing.
+      if (isGranted || callId !== '-') this.#link.proven()
       const read = readAnswers(requests, answers, call.sent)
       if (differing !== '') {
         for (const [index, tick] of differing.split(' ').map((each) => each.split(':').map(Number))) {
@@ -193,7 +205,7 @@ export class RedisCoordination implements CoordinationNode {
       }
       return read
     } catch (cause) {
-      const error = this.#link.unavailable('claim ticks', cause)
+      const error = this.#link.claimUnavailable('claim ticks', cause)
       call.maybe ||= this.#link.mayHaveBeenExecuted(cause)
       return requests.map(() => ({ status: 'unavailable', error, maybe: call.maybe }))
     }
@@ -387,30 +399,42 @@ export class RedisCoordination implements CoordinationNode {
     await this.#link.close()
   }
 
-  async #askTime(): Promise<number> {
-    const [micros, handed] = await this.#commands.rlsTime(2, this.#fenceKey, this.#handedKey)
+  async #askTime(...written: string[]): Promise<number> {
+    const keys = [this.#fenceKey, this.#handedKey, ...written]
+    const [micros, handed] = await this.#commands.rlsTime(keys.length, ...keys)
     this.#tellHanded(handed)
     return micros
   }
 
+  /** Tries all that claims need, and looks whom they are asked of. */
+  async #askAll(): Promise<number> {
+    const own = ['', ':hash', ':set', ':sorted'].map((end) => this.#probeKey + end)
+    const probed = readProbe(await this.#commands.rlsProbe(6, this.#fenceKey, this.#handedKey, ...own))
+    for (const reason of findUnsafe(probed.info)) this.#options.listener.onUnsafe(reason)
+    this.#noteServer(runIdOf(probed.info) ?? '', probed.fence)
+    this.#tellHanded(probed.handed)
+    return probed.micros
+  }
+
   /** Notices a server that has taken another's place, or knows less than it did. */
   #noteServer(serverId: string, fence: number): void {
+    const { listener, redis } = this.#options
     const isOther = serverId !== '' && this.#server.id !== '' && serverId !== this.#server.id
-    const isPast = fence < this.#server.fence
+    const known = Math.max(this.#server.fence, Number(this.#lastGrant.split(' ', 2)[1] ?? 0))
+    const isPast = fence < known
     this.#server = { id: serverId, fence }
-    if (isOther || isPast) this.#options.listener.onPast()
+    this.#lastGrant = ''
+    if (isPast) {
+      const lost = fence === 0 ? 'has lost its data' : 'has data from the past'
+      listener.onNotice('warn', `Redis at ${redis.address} ${lost}: claims, locks and pauses since are unknown to it`)
+    }
+    if (isOther || isPast) listener.onPast()
   }
 
   #tellHanded(fields: HandedFields): void {
     for (let index = 0; index < fields.length; index += 2) {
       this.#options.listener.onHandedBack(fields[index] as string, Number.parseInt(fields[index + 1] as string, 10))
     }
-  }
-
-  /** Looks whether Redis keeps what it is told. Where it may not be asked that, nobody is told anything. */
-  async #checkSettings(): Promise<void> {
-    const info = await this.#link.exchange(() => this.#client.info()).catch(() => '')
-    for (const reason of findUnsafe(info)) this.#options.listener.onUnsafe(reason)
   }
 
   #claimKey(jobId: string): string {

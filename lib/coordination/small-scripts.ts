@@ -6,10 +6,12 @@ import { MINUTE } from '../duration.js'
  * Redis' time in microseconds, and what was handed back: that of the node which holds the app's keys, so that it is the
  * claims' own also in a Cluster.
  *
- * KEYS  fence, handed
+ * KEYS  fence, handed, and one that is nobody's where something is to be written as well: a Redis that takes no claims
+ *       refuses that, too
  */
 export const TIME_SCRIPT = `
 local time = redis.call('TIME')
+if KEYS[3] then redis.call('SET', KEYS[3], '1', 'PX', 1) end
 return { time[1] * 1000000 + time[2], redis.call('HGETALL', KEYS[2]) }
 `
 

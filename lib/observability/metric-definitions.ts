@@ -76,7 +76,7 @@ export const DEFINITIONS: Readonly<Record<string, Definition>> = {
     "This process' clock minus Redis' clock.",
     ({ coordination }) => coordination.state.skew / 1000
   ),
-  redis_up: single('1 while Redis answers, or while coordination is in memory.', ({ coordination }) =>
+  redis_up: single('1 while claims can be had of Redis, or while coordination is in memory.', ({ coordination }) =>
     coordination.state.up ? 1 : 0
   )
 }

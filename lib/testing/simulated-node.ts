@@ -270,6 +270,7 @@ export class SimulatedNode implements CoordinationNode {
         onDown() {},
         onClockStep() {},
         onUnsafe() {},
+        onNotice() {},
         // Heard of with a reply, by the link.
         onHandedBack() {},
         onDefinitionDiffers: (jobId, tick) => void this.#differing.push([jobId, tick])

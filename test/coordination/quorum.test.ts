@@ -164,7 +164,7 @@ t.test('a majority that is down is trouble, said at once; when it comes back all
     const one = quorumOver([a, b, c].map(memoryMaster), {
       onUp: () => void told.push('up'),
       onDown: () => void told.push('down'),
-      onUnsafe: (reason) => void told.push(reason)
+      onNotice: (level, message) => void told.push(`${level}: ${message}`)
     })
     await one.open()
     const { lock } = await granted(t, one, { jobId: 'running' })
@@ -186,10 +186,11 @@ t.test('a majority that is down is trouble, said at once; when it comes back all
     await t.rejects(one.survey([]), { code: 'FST_ERR_RLS_REDIS_UNAVAILABLE' })
     b.wake()
     c.wake()
-    const missing = 'a master is missing, and the others decide without it: it is down'
+    const missing = 'warn: a master is missing, and the others decide without it: it is down'
+    const back = 'info: a master is back'
     t.same(
       told,
-      ['up', missing, 'down', 'up', missing],
+      ['up', missing, 'down', 'up', back, missing, back],
       'each master that is missing while the others go on is told of'
     )
     t.match(await one.claim([asked]), [{ status: 'granted' }])

@@ -1,0 +1,73 @@
+import { RefusalError } from './refusals.js'
+
+/**
+ * Tries all that the scripts, and what is asked beside them, use, on keys that are gone afterwards: so a Redis that
+ * refuses, as it is full or the user may not do all of that, is known before a claim finds out.
+ *
+ * Inside a script, as in a Cluster it is then the node that holds the app's keys, also for `INFO`.
+ *
+ * KEYS  fence, handed, and four that are nobody's
+ * Reply Redis' time in microseconds; what was handed back; the commands that this user may not run, with spaces between;
+ *       the reply to `INFO`, or `''` where that is refused; the last fencing token, or `''`; an error where a command
+ *       fails for another reason
+ */
+export const PROBE_SCRIPT = `
+local refused, failed = {}, nil
+local function try(...)
+  local reply = redis.pcall(...)
+  if type(reply) ~= 'table' or not reply.err then return reply end
+  if string.find(reply.err, "can't run") or string.find(reply.err, 'permission') then
+    refused[#refused + 1] = select(1, ...)
+  else
+    failed = failed or reply
+  end
+end
+local fence, handed, text, hash, set, sorted = unpack(KEYS)
+local time = try('TIME')
+try('SET', text, '1', 'PX', 1000)
+try('GET', text)
+local known = try('MGET', fence, text)
+try('EXISTS', text)
+try('PTTL', text)
+try('PEXPIRE', text, 1000)
+try('HSET', hash, 'a', '1')
+try('HSETNX', hash, 'a', '1')
+try('HGET', hash, 'a')
+try('HMGET', hash, 'a')
+try('HDEL', hash, 'b')
+local told = try('HGETALL', handed)
+try('SADD', set, 'a')
+try('SMISMEMBER', set, 'a')
+try('ZADD', sorted, 1, 'a')
+try('ZRANGE', sorted, 0, 0)
+try('ZRANGEBYSCORE', sorted, 0, 0)
+try('ZREM', sorted, 'b')
+try('DEL', text, hash, set, sorted)
+local info = redis.pcall('INFO')
+if #refused == 0 and failed then return failed end
+return {
+  time and time[1] * 1000000 + time[2] or 0, told or {}, table.concat(refused, ' '), type(info) == 'string' and info or '',
+  known and known[1] or ''
+}
+`
+
+/** What has come of it. */
+export interface Probed {
+  readonly micros: number
+  readonly handed: readonly string[]
+  /** `null` where Redis may not be asked that. */
+  readonly info: string | null
+  /** The last fencing token; 0 where there is none, NaN where something else is there. */
+  readonly fence: number
+}
+
+export type ProbeReply = [micros: number, handed: readonly string[], refused: string, info: string, fence: string]
+
+/** @throws RefusalError where there are commands that the user may not run */
+export function readProbe([micros, handed, refused, info, fence]: ProbeReply): Probed {
+  if (refused !== '') {
+    const commands = refused.toLowerCase().replaceAll(' ', ', ')
+    throw new RefusalError(`NOPERM this user may not run what claims and locks need: ${commands}`)
+  }
+  return { micros, handed, info: info === '' ? null : info, fence: Number(fence) }
+}

@@ -1,0 +1,200 @@
+import { readFile, rm } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import t from 'tap'
+import { systemClock } from '../lib/clock.js'
+import * as claimScript from '../lib/coordination/claim-script.js'
+import * as endScripts from '../lib/coordination/end-scripts.js'
+import * as openScripts from '../lib/coordination/open-scripts.js'
+import { PROBE_SCRIPT } from '../lib/coordination/probe-script.js'
+import * as smallScripts from '../lib/coordination/small-scripts.js'
+import { createScheduler, type Scheduler } from '../lib/index.js'
+import { request } from './fixtures/coordination-contract.js'
+import { type LogLine, logLines } from './fixtures/log-lines.js'
+import { nextEvent } from './fixtures/next-event.js'
+import { redisReplica } from './fixtures/redis-replicas.js'
+import { freePort, type TestRedis, withRedis } from './fixtures/with-redis.js'
+
+interface Refusal {
+  readonly code: string
+  /** Settings of the server. */
+  readonly args?: readonly string[]
+  refuse(redis: TestRedis): Promise<unknown>
+  heal(redis: TestRedis): Promise<unknown>
+}
+
+const REFUSALS: readonly Refusal[] = [
+  {
+    code: 'OOM',
+    refuse: ({ client }) => client.config('SET', 'maxmemory', '1'),
+    heal: ({ client }) => client.config('SET', 'maxmemory', '0')
+  },
+  {
+    code: 'NOREPLICAS',
+    refuse: ({ client }) => client.config('SET', 'min-replicas-to-write', '1'),
+    heal: ({ client }) => client.config('SET', 'min-replicas-to-write', '0')
+  },
+  {
+    code: 'READONLY',
+    refuse: async ({ client }) => client.replicaof('127.0.0.1', await freePort()),
+    heal: ({ client }) => client.replicaof('NO', 'ONE')
+  },
+  {
+    code: 'MASTERDOWN',
+    args: ['--replica-serve-stale-data', 'no'],
+    refuse: async ({ client }) => client.replicaof('127.0.0.1', await freePort()),
+    heal: ({ client }) => client.replicaof('NO', 'ONE')
+  },
+  {
+    code: 'MISCONF',
+    refuse: async ({ client }) => {
+      await rm(((await client.config('GET', 'dir')) as string[])[1] as string, { recursive: true })
+      await client.config('SET', 'save', '3600 1')
+      await client.bgsave()
+      while (!/rdb_last_bgsave_status:err/.test(await client.info('persistence'))) await sleep(10)
+    },
+    heal: ({ client }) => client.config('SET', 'stop-writes-on-bgsave-error', 'no')
+  },
+  {
+    code: 'NOPERM .*: hgetall, smismember',
+    refuse: ({ client }) => client.acl('SETUSER', 'default', '-smismember', '-hgetall'),
+    heal: ({ client }) => client.acl('SETUSER', 'default', '+@all')
+  },
+  {
+    code: 'NOPERM',
+    refuse: ({ client }) => client.acl('SETUSER', 'default', '-evalsha', '-eval'),
+    heal: ({ client }) => client.acl('SETUSER', 'default', '+@all')
+  },
+  {
+    code: 'BUSY',
+    args: ['--busy-reply-threshold', '50'],
+    refuse: async ({ port, client }) => {
+      const busy = new Redis(port)
+      busy.on('error', () => {})
+      busy.eval('while true do end', 0).catch(() => busy.disconnect())
+      while (
+        !(await client.ping().then(
+          () => false,
+          () => true
+        ))
+      );
+    },
+    heal: ({ client }) => client.script('KILL')
+  }
+]
+
+const upIs = async (scheduler: Scheduler<undefined>, up: 0 | 1): Promise<void> => {
+  while (!new RegExp(`^apscheduler_redis_up ${up}$`, 'm').test(`${await scheduler.register?.metrics()}`))
+    await sleep(20)
+}
+
+/** What Redis was said to have answered. */
+function reasonIn(lines: readonly LogLine[]): string | undefined {
+  const { err } = lines.find(({ message }) => /^Redis refuses/.test(message))?.fields ?? {}
+  return (err as Error | undefined)?.message
+}
+
+for (const { code, args = [], refuse, heal } of REFUSALS) {
+  t.test(`a Redis that refuses (${code}) is down, told once an outage, until a claim can be had`, (t) =>
+    withRedis(async (redis) => {
+      const { logger, lines } = logLines()
+      const told = (pattern: RegExp): number => lines.filter(({ message }) => pattern.test(message)).length
+      const scheduler = createScheduler({ redis: redis.url, prefix: 'app', logger, closeTimeout: 500 })
+      scheduler.interval('job', 200, () => {})
+      await scheduler.start()
+      await nextEvent(scheduler, 'executed')
+      for (const outage of [1, 2]) {
+        await refuse(redis)
+        await upIs(scheduler, 0)
+        await sleep(1500)
+        t.equal(told(/^Redis refuses what jobs need/), outage, 'told once, however often it is asked')
+        t.equal(told(/answers again/), outage - 1, 'and not that it answers')
+        // A lock by name needs less than a claim.
+        if (!code.includes(':')) {
+          await t.rejects(
+            scheduler.withLock('name', {}, () => 1),
+            { code: 'FST_ERR_RLS_REDIS_UNAVAILABLE' }
+          )
+        }
+        const missed = nextEvent(scheduler, 'missed', ({ reason }) => reason === 'redis_error')
+        await heal(redis)
+        await missed
+        await nextEvent(scheduler, 'executed')
+        await upIs(scheduler, 1)
+        t.equal(told(/answers again/), outage)
+        if (code !== 'OOM') break
+      }
+      t.match(reasonIn(lines), new RegExp(code))
+      t.equal(lines.filter(({ level }) => level === 'warn').length, code === 'OOM' ? 2 : 1)
+      await scheduler.close()
+    }, args)
+  )
+}
+
+t.test('all commands that a script calls are tried, and README names them', async (t) => {
+  const scripts = [claimScript, endScripts, openScripts, smallScripts].flatMap(Object.values)
+  const called = new Set<string>()
+  for (const script of scripts) {
+    if (typeof script !== 'string') continue
+    for (const [, name] of script.matchAll(/call\('([A-Z]+)'/g)) if (name !== 'INFO') called.add(name as string)
+  }
+  t.ok(called.size > 10)
+  const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
+  for (const name of called) {
+    t.match(PROBE_SCRIPT, `try('${name}'`)
+    t.match(readme, `\`${name.toLowerCase()}\``)
+  }
+})
+
+t.test('an answer for which nothing is written does not show that claims can be had', (t) =>
+  withRedis(async (redis) => {
+    const told: string[] = []
+    const listener = { onUp: () => void told.push('up'), onDown: () => void told.push('down') }
+    const replica = redisReplica(redis.url, { listener })
+    await replica.open()
+    t.match(await replica.claim([request({ jobId: 'job' })], 'a'), [{ status: 'granted' }])
+    await redis.client.config('SET', 'maxmemory', '1')
+    t.match(await replica.claim([request({ jobId: 'other' })], 'b'), [{ status: 'unavailable', maybe: false }])
+    t.match(await replica.claim([request({ jobId: 'job', kind: 'manual' })]), [{ status: 'overlap' }])
+    t.same(told, ['up', 'down'])
+    await replica.close()
+  })
+)
+
+t.test('a Redis that refuses writes is down also for a replica that has nothing to claim', (t) =>
+  withRedis(async (redis) => {
+    // Ten times as fast: a replica without work looks every ten seconds.
+    const clock = { ...systemClock, setTimeout: (fn: () => void, ms: number) => systemClock.setTimeout(fn, ms / 10) }
+    const monotonic = (): number => 10 * systemClock.monotonic()
+    const scheduler = createScheduler({ redis: redis.url, prefix: 'app', clock: { ...clock, monotonic } })
+    scheduler.date('job', '2099-01-01T00:00:00Z', () => {})
+    await scheduler.start()
+    await upIs(scheduler, 1)
+    await redis.client.config('SET', 'maxmemory', '1')
+    await upIs(scheduler, 0)
+    await redis.client.config('SET', 'maxmemory', '0')
+    await upIs(scheduler, 1)
+    await scheduler.close()
+    t.same(await redis.client.keys('*probe*'), [], 'and leaves nothing behind')
+  })
+)
+
+t.test('a user that may not do all is told what is missing; one that may not ask INFO has its jobs', (t) =>
+  withRedis(async (redis) => {
+    const { logger, lines } = logLines()
+    await redis.client.acl('SETUSER', 'app', 'on', '>secret', '~rls:*', '+@all', '-@dangerous')
+    const url = `redis://app:secret@127.0.0.1:${redis.port}`
+    const one = createScheduler({ redis: url, prefix: 'app', logger })
+    one.interval('job', 200, () => {})
+    await one.start()
+    await nextEvent(one, 'executed')
+    await one.close()
+    const warnings = (): string[] => lines.filter(({ level }) => level === 'warn').map(({ message }) => message)
+    t.match(warnings(), [/may not run INFO.*\+info/])
+    await redis.client.acl('SETUSER', 'app', '-hgetall', '-smismember')
+    const other = createScheduler({ redis: url, prefix: 'app', logger })
+    await other.start()
+    t.match(reasonIn(lines), /NOPERM .*: hgetall, smismember$/)
+    await other.close()
+  })
+)
