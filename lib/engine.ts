@@ -28,6 +28,7 @@ import { Metrics } from './observability/metrics.js'
 import type { ResolvedOptions } from './options.js'
 import { createShuffle } from './shuffle.js'
 import { type DueTick, Timetable } from './timetable.js'
+import { otherProcessZone } from './triggers/index.js'
 
 /** How long a handler has to settle after its signal was aborted by `close()`. */
 const ABORT_GRACE = SECOND
@@ -67,6 +68,8 @@ export class Engine {
   #pausePoll: TimerHandle | null = null
   #downReported = false
   readonly #unsafe = new Set<string>()
+  /** The intervals that were warned of: whole numbers below 1,000. */
+  readonly #bareIntervals = new Set<number>()
   #skewReported = false
 
   /** @throws the coded errors of the jobs in the options, and of the registry; then nothing was opened */
@@ -105,7 +108,9 @@ export class Engine {
     )
     const blocks = new Blocks(coordination.state.kind !== 'memory')
     const { newStats, total } = createStats(metrics === null ? null : durationBuckets, metrics?.perJob !== false)
-    this.jobs = new JobRegistry(defaults, timezone, newStats, this.#timetable, blocks)
+    this.jobs = new JobRegistry(defaults, timezone, newStats, this.#timetable, blocks, (jobId, interval) =>
+      this.#onBareInterval(jobId, interval)
+    )
     const onRoom = (): void => this.dispatcher.pump()
     const onUnfinished = (job: JobRecord): void => this.#recovery.lookNow(job)
     this.#runner = new Runner({
@@ -238,6 +243,7 @@ export class Engine {
     }
     if (this.#phase !== 'new') return
     this.#phase = 'running'
+    this.#compareZones()
     this.#timetable.start()
     this.#pollPaused()
     this.#survey.take()
@@ -303,6 +309,24 @@ export class Engine {
     if (job === undefined || tick <= job.begunAt || job.isWarned) return
     job.isWarned = true
     logSafely(this.options.log, 'warn', { jobId }, `another replica defines the job '${jobId}' differently`)
+  }
+
+  #onBareInterval(jobId: string, interval: number): void {
+    if (this.#bareIntervals.has(interval)) return
+    this.#bareIntervals.add(interval)
+    const message = `the interval of the job '${jobId}' is ${interval} ms, as numbers are milliseconds: write '${interval}s' if seconds are meant, else '${interval}ms'`
+    logSafely(this.#options.log, 'warn', { jobId, interval }, message)
+  }
+
+  /** Tells where expressions are read in another zone than that of the process, in which other schedulers read them. */
+  #compareZones(): void {
+    const { log, timezone, isTimezoneGiven } = this.#options
+    const processTimezone = otherProcessZone(timezone, this.coordination.now())
+    if (processTimezone === null) return
+    const level = isTimezoneGiven ? 'info' : 'warn'
+    const hint = isTimezoneGiven ? '' : ': set `timezone` to have them in another'
+    const message = `triggers without a time zone are in ${timezone}, and this process is in ${processTimezone}${hint}`
+    logSafely(log, level, { timezone, processTimezone }, message)
   }
 
   #onUnsafe(reason: string): void {

@@ -21,18 +21,24 @@ export class JobRegistry {
   readonly #pool: TriggerPool
   readonly #timetable: Timetable<JobRecord>
   readonly #blocks: Blocks
+  readonly #onBareInterval: (jobId: string, interval: number) => void
   /** Jobs that were removed here: when one comes back, nothing is caught up on for the time between. */
   readonly #removed = new Set<string>()
 
-  /** @param newStats makes the numbers of a job that is added */
+  /**
+   * @param newStats makes the numbers of a job that is added
+   * @param onBareInterval called for an interval that was given as a number so small that seconds may be meant
+   */
   constructor(
     defaults: ResolvedDefaults,
     timezone: string,
     newStats: () => JobStats,
     timetable: Timetable<JobRecord>,
-    blocks: Blocks
+    blocks: Blocks,
+    onBareInterval: (jobId: string, interval: number) => void
   ) {
     this.#blocks = blocks
+    this.#onBareInterval = onBareInterval
     this.#defaults = defaults
     this.#newStats = newStats
     this.#pool = new TriggerPool({ timezone })
@@ -99,7 +105,7 @@ export class JobRegistry {
 
   #acquire({ id, trigger }: ResolvedJob): Trigger {
     try {
-      return this.#pool.acquire(trigger)
+      return this.#pool.acquire(trigger, (interval) => this.#onBareInterval(id, interval))
     } catch (error) {
       throw inJob(error, id)
     }

@@ -20,6 +20,7 @@ export interface ResolvedOptions {
   readonly redis: RedisInput | undefined
   readonly prefix: string
   readonly timezone: string
+  readonly isTimezoneGiven: boolean
   readonly concurrency: number
   readonly closeTimeout: number
   readonly maxClockSkew: number
@@ -73,7 +74,7 @@ export function resolveOptions(options: SchedulerOptions): ResolvedOptions {
   const {
     redis,
     prefix,
-    timezone = 'UTC',
+    timezone,
     concurrency = 64,
     closeTimeout = 10 * SECOND,
     maxClockSkew = SECOND,
@@ -106,7 +107,8 @@ export function resolveOptions(options: SchedulerOptions): ResolvedOptions {
   return Object.freeze({
     redis,
     prefix: prefix ?? '',
-    timezone: checkTimezone(timezone),
+    timezone: checkTimezone(timezone === undefined ? 'UTC' : timezone),
+    isTimezoneGiven: timezone !== undefined,
     concurrency,
     closeTimeout: parseDuration(closeTimeout, 'closeTimeout', { max: 24 * HOUR }),
     maxClockSkew: parseDuration(maxClockSkew, 'maxClockSkew', { max: HOUR }),

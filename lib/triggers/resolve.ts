@@ -1,7 +1,7 @@
 import type { Duration } from '../../types/duration.js'
 import type { Trigger, TriggerInput } from '../../types/trigger.js'
 import { copyKnown, isPlainObject } from '../check.js'
-import { parseDuration } from '../duration.js'
+import { parseDuration, SECOND } from '../duration.js'
 import { CronInvalidError, DurationInvalidError, isSchedulerError, TriggerInvalidError } from '../errors.js'
 import { show } from '../show.js'
 import { readBounds } from './bounds.js'
@@ -18,13 +18,14 @@ import { checkTimezone } from './timezone.js'
 /** What a trigger gets from the scheduler when it does not say so itself. */
 export interface TriggerDefaults {
   readonly timezone: string
+  /** Called for an interval that was given as a number so small that seconds may be meant. */
+  readonly onBareInterval?: ((interval: number) => void) | undefined
 }
 
 type Kind = 'cron' | 'interval' | 'date' | 'any' | 'all'
 type Options = Readonly<Record<string, unknown>>
 
-interface Context {
-  readonly timezone: string
+interface Context extends TriggerDefaults {
   /** For all searches of one call together, so that nested triggers cannot multiply them. */
   readonly budget: Budget
   /** How many triggers the tree may still have. */
@@ -62,6 +63,7 @@ const MAX_TRIGGERS = 250
 export function resolveTrigger(input: TriggerInput, defaults: TriggerDefaults): Trigger {
   const context = {
     timezone: checkTimezone(defaults.timezone),
+    onBareInterval: defaults.onBareInterval,
     budget: { left: MAX_STEPS },
     triggers: MAX_TRIGGERS
   }
@@ -90,7 +92,7 @@ function read(input: unknown, context: Context, depth: number): TickSource {
   const timezone = options.timezone === undefined ? context.timezone : checkTimezone(options.timezone)
   if (kind === 'date') return new DateTrigger(readDate(options.date, 'date', timezone))
   if (kind === 'cron') return readCronTrigger(options, timezone)
-  return readInterval(options, timezone, depth)
+  return readInterval(options, timezone, depth, context)
 }
 
 function readCronTrigger(options: Options, timezone: string): TickSource {
@@ -101,7 +103,7 @@ function readCronTrigger(options: Options, timezone: string): TickSource {
   throw new CronInvalidError(show(cron), 'it must be a string or an object of fields')
 }
 
-function readInterval(options: Options, timezone: string, depth: number): TickSource {
+function readInterval(options: Options, timezone: string, depth: number, context: Context): TickSource {
   const { interval, offset, after, startDate } = options
   const period = readDuration(interval, 'interval', 1)
   const bounds = readBounds(options, timezone)
@@ -109,6 +111,7 @@ function readInterval(options: Options, timezone: string, depth: number): TickSo
     throw new TriggerInvalidError('`offset` and `startDate` both anchor the interval, give one', show({ ...options }))
   }
   const shift = offset === undefined ? 0 : readDuration(offset, 'offset', 0)
+  if (typeof interval === 'number' && interval < SECOND) context.onBareInterval?.(interval)
   if (after === undefined) return new IntervalTrigger(period, shift, bounds)
   if (after !== 'completion') throw new TriggerInvalidError("expected `after` to be 'completion'", show(after))
   if (offset !== undefined) {

@@ -1,3 +1,4 @@
+import { MINUTE, WEEK } from '../duration.js'
 import { TimezoneInvalidError } from '../errors.js'
 import { show } from '../show.js'
 import { Zone } from './zone.js'
@@ -26,6 +27,20 @@ export function zoneOf(timezone: string): Zone {
   const zone = find(timezone)
   if (zone === null) throw new TimezoneInvalidError(show(timezone))
   return zone
+}
+
+/**
+ * The process' own time zone, where its clocks differ from those of another zone at some time of the year to come; else
+ * `null`.
+ */
+export function otherProcessZone(timezone: string, now: number): string | null {
+  const zone = zoneOf(timezone)
+  for (let at = now; at <= now + 53 * WEEK; at += 4 * WEEK) {
+    // Asked of Date, as a formatter takes milliseconds to make.
+    const offset = -new Date(at).getTimezoneOffset() * MINUTE
+    if (offset !== zone.segmentAt(at).offset) return new Intl.DateTimeFormat().resolvedOptions().timeZone
+  }
+  return null
 }
 
 function find(name: string): Zone | null {
