@@ -1,5 +1,6 @@
 import type { TimerHandle } from '../types/clock.js'
 import type { Coordination } from '../types/coordination.js'
+import type { RemovalReason } from '../types/events.js'
 import type { JobOptions } from '../types/job.js'
 import { detached, detachedMethods } from './async-context.js'
 import { createCoordination } from './coordination/index.js'
@@ -18,6 +19,7 @@ import { Survey } from './execution/survey.js'
 import { TickAccount } from './execution/tick-account.js'
 import { UnlockedRuns } from './execution/unlocked-runs.js'
 import { Watch } from './execution/watch.js'
+import { FinishedJobs } from './finished-jobs.js'
 import type { JobRecord } from './job-record.js'
 import { JobRegistry } from './job-registry.js'
 import { Events } from './observability/events.js'
@@ -61,6 +63,7 @@ export class Engine {
   readonly #recovery: Recovery
   readonly #lateTicks: LateTicks
   readonly #survey: Survey
+  readonly #finished: FinishedJobs
   #phase: 'new' | 'running' | 'stopped' | 'closing' = 'new'
   #opening: Promise<void> | null = null
   #starting: Promise<void> | null = null
@@ -104,8 +107,15 @@ export class Engine {
       clock,
       (job, tick) => this.dispatcher.enqueue(job, tick),
       () => this.dispatcher.pump(),
-      (trigger, tick) => this.dispatcher.enqueueAll(trigger, tick)
+      (trigger, tick) => this.dispatcher.enqueueAll(trigger, tick),
+      (job) => this.#finished.touch(job)
     )
+    this.#finished = new FinishedJobs({
+      clock,
+      isBusy: (job) => this.#isBusy(job),
+      isOver: (job) => this.#timetable.isOver(job),
+      remove: (job) => this.remove(job.id, 'finished')
+    })
     const blocks = new Blocks(coordination.state.kind !== 'memory')
     const { newStats, total } = createStats(metrics === null ? null : durationBuckets, metrics?.perJob !== false)
     this.jobs = new JobRegistry(defaults, timezone, newStats, this.#timetable, blocks, (jobId, interval) =>
@@ -113,6 +123,7 @@ export class Engine {
     )
     const onRoom = (): void => this.dispatcher.pump()
     const onUnfinished = (job: JobRecord): void => this.#recovery.lookNow(job)
+    const onFinished = (job: JobRecord): void => this.#finished.touch(job)
     this.#runner = new Runner({
       replicaId,
       clock,
@@ -123,7 +134,8 @@ export class Engine {
       log,
       logbook: new Logbook(log),
       onRoom,
-      onUnfinished
+      onUnfinished,
+      onLast: onFinished
     })
     const account = new TickAccount(events)
     const wakeAt = (job: JobRecord, at: number, tick?: DueTick): void => this.#timetable.wake(job, at, tick)
@@ -153,7 +165,8 @@ export class Engine {
       unlocked,
       account,
       shuffle: coordination.state.kind === 'memory' ? null : createShuffle(replicaId),
-      wakeAt
+      wakeAt,
+      onFinished
     })
     this.metrics = metrics === null ? null : new Metrics(metrics, this.jobs, this.dispatcher, coordination, total)
     try {
@@ -190,6 +203,13 @@ export class Engine {
     return job
   }
 
+  /** Whether there was such a job. */
+  remove(id: string, reason: RemovalReason): boolean {
+    const job = this.jobs.remove(id)
+    if (job !== null) this.events.emit('removed', { job: job.view, reason })
+    return job !== null
+  }
+
   start(): Promise<void> {
     this.#starting ??= this.#start()
     return this.#starting
@@ -202,6 +222,7 @@ export class Engine {
     this.#timetable.stop()
     this.dispatcher.stop()
     this.#recovery.stop()
+    this.#finished.stop()
   }
 
   close(): Promise<void> {
@@ -287,6 +308,12 @@ export class Engine {
     })
   }
 
+  /** Whether a job has something to come that its trigger knows nothing of, or that this replica may not know of yet. */
+  #isBusy(job: JobRecord): boolean {
+    if (!this.coordination.state.up || job.stats.running > 0) return true
+    return this.#timetable.nextOf(job) !== null || this.dispatcher.isBusy(job) || this.#recovery.isLookingFor(job)
+  }
+
   #pollPaused(): void {
     this.#pausePoll = this.options.clock.setTimeout(() => {
       const unlocked = [...this.jobs.values()].filter((job) => job.definition.lockTtl === null)
@@ -315,12 +342,12 @@ export class Engine {
     if (this.#bareIntervals.has(interval)) return
     this.#bareIntervals.add(interval)
     const message = `the interval of the job '${jobId}' is ${interval} ms, as numbers are milliseconds: write '${interval}s' if seconds are meant, else '${interval}ms'`
-    logSafely(this.#options.log, 'warn', { jobId, interval }, message)
+    logSafely(this.options.log, 'warn', { jobId, interval }, message)
   }
 
   /** Tells where expressions are read in another zone than that of the process, in which other schedulers read them. */
   #compareZones(): void {
-    const { log, timezone, isTimezoneGiven } = this.#options
+    const { log, timezone, isTimezoneGiven } = this.options
     const processTimezone = otherProcessZone(timezone, this.coordination.now())
     if (processTimezone === null) return
     const level = isTimezoneGiven ? 'info' : 'warn'

@@ -1,6 +1,6 @@
 export type { Clock, TimerHandle } from '../types/clock.js'
 export type { Duration, DurationParts } from '../types/duration.js'
-export type { SchedulerEventName, SchedulerEvents, SchedulerListener } from '../types/events.js'
+export type { RemovalReason, SchedulerEventName, SchedulerEvents, SchedulerListener } from '../types/events.js'
 export type { Job, JobChanges, JobDefaults, JobOptions, LockOptions, RetryOptions } from '../types/job.js'
 export type {
   FastifyScheduler,

@@ -22,6 +22,8 @@ export class JobRecord implements Timed {
   trigger: Trigger
   /** Whether the job was removed: nothing of it starts any more. */
   removed = false
+  /** Whether its trigger has no further tick, so that it goes some time after its last run. */
+  isFinished = false
   /** The last tick that came without a claim, for a job with `lock: false`; `null` before the first. */
   lastUnlocked: number | null = null
   #pending: DueTick | null = null
@@ -192,7 +194,7 @@ class JobView implements Job {
   }
 
   get nextRun(): number | null {
-    return this.#job.removed ? null : this.#timetable.nextOf(this.#job)
+    return this.#job.removed || this.#job.paused ? null : this.#timetable.nextOf(this.#job)
   }
 
   get lastRun(): number | null {

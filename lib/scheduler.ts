@@ -98,9 +98,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
   }
 
   remove(id: string): boolean {
-    const job = this.#engine.jobs.remove(id)
-    if (job !== null) this.#engine.events.emit('removed', { job: job.view })
-    return job !== null
+    return this.#engine.remove(id, 'manual')
   }
 
   async pause(id: string, note?: string): Promise<void> {

@@ -78,6 +78,7 @@ export class Timetable<Job extends Timed> {
   readonly #onDue: (job: Job, tick: DueTick) => void
   readonly #onWoken: () => void
   readonly #onTick: (trigger: Trigger, tick: DueTick) => Iterable<Job> | null
+  readonly #onFinished: (job: Job) => void
   readonly #heap = new Heap<Line<Job> | Alarm<Job>>()
   readonly #lines = new Map<Trigger, Line<Job>>()
   readonly #alarms = new Map<Job, Alarm<Job>>()
@@ -92,15 +93,18 @@ export class Timetable<Job extends Timed> {
    * @param onWoken called after all that was due at one time
    * @param onTick called with each tick of a trigger that is due: returns the jobs for which `onDue` is to be called,
    *   `null` for all
+   * @param onFinished called with each job whose trigger has no further tick
    */
   constructor(
     now: () => number,
     clock: Clock,
     onDue: (job: Job, tick: DueTick) => void,
     onWoken: () => void,
-    onTick: (trigger: Trigger, tick: DueTick) => Iterable<Job> | null = () => null
+    onTick: (trigger: Trigger, tick: DueTick) => Iterable<Job> | null = () => null,
+    onFinished: (job: Job) => void = () => {}
   ) {
     this.#onTick = onTick
+    this.#onFinished = onFinished
     this.#now = now
     this.#clock = clock
     this.#onDue = onDue
@@ -140,12 +144,19 @@ export class Timetable<Job extends Timed> {
     if (this.#running && this.#heap.peek() === alarm) this.#rearm()
   }
 
-  /** The next tick of a job, or `null` when there is none or the timetable does not run. */
+  /** The next tick of a job, also one that jitter puts off; `null` when there is none or the timetable does not run. */
   nextOf(job: Job): number | null {
     if (!this.#running) return null
     const line = this.#lines.get(job.trigger)
-    if (line !== undefined && line.index >= 0) return line.at
-    return this.#alarms.get(job)?.at ?? null
+    const next = line !== undefined && line.index >= 0 ? line.at : null
+    const waiting = this.#alarms.get(job)?.tick.scheduledTime ?? null
+    return waiting === null || (next !== null && next < waiting) ? next : waiting
+  }
+
+  /** Whether the job's trigger has no further tick; a tick of it may still wait for its time. */
+  isOver(job: Job): boolean {
+    const line = this.#lines.get(job.trigger)
+    return line === undefined ? !this.#alarms.has(job) : line.index < 0
   }
 
   start(): void {
@@ -210,6 +221,7 @@ export class Timetable<Job extends Timed> {
     const line = this.#lines.get(trigger)
     if (line !== undefined) {
       line.jobs.add(job)
+      if (line.index < 0) this.#onFinished(job)
       return
     }
     const jobs = new Bag<Job>(
@@ -222,6 +234,7 @@ export class Timetable<Job extends Timed> {
     const added: Line<Job> = { kind: 'line', at: 0, index: -1, trigger, jobs, last: null }
     this.#lines.set(trigger, added)
     this.#enter(added)
+    if (added.index < 0) this.#onFinished(job)
   }
 
   /** Puts a line in its place by its next tick; a line without one stays outside. */
@@ -274,6 +287,7 @@ export class Timetable<Job extends Timed> {
       preceding,
       caughtUp: false
     }
+    if (following === null) for (const job of line.jobs.copy()) this.#onFinished(job)
     // A handler that is called at once may add and remove jobs.
     for (const job of this.#onTick(trigger, tick) ?? line.jobs.copy()) {
       if (!line.jobs.has(job)) continue

@@ -230,7 +230,8 @@ function registry(jobs: readonly JobOptions[], isShared = true): { own: JobRegis
     'UTC',
     createStats([1], true).newStats,
     timetable,
-    new Blocks(isShared)
+    new Blocks(isShared),
+    () => {}
   )
   return { own, records: jobs.map((job) => own.add(job)) }
 }

@@ -1,6 +1,9 @@
 import type { Job } from './job.js'
 import type { Run, SkipReason } from './run.js'
 
+/** Why a job was removed. */
+export type RemovalReason = 'manual' | 'finished'
+
 /** What each event carries. A listener that throws is logged, and stops nothing. */
 export interface SchedulerEvents {
   /** A run is about to start: its tick is claimed and its lock held. */
@@ -21,7 +24,8 @@ export interface SchedulerEvents {
   resumed: { readonly job: Job }
   added: { readonly job: Job }
   modified: { readonly job: Job }
-  removed: { readonly job: Job }
+  /** `manual`: by `remove`; `finished`: its trigger has no further tick, and its last run was five minutes ago. */
+  removed: { readonly job: Job; readonly reason: RemovalReason }
 }
 
 export type SchedulerEventName = keyof SchedulerEvents

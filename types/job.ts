@@ -137,7 +137,10 @@ export interface Job {
   readonly paused: boolean
   /** Runs of the job in this process now. */
   readonly running: number
-  /** The next tick's nominal time, or `null` when there is none or the scheduler does not run. */
+  /**
+   * The next tick's nominal time, also while jitter puts it off; `null` when there is none, the job is paused, or the
+   * scheduler does not run.
+   */
   readonly nextRun: number | null
   /** The start of the last run in this process, or `null`. */
   readonly lastRun: number | null

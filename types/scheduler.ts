@@ -204,7 +204,10 @@ export interface Scheduler<App = unknown> {
   modify<Data = unknown>(id: string, changes: JobChanges<App, Data>): Job
   /** `modify` with a trigger alone. */
   reschedule(id: string, trigger: TriggerInput): Job
-  /** Removes a job from this process; a run of it goes on to its end. Whether there was one. */
+  /**
+   * Removes a job from this process; a run of it goes on to its end. Whether there was one. A job whose trigger has no
+   * further tick goes by itself, five minutes after its last run.
+   */
   remove(id: string): boolean
   /**
    * Pauses a job for the whole fleet: its ticks have no run until it is resumed. Runs by hand are still possible.

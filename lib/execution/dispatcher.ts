@@ -43,6 +43,8 @@ export interface DispatcherOptions {
   readonly shuffle: ((items: unknown[]) => void) | null
   /** Makes a job due again at a time, without its trigger. */
   readonly wakeAt: (job: JobRecord, at: number, tick?: DueTick) => void
+  /** Called with a job whose trigger has no further tick. */
+  readonly onFinished: (job: JobRecord) => void
 }
 
 /**
@@ -62,6 +64,8 @@ export class Dispatcher {
   readonly #eager = new Set<JobRecord>()
   /** What Redis may have executed and did not answer for: it is repeated before anything else is asked. */
   #unresolved: ClaimCall | null = null
+  /** What is asked now. */
+  #call: ClaimCall | null = null
   #asking = 0
   #draining = false
   #stopped = false
@@ -88,6 +92,12 @@ export class Dispatcher {
   /** How many jobs have due ticks that wait for a claim. */
   get backlog(): number {
     return this.#queue.size + this.#waiting.size + (this.#unresolved?.asked.length ?? 0)
+  }
+
+  /** Whether a tick of the job is to be asked for, or asked for and not answered yet. */
+  isBusy(job: JobRecord): boolean {
+    if (job.pending !== null || job.queued || job.block?.waiting != null || this.#waiting.has(job)) return true
+    return [this.#call, this.#unresolved].some((call) => call?.asked.some((asked) => asked.job === job))
   }
 
   /** How many more runs there is room for. */
@@ -170,7 +180,8 @@ export class Dispatcher {
   /** Whether an interval from the last end may be due now by its `startDate` and `endDate`; if not yet, it comes again. */
   #isAllowed(job: JobRecord, interval: number, { scheduledTime }: DueTick): boolean {
     const allowed = job.trigger.next(scheduledTime - interval)
-    if (allowed !== null && allowed > scheduledTime) this.#options.wakeAt(job, allowed)
+    if (allowed === null) this.#options.onFinished(job)
+    else if (allowed > scheduledTime) this.#options.wakeAt(job, allowed)
     return allowed !== null && allowed <= scheduledTime
   }
 
@@ -216,6 +227,7 @@ export class Dispatcher {
   async #ask(call: ClaimCall): Promise<void> {
     const { coordination, finisher } = this.#options
     const { asked } = call
+    this.#call = call
     const sentAt = coordination.now()
     const stopped = this.#stopped
     this.#asking += asked.length
@@ -244,6 +256,7 @@ export class Dispatcher {
       this.#retryDelay = 0
       if (this.#eager.size > 0) this.#eager.clear()
     }
+    this.#call = null
     if (handedBack.length > 0) await finisher.handBack(handedBack)
   }
 

@@ -67,6 +67,11 @@ export class Recovery {
     this.#delay = AFTER_EXPIRY + (hash32(options.replicaId) % SPREAD)
   }
 
+  /** Whether a run of the job is looked for, that goes on elsewhere or is to be taken over. */
+  isLookingFor(job: JobRecord): boolean {
+    return this.#searches.has(job)
+  }
+
   /** A run of the job may have begun, on whatever replica: its lock lasts for one TTL at least. */
   expect(job: JobRecord): void {
     if (job.definition.lockTtl !== null) this.#look(job, job.definition.lockTtl + this.#delay)

@@ -35,6 +35,8 @@ export interface RunnerOptions {
   readonly onRoom: () => void
   /** Called when a run has ended that another replica is to take over, or this one. */
   readonly onUnfinished: (job: JobRecord) => void
+  /** Called when a run has ended of a job whose trigger has no further tick. */
+  readonly onLast: (job: JobRecord) => void
 }
 
 /** What is to be run. */
@@ -230,6 +232,7 @@ export class Runner implements ActiveRunOwner {
     if (active.run.outcome === null) this.#tell(active, end)
     active.completed()
     if (!active.finished) this.#options.onUnfinished(active.job)
+    if (active.job.isFinished) this.#options.onLast(active.job)
   }
 
   /** Tells everybody a run's outcome, once. */
