@@ -33,7 +33,8 @@ export type {
   IntervalTriggerInput,
   PreviewOptions,
   TriggerBounds,
-  TriggerInput
+  TriggerInput,
+  TriggerObject
 } from '../types/trigger.js'
 export * as errors from './errors.js'
 export { default, default as fastifyRedlockScheduler } from './plugin.js'

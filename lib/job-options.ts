@@ -1,10 +1,11 @@
 import type { Duration } from '../types/duration.js'
 import type { JobChanges, JobDefaults, JobOptions, LockOptions, RetryOptions } from '../types/job.js'
 import type { JobHandler } from '../types/run.js'
-import type { TriggerInput } from '../types/trigger.js'
+import type { TriggerObject } from '../types/trigger.js'
 import { copyKnown } from './check.js'
 import { DAY, MINUTE, parseDuration, SECOND } from './duration.js'
 import { inJob, JobIdInvalidError, OptionInvalidError } from './errors.js'
+import { PEER_DEFAULT_NAMES, PEER_JOB_NAMES, PEER_LOCK_NAMES, PEER_RETRY_NAMES } from './peer-names.js'
 import { show } from './show.js'
 
 /** A job's defaults: durations in milliseconds, everything filled in. */
@@ -34,7 +35,7 @@ export interface ResolvedRetry {
 export interface ResolvedJob extends ResolvedDefaults {
   readonly id: string
   readonly name: string
-  readonly trigger: TriggerInput
+  readonly trigger: TriggerObject
   readonly handler: JobHandler
   readonly data: unknown
   readonly pausedInitially: boolean
@@ -81,7 +82,7 @@ const MAX_TIMER = 2 ** 31 - 1
 /** @throws OptionInvalidError, OptionUnknownError, DurationInvalidError */
 export function resolveDefaults(defaults: JobDefaults | undefined): ResolvedDefaults {
   if (defaults === undefined) return FACTORY_DEFAULTS
-  const given = copyKnown(defaults, DEFAULT_KEYS, '`defaults`') as JobDefaults
+  const given = copyKnown(defaults, DEFAULT_KEYS, '`defaults`', PEER_DEFAULT_NAMES) as JobDefaults
   return Object.freeze(resolveShared(given, FACTORY_DEFAULTS))
 }
 
@@ -95,7 +96,7 @@ export function resolveJob(
   defaults: ResolvedDefaults,
   base?: ResolvedJob
 ): ResolvedJob {
-  const given = copyKnown(options, JOB_KEYS, describe(options)) as Partial<JobOptions>
+  const given = copyKnown(options, JOB_KEYS, describe(options), PEER_JOB_NAMES) as Partial<JobOptions>
   const { id = base?.id, trigger = base?.trigger, handler = base?.handler, data = base?.data } = given
   checkName(id, "a job's `id`")
   try {
@@ -106,7 +107,7 @@ export function resolveJob(
     return Object.freeze({
       id,
       name,
-      trigger: trigger as TriggerInput,
+      trigger: (typeof trigger === 'string' ? { cron: trigger } : trigger) as TriggerObject,
       handler: handler as JobHandler,
       data,
       pausedInitially: paused,
@@ -173,26 +174,33 @@ function oneOf<Value extends string>(
 
 function resolveLock(lock: unknown, defaults: ResolvedDefaults): number | null {
   if (lock === false) return null
-  const { ttl } = copyKnown(lock, ['ttl'], '`lock`') as LockOptions
+  if (typeof lock === 'string' || typeof lock === 'number') return resolveLockTtl(lock, 'lock')
+  const { ttl } = copyKnown(lock, ['ttl'], '`lock`', PEER_LOCK_NAMES) as LockOptions
   return ttl === undefined ? (defaults.lockTtl ?? FACTORY_DEFAULTS.lockTtl) : resolveLockTtl(ttl, 'lock.ttl')
 }
 
 function resolveRetry(retry: unknown): ResolvedRetry | null {
   if (retry === false) return null
-  const given = copyKnown(retry, RETRY_KEYS, '`retry`') as unknown as RetryOptions
-  const { limit, delay = '1s', factor = 2, maxDelay = '1m', jitter = false } = given
+  const options = typeof retry === 'number' ? { limit: retry } : retry
+  const given = copyKnown(options, RETRY_KEYS, '`retry`', PEER_RETRY_NAMES) as unknown as RetryOptions
+  const { limit, factor = 2, jitter = false } = given
   if (!Number.isInteger(limit) || limit < 0 || limit > 100) {
-    throw new OptionInvalidError('retry.limit', 'a whole number from 0 to 100', show(limit))
+    throw new OptionInvalidError(retry === limit ? 'retry' : 'retry.limit', 'a whole number from 0 to 100', show(limit))
   }
   if (typeof factor !== 'number' || !(factor >= 1 && factor <= 100)) {
     throw new OptionInvalidError('retry.factor', 'a number from 1 to 100', show(factor))
   }
   if (typeof jitter !== 'boolean') throw new OptionInvalidError('retry.jitter', 'true or false', show(jitter))
-  return Object.freeze({
-    limit,
-    delay: parseDuration(delay, 'retry.delay', { max: MAX_TIMER }),
-    factor,
-    maxDelay: parseDuration(maxDelay, 'retry.maxDelay', { max: MAX_TIMER }),
-    jitter
-  })
+  return Object.freeze({ limit, factor, jitter, ...resolveDelays(given, jitter) })
+}
+
+/** What is not said never cuts what is said. */
+function resolveDelays(given: RetryOptions, jitter: boolean): Pick<ResolvedRetry, 'delay' | 'maxDelay'> {
+  const read = (value: Duration, name: string): number => parseDuration(value, name, { max: MAX_TIMER })
+  const most = given.maxDelay === undefined ? null : read(given.maxDelay, 'retry.maxDelay')
+  const delay = given.delay === undefined ? Math.min(SECOND, most ?? SECOND) : read(given.delay, 'retry.delay')
+  if (most !== null && most < delay) {
+    throw new OptionInvalidError('retry.maxDelay', `at least the \`delay\` of ${delay} ms`, show(given.maxDelay))
+  }
+  return { delay, maxDelay: most ?? Math.min(MAX_TIMER, Math.max(MINUTE, jitter ? 2 * delay : delay)) }
 }

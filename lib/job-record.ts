@@ -1,6 +1,6 @@
 import type { Definition } from '../types/coordination.js'
 import type { Job } from '../types/job.js'
-import type { Trigger, TriggerInput } from '../types/trigger.js'
+import type { Trigger, TriggerObject } from '../types/trigger.js'
 import { DAY } from './duration.js'
 import type { Block, Blocks } from './execution/blocks.js'
 import { hash32 } from './hash.js'
@@ -177,7 +177,7 @@ class JobView implements Job {
     return this.#job.definition.name
   }
 
-  get trigger(): TriggerInput {
+  get trigger(): TriggerObject {
     return this.#job.definition.trigger
   }
 

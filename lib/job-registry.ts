@@ -6,6 +6,7 @@ import type { Blocks } from './execution/blocks.js'
 import { JOB_KEYS, type ResolvedDefaults, type ResolvedJob, resolveJob } from './job-options.js'
 import { JobRecord } from './job-record.js'
 import type { JobStats } from './observability/job-stats.js'
+import { PEER_JOB_NAMES } from './peer-names.js'
 import { show } from './show.js'
 import type { Timetable } from './timetable.js'
 import { TriggerPool } from './triggers/index.js'
@@ -83,7 +84,7 @@ export class JobRegistry {
   /** @throws JobUnknownError, and the errors of the options and the trigger */
   modify(id: string, changes: JobChanges): JobRecord {
     const job = this.known(id)
-    const { id: newId, paused } = copyKnown(changes, JOB_KEYS, 'the changes')
+    const { id: newId, paused } = copyKnown(changes, JOB_KEYS, 'the changes', PEER_JOB_NAMES)
     if (newId !== undefined) throw new OptionInvalidError('id', 'left as it is by `modify`', show(newId))
     if (paused !== undefined) throw new OptionInvalidError('paused', 'changed by `pause` and `resume`', show(paused))
     const definition = resolveJob(changes, this.#defaults, job.definition)

@@ -12,6 +12,7 @@ import { HOUR, parseDuration, SECOND } from './duration.js'
 import { OptionInvalidError } from './errors.js'
 import { type ResolvedDefaults, resolveDefaults } from './job-options.js'
 import { silentLogger } from './observability/log.js'
+import { PEER_METRICS_NAMES, PEER_SCHEDULER_NAMES } from './peer-names.js'
 import { show } from './show.js'
 import { checkTimezone } from './triggers/index.js'
 
@@ -88,7 +89,7 @@ export function resolveOptions(options: SchedulerOptions): ResolvedOptions {
     app,
     clock = systemClock,
     coordination
-  } = copyKnown(options, SCHEDULER_KEYS, "the scheduler's options") as SchedulerOptions
+  } = copyKnown(options, SCHEDULER_KEYS, "the scheduler's options", PEER_SCHEDULER_NAMES) as SchedulerOptions
   // Two apps under one name would take each other's ticks, so the name is nothing we could make up.
   if (redis !== undefined && prefix === undefined) {
     throw new OptionInvalidError('prefix', 'the name of the app in Redis, which `redis` requires', show(prefix))
@@ -125,7 +126,12 @@ export function resolveOptions(options: SchedulerOptions): ResolvedOptions {
 
 function resolveMetrics(metrics: unknown): Pick<ResolvedOptions, 'metrics' | 'durationBuckets'> {
   if (metrics === false) return { metrics: null, durationBuckets: [] }
-  const options = copyKnown(metrics === undefined ? {} : metrics, METRICS_KEYS, '`metrics`') as MetricsOptions
+  const options = copyKnown(
+    metrics === undefined ? {} : metrics,
+    METRICS_KEYS,
+    '`metrics`',
+    PEER_METRICS_NAMES
+  ) as MetricsOptions
   const { client } = options
   if (client !== undefined && typeof client?.Registry !== 'function') {
     throw new OptionInvalidError('metrics.client', 'a module with a `Registry`, such as prom-client', show(client))

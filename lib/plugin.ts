@@ -8,6 +8,7 @@ import { metricsUrl, serveMetrics } from './http/metrics-route.js'
 import { TriggerRoutes } from './http/trigger-routes.js'
 import { fp } from './lazy.js'
 import { METRICS_KEYS, resolveOptions } from './options.js'
+import { PEER_METRICS_NAMES } from './peer-names.js'
 import { Scheduler } from './scheduler.js'
 import { show } from './show.js'
 
@@ -70,7 +71,7 @@ function splitOptions(options: PluginOptions): SplitOptions {
   const { metrics, ...rest } = options
   if (metrics === undefined) return { ...rest, endpoint: undefined }
   if (!isPlainObject(metrics)) return { ...rest, metrics, endpoint: undefined }
-  const known = copyKnown(metrics, [...METRICS_KEYS, 'endpoint'], '`metrics`')
+  const known = copyKnown(metrics, [...METRICS_KEYS, 'endpoint'], '`metrics`', PEER_METRICS_NAMES)
   const { endpoint, ...others } = known as PluginMetricsOptions
   return { ...rest, metrics: others, endpoint }
 }

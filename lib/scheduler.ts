@@ -19,6 +19,7 @@ import { Engine } from './engine.js'
 import { OptionInvalidError } from './errors.js'
 import { checkName, resolveLockTtl } from './job-options.js'
 import { resolveOptions } from './options.js'
+import { PEER_LOCK_NAMES, PEER_TRIGGER_CALL_NAMES } from './peer-names.js'
 import { show } from './show.js'
 import { previewTrigger, resolveTrigger } from './triggers/index.js'
 
@@ -122,7 +123,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
 
   async trigger(id: string, options: TriggerOptions = {}): Promise<Run | null> {
     const job = this.#engine.jobs.known(id)
-    const given = copyKnown(options, ['data', 'wait'], "`trigger`'s options") as TriggerOptions
+    const given = copyKnown(options, ['data', 'wait'], "`trigger`'s options", PEER_TRIGGER_CALL_NAMES) as TriggerOptions
     const { data = job.definition.data, wait = false } = given
     if (typeof wait !== 'boolean') throw new OptionInvalidError('wait', 'true or false', show(wait))
     this.#engine.checkRunning(`trigger the job '${id}'`)
@@ -144,7 +145,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
   ): Promise<WithLockResult<Awaited<Value>>> {
     checkName(name, "a lock's name")
     if (typeof fn !== 'function') throw new OptionInvalidError('fn', 'a function', show(fn))
-    const { ttl: given } = copyKnown(options, ['ttl'], "`withLock`'s options") as WithLockOptions
+    const { ttl: given } = copyKnown(options, ['ttl'], "`withLock`'s options", PEER_LOCK_NAMES) as WithLockOptions
     const ttl = given === undefined ? this.#engine.options.defaults.lockTtl : resolveLockTtl(given, 'ttl')
     await this.#engine.open(`take the lock '${name}'`)
     return await this.#engine.namedLocks.with(name, ttl ?? 5 * MINUTE, fn)

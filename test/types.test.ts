@@ -130,6 +130,7 @@ t.test('each event has a payload of its own', async (t) => {
     | 'submitted'
     | 'executed'
     | 'error'
+    | 'retried'
     | 'missed'
     | 'skipped'
     | 'lockAcquired'

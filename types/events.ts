@@ -10,8 +10,14 @@ export interface SchedulerEvents {
   submitted: { readonly job: Job; readonly run: Run }
   /** A run ended with outcome `success`. */
   executed: { readonly job: Job; readonly run: Run }
-  /** A run ended with any other outcome. */
+  /** A run ended with any other outcome, or has passed its `timeout`: its handler may go on. */
   error: { readonly job: Job; readonly run: Run; readonly error: unknown }
+  /**
+   * An attempt of a run failed, and its handler is called again. `run.attempt` is the attempt that failed.
+   *
+   * `delay` is how long from now, in milliseconds.
+   */
+  retried: { readonly job: Job; readonly run: Run; readonly error: unknown; readonly delay: number }
   /** A tick was given up: it came too late to run, or Redis did not answer in time. */
   missed: { readonly job: Job; readonly scheduledTime: number; readonly reason: SkipReason }
   /** A tick has no run on this replica. */

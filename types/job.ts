@@ -1,6 +1,6 @@
 import type { Duration } from './duration.js'
 import type { JobHandler } from './run.js'
-import type { TriggerInput } from './trigger.js'
+import type { TriggerInput, TriggerObject } from './trigger.js'
 
 /** The lock a job's runs hold. */
 export interface LockOptions {
@@ -30,13 +30,13 @@ export interface RetryOptions {
    */
   readonly factor?: number
   /**
-   * The longest wait.
+   * The longest wait; at least `delay`. Where it is not given it never cuts the first wait.
    *
    * @default '1m'
    */
   readonly maxDelay?: Duration
   /**
-   * Whether each wait is multiplied by a random number between 1 and 2.
+   * Whether each wait is multiplied by a random number between 1 and 2. Waits at `maxDelay` are spread over its upper half.
    *
    * @default false
    */
@@ -48,9 +48,11 @@ export interface JobDefaults {
   /**
    * The lock its runs hold; `false` runs every tick on **every** replica, without claim or lock.
    *
+   * A string or a number is its `ttl`.
+   *
    * @default { ttl: '5m' }
    */
-  readonly lock?: LockOptions | false
+  readonly lock?: LockOptions | string | number | false
   /**
    * How late a run may start. A tick later than this is missed. The default is capped below the distance to the next
    * tick; a longer time given here lets several late ticks of a job wait together, see `coalesce`.
@@ -95,11 +97,11 @@ export interface JobDefaults {
    */
   readonly timeout?: Duration
   /**
-   * What to do when a handler fails; `false` is nothing.
+   * What to do when a handler fails; `false` is nothing, a number is the `limit`.
    *
    * @default false
    */
-  readonly retry?: RetryOptions | false
+  readonly retry?: RetryOptions | number | false
 }
 
 /** A job's definition. */
@@ -131,7 +133,7 @@ export type JobChanges<App = unknown, Data = unknown> = Partial<Omit<JobOptions<
 export interface Job {
   readonly id: string
   readonly name: string
-  readonly trigger: TriggerInput
+  readonly trigger: TriggerObject
   readonly data: unknown
   /** Whether this replica knows the job to be paused. */
   readonly paused: boolean

@@ -82,12 +82,16 @@ export interface AllTriggerInput {
   readonly all: readonly TriggerInput[]
 }
 
-export type TriggerInput =
+/** When a job is due, as an object. */
+export type TriggerObject =
   | CronTriggerInput
   | IntervalTriggerInput
   | DateTriggerInput
   | AnyTriggerInput
   | AllTriggerInput
+
+/** When a job is due; a string is a cron expression. */
+export type TriggerInput = TriggerObject | string
 
 /**
  * When a job is due: a pure value. It holds no timer and no clock, and two triggers with the same `key` are the same.

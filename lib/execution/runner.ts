@@ -213,7 +213,7 @@ export class Runner implements ActiveRunOwner {
 
   #settle(active: ActiveRun, fulfilled: boolean, value: unknown): void {
     if (active.settled) return
-    if (!fulfilled && this.#retry(active)) return
+    if (!fulfilled && this.#retry(active, value)) return
     active.settled = true
     const { run } = active
     // Before the release, which takes time of its own.
@@ -257,18 +257,21 @@ export class Runner implements ActiveRunOwner {
   }
 
   /** Calls the handler again later, when the job says so. Whether it does. */
-  #retry(active: ActiveRun): boolean {
+  #retry(active: ActiveRun, error: unknown): boolean {
+    const { clock, events, logbook } = this.#options
     const { job, run } = active
     const { retry } = job.definition
     if (retry === null || active.retries >= retry.limit || active.aborted !== null) return false
     const delay = retryDelay(retry, run.id, active.retries + 1)
-    active.retryTimer = this.#options.clock.setTimeout(() => {
+    active.retryTimer = clock.setTimeout(() => {
       active.retryTimer = null
       job.stats.count(COUNTER.retries)
       active.retries++
       run.attempt++
       this.#call(active)
     }, delay)
+    logbook.attemptFailed(active, error, delay)
+    if (events.has('retried')) events.emit('retried', { job: job.view, run, error, delay })
     return true
   }
 

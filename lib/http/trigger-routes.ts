@@ -4,6 +4,7 @@ import type { Scheduler, TriggerOptions } from '../../types/scheduler.js'
 import { copyKnown } from '../check.js'
 import { JobLockedError, JobUnknownError, OptionInvalidError } from '../errors.js'
 import { logSafely } from '../observability/log.js'
+import { PEER_TRIGGER_CALL_NAMES } from '../peer-names.js'
 import { show } from '../show.js'
 import { STATUS_OF, toBody } from './run-body.js'
 
@@ -70,7 +71,7 @@ export class TriggerRoutes {
 
   /** The handler of a route that runs a job. */
   route<Request = FastifyRequest>(id: string, options: TriggerRouteOptions<Request> = {}): JobRouteHandler {
-    const known = copyKnown(options, ['data', 'wait'], "`route`'s options")
+    const known = copyKnown(options, ['data', 'wait'], "`route`'s options", PEER_TRIGGER_CALL_NAMES)
     const { data, wait = false } = known as TriggerRouteOptions<Request>
     if (data !== undefined && typeof data !== 'function') throw new OptionInvalidError('data', 'a function', show(data))
     if (typeof wait !== 'boolean') throw new OptionInvalidError('wait', 'true or false', show(wait))

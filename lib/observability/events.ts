@@ -9,6 +9,7 @@ const EVENT_NAMES: Record<SchedulerEventName, true> = {
   submitted: true,
   executed: true,
   error: true,
+  retried: true,
   missed: true,
   skipped: true,
   lockAcquired: true,

@@ -3,6 +3,7 @@ import type { Trigger, TriggerInput } from '../../types/trigger.js'
 import { copyKnown, isPlainObject } from '../check.js'
 import { parseDuration, SECOND } from '../duration.js'
 import { CronInvalidError, DurationInvalidError, isSchedulerError, TriggerInvalidError } from '../errors.js'
+import { PEER_TRIGGER_NAMES } from '../peer-names.js'
 import { show } from '../show.js'
 import { readBounds } from './bounds.js'
 import { AllTrigger, AnyTrigger, MAX_STEPS } from './combine.js'
@@ -76,12 +77,15 @@ export function resolveTrigger(input: TriggerInput, defaults: TriggerDefaults): 
   }
 }
 
-function read(input: unknown, context: Context, depth: number): TickSource {
-  if (!isPlainObject(input)) throw new TriggerInvalidError('expected a plain object', show(input))
+function read(given: unknown, context: Context, depth: number): TickSource {
+  const input = typeof given === 'string' ? { cron: given } : given
+  if (!isPlainObject(input)) {
+    throw new TriggerInvalidError("expected an object such as { interval: '5m' }, or a cron expression", show(input))
+  }
   if (--context.triggers < 0) {
     throw new TriggerInvalidError(`expected at most ${MAX_TRIGGERS} triggers in all`, show(input))
   }
-  const options = copyKnown(input, KNOWN, 'the trigger')
+  const options = copyKnown(input, KNOWN, 'the trigger', PEER_TRIGGER_NAMES)
   const [kind, ...others] = KIND_NAMES.filter((name) => options[name] !== undefined)
   if (kind === undefined || others.length > 0) {
     throw new TriggerInvalidError(`expected exactly one of ${KIND_NAMES.join(', ')}`, show(input))
