@@ -1,8 +1,12 @@
 import type { Fleet } from '../fixtures/fleet.js'
+import { canMakeHosts, withHosts } from '../fixtures/hosts.js'
 import { type ClusterRedis, withCluster, withSentinel } from '../fixtures/topologies.js'
 import { trueNow } from '../fixtures/wrong-clock.js'
 import { compare, type Result, type Scale, type Scenario } from '../scenario.js'
 import { JOBS, openAt, PREFIX, scaled, withReplicas } from './common.js'
+
+/** How soon after another master was there jobs are to go on, where the old one's host has vanished. */
+const VANISHED = 5000
 
 /** An election and its announcement, and what a client takes to find the new master. */
 const ELECTED = 4000
@@ -10,7 +14,7 @@ const ELECTED = 4000
 /**
  * @param lostAt when a master died: README, a failover to a replica that lagged behind can lose a claim, and a lock
  */
-async function goesOn(fleet: Fleet, scale: Scale, lostAt: readonly number[]): Promise<Result> {
+async function goesOn(fleet: Fleet, scale: Scale, lostAt: readonly number[], limit = ELECTED): Promise<Result> {
   fleet.healed()
   await fleet.recovered()
   const verdict = await fleet.finish(scaled(scale, 1500, 15_000))
@@ -19,7 +23,7 @@ async function goesOn(fleet: Fleet, scale: Scale, lostAt: readonly number[]): Pr
     missed: 'any',
     doubled: (tick) => lostAt.some((at) => openAt(at)(tick)),
     overlapping: isDeath ? JOBS.length : 0,
-    recovery: isDeath ? ELECTED : 2500
+    recovery: isDeath ? limit : 2500
   })
 }
 
@@ -31,13 +35,18 @@ function inCluster(befall: (cluster: ClusterRedis, scale: Scale) => Promise<numb
     )
 }
 
+/** Where this machine cannot make networks of its own, a server that vanishes is one whose process is stopped. */
+const VANISHES = canMakeHosts
+  ? 'vanishes without a word'
+  : 'is stopped (this machine cannot make it vanish: no network namespaces)'
+
 export const highAvailability: readonly Scenario[] = [
   {
     name: 'Sentinels make the replica of a dead master the master',
     promise: 'A failover costs at most the claims that had not reached the replica: one tick a job',
     run: ({ scale }) =>
       withSentinel((redis) =>
-        withReplicas({ redis: redis.redis }, async (fleet) => {
+        withReplicas({ redis: redis.address }, async (fleet) => {
           await redis.master.kill()
           const killedAt = trueNow()
           await redis.promoted()
@@ -66,8 +75,42 @@ export const highAvailability: readonly Scenario[] = [
     promise: 'A failover costs at most the claims that had not reached the replica: one tick a job',
     run: inCluster(async (cluster) => {
       const killedAt = trueNow()
-      await cluster.killMaster()
+      await cluster.loseMaster('kill')
       return [killedAt, trueNow()]
     })
+  },
+  {
+    name: `The host of a master behind Sentinels ${VANISHES}, and the client is the app's`,
+    promise: 'A fleet goes on within 5 s of the failover, whatever options the client that was given has',
+    run: ({ scale }) =>
+      withHosts(3, (hosts) =>
+        withSentinel(
+          (redis) =>
+            withReplicas({ redis: { ...redis.address, asClient: true } }, async (fleet) => {
+              redis.master.vanish()
+              const vanishedAt = trueNow()
+              await redis.promoted()
+              return goesOn(fleet, scale, [vanishedAt, trueNow()], VANISHED)
+            }),
+          { hosts }
+        )
+      )
+  },
+  {
+    name: `The host of the master of the slot of the app in a Cluster ${VANISHES}`,
+    promise: 'A fleet goes on within 5 s of the failover, whatever options the client that was given has',
+    run: ({ scale }) =>
+      withHosts(4, (hosts) =>
+        withCluster(
+          PREFIX,
+          (cluster) =>
+            withReplicas({ redis: cluster.redis }, async (fleet) => {
+              const vanishedAt = trueNow()
+              await cluster.loseMaster('vanish')
+              return goesOn(fleet, scale, [vanishedAt, trueNow()], VANISHED)
+            }),
+          hosts
+        )
+      )
   }
 ]
