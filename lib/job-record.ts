@@ -1,6 +1,7 @@
 import type { Definition } from '../types/coordination.js'
 import type { Job } from '../types/job.js'
 import type { Trigger, TriggerObject } from '../types/trigger.js'
+import type { Absence } from './absence.js'
 import { DAY } from './duration.js'
 import type { Block, Blocks } from './execution/blocks.js'
 import { hash32 } from './hash.js'
@@ -33,7 +34,7 @@ export class JobRecord implements Timed {
   queued = false
   /**
    * Up to when this replica has no tick to account for, whatever the store says: the latest tick that it ran without a
-   * claim, as Redis did not answer (`onRedisError: 'run'`), or the end of a time in which it did not have the job.
+   * claim, as Redis did not answer (`onRedisError: 'run'`).
    */
   accountedThrough = Number.NEGATIVE_INFINITY
   /** The tick for which it was last told that Redis did not answer. */
@@ -42,6 +43,9 @@ export class JobRecord implements Timed {
   lastHeld: number | null = null
   /** Since when this replica has had the job's ticks, by the fleet's clock; `-Infinity` before. */
   begunAt = Number.NEGATIVE_INFINITY
+  /** When it had it with this trigger for the first time, of a job that has come back, and when it did not have it since. */
+  firstBegunAt: number | null = null
+  absences: readonly Absence[] = []
   /** Since when the fleet has had its ticks, as the store says; `null` while that is not known. */
   since: number | null = null
   /** The last tick that another replica has handed back. */
@@ -99,6 +103,15 @@ export class JobRecord implements Timed {
     this.#pending = tick
   }
 
+  /** The next tick later than a time that is not of a time in which the job was not here. */
+  nextTick(after: number): number | null {
+    let tick = this.trigger.next(after)
+    for (const { from, until } of this.absences) {
+      if (tick !== null && tick > from && tick <= until) tick = this.trigger.next(until)
+    }
+    return tick
+  }
+
   /** A tick is due: it waits, or stands for the one that waited. */
   noteDue(tick: DueTick): void {
     const waited = this.#pending
@@ -126,8 +139,6 @@ export class JobRecord implements Timed {
   redefine(definition: ResolvedJob, trigger: Trigger): void {
     this.#definition = definition
     this.trigger = trigger
-    this.takenThrough = Number.NEGATIVE_INFINITY
-    this.since = null
     this.#words = null
   }
 

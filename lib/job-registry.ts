@@ -1,5 +1,6 @@
 import type { JobChanges, JobOptions } from '../types/job.js'
 import type { Trigger } from '../types/trigger.js'
+import { GoneJobs } from './absence.js'
 import { copyKnown } from './check.js'
 import { inJob, JobDuplicateError, JobUnknownError, OptionInvalidError } from './errors.js'
 import type { Blocks } from './execution/blocks.js'
@@ -11,9 +12,6 @@ import { show } from './show.js'
 import type { Timetable } from './timetable.js'
 import { TriggerPool } from './triggers/index.js'
 
-/** How many removed jobs are remembered, the last ones. */
-const MAX_REMOVED = 10_000
-
 /** The jobs of this process. Each change is checked as a whole before anything is changed. */
 export class JobRegistry {
   readonly #jobs = new Map<string, JobRecord>()
@@ -23,8 +21,7 @@ export class JobRegistry {
   readonly #timetable: Timetable<JobRecord>
   readonly #blocks: Blocks
   readonly #onBareInterval: (jobId: string, interval: number) => void
-  /** Jobs that were removed here: when one comes back, nothing is caught up on for the time between. */
-  readonly #removed = new Set<string>()
+  readonly #gone = new GoneJobs()
 
   /**
    * @param newStats makes the numbers of a job that is added
@@ -77,7 +74,7 @@ export class JobRegistry {
     this.#jobs.set(job.id, job)
     this.#timetable.add(job)
     this.#blocks.add(job)
-    if (this.#removed.delete(job.id) && trigger.afterCompletion === null) job.accountedThrough = Math.floor(job.begunAt)
+    this.#gone.enter(job)
     return job
   }
 
@@ -90,7 +87,10 @@ export class JobRegistry {
     const definition = resolveJob(changes, this.#defaults, job.definition)
     const trigger = this.#acquire(definition)
     const retimed = trigger !== job.trigger
-    if (retimed) this.#timetable.remove(job)
+    if (retimed) {
+      this.#timetable.remove(job)
+      this.#gone.leave(job, this.#timetable.now)
+    }
     this.#blocks.remove(job)
     this.#pool.release(job.trigger)
     job.redefine(definition, trigger)
@@ -99,6 +99,7 @@ export class JobRegistry {
       job.pending = null
       job.lastUnlocked = null
       this.#timetable.add(job)
+      this.#gone.enter(job)
     }
     this.#blocks.add(job)
     return job
@@ -121,8 +122,7 @@ export class JobRegistry {
     this.#pool.release(job.trigger)
     this.#blocks.remove(job)
     job.removed = true
-    this.#removed.add(id)
-    if (this.#removed.size > MAX_REMOVED) this.#removed.delete(this.#removed.values().next().value as string)
+    this.#gone.leave(job, this.#timetable.now)
     job.pending = null
     return job
   }

@@ -111,6 +111,11 @@ export class Timetable<Job extends Timed> {
     this.#onWoken = onWoken
   }
 
+  /** The time by which ticks are due. */
+  get now(): number {
+    return this.#now()
+  }
+
   /** Adds a job; its first tick is the first one later than now, or than the start. */
   add(job: Job): void {
     if (this.#running) this.#begin(job)

@@ -258,6 +258,81 @@ t.test('a trigger that is changed at run time, and changed back, leaves nothing 
   })
 )
 
+for (const [what, away] of [
+  ['removed and added again', SECOND / 100],
+  ['removed for a while', 2 * MINUTE]
+] as const) {
+  t.test(`a job that is ${what} after an outage: the outage is accounted for, the time without it is not`, (t) =>
+    withFleet(async ({ simulation, start, join, missed, runs }) => {
+      const define = job({ misfireGraceTime: '20s', coalesce: 'all' })
+      const member = await join(define)
+      const { scheduler } = member
+      await simulation.advance(MINUTE + SECOND)
+      simulation.store.kill()
+      await simulation.advance(4 * MINUTE + 10 * SECOND)
+      scheduler.remove('job')
+      await simulation.advance(away)
+      define(member)
+      simulation.store.start()
+      await simulation.advance(2 * SECOND)
+      const isShort = away < SECOND
+      t.same(
+        missed(),
+        isShort ? [2, 3, 4].map((minute) => minute * MINUTE) : [2, 3, 4, 5].map((minute) => minute * MINUTE)
+      )
+      t.same(ticksOf(runs(), start), isShort ? [MINUTE, 5 * MINUTE] : [MINUTE])
+      await simulation.advance(3 * MINUTE)
+      t.equal(missed().length + runs().length, 8)
+    })
+  )
+}
+
+t.test('a job that comes and goes during an outage is accounted for as long as it was there', (t) =>
+  withFleet(async ({ simulation, join, missed, runs }) => {
+    const define = job({ misfireGraceTime: '1s' })
+    const member = await join(define)
+    const { scheduler } = member
+    await simulation.advance(30 * SECOND)
+    simulation.store.kill()
+    for (let count = 0; count < 3; count++) {
+      await simulation.advance(MINUTE)
+      scheduler.remove('job')
+      await simulation.advance(MINUTE)
+      define(member)
+    }
+    await simulation.advance(10 * SECOND)
+    scheduler.reschedule('job', { interval: '7m' })
+    await simulation.advance(MINUTE)
+    scheduler.reschedule('job', { interval: '1m' })
+    simulation.store.start()
+    await simulation.advance(MINUTE)
+    t.same(missed(), [MINUTE, 3 * MINUTE, 5 * MINUTE])
+    t.equal(runs().length, 1)
+  })
+)
+
+t.test(
+  'a claim that is under way as its job is rescheduled is accounted for by the trigger it was asked for with',
+  (t) =>
+    withFleet(async ({ simulation, start, join, missed, runs }) => {
+      const { replica, scheduler } = await join(job({ trigger: { interval: '1h' }, misfireGraceTime: '10m' }))
+      await simulation.advance(HOUR + SECOND)
+      replica.freeze(2 * HOUR + 5 * SECOND)
+      await simulation.advance(2 * HOUR)
+      simulation.store.disturb({ delay: [500, 500] })
+      await simulation.advance(5 * SECOND + 100)
+      scheduler.modify('job', { trigger: { interval: '1s' }, misfireGraceTime: '5s', coalesce: 'all' })
+      await simulation.advance(2 * SECOND)
+      t.same(missed(), [2 * HOUR])
+      t.same(ticksOf(runs(), start).slice(0, 2), [HOUR, 3 * HOUR])
+      t.ok(
+        ticksOf(runs(), start)
+          .slice(2)
+          .every((tick) => tick > 3 * HOUR + 5 * SECOND)
+      )
+    })
+)
+
 t.test('what a new trigger missed first is counted, though the old one was claimed last', (t) =>
   withFleet(async ({ simulation, join, missed }) => {
     const old = await join(job({ trigger: { interval: '1m' } }))

@@ -231,7 +231,7 @@ export interface SurveyRequest {
   readonly since: number | null
   /** Whether that is noted only in place of another trigger: a date is accounted for without. */
   readonly isOnce: boolean
-  /** Up to when no tick is left to account for, as far as this replica knows: `since`, or later. */
+  /** Up to when no tick is left to account for, as far as this replica knows, should the store know nothing. */
   readonly accounted: number
   /** For how long that, and the last claim, must be remembered at least, in milliseconds. */
   readonly keep: number

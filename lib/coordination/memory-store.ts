@@ -114,7 +114,7 @@ export class MemoryStore {
       const isOther = record.trigger !== trigger
       // What has been replaced, and is only not gone yet.
       if (isOther && since <= record.at) return at
-      at = isOther ? accounted : Math.min(record.at, accounted)
+      at = isOther ? since : Math.min(record.at, accounted)
     }
     this.since.set(jobId, { trigger, at, keptUntil: Math.max(record?.keptUntil ?? 0, now + keep) })
     return at

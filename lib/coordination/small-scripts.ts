@@ -72,7 +72,8 @@ for i = 1, #jobs do
     reply[i] = own
   else
     if not at then at = own
-    elseif by ~= trigger or tonumber(accounted) < tonumber(at) then at = accounted end
+    elseif by ~= trigger then at = since
+    elseif tonumber(accounted) < tonumber(at) then at = accounted end
     redis.call('SET', sinceKey, at .. ' ' .. trigger, 'PX', math.max(redis.call('PTTL', sinceKey), keep))
     reply[i] = at
   end

@@ -1,8 +1,9 @@
 import type { ClaimKind, ClaimRequest, Definition } from '../../types/coordination.js'
 import type { Trigger } from '../../types/trigger.js'
+import type { ResolvedJob } from '../job-options.js'
 import type { JobRecord } from '../job-record.js'
 import type { DueTick } from '../timetable.js'
-import { isMissed, keepOf } from './claim-request.js'
+import { isTooLate, keepOf } from './claim-request.js'
 import type { TickChoice } from './tick-choice.js'
 
 /** A due tick that is asked for, or the right to count it when it is too late to run; as such the store's request. */
@@ -14,8 +15,10 @@ export class AskedTick implements ClaimRequest {
   readonly through: number
   /** The latest tick that was due, from which this one was chosen. */
   readonly latest: DueTick
-  /** The trigger the job had then; it may have another since. */
+  /** The trigger and the definition the job had then; it may have others since. */
   readonly trigger: Trigger
+  readonly resolved: ResolvedJob
+  readonly definition: Definition
   readonly runId: string
   /** The lock's time to live, in milliseconds. */
   readonly ttl: number
@@ -31,11 +34,13 @@ export class AskedTick implements ClaimRequest {
     const { afterCompletion } = trigger
     const period = afterCompletion ?? (tick.following === null ? 0 : tick.following - tick.scheduledTime)
     this.job = job
-    this.kind = isMissed(job, tick, now) ? 'miss' : 'tick'
+    this.kind = isTooLate(tick, trigger, job.definition, now) ? 'miss' : 'tick'
     this.tick = tick
     this.through = choice === null ? latest.scheduledTime : choice.through
     this.latest = latest
     this.trigger = trigger
+    this.resolved = job.definition
+    this.definition = job.definitionWords
     this.runId = runId
     this.ttl = ttl
     this.firstLate = job.firstLate
@@ -54,19 +59,24 @@ export class AskedTick implements ClaimRequest {
   }
 
   get pausedInitially(): boolean {
-    return this.job.definition.pausedInitially
+    return this.resolved.pausedInitially
   }
 
   get waits(): boolean {
-    return this.job.definition.coalesce === 'all' && this.trigger.afterCompletion === null
+    return this.resolved.coalesce === 'all' && this.trigger.afterCompletion === null
   }
 
   get rerun(): boolean {
-    return this.job.definition.recovery === 'rerun'
+    return this.resolved.recovery === 'rerun'
   }
 
-  get definition(): Definition {
-    return this.job.definitionWords
+  get grace(): number | null {
+    return this.resolved.misfireGraceTime
+  }
+
+  /** Whether its tick is later by now than its grace allows. */
+  isMissed(now: number): boolean {
+    return isTooLate(this.tick, this.trigger, this.resolved, now)
   }
 
   /** Whether the job still is what was asked for: not removed, and with the trigger it had then. */

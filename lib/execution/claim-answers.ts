@@ -4,7 +4,6 @@ import type { JobRecord } from '../job-record.js'
 import type { DueTick } from '../timetable.js'
 import type { ActiveRun } from './active-run.js'
 import type { AskedTick } from './asked-tick.js'
-import { isMissed } from './claim-request.js'
 import type { Finisher, HandingBack } from './finisher.js'
 import type { Recovery } from './recovery.js'
 import type { Runner } from './runner.js'
@@ -89,7 +88,7 @@ export class ClaimAnswers {
           this.#options.wait(job)
           return
         }
-        job.takenThrough = through
+        if (asked.isCurrent) job.takenThrough = through
         this.#passed(job, asked, answer)
         this.#options.account.skipped(job, scheduledTime, 'overlap')
         this.#goOn(job, asked, through)
@@ -97,21 +96,22 @@ export class ClaimAnswers {
       case 'paused':
         if (answer.first) {
           const after = this.#accounted(job, asked, answer.previous)
-          this.#options.account.paused(job, after, scheduledTime)
+          this.#account(asked, 'paused', after, scheduledTime)
           this.#options.account.skipped(job, scheduledTime, 'paused')
-          this.#options.account.paused(job, scheduledTime, through + 1)
+          this.#account(asked, 'paused', scheduledTime, through + 1)
         }
         this.#goOn(job, asked, through)
         return
       case 'claimed_elsewhere':
-        this.takenElsewhere(job, scheduledTime)
+        this.#takenElsewhere(job, asked)
         this.#goOn(job, asked, Math.max(through, answer.last ?? through))
     }
   }
 
   /** Another replica has taken a tick. */
-  takenElsewhere(job: JobRecord, scheduledTime: number): void {
-    job.takenThrough = scheduledTime
+  #takenElsewhere(job: JobRecord, asked: AskedTick): void {
+    const { scheduledTime } = asked.tick
+    if (asked.isCurrent) job.takenThrough = scheduledTime
     this.#options.account.skipped(job, scheduledTime, 'claimed_elsewhere')
     this.#options.recovery.expect(job)
   }
@@ -130,7 +130,7 @@ export class ClaimAnswers {
     // Only the store knows the tick of an interval from the last end.
     const scheduledTime = afterCompletion === null ? tick.scheduledTime : answer.scheduledTime
     job.handedBack = null
-    const hasRun = scheduledTime <= job.accountedThrough
+    const hasRun = asked.isCurrent && scheduledTime <= job.accountedThrough
     // Its answer may have come so late that the lock is over.
     const monotonic = clock.monotonic()
     const now = received.now + (monotonic - received.monotonic)
@@ -141,12 +141,12 @@ export class ClaimAnswers {
       if (isOver) this.#goOn(job, asked, through)
       return
     }
-    job.takenThrough = through
+    if (asked.isCurrent) job.takenThrough = through
     this.#passed(job, asked, answer)
-    if (lock === null || hasRun || isMissed(job, tick, now)) {
+    if (lock === null || hasRun || asked.isMissed(now)) {
       // Taken, so that it is counted once for the fleet; or too late only now.
       if (lock !== null) finisher.push({ lock, finished: true, onReleased() {} })
-      if (!hasRun) this.#options.account.missed(job, scheduledTime, this.#options.account.reasonOf(job, scheduledTime))
+      if (!hasRun) this.#options.account.missed(job, scheduledTime, this.#options.account.reasonOf(asked, scheduledTime))
       this.#goOn(job, asked, through)
       return
     }
@@ -197,19 +197,33 @@ export class ClaimAnswers {
     const isSingle = Math.min(firstLate, tick.firstLate) >= scheduledTime
     const isKnown = previous === null ? job.since === null : preceding !== null && previous >= preceding
     const isNext = isSingle && isKnown
-    if ((isNext && through <= scheduledTime) || job.trigger.afterCompletion !== null) return
-    const now = this.#options.coordination.now()
+    if ((isNext && through <= scheduledTime) || asked.trigger.afterCompletion !== null) return
     let after = this.#accounted(job, asked, previous)
     if (resumedAt !== null && resumedAt > after) {
-      this.#options.account.paused(job, after, Math.min(scheduledTime, Math.floor(resumedAt) + 1))
+      this.#account(asked, 'paused', after, Math.min(scheduledTime, Math.floor(resumedAt) + 1))
       after = Math.floor(resumedAt)
     }
-    this.#options.account.passed(job, after, scheduledTime, now)
-    if (through > scheduledTime) this.#options.account.passed(job, scheduledTime, through + 1, now)
+    this.#account(asked, 'passed', after, scheduledTime)
+    this.#account(asked, 'passed', scheduledTime, through + 1)
+  }
+
+  /** Accounts for the ticks between two times, neither included, but for those of a time in which the job was not here. */
+  #account(asked: AskedTick, as: 'passed' | 'paused', after: number, before: number): void {
+    const { account, coordination } = this.#options
+    const now = coordination.now()
+    let from = after
+    for (const absence of asked.isCurrent ? asked.job.absences : []) {
+      const until = Math.min(before, Math.floor(absence.from) + 1)
+      if (until > from + 1) account[as](asked, from, until, now)
+      from = Math.max(from, absence.until)
+    }
+    if (before > from + 1) account[as](asked, from, before, now)
   }
 
   /** Up to when there is nothing to account for, by the tick that was taken before and what this replica knows. */
-  #accounted({ since, accountedThrough }: JobRecord, { firstLate }: AskedTick, previous: number | null): number {
+  #accounted(job: JobRecord, { firstLate, isCurrent }: AskedTick, previous: number | null): number {
+    if (!isCurrent) return previous ?? firstLate - 1
+    const { since, accountedThrough } = job
     const known = since === null ? (previous ?? firstLate - 1) : Math.max(previous ?? since, since)
     return Math.max(known, accountedThrough)
   }
@@ -236,7 +250,7 @@ export class ClaimAnswers {
       return job.pending !== null
     }
     if (job.pending === null) job.pending = latest
-    job.firstLate = trigger.next(through) ?? latest.scheduledTime
+    job.firstLate = job.nextTick(through) ?? latest.scheduledTime
     return true
   }
 

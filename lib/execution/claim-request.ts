@@ -1,6 +1,7 @@
 import type { ClaimRequest, HeldLock } from '../../types/coordination.js'
+import type { Trigger } from '../../types/trigger.js'
 import { DAY } from '../duration.js'
-import { DEFAULT_GRACE } from '../job-options.js'
+import { DEFAULT_GRACE, type ResolvedJob } from '../job-options.js'
 import type { JobRecord } from '../job-record.js'
 import type { DueTick } from '../timetable.js'
 
@@ -45,17 +46,17 @@ export function keepOf(job: JobRecord, period: number): number {
   return job.isOnce ? KEEP_ONCE : Math.min(MAX_KEEP, 2 * period + KEEP)
 }
 
-/** How late a tick may start; the default is capped below the distance to the next one. */
-export function graceOf(job: JobRecord, scheduledTime: number, following: number | null): number {
-  const { misfireGraceTime } = job.definition
-  if (misfireGraceTime !== null) return misfireGraceTime
-  return following === null ? DEFAULT_GRACE : Math.min(DEFAULT_GRACE, following - scheduledTime - 1)
+/** Whether a tick is later than its grace allows; the default grace is capped below the distance to the next one. */
+export function isTooLate(tick: DueTick, trigger: Trigger, { misfireGraceTime }: ResolvedJob, now: number): boolean {
+  if (trigger.afterCompletion !== null) return false
+  const { scheduledTime, dueTime, following } = tick
+  const most = following === null ? DEFAULT_GRACE : Math.min(DEFAULT_GRACE, following - scheduledTime - 1)
+  return now - dueTime > (misfireGraceTime ?? most)
 }
 
-/** Whether a tick is later than its grace allows. */
-export function isMissed(job: JobRecord, tick: DueTick, now: number): boolean {
-  if (job.trigger.afterCompletion !== null) return false
-  return now - tick.dueTime > graceOf(job, tick.scheduledTime, tick.following)
+/** Whether a tick of a job is later than its grace allows. */
+export function isMissed({ trigger, definition }: JobRecord, tick: DueTick, now: number): boolean {
+  return isTooLate(tick, trigger, definition, now)
 }
 
 /** The lock of a request that may have been granted, though nobody was told. */

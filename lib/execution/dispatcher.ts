@@ -278,9 +278,10 @@ export class Dispatcher {
   /** That part of a call which is to be repeated: as it is, so that it gets the answers it had. */
   #repeated(call: ClaimCall, asked: readonly AskedTick[]): ClaimCall {
     const now = this.#options.coordination.now()
-    for (const { job, tick } of asked) {
+    for (const one of asked) {
+      const { job, tick } = one
       this.#noteSilence(job, tick)
-      if (!job.removed && isMissed(job, tick, now)) this.#runUnclaimed(job, tick)
+      if (one.isCurrent && one.isMissed(now)) this.#runUnclaimed(job, tick)
     }
     return asked.length === call.asked.length ? call : { id: call.id, asked, blocks: undefined }
   }
@@ -327,7 +328,7 @@ export class Dispatcher {
       return
     }
     if (pending === null || job.stats.running > 0 || trigger.afterCompletion !== null) return
-    const scheduledTime = trigger.next(Math.max(job.firstLate - 1, job.accountedThrough))
+    const scheduledTime = job.nextTick(Math.max(job.firstLate - 1, job.accountedThrough))
     if (scheduledTime === null || scheduledTime > pending.scheduledTime) return
     const isLatest = scheduledTime === pending.scheduledTime
     const tick = isLatest ? pending : lateTick(job, scheduledTime, job.firstLate, pending.caughtUp)

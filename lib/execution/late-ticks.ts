@@ -31,9 +31,10 @@ export class LateTicks {
     if (previous === null && since === null) return
     const known = Math.max(previous ?? Number.NEGATIVE_INFINITY, since ?? Number.NEGATIVE_INFINITY)
     const after = Math.max(known, job.accountedThrough, job.takenThrough)
-    const firstLate = trigger.next(after)
+    const firstLate = job.nextTick(after)
     if (firstLate === null || firstLate > begunAt) return
-    this.bring(job, latestTick(trigger, firstLate, begunAt) ?? firstLate, firstLate)
+    const latest = latestOf(job, firstLate - 1)
+    if (latest !== null) this.bring(job, latest, firstLate)
   }
 
   /** Brings a tick now, or when it is due by its jitter. */
@@ -53,4 +54,15 @@ export class LateTicks {
     // Whether it ran may be forgotten by now: it is not run, however long its grace is.
     this.#options.enqueue(job, { ...lateTick(job, date, date, true), dueTime: Number.NEGATIVE_INFINITY })
   }
+}
+
+/** The latest tick after a time that was due before the job began, and is not of a time in which it was not here. */
+function latestOf({ trigger, begunAt, absences }: JobRecord, after: number): number | null {
+  let until = begunAt
+  for (const absence of [...absences].reverse()) {
+    const latest = latestTick(trigger, Math.max(after, absence.until), until)
+    if (latest !== null) return latest
+    until = absence.from
+  }
+  return latestTick(trigger, after, until)
 }

@@ -95,7 +95,8 @@ export class Survey {
     const { id, definition, definitionWords, trigger, begunAt } = job
     const isClaimed = definition.lockTtl !== null
     const isAccounted = isClaimed && trigger.afterCompletion === null && Number.isFinite(begunAt)
-    const known = Math.max(begunAt, job.takenThrough, job.accountedThrough)
+    // Where nothing is on record, that is since this replica has had it, also before it was removed and added again.
+    const known = Math.max(job.firstBegunAt ?? begunAt, job.takenThrough, job.accountedThrough)
     const now = this.#options.coordination.now()
     const period = trigger.afterCompletion ?? Math.max(0, (this.#options.nextOf(job) ?? now) - now)
     return {

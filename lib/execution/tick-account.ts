@@ -1,4 +1,5 @@
 import type { SkipReason } from '../../types/run.js'
+import type { Trigger } from '../../types/trigger.js'
 import type { JobRecord } from '../job-record.js'
 import type { Events } from '../observability/events.js'
 import { COUNTER, SKIPPED_COUNTER } from '../observability/job-stats.js'
@@ -7,6 +8,14 @@ import type { Block } from './blocks.js'
 
 /** How many ticks that were passed over are told of one by one; the others are only counted. */
 const MAX_TOLD = 1000
+
+/** What ticks are accounted by: a job as it was when they were asked for; it may have another trigger since. */
+export interface AccountedJob {
+  readonly job: JobRecord
+  readonly trigger: Trigger
+  /** Its `misfireGraceTime`. */
+  readonly grace: number | null
+}
 
 /** Accounts for the ticks that have no run: each is counted with one reason, and told to whoever listens. */
 export class TickAccount {
@@ -61,35 +70,34 @@ export class TickAccount {
    * The ticks between two times, neither included, that were taken with a later one: those beyond their grace are
    * missed, those within it coalesced. Called by the one replica that has taken them.
    */
-  passed(job: JobRecord, after: number, before: number, now: number): void {
-    const grace = job.definition.misfireGraceTime
+  passed(of: AccountedJob, after: number, before: number, now: number): void {
+    const { grace } = of
     // The default grace of a tick ends before the next tick, so all of them are beyond it.
     const late = grace === null ? before : Math.max(after + 1, Math.min(before, Math.ceil(now - grace)))
     const silence = this.#silence
     const from = silence === null ? before : Math.ceil(silence.from - (grace ?? 0))
     const until = silence === null ? before : Math.ceil(silence.until)
-    this.#range(job, after, Math.min(late, from), 'misfire')
-    this.#range(job, Math.max(after, from - 1), Math.min(late, until), 'redis_error')
-    this.#range(job, Math.max(after, from - 1, until - 1), late, 'misfire')
-    this.#range(job, late - 1, before, 'coalesced')
+    this.#range(of, after, Math.min(late, from), 'misfire')
+    this.#range(of, Math.max(after, from - 1), Math.min(late, until), 'redis_error')
+    this.#range(of, Math.max(after, from - 1, until - 1), late, 'misfire')
+    this.#range(of, late - 1, before, 'coalesced')
   }
 
   /** Why a tick that is too late to run is so. */
-  reasonOf(job: JobRecord, scheduledTime: number): 'misfire' | 'redis_error' {
+  reasonOf({ grace }: AccountedJob, scheduledTime: number): 'misfire' | 'redis_error' {
     const silence = this.#silence
-    const grace = job.definition.misfireGraceTime ?? 0
-    return silence !== null && scheduledTime + grace >= silence.from && scheduledTime <= silence.until
+    return silence !== null && scheduledTime + (grace ?? 0) >= silence.from && scheduledTime <= silence.until
       ? 'redis_error'
       : 'misfire'
   }
 
   /** The ticks between two times, neither included, that had no run as the job was paused. */
-  paused(job: JobRecord, after: number, before: number): void {
-    this.#range(job, after, before, 'paused')
+  paused(of: AccountedJob, after: number, before: number): void {
+    this.#range(of, after, before, 'paused')
   }
 
-  #range(job: JobRecord, after: number, before: number, reason: SkipReason): void {
-    const { stats, trigger } = job
+  #range({ job, trigger }: AccountedJob, after: number, before: number, reason: SkipReason): void {
+    const { stats } = job
     const isMissed = reason === 'misfire' || reason === 'redis_error'
     let from = after
     if (this.#events.has('skipped') || (isMissed && this.#events.has('missed'))) {

@@ -24,16 +24,18 @@ export function chooseTick(job: JobRecord, latest: DueTick, now: number): TickCh
   // With the default grace, which ends before the next tick, one tick at most is within it.
   if (coalesce === 'latest' || misfireGraceTime === null || job.firstLate >= through) return null
   const { trigger } = job
-  let scheduledTime = trigger.next(Math.max(job.firstLate, Math.ceil(now - misfireGraceTime - jitter)) - 1)
+  let scheduledTime = job.nextTick(Math.max(job.firstLate, Math.ceil(now - misfireGraceTime - jitter)) - 1)
   if (coalesce === 'all' && scheduledTime !== null) {
     const surplus = countTicks(trigger, scheduledTime, through) + 2 - MAX_CATCH_UP
-    for (let count = 0; count < surplus && scheduledTime !== null; count++) scheduledTime = trigger.next(scheduledTime)
+    for (let count = 0; count < surplus && scheduledTime !== null; count++) scheduledTime = job.nextTick(scheduledTime)
   }
   if (scheduledTime === null || scheduledTime >= through) return null
   let tick = lateTick(job, scheduledTime, job.firstLate, latest.caughtUp)
   // Its own jitter may be less than the longest one.
-  while (tick.following !== null && tick.following < through && isMissed(job, tick, now)) {
-    tick = lateTick(job, tick.following, job.firstLate, latest.caughtUp)
+  while (isMissed(job, tick, now)) {
+    const next = job.nextTick(tick.scheduledTime)
+    if (next === null || next >= through) break
+    tick = lateTick(job, next, job.firstLate, latest.caughtUp)
   }
   if (isMissed(job, tick, now)) return null
   return { tick, through: coalesce === 'all' ? tick.scheduledTime : through }

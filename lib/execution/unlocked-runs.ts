@@ -38,8 +38,9 @@ export class UnlockedRuns {
     if (job.lastUnlocked !== null && scheduledTime <= job.lastUnlocked) return
     if (firstLate < scheduledTime) {
       const after = Math.max(firstLate - 1, job.lastUnlocked ?? Number.NEGATIVE_INFINITY)
-      if (job.paused) account.paused(job, after, scheduledTime)
-      else account.passed(job, after, scheduledTime, coordination.now())
+      const of = { job, trigger: job.trigger, grace: job.definition.misfireGraceTime }
+      if (job.paused) account.paused(of, after, scheduledTime)
+      else account.passed(of, after, scheduledTime, coordination.now())
     }
     job.lastUnlocked = scheduledTime
     if (job.paused) {
