@@ -1,4 +1,4 @@
-import type { TimerHandle } from '../types/clock.js'
+import type { Clock, TimerHandle } from '../types/clock.js'
 import type { Coordination } from '../types/coordination.js'
 import type { RemovalReason } from '../types/events.js'
 import type { JobOptions } from '../types/job.js'
@@ -35,6 +35,8 @@ import { otherProcessZone } from './triggers/index.js'
 /** How long a handler has to settle after its signal was aborted by `close()`. */
 const ABORT_GRACE = SECOND
 
+export type Phase = 'new' | 'open' | 'running' | 'stopped' | 'draining' | 'closing'
+
 /** How many different warnings about the store are given. */
 const MAX_WARNINGS = 20
 
@@ -44,8 +46,9 @@ const PAUSE_POLL = 10 * SECOND
 /**
  * Wires the parts of a tick's path, starts them and ends them: timetable, coordination, execution and observability.
  *
- * It goes from `new` (jobs wait) to `running` (ticks come) to `stopped` (no new ticks, all else as before) to `closing`
- * (nothing new at all, runs are drained).
+ * It goes from `new` (jobs wait) to `open` (runs by hand) to `running` (ticks come) to `stopped` (no new ticks, all else as
+ * before; it may run again) to `draining` (no new runs, those that go on end; locks by name are still to be had, for these
+ * runs and for requests) to `closing` (nothing new at all).
  */
 export class Engine {
   readonly jobs: JobRegistry
@@ -64,10 +67,14 @@ export class Engine {
   readonly #lateTicks: LateTicks
   readonly #survey: Survey
   readonly #finished: FinishedJobs
-  #phase: 'new' | 'running' | 'stopped' | 'closing' = 'new'
+  #phase: Phase = 'new'
   #opening: Promise<void> | null = null
   #starting: Promise<void> | null = null
+  #isTold = false
+  #draining: Promise<void> | null = null
   #closing: Promise<void> | null = null
+  /** Until when what goes on under locks by name may go on, on the monotonic clock: counted from when closing began. */
+  #closeBy: number | null = null
   #pausePoll: TimerHandle | null = null
   #downReported = false
   readonly #unsafe = new Set<string>()
@@ -180,9 +187,13 @@ export class Engine {
     }
   }
 
-  /** @throws NotRunningError naming what cannot be done, unless the scheduler was started and is not closing */
+  get phase(): Phase {
+    return this.#phase
+  }
+
+  /** @throws NotRunningError naming what cannot be done, unless the scheduler was opened and takes new runs */
   checkRunning(what: string): void {
-    if (this.#phase === 'new' || this.#phase === 'closing') throw this.#notRunning(what)
+    if (this.#phase === 'new' || this.isEnding) throw this.#notRunning(what)
   }
 
   /** @throws NotRunningError naming `what` cannot be done, once the end has begun */
@@ -210,13 +221,31 @@ export class Engine {
     return job !== null
   }
 
+  /**
+   * Opens the coordination; from now on runs by hand are taken.
+   *
+   * @throws RedisAuthError; NotRunningError once the end has begun
+   */
+  async prepare(): Promise<void> {
+    if (this.isEnding) throw this.#notRunning('start')
+    if (this.#phase === 'new') this.#phase = 'open'
+    await this.open('start')
+  }
+
+  /**
+   * Begins the ticks, also again after `stop()`.
+   *
+   * @throws RedisAuthError; NotRunningError once the end has begun
+   */
   start(): Promise<void> {
+    if (this.isEnding) return Promise.reject(this.#notRunning('start'))
     this.#starting ??= this.#start()
     return this.#starting
   }
 
   stop(): void {
-    if (this.#phase !== 'closing') this.#phase = 'stopped'
+    if (!this.isEnding) this.#phase = 'stopped'
+    this.#starting = null
     this.#pausePoll?.cancel()
     this.#survey.stop()
     this.#timetable.stop()
@@ -225,9 +254,25 @@ export class Engine {
     this.#finished.stop()
   }
 
+  /** Ends the runs: lets those that go on end within `closeTimeout`, aborts the others, and does not wait for ever. */
+  drain(): Promise<void> {
+    this.#draining ??= this.#drain()
+    return this.#draining
+  }
+
+  /** Ends the runs, and what goes on under locks by name, within one `closeTimeout`; all else is as before. */
+  async quiesce(): Promise<void> {
+    await Promise.all([this.drain(), this.#endNamedLocks()])
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
+  }
+
+  /** Whether the end has begun: no run is taken any more. */
+  get isEnding(): boolean {
+    return this.#phase === 'draining' || this.#phase === 'closing'
   }
 
   /**
@@ -244,45 +289,63 @@ export class Engine {
   }
 
   async #start(): Promise<void> {
-    this.checkOpen('start')
-    const { log } = this.options
-    if (this.coordination.state.kind === 'memory') {
-      const level = process.env.NODE_ENV === 'production' ? 'warn' : 'info'
-      logSafely(
-        log,
-        level,
-        {},
-        'jobs are coordinated in memory: every replica runs every tick; set `redis` to share them'
-      )
-    }
     try {
-      await this.open('start')
+      await this.prepare()
     } catch (error) {
       // Closed meanwhile: there is nothing to start any more.
-      if (this.#closing !== null) return
+      if (this.isEnding) return
       throw error
     }
-    if (this.#phase !== 'new') return
+    // Stopped or closed meanwhile, or started anew after a stop.
+    if (this.isEnding || this.#starting === null || this.#phase === 'running') return
     this.#phase = 'running'
-    this.#compareZones()
+    if (!this.#isTold) {
+      this.#isTold = true
+      this.#tellOfMemory()
+      this.#compareZones()
+    }
+    this.dispatcher.start()
+    this.#recovery.start()
+    this.#finished.start(this.jobs.values())
     this.#timetable.start()
     this.#pollPaused()
     this.#survey.take()
   }
 
-  async #close(): Promise<void> {
+  #tellOfMemory(): void {
+    if (this.coordination.state.kind !== 'memory') return
+    const level = process.env.NODE_ENV === 'production' ? 'warn' : 'info'
+    const told = 'jobs are coordinated in memory: every replica runs every tick; set `redis` to share them'
+    logSafely(this.options.log, level, {}, told)
+  }
+
+  async #drain(): Promise<void> {
     this.stop()
-    this.#phase = 'closing'
-    const { closeTimeout } = this.options
-    // A start under way ends first; how, it has told its own caller.
-    await this.#opening?.catch(() => {})
-    if (!(await this.#drained(closeTimeout))) {
-      const cancelled = (what: string): Error => new RunCancelledError(what, closeTimeout)
-      this.#runner.abortAll((job) => cancelled(`A run of the job '${job.id}'`))
-      this.namedLocks.abortAll(cancelled('What was done under a lock'))
-      await this.#drained(ABORT_GRACE)
+    this.#phase = 'draining'
+    const { closeTimeout, clock } = this.options
+    const settled = this.#runsSettled()
+    if (!(await isWithin(settled, closeTimeout, clock))) {
+      this.#runner.abortAll((job) => new RunCancelledError(`A run of the job '${job.id}'`, closeTimeout))
+      await isWithin(settled, ABORT_GRACE, clock)
     }
+    // Who waits for a run that does not end is told so: a request, for one, which keeps the app from closing.
     this.#runner.close()
+  }
+
+  async #endNamedLocks(): Promise<void> {
+    const { closeTimeout, clock } = this.options
+    this.#closeBy ??= clock.monotonic() + closeTimeout
+    const settled = this.namedLocks.settled()
+    if (await isWithin(settled, Math.max(0, this.#closeBy - clock.monotonic()), clock)) return
+    this.namedLocks.abortAll(new RunCancelledError('What was done under a lock', closeTimeout))
+    await isWithin(settled, ABORT_GRACE, clock)
+  }
+
+  async #close(): Promise<void> {
+    await this.quiesce()
+    this.#phase = 'closing'
+    // Those that were taken meanwhile.
+    await this.#endNamedLocks()
     this.namedLocks.close()
     this.#watch.close()
     await this.#finisher.close()
@@ -290,22 +353,14 @@ export class Engine {
     this.metrics?.unregister()
   }
 
-  /** Whether all that goes on has ended within `limit` milliseconds. */
-  #drained(limit: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const timer = this.options.clock.setTimeout(() => resolve(false), limit)
-      const all = async (): Promise<void> => {
-        await this.dispatcher.settled()
-        await this.#recovery.settled()
-        await this.manualRuns.settled()
-        await this.#runner.settled()
-        await this.namedLocks.settled()
-        await this.#finisher.settled()
-        timer.cancel()
-        resolve(true)
-      }
-      void all()
-    })
+  async #runsSettled(): Promise<void> {
+    // A start under way ends first; how, it has told its own caller.
+    await this.#opening?.catch(() => {})
+    await this.dispatcher.settled()
+    await this.#recovery.settled()
+    await this.manualRuns.settled()
+    await this.#runner.settled()
+    await this.#finisher.settled()
   }
 
   /** Whether a job has something to come that its trigger knows nothing of, or that this replica may not know of yet. */
@@ -388,6 +443,18 @@ export class Engine {
   }
 
   #notRunning(what: string): Error {
-    return new NotRunningError(what, this.#phase === 'closing' ? 'is closed' : 'has not been started')
+    const why = { draining: 'takes no new runs, as it is closing', closing: 'is closed' } as const
+    return new NotRunningError(what, this.isEnding ? why[this.#phase as keyof typeof why] : 'has not been started')
   }
+}
+
+/** Whether a promise is settled within `limit` milliseconds. */
+function isWithin(promise: Promise<void>, limit: number, clock: Clock): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = clock.setTimeout(() => resolve(false), limit)
+    void promise.then(() => {
+      timer.cancel()
+      resolve(true)
+    })
+  })
 }

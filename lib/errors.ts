@@ -118,7 +118,7 @@ export const RunCancelledError = createError<[string, number]>(
   `${BASE}_RUN_CANCELLED`,
   '%s was cancelled, as it was not over %d ms after the scheduler began to close'
 )
-/** What was asked for needs a scheduler that runs: it has not been started, or is closed. */
+/** What was asked for needs a scheduler that runs: it has not been started, takes no new runs, or is closed. */
 export const NotRunningError = createError<[string, string]>(`${BASE}_NOT_RUNNING`, 'Cannot %s: the scheduler %s', 503)
 /** The app has a decorator `jobs` already. */
 export const DecoratorTakenError = createError<[string]>(

@@ -35,9 +35,16 @@ export class FinishedJobs {
     this.#arm()
   }
 
+  /** Begins, also again after `stop`: what was known to be finished then is kept for its time anew. */
+  start(jobs: Iterable<JobRecord>): void {
+    this.#stopped = false
+    for (const job of jobs) if (job.isFinished) this.touch(job)
+  }
+
   stop(): void {
     this.#stopped = true
     this.#timer?.cancel()
+    this.#timer = null
     this.#due.clear()
   }
 

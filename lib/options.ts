@@ -68,6 +68,9 @@ export const METRICS_KEYS = [
   'durationBuckets'
 ] as const satisfies (keyof MetricsOptions)[]
 
+/** With the second that handlers then have to heed their signal it is less than the 10 s that Docker and Fastify allow. */
+export const CLOSE_TIMEOUT = 8 * SECOND
+
 const DURATION_BUCKETS = Object.freeze([0.1, 0.5, 1, 2, 5, 10, 30, 60])
 
 /** @throws OptionInvalidError, OptionUnknownError, DurationInvalidError, TimezoneInvalidError */
@@ -77,7 +80,7 @@ export function resolveOptions(options: SchedulerOptions): ResolvedOptions {
     prefix,
     timezone,
     concurrency = 64,
-    closeTimeout = 10 * SECOND,
+    closeTimeout = CLOSE_TIMEOUT,
     maxClockSkew = SECOND,
     replicaId = `${hostname()
       .replace(/[^\w.-]/g, '-')

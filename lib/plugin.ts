@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import type { FastifyScheduler, PluginMetricsOptions, PluginOptions } from '../types/plugin.js'
 import type { SchedulerOptions } from '../types/scheduler.js'
+import { checkCloseTimeout, followApp } from './app-life.js'
 import { copyKnown, isPlainObject } from './check.js'
 import { Engine } from './engine.js'
 import { DecoratorTakenError, OptionInvalidError } from './errors.js'
@@ -27,23 +28,19 @@ const DECORATOR = 'jobs'
 
 const plugin: FastifyPluginAsync<PluginOptions> = async (app, options) => {
   if (app.hasDecorator(DECORATOR)) throw new DecoratorTakenError(DECORATOR)
-  const { endpoint, ...schedulerOptions } = splitOptions(options)
+  const { endpoint, autostart, ...schedulerOptions } = splitOptions(options)
   const url = metricsUrl(app, endpoint, schedulerOptions.metrics !== false)
-  const engine = new Engine(resolveOptions({ ...schedulerOptions, app, logger: app.log } as SchedulerOptions))
+  const resolved = resolveOptions({ ...schedulerOptions, app, logger: app.log } as SchedulerOptions)
+  checkCloseTimeout(app, resolved.closeTimeout, schedulerOptions.closeTimeout)
+  const engine = new Engine(resolved)
   const scheduler = new Scheduler<FastifyInstance>(engine, app)
   const routes = new TriggerRoutes(app, scheduler)
   decorate(app, (instance) => {
     return Object.assign(new Scheduler(engine, instance), { route: routes.route.bind(routes) })
   })
   // From here on whatever fails, here or in another plugin, closes what was opened.
-  app.addHook('onClose', async () => scheduler.close())
+  followApp(app, { engine, clock: resolved.clock, autostart, check: () => routes.check() })
   if (url !== null) serveMetrics(app, url, scheduler)
-
-  app.addHook('onReady', async () => {
-    routes.check()
-    await scheduler.start()
-  })
-  app.addHook('preClose', async () => scheduler.stop())
 }
 
 /** Gives each instance, encapsulated children included, a scheduler that hands it to the handlers added there. */
@@ -59,21 +56,24 @@ function decorate(app: FastifyInstance, schedulerOf: (instance: FastifyInstance)
 }
 
 type SplitOptions = Omit<SchedulerOptions<FastifyInstance>, 'app' | 'logger'> & {
+  readonly autostart: boolean
   readonly endpoint: string | false | undefined
 }
 
-/** Tells the options of the route from those of the scheduler, which checks all of its own. */
+/** Tells the plugin's own options from those of the scheduler, which checks all of its own. */
 function splitOptions(options: PluginOptions): SplitOptions {
   for (const key of ['app', 'logger']) {
     if (!(key in options)) continue
     throw new OptionInvalidError(key, "left out: it is Fastify's own", show((options as Record<string, unknown>)[key]))
   }
-  const { metrics, ...rest } = options
-  if (metrics === undefined) return { ...rest, endpoint: undefined }
-  if (!isPlainObject(metrics)) return { ...rest, metrics, endpoint: undefined }
+  const { metrics, autostart = true, ...others } = options
+  if (typeof autostart !== 'boolean') throw new OptionInvalidError('autostart', 'true or false', show(autostart))
+  const rest = { ...others, autostart, endpoint: undefined }
+  if (metrics === undefined) return rest
+  if (!isPlainObject(metrics)) return { ...rest, metrics }
   const known = copyKnown(metrics, [...METRICS_KEYS, 'endpoint'], '`metrics`', PEER_METRICS_NAMES)
-  const { endpoint, ...others } = known as PluginMetricsOptions
-  return { ...rest, metrics: others, endpoint }
+  const { endpoint, ...registry } = known as PluginMetricsOptions
+  return { ...rest, metrics: registry, endpoint }
 }
 
 export default fp(plugin, { fastify: '5.x', name: 'fastify-redlock-scheduler' })

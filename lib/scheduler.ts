@@ -126,7 +126,10 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
     const given = copyKnown(options, ['data', 'wait'], "`trigger`'s options", PEER_TRIGGER_CALL_NAMES) as TriggerOptions
     const { data = job.definition.data, wait = false } = given
     if (typeof wait !== 'boolean') throw new OptionInvalidError('wait', 'true or false', show(wait))
-    this.#engine.checkRunning(`trigger the job '${id}'`)
+    const what = `trigger the job '${id}'`
+    this.#engine.checkRunning(what)
+    await this.#engine.open(what)
+    this.#engine.checkRunning(what)
     const active = await this.#engine.manualRuns.start(job, data)
     if (active === null) return null
     if (wait) await new Promise<unknown>((resolve) => active.onOutcome(() => resolve(undefined)))
@@ -172,6 +175,10 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
 
   stop(): void {
     detached(() => this.#engine.stop())
+  }
+
+  drain(): Promise<void> {
+    return this.#engine.drain()
   }
 
   close(): Promise<void> {

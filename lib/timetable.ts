@@ -149,9 +149,12 @@ export class Timetable<Job extends Timed> {
     if (this.#running && this.#heap.peek() === alarm) this.#rearm()
   }
 
-  /** The next tick of a job, also one that jitter puts off; `null` when there is none or the timetable does not run. */
+  /**
+   * The next tick of a job, also one that jitter puts off; `null` when there is none. While the timetable does not run, it is
+   * that of other replicas.
+   */
   nextOf(job: Job): number | null {
-    if (!this.#running) return null
+    if (!this.#running) return job.trigger.afterCompletion === null ? job.trigger.next(this.#now()) : null
     const line = this.#lines.get(job.trigger)
     const next = line !== undefined && line.index >= 0 ? line.at : null
     const waiting = this.#alarms.get(job)?.tick.scheduledTime ?? null

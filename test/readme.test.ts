@@ -105,11 +105,12 @@ t.test('options', async (t) => {
   const scheduler = await members('scheduler', 'SchedulerOptions')
   const metrics = await members('scheduler', 'MetricsOptions')
   const plugin = await members('plugin', 'PluginMetricsOptions')
+  const app = (await members('plugin', 'PluginOptions')).filter(({ name }) => name !== 'metrics')
   t.strictSame(scheduler.map(({ name }) => name).sort(), [...SCHEDULER_KEYS].sort(), 'types and code agree')
   t.strictSame(metrics.map(({ name }) => name).sort(), [...METRICS_KEYS].sort(), 'types and code agree')
   const [rows] = tables('Options')
   // `prefix` has no default, and is required only with `redis`.
-  compareOptions(t, rows, [...scheduler, ...prefixed('metrics.', [...metrics, ...plugin])])
+  compareOptions(t, rows, [...scheduler, ...app, ...prefixed('metrics.', [...metrics, ...plugin])])
 })
 
 t.test('job options', async (t) => {

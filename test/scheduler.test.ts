@@ -24,7 +24,7 @@ t.test('add, get and list show a live view of each job', async (t) => {
       'in the order they were added'
     )
     t.equal(second.name, 'two', 'the name is the id when none is given')
-    t.equal(first.nextRun, null, 'no next run before the start')
+    t.equal(first.nextRun, START + 10 * SECOND, 'the fleet has a next tick also where this process has none')
     t.same(
       events.map(({ name, event }) => [name, (event.job as Job).id]),
       [

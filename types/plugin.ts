@@ -15,6 +15,13 @@ export interface PluginMetricsOptions extends MetricsOptions {
 /** The plugin's options. The logger and the `app` of handlers are Fastify's own. */
 export interface PluginOptions extends Omit<SchedulerOptions<FastifyInstance>, 'app' | 'logger' | 'metrics'> {
   readonly metrics?: PluginMetricsOptions | false
+  /**
+   * Whether ticks begin by themselves once the app is ready. `false` is for processes that are to have none, or not yet:
+   * those that only serve requests, tests, migrations. `app.jobs.start()` begins them; all else works without.
+   *
+   * @default true
+   */
+  readonly autostart?: boolean
 }
 
 /** What a route's handler is called with: what requests and replies of HTTP, HTTPS and HTTP/2 have in common. */

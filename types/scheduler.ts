@@ -82,9 +82,10 @@ export interface SchedulerOptions<App = unknown> {
    */
   readonly concurrency?: number
   /**
-   * How long `close()` waits for running handlers before it aborts them.
+   * How long closing, and `drain()`, wait for running handlers before they abort them; a second later they wait no more.
+   * In an app it is more than a second below Fastify's `pluginTimeout`.
    *
-   * @default '10s'
+   * @default '8s'
    */
   readonly closeTimeout?: Duration
   /**
@@ -241,13 +242,19 @@ export interface Scheduler<App = unknown> {
   once<Name extends SchedulerEventName>(name: Name, listener: SchedulerListener<Name>): this
   off<Name extends SchedulerEventName>(name: Name, listener: SchedulerListener<Name>): this
   /**
-   * Starts the clock. An unreachable Redis does not stop it: jobs begin when Redis comes.
+   * Begins the ticks, also again after `stop()`. An unreachable Redis does not keep it from that: jobs begin when Redis
+   * comes. An app's scheduler starts by itself, unless `autostart` is `false`.
    *
-   * @throws RedisAuthError
+   * @throws RedisAuthError, NotRunningError
    */
   start(): Promise<void>
-  /** No new ticks from now on; `close()` does the rest. */
+  /** No new ticks from now on; all else is as before. */
   stop(): void
-  /** Stops, waits for running handlers up to `closeTimeout`, aborts them, and closes what the scheduler opened. */
+  /**
+   * Stops, takes no new runs, waits for those that go on up to `closeTimeout`, and aborts what is left. Everything else is
+   * as before until `close()`: routes, metrics, and `withLock`, which a run may need for its end.
+   */
+  drain(): Promise<void>
+  /** Drains, ends what goes on under `withLock` in the same way, and closes what the scheduler opened. */
   close(): Promise<void>
 }

@@ -156,12 +156,18 @@ export class Dispatcher {
     this.pump()
   }
 
+  /** Takes ticks, as it does from the beginning, also again after `stop`. */
+  start(): void {
+    this.#stopped = false
+  }
+
   /** Takes no more ticks, and leaves those not yet claimed to the other replicas. */
   stop(): void {
     this.#stopped = true
     this.#retryTimer?.cancel()
     this.#retryTimer = null
     this.#waitTimer?.cancel()
+    this.#waitTimer = null
     for (const job of [...this.#queue.clear(), ...this.#waiting]) {
       const { pending } = job
       job.pending = null

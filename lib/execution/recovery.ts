@@ -59,7 +59,7 @@ export class Recovery {
   readonly #delay: number
   #due: Search[] = []
   #asking = false
-  #stopped = false
+  #stopped = true
   #idle: (() => void)[] = []
 
   constructor(options: RecoveryOptions) {
@@ -80,6 +80,11 @@ export class Recovery {
   /** A run of the job may be without a holder. */
   lookNow(job: JobRecord): void {
     this.#look(job, 0)
+  }
+
+  /** A process without ticks takes over nothing. */
+  start(): void {
+    this.#stopped = false
   }
 
   stop(): void {

@@ -68,7 +68,7 @@ export class Runner implements ActiveRunOwner {
     this.#options = options
   }
 
-  /** Whether nothing is to start any more, and nobody waits for it. */
+  /** Whether nothing is to start any more. */
   get closed(): boolean {
     return this.#closed
   }
@@ -144,8 +144,9 @@ export class Runner implements ActiveRunOwner {
     this.#settle(active, false, error)
   }
 
-  /** Aborts all runs that go on. */
+  /** Aborts all runs that go on, and starts nothing more. */
   abortAll(error: (job: JobRecord) => Error): void {
+    this.#closed = true
     for (const active of this.#active) this.abort(active, 'cancelled', error(active.job))
   }
 

@@ -61,6 +61,7 @@ export class Survey {
 
   stop(): void {
     this.#retry?.cancel()
+    this.#retry = null
   }
 
   /** What is asked for of a job comes after what is known of it. */
