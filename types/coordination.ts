@@ -114,7 +114,10 @@ export interface CoordinationNode extends Coordination {
 export type AbandonAnswer = 'recorded' | 'elsewhere' | 'held' | 'closed' | 'unavailable'
 
 /** A claim that a majority has granted. */
-export type Confirmation = Pick<ClaimRequest, 'jobId' | 'runId'>
+export interface Confirmation extends Pick<ClaimRequest, 'jobId' | 'runId'> {
+  /** The tick that was decided on, of an interval from the last end: each store has its own until then. */
+  readonly due?: number
+}
 
 /** A claim that a majority has confirmed; its `runId` is `''` once its run has ended. */
 export interface SettledClaim extends Confirmation, Pick<ClaimRequest, 'keep' | 'definition'> {

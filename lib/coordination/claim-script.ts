@@ -291,7 +291,11 @@ local function answer(i)
       local taken = not manual and not (code == 2 and waits)
       if manual then
         -- A run by hand knows nothing of the ticks, nor for how long the last one must be remembered.
-        if code == 0 and isKnown then call('SET', claimKey, record(tick, previous, claimedBy, run, claimedAs), 'KEEPTTL')
+        -- But an interval from the last end is measured from the end of any run.
+        if code == 0 and isKnown and after > 0 then
+          call('SET', claimKey, record(tick, previous, claimedBy, run, claimedAs), 'PX', keep)
+        elseif code == 0 and isKnown then
+          call('SET', claimKey, record(tick, previous, claimedBy, run, claimedAs), 'KEEPTTL')
         elseif code == 0 then call('SET', claimKey, record(-1, -1, '-', run, definition), 'PX', keep) end
       elseif taken then
         local by = term.vote and claimedBy ~= runId and '?' .. runId or runId

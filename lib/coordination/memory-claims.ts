@@ -130,6 +130,8 @@ export class MemoryClaims {
     if (overlaps) return { status: 'overlap', taken, isLeft, previous, resumedAt }
     if (record.runId !== runId) this.#store.leave(record, jobId, now, monotonic)
     record.runTick = scheduledTime
+    // An interval from the last end is measured from the end of any run.
+    if (manual && afterCompletion > 0) record.keptUntil = monotonic + request.keep
     record.attempt = request.rerun && !manual ? 1 : 0
     const fencingToken = this.#store.nextFence(now)
     this.#begin(record, runId, fencingToken, now)

@@ -167,10 +167,14 @@ export class MemoryCoordination implements CoordinationNode {
 
   async confirm(claims: readonly Confirmation[], fencingToken: number): Promise<readonly boolean[]> {
     this.#store.fence = Math.max(this.#store.fence, fencingToken)
-    return claims.map(({ jobId, runId }) => {
+    return claims.map(({ jobId, runId, due }) => {
       const record = this.#store.jobs.get(jobId)
       if (record?.claimedBy !== runId) return false
       record.open = false
+      if (due !== undefined) {
+        record.tick = due
+        if (record.runId === runId) record.runTick = due
+      }
       return true
     })
   }

@@ -91,16 +91,18 @@ export class QuorumClaims {
    * Confirms claims, and lets all later fencing tokens be greater than this one, whichever majority gives them.
    *
    * @param onRefused called for each node that does not confirm some of them, also when it is not waited for any more
+   * @param decided the claims as each node is to confirm them
    * @returns for each claim whether a majority has confirmed it; `null` when no majority answered
    */
   async confirm<Claim extends Confirmation>(
     claims: readonly Claim[],
     fencingToken: number,
-    onRefused?: (member: Member, refused: readonly Claim[]) => void
+    onRefused?: (member: Member, refused: readonly Claim[]) => void,
+    decided: readonly Confirmation[] = claims
   ): Promise<readonly boolean[] | null> {
     const votes = await ballot<Member, readonly boolean[] | null>(this.#members, this.#clock, {
       ask: async (member) => {
-        const answers = await member.node.confirm(claims, fencingToken)
+        const answers = await member.node.confirm(decided, fencingToken)
         const refused = claims.filter((_, index) => answers?.[index] === false)
         if (refused.length > 0) onRefused?.(member, refused)
         // What it is still to let go of it holds only until then.
@@ -178,10 +180,18 @@ export class QuorumClaims {
     const claims = requests.filter((request, index) => isToConfirm(request, decided[index] ?? null))
     const token = Math.max(-1, ...decided.map((answer) => (answer === null ? -1 : tokenOf(answer))))
     if (claims.length === 0 && token < 0) return [...decided]
-    const confirmed = await this.confirm(claims, token, (member, refused) => {
+    const onRefused = (member: Member, refused: readonly ClaimRequest[]): void => {
       if (round.outcomes === null) round.refusals.push([member, refused])
       else this.#settle(round, member, refused)
-    })
+    }
+    const confirmed = await this.confirm(
+      claims,
+      token,
+      onRefused,
+      claims.map((claim) => {
+        return confirmationOf(claim, decided[requests.indexOf(claim)] ?? null)
+      })
+    )
     const refused = new Set(claims.filter((_, index) => confirmed?.[index] !== true))
     const now = this.#clock.monotonic()
     return decided.map((answer, index) => {
@@ -275,6 +285,12 @@ export class QuorumClaims {
       if (round?.asked === asked) this.#rounds.delete(request.runId)
     }
   }
+}
+
+/** A claim as it is confirmed: whoever takes its run over is told of the same tick. */
+function confirmationOf(request: ClaimRequest, decided: ClaimAnswer | null): Confirmation {
+  if (request.afterCompletion === 0 || decided?.status !== 'granted') return request
+  return { jobId: request.jobId, runId: request.runId, due: decided.scheduledTime }
 }
 
 function settled(request: ClaimRequest, answer: ClaimAnswer): SettledClaim {

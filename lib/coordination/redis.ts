@@ -281,7 +281,7 @@ export class RedisCoordination implements CoordinationNode {
 
   async confirm(claims: readonly Confirmation[], fencingToken: number): Promise<readonly boolean[] | null> {
     const keys = [this.#fenceKey, ...claims.map(({ jobId }) => this.#claimKey(jobId))]
-    const args = [fencingToken, ...claims.map(({ runId }) => runId)]
+    const args = [fencingToken, ...claims.map(({ runId, due }) => `${runId} ${due ?? '-'}`)]
     try {
       const reply = await this.#link.exchange(() => this.#commands.rlsConfirm(keys.length, ...keys, ...args))
       return claims.map((_claim, index) => reply[index] === '1')

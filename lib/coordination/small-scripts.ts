@@ -105,7 +105,7 @@ return { micros, fence }
  * Confirms claims that a majority has granted, and lets fencing tokens begin above a number.
  *
  * KEYS  fence, then for each its claim
- * ARGV  the number, then for each claim the id of its request
+ * ARGV  the number, then for each claim the id of its request and the tick that was decided on, or `-` for its own
  * Reply a string of one digit for each claim: 1 when it is the request's own, 0 when it is not any more
  */
 export const CONFIRM_SCRIPT = `
@@ -113,16 +113,22 @@ local last = tonumber(redis.call('GET', KEYS[1]) or '0') or 0
 if last < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1]) end
 local reply = {}
 for i = 2, #KEYS do
+  local runId, due = string.match(ARGV[i], '^(%S+) (%S+)$')
   local record = redis.pcall('GET', KEYS[i])
   local tick, previous, claimedBy, tail
   if type(record) == 'string' then
     tick, previous, claimedBy, tail = string.match(record, '^(%-?%d+) (%-?%d+) (%S+) (.*)$')
   end
-  if claimedBy == '?' .. ARGV[i] then
-    redis.call('SET', KEYS[i], string.format('%s %s %s %s', tick, previous, ARGV[i], tail), 'KEEPTTL')
-    claimedBy = ARGV[i]
+  local own = claimedBy == '?' .. runId or claimedBy == runId
+  if own and due ~= '-' then
+    local head, id, middle, rest = string.match(tail, '^(%d+) (%S+) (%d+ %d+ %S+) %-?%d+ (.*)$')
+    tick = due
+    if id == runId then tail = head .. ' ' .. id .. ' ' .. middle .. ' ' .. due .. ' ' .. rest end
   end
-  reply[i - 1] = claimedBy == ARGV[i] and 1 or 0
+  if own and (claimedBy ~= runId or due ~= '-') then
+    redis.call('SET', KEYS[i], string.format('%s %s %s %s', tick, previous, runId, tail), 'KEEPTTL')
+  end
+  reply[i - 1] = own and 1 or 0
 end
 return table.concat(reply)
 `

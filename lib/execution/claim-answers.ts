@@ -146,7 +146,8 @@ export class ClaimAnswers {
     if (lock === null || hasRun || asked.isMissed(now)) {
       // Taken, so that it is counted once for the fleet; or too late only now.
       if (lock !== null) finisher.push({ lock, finished: true, onReleased() {} })
-      if (!hasRun) this.#options.account.missed(job, scheduledTime, this.#options.account.reasonOf(asked, scheduledTime))
+      if (!hasRun)
+        this.#options.account.missed(job, scheduledTime, this.#options.account.reasonOf(asked, scheduledTime))
       this.#goOn(job, asked, through)
       return
     }

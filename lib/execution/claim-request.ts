@@ -28,12 +28,13 @@ function withoutTick(
   ttl: number
 ): Omit<ClaimRequest, 'kind' | 'scheduledTime' | 'through'> {
   const { pausedInitially, recovery } = job.definition
+  const afterCompletion = job.trigger.afterCompletion ?? 0
   return {
     jobId: job.id,
     runId,
     ttl,
-    keep: KEEP,
-    afterCompletion: 0,
+    keep: keepOf(job, afterCompletion),
+    afterCompletion,
     pausedInitially,
     waits: false,
     rerun: recovery === 'rerun',

@@ -497,6 +497,29 @@ t.test('a node that was wiped learns of an interval from the last end when it be
   })
 )
 
+t.test('the run of an interval from the last end is taken over with its own tick, whichever nodes tell it', (t) =>
+  withMemory(
+    async (stores, replica) => {
+      const [one, other] = [replica(), replica()]
+      for (const [index, away] of stores.entries()) {
+        const asked = request({ jobId: `job-${index}`, scheduledTime: 0, afterCompletion: 50, rerun: true, ttl: 300 })
+        t.match(await one.claim([asked]), [{ status: 'early' }])
+        await sleep(100)
+        const { scheduledTime } = await granted(t, one, { ...asked, runId: `first-${index}` })
+        await sleep(350)
+        away.kill()
+        const takeover = { ...asked, kind: 'recover', scheduledTime: -1, runId: `second-${index}`, ttl: 5000 } as const
+        t.match(await other.claim([takeover]), [{ status: 'granted', scheduledTime, attempt: 2 }])
+        away.wake()
+        await sleep(20)
+      }
+    },
+    0,
+    17,
+    34
+  )
+)
+
 t.test('a vote that is given back late is asked for again', (t) =>
   withMemory(async ([, , c], replica) => {
     const scheduledTime = Date.now()
