@@ -39,7 +39,7 @@ export class JobRecord implements Timed {
   accountedThrough = Number.NEGATIVE_INFINITY
   /** The tick for which it was last told that Redis did not answer. */
   lastUnanswered: number | null = null
-  /** The tick for which it was last told that the lock is held. */
+  /** The tick for which it was last told that the lock is held; `null` once the lock was had. */
   lastHeld: number | null = null
   /** Since when this replica has had the job's ticks, by the fleet's clock; `-Infinity` before. */
   begunAt = Number.NEGATIVE_INFINITY

@@ -67,6 +67,58 @@ t.test("`coalesce: 'all'` runs late ticks one after the other, under the lock", 
   })
 )
 
+for (const [interval, grace, waits] of [
+  ['10s', null, 1],
+  ['10s', '60s', 6],
+  ['1m', '1s', 0]
+] as const) {
+  const settings = grace === null ? {} : { misfireGraceTime: grace }
+  t.test(`\`coalesce: 'all'\` behind a run that hangs, every ${interval}, grace: ${grace ?? 'the default'}`, (t) =>
+    withFleet(async ({ simulation, join, missed, runs }) => {
+      let hangs = true
+      const define = ({ scheduler, replica }: Member): void => {
+        const handler = async (): Promise<void> => {
+          while (hangs) await replica.sleep('1s')
+        }
+        scheduler.interval('job', interval, handler, { coalesce: 'all', ...settings })
+      }
+      const members = [await join(define), await join(define)]
+      await simulation.advance(10 * MINUTE + SECOND + 500)
+      const due = interval === '10s' ? 60 : 10
+      t.equal(runs().length, 1)
+      const counted = missed()
+      t.equal(counted.length, due - 1 - waits, 'counted as it hangs')
+      t.equal(new Set(counted).size, counted.length)
+      t.ok(members.every(({ skipped }) => skipped.every(([, reason]) => reason !== 'coalesced')))
+      hangs = false
+      await simulation.advance(5 * SECOND)
+      t.equal(runs().length + missed().length, due, 'the rest runs')
+      t.equal(runs().length, 1 + waits)
+    })
+  )
+}
+
+t.test("late ticks behind a first one that hangs are counted when their grace is over (`coalesce: 'all'`)", (t) =>
+  withFleet(async ({ simulation, join, missed, runs }) => {
+    const define = ({ scheduler, replica }: Member): void => {
+      const options = { coalesce: 'all', misfireGraceTime: '20m' } as const
+      scheduler.cron('job', '0,10 1 * * *', () => replica.sleep('5h'), options)
+    }
+    const first = await join(define)
+    await simulation.advance(30 * MINUTE)
+    first.replica.crash()
+    await simulation.advance(42 * MINUTE)
+    await join(define)
+    await simulation.advance(17 * MINUTE)
+    t.equal(runs().length, 1)
+    t.same(missed(), [], 'the second may still run')
+    await simulation.advance(2 * MINUTE)
+    t.same(missed(), [70 * MINUTE])
+    await simulation.advance(6 * HOUR)
+    t.equal(runs().length + missed().length, 2)
+  })
+)
+
 t.test("`coalesce: 'all'` runs the last thousand of very many late ticks", (t) =>
   withFleet(async ({ simulation, start, join }) => {
     const { replica, runs, scheduler } = await join(

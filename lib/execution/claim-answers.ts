@@ -155,6 +155,7 @@ export class ClaimAnswers {
     const startedBy = tick.caughtUp ? 'catch-up' : 'schedule'
     const request = { runId, scheduledTime, trigger: startedBy, attempt: 1, lock, fencingToken, data } as const
     const active = runner.start(job, request, now, monotonic)
+    job.lastHeld = null
     if (afterCompletion !== null || this.#rest(job, asked, through)) this.#goOnAfter(active, job, asked)
   }
 
@@ -184,6 +185,11 @@ export class ClaimAnswers {
 
   /** Goes on once a run has completed. */
   #goOnAfter(active: ActiveRun, job: JobRecord, asked: AskedTick): void {
+    if (asked.waits) {
+      // What waits for this run is counted when its grace is over, which may be before the run is.
+      job.lastHeld = job.firstLate
+      this.#options.wait(job)
+    }
     active.onCompleted(() => {
       if (asked.trigger.afterCompletion !== null) this.#again(job, asked)
       else this.#pushRest(job)

@@ -15,7 +15,7 @@ import type { Finisher, HandingBack } from './finisher.js'
 import type { Recovery } from './recovery.js'
 import type { Runner } from './runner.js'
 import type { TickAccount } from './tick-account.js'
-import { chooseTick, lateTick } from './tick-choice.js'
+import { chooseOverdue, chooseTick, lateTick } from './tick-choice.js'
 import { Turns } from './turns.js'
 import type { UnlockedRuns } from './unlocked-runs.js'
 
@@ -278,7 +278,8 @@ export class Dispatcher {
       this.#options.unlocked.start(job, pending)
       return null
     }
-    return new AskedTick(job, chooseTick(job, pending, now), pending, this.#options.newRunId(), ttl, now)
+    const choice = chooseOverdue(job, pending, now) ?? chooseTick(job, pending, now)
+    return new AskedTick(job, choice, pending, this.#options.newRunId(), ttl, now)
   }
 
   /** That part of a call which is to be repeated: as it is, so that it gets the answers it had. */

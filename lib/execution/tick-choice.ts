@@ -1,6 +1,6 @@
 import type { JobRecord } from '../job-record.js'
 import type { DueTick } from '../timetable.js'
-import { countTicks, jitterOf } from '../triggers/index.js'
+import { countTicks, jitterOf, latestTick } from '../triggers/index.js'
 import { isMissed } from './claim-request.js'
 
 /** How many late ticks of a job are run one after the other with `coalesce: 'all'`. */
@@ -39,6 +39,23 @@ export function chooseTick(job: JobRecord, latest: DueTick, now: number): TickCh
   }
   if (isMissed(job, tick, now)) return null
   return { tick, through: coalesce === 'all' ? tick.scheduledTime : through }
+}
+
+/**
+ * The latest tick that has waited for the lock beyond its grace, of a job whose ticks wait (`coalesce: 'all'`): it is
+ * counted with those before it, however long the run takes that they wait for. `null` for none before `latest`.
+ */
+export function chooseOverdue(job: JobRecord, latest: DueTick, now: number): TickChoice | null {
+  const { coalesce, misfireGraceTime, jitter } = job.definition
+  const { firstLate, trigger } = job
+  if (coalesce !== 'all' || job.lastHeld === null || firstLate >= latest.scheduledTime) return null
+  if (!isMissed(job, lateTick(job, firstLate, firstLate, latest.caughtUp), now)) return null
+  const last = latest.scheduledTime - 1
+  const until = misfireGraceTime === null ? last : Math.min(last, Math.ceil(now - misfireGraceTime - jitter) - 1)
+  const scheduledTime = latestTick(trigger, firstLate - 1, until) ?? firstLate
+  const tick = lateTick(job, scheduledTime, firstLate, latest.caughtUp)
+  if (job.nextTick(scheduledTime - 1) !== scheduledTime || !isMissed(job, tick, now)) return null
+  return { tick, through: scheduledTime }
 }
 
 /** A tick that was due before, as the timetable would have made it. */
