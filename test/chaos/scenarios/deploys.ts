@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { withFleet } from '../fixtures/fleet.js'
 import { type Tick, ticksBetween } from '../fixtures/judge.js'
 import type { PlannedJob } from '../fixtures/protocol.js'
 import type { Replica } from '../fixtures/replica.js'
@@ -152,6 +153,44 @@ export const deploys: readonly Scenario[] = [
             missed: 'some',
             lost,
             recovery: 2500
+          })
+        })
+      })
+  },
+  {
+    name: 'All replicas are down over the first tick of a job',
+    promise:
+      'The first tick of a job is accounted for like any other: it runs within its grace, else it is counted once',
+    run: ({ scale }) =>
+      withSingle((redis) => {
+        // The grid of an interval begins at the epoch: this is its thousandth tick, and no other is near.
+        const interval = Math.ceil((trueNow() + scaled(scale, 10_000, 20_000)) / 1000)
+        const tick = interval * 1000
+        const jobs: readonly PlannedJob[] = [
+          { id: 'in-time', interval, duration: 50 },
+          { id: 'too-late', interval, duration: 50, options: { misfireGraceTime: 500 } },
+          { id: 'all', interval, duration: 50, options: { coalesce: 'all', misfireGraceTime: 60_000 } }
+        ]
+        const settings = { redis: redis.proxy.url, jobs }
+        return withFleet(jobs, async (fleet) => {
+          await fleet.start(planOf(settings, 0), planOf(settings, 1), planOf(settings, 2))
+          await Promise.all(
+            fleet.replicas.map((replica, index) => (index === 0 ? replica.kill() : replica.terminate()))
+          )
+          const isDown = trueNow() < tick
+          await sleep(Math.max(0, tick + 1500 - trueNow()))
+          await fleet.start(planOf(settings, 3), planOf(settings, 4), planOf(settings, 5))
+          await fleet.awaitRun(({ jobId }) => jobId === 'in-time')
+          const verdict = await fleet.finish(scaled(scale, 500, 5000))
+          const ran = fleet.runs.map(({ jobId, trigger }) => `${jobId} (${trigger})`).sort()
+          const counted = fleet.skips.filter(({ type }) => type === 'missed').map(({ jobId }) => jobId)
+          return compare(fleet, verdict, {
+            missed: 'some',
+            also: [
+              [isDown, 'the replicas were up at the tick'],
+              [`${ran}` === 'all (catch-up),in-time (catch-up)', `what ran: ${ran}`],
+              [`${counted}` === 'too-late', `what was missed: ${counted}`]
+            ]
           })
         })
       })
