@@ -378,5 +378,6 @@ export type ReleaseAnswer = 'released' | 'lost' | 'abandoned' | 'unavailable'
 
 export type AcquireAnswer =
   | { readonly status: 'granted'; readonly lock: HeldLock; readonly fencingToken: number }
-  | { readonly status: 'held' }
+  /** `by` is the token that holds it, where the store tells. */
+  | { readonly status: 'held'; readonly by?: string }
   | { readonly status: 'unavailable'; readonly error: Error }

@@ -151,7 +151,9 @@ export class MemoryCoordination implements CoordinationNode {
   async acquire(name: string, ttl: number, token: string): Promise<AcquireAnswer> {
     const monotonic = this.#clock.monotonic()
     const held = this.#store.named.get(name)
-    if (held !== undefined && isHeld(held, monotonic) && held.token !== token) return { status: 'held' }
+    if (held !== undefined && isHeld(held, monotonic) && held.token !== token) {
+      return { status: 'held', by: held.token }
+    }
     this.#store.named.set(name, { token, expiresAt: monotonic + ttl })
     const lock: HeldLock = { name, kind: 'named', token, ttl, validUntil: validUntil(monotonic, ttl) }
     return { status: 'granted', lock, fencingToken: this.#store.nextFence(this.#clock.now()) }

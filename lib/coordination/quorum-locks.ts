@@ -3,10 +3,11 @@ import type { AcquireAnswer, Ending, HeldLock, ReleaseAnswer } from '../../types
 import { ballot } from './ballot.js'
 import type { LockMender } from './lock-mender.js'
 import type { Member } from './member.js'
-import { decideAcquire, decideRelease, majorityOf, noMajorityError, type Vote } from './votes.js'
+import { decideAcquire, decideRelease, isFirstInSplit, majorityOf, noMajorityError, type Vote } from './votes.js'
 
-/** How often a lock by name is asked for while the votes are split. */
+/** How often a lock by name is asked for while the votes are split, and by the one that is to have it. */
 const TRIES = 3
+const TRIES_OF_THE_FIRST = 16
 
 /** How many releases without an outcome are remembered. */
 const MAX_RELEASES = 10_000
@@ -23,6 +24,8 @@ interface Acquisition {
   readonly votes: readonly Vote<AcquireAnswer>[]
   /** Until it is over, what nodes grant too late is released when it comes. */
   readonly giveBack: { isOver: boolean }
+  /** Whether what was taken is kept for the next try. */
+  readonly isKept: boolean
 }
 
 /** Locks that a majority holds. */
@@ -109,9 +112,9 @@ export class QuorumLocks {
 
   async acquire(name: string, ttl: number, token: string): Promise<AcquireAnswer> {
     for (let count = 1; ; count++) {
-      const { answer, votes, giveBack } = await this.#tryToAcquire(name, ttl, token)
+      const { answer, votes, giveBack, isKept } = await this.#tryToAcquire(name, ttl, token, count < TRIES_OF_THE_FIRST)
       if (answer !== null) return answer
-      if (count === TRIES) {
+      if (count >= TRIES && !isKept) {
         if (votes.some((vote) => vote?.status === 'held')) return { status: 'held' }
         return { status: 'unavailable', error: noMajorityError('take a lock', 'too few of them answered') }
       }
@@ -134,8 +137,8 @@ export class QuorumLocks {
     return this.#released(lock, this.#withFormer(lock, votes))
   }
 
-  /** One try: all that was taken is released again when the lock is not had. */
-  async #tryToAcquire(name: string, ttl: number, token: string): Promise<Acquisition> {
+  /** One try: all that was taken is released again when the lock is not had, unless others are to let go of theirs. */
+  async #tryToAcquire(name: string, ttl: number, token: string, mayKeep: boolean): Promise<Acquisition> {
     const lock: HeldLock = { name, kind: 'named', token, ttl, validUntil: this.#clock.monotonic() + ttl }
     const giveBack = { isOver: false }
     let outcome: AcquireAnswer | null | undefined
@@ -168,10 +171,12 @@ export class QuorumLocks {
       const isRaised = (await this.#raiseFence(answer.fencingToken)) !== null
       if (!isRaised || answer.lock.validUntil <= this.#clock.monotonic()) outcome = null
     }
+    const isKept = mayKeep && outcome === null && isFirstInSplit(token, votes)
+    giveBack.isOver = isKept
     if (outcome?.status === 'granted') this.#mender.given(outcome.lock, votes)
-    else await this.#giveBack(lock, votes)
+    else if (!isKept) await this.#giveBack(lock, votes)
     for (const member of late) release(member)
-    return { answer: outcome, votes, giveBack }
+    return { answer: outcome, votes, giveBack, isKept }
   }
 
   async #giveBack(lock: HeldLock, votes: readonly Vote<AcquireAnswer>[]): Promise<void> {

@@ -70,7 +70,10 @@ interface ScriptCommands {
   ): Promise<[micros: number, answers: string, differing: string, handed: HandedFields, taken: string]>
   rlsFinish(keyCount: number, ...args: string[]): Promise<string>
   rlsHandBack(keyCount: number, ...args: string[]): Promise<string>
-  rlsAcquire(keyCount: number, ...args: (string | number)[]): Promise<[micros: number, fencingToken: number]>
+  rlsAcquire(
+    keyCount: number,
+    ...args: (string | number)[]
+  ): Promise<[micros: number, fencingToken: number, holder?: string]>
   rlsConfirm(keyCount: number, ...args: (string | number)[]): Promise<string>
   rlsSettle(keyCount: number, ...args: string[]): Promise<null>
   rlsResume(keyCount: number, ...args: string[]): Promise<null>
@@ -258,9 +261,9 @@ export class RedisCoordination implements CoordinationNode {
     try {
       const keys = [this.#fenceKey, this.#namedLockKey(name)]
       const reply = await this.#link.exchange(() => this.#commands.rlsAcquire(keys.length, ...keys, token, ttl))
-      const [micros, fencingToken] = reply
+      const [micros, fencingToken, by = ''] = reply
       this.#link.clock.sample(sent, micros / 1000)
-      return fencingToken > 0 ? { status: 'granted', lock, fencingToken } : { status: 'held' }
+      return fencingToken > 0 ? { status: 'granted', lock, fencingToken } : { status: 'held', by }
     } catch (error) {
       return { status: 'unavailable', error: this.#link.unavailable('take a lock', error) }
     }

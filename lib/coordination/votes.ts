@@ -19,7 +19,10 @@ export function decideConfirm(votes: readonly Vote<boolean>[]): boolean | null {
   return votes.filter((vote) => vote === false).length > votes.length - most ? false : null
 }
 
-/** Whether a majority gives a lock by name; `null` while the votes are split. Who has a vote stays, as in `decideClaim`. */
+/**
+ * Whether a majority gives a lock by name; `null` while the votes are split: who has a vote stays, as in `decideClaim`,
+ * unless a majority has it given to one other.
+ */
 export function decideAcquire(votes: readonly Vote<AcquireAnswer>[]): AcquireAnswer | null {
   const most = majorityOf(votes.length)
   const of = <Status extends AcquireAnswer['status']>(status: Status) =>
@@ -35,7 +38,21 @@ export function decideAcquire(votes: readonly Vote<AcquireAnswer>[]): AcquireAns
   if (unavailable.length > votes.length - most) {
     return { status: 'unavailable', error: noMajorityError('take a lock', unavailable[0]?.error.message ?? '') }
   }
-  return of('held').length >= most && granted.length === 0 ? { status: 'held' } : null
+  const held = of('held')
+  if (held.length < most) return null
+  const isOthers = held.some(({ by }) => by !== undefined && held.filter((vote) => vote.by === by).length >= most)
+  return isOthers || granted.length === 0 ? { status: 'held' } : null
+}
+
+/**
+ * Whether a request keeps the votes it has while they are split, and the others give theirs back: the one with the lowest
+ * id of those that have any. So some request stays until it has a majority, however the nodes were reached.
+ */
+export function isFirstInSplit(token: string, votes: readonly Vote<AcquireAnswer>[]): boolean {
+  return (
+    votes.some((vote) => vote?.status === 'granted') &&
+    votes.every((vote) => vote?.status !== 'held' || (vote.by !== undefined && vote.by > token))
+  )
 }
 
 /**

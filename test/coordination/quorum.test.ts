@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import type { QuorumCoordination } from '../../lib/coordination/quorum.js'
+import { systemClock } from '../../lib/clock.js'
+import type { Master } from '../../lib/coordination/member.js'
+import { QuorumCoordination } from '../../lib/coordination/quorum.js'
 import type {
   ClaimAnswer,
   ClaimRequest,
@@ -157,6 +159,40 @@ for (const [what, fault] of Object.entries({
     })
   )
 }
+
+/** A master whose acquisitions take a while longer. */
+function further(master: Master, delay: number): Master {
+  return {
+    address: master.address,
+    connect(listener) {
+      const node = master.connect(listener)
+      const acquire: CoordinationNode['acquire'] = async (...args) => {
+        await sleep(delay)
+        return node.acquire(...args)
+      }
+      return Object.assign(Object.create(node), { acquire }) as CoordinationNode
+    }
+  }
+}
+
+t.test('of replicas that each reach another master first one has the lock, however often they meet', (t) =>
+  withMemory(async (stores) => {
+    const replicas = Array.from({ length: 5 }, (_, of) => {
+      const masters = stores.map((store, at) => further(memoryMaster(store), 20 * ((at + of) % 3)))
+      // They wait for the same time after a split.
+      return new QuorumCoordination({ masters, clock: systemClock, listener: listen(), random: () => 0.5 })
+    })
+    for (const tokens of ['abcde', 'edcba', 'cbaed', 'bedca']) {
+      const answers = await Promise.all(
+        replicas.map((one, index) => one.acquire(tokens, 10_000, tokens[index] as string))
+      )
+      const statuses = answers.map(({ status }) => status)
+      t.equal(statuses.filter((status) => status === 'granted').length, 1, `${tokens}: ${statuses}`)
+      t.ok(statuses.every((status) => status === 'granted' || status === 'held'))
+    }
+    await Promise.all(replicas.map((one) => one.close()))
+  })
+)
 
 t.test('a majority that is down is trouble, said at once; when it comes back all goes on', (t) =>
   withMemory(async ([a, b, c], replica) => {

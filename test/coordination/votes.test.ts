@@ -12,6 +12,7 @@ import {
   decideConfirm,
   decideHandBack,
   decideRelease,
+  isFirstInSplit,
   majorityOf,
   type Vote
 } from '../../lib/coordination/votes.js'
@@ -286,6 +287,23 @@ t.test('locks by name: every combination of three nodes', async (t) => {
     if (answer?.status !== wanted) t.fail(JSON.stringify(each))
   }
   t.match(decideAcquire([one, two, null]), { fencingToken: 8, lock: { validUntil: 400 } })
+  const other: AcquireAnswer = { status: 'held', by: 'x' }
+  t.match(decideAcquire([one, other, other]), { status: 'held' }, 'one other has a majority')
+  t.equal(decideAcquire([one, other, { status: 'held', by: 'y' }]), null, 'no other has one')
+})
+
+t.test('in a split of a lock by name exactly one request stays, the lowest of those that have a vote', async (t) => {
+  const one: AcquireAnswer = { status: 'granted', lock: { ...lock(500), kind: 'named' }, fencingToken: 7 }
+  for (const nodes of [3, 5]) {
+    for (const holders of combinations(['a', 'b', 'c', 'd'], nodes)) {
+      const votesOf = (token: string): AcquireAnswer[] =>
+        holders.map((by) => (by === token ? one : { status: 'held', by }))
+      const staying = ['a', 'b', 'c', 'd', 'e'].filter((token) => isFirstInSplit(token, votesOf(token)))
+      if (staying.join() !== [...holders].sort()[0]) t.fail(`${holders}: ${staying} stay`)
+    }
+  }
+  t.notOk(isFirstInSplit('a', [one, { status: 'held', by: '' }, null]), 'a foreign key is waited for by nobody')
+  t.notOk(isFirstInSplit('a', [{ status: 'held', by: 'b' }, { status: 'held', by: 'c' }, null]), 'nor by who has none')
 })
 
 t.test('releases: every combination of three and of five nodes', async (t) => {
