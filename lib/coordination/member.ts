@@ -1,4 +1,4 @@
-import type { Clock } from '../../types/clock.js'
+import type { Clock, TimerHandle } from '../../types/clock.js'
 import type {
   CoordinationListener,
   CoordinationNode,
@@ -8,10 +8,20 @@ import type {
   HeldLock,
   ReleaseAnswer
 } from '../../types/coordination.js'
+import { MINUTE, SECOND } from '../duration.js'
 import type { Voter } from './ballot.js'
 
 /** How many debts are kept: what is beyond ends with its TTL. */
 const MAX_DEBTS = 10_000
+
+/**
+ * For how long beyond the end of its lock a debt is kept. A node that hung may set a lock only when it goes on, for its
+ * whole TTL, of a run that is long over.
+ */
+const KEEP_DEBTS = 10 * MINUTE
+
+/** How long after a node did not hear of a debt it is told again, while it is up. */
+const PAY_AGAIN = SECOND / 2
 
 /** How many debts are paid in one call. */
 const BATCH = 256
@@ -53,6 +63,8 @@ export class Member implements Voter {
   /** What the node has been told to let go of, and how, and has not answered: a hanging node may hear of it at any time. */
   readonly #lettingGo = new Map<string, Debt['kind']>()
   #paying = false
+  #payTimer: TimerHandle | null = null
+  #closed = false
   #calls = 0
 
   /** @param onChange called when the node came up or went down */
@@ -145,6 +157,7 @@ export class Member implements Voter {
       return
     }
     this.#debts.set(key, debt)
+    this.#payLater()
     if (this.#debts.size > MAX_DEBTS) this.#forget(this.#debts.keys().next().value as string)
   }
 
@@ -155,6 +168,24 @@ export class Member implements Voter {
 
   #payIf(answers: boolean): void {
     if (answers && this.#debts.size + this.#pauses.size > 0) void this.pay()
+  }
+
+  /** What is owed is paid until the node has heard of it, and not only when it comes up or answers to something else. */
+  #payLater(): void {
+    if (this.#closed) return
+    this.#payTimer ??= this.#clock.setTimeout(async () => {
+      this.#payTimer = null
+      if (this.node.state.up) await this.pay()
+      if (this.#debts.size > 0) this.#payLater()
+    }, PAY_AGAIN)
+  }
+
+  /** A last try to pay what is owed; then closes the node. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#payTimer?.cancel()
+    if (this.node.state.up) await this.pay()
+    await this.node.close()
   }
 
   /** Tells the node what it is still to be told. */
@@ -174,7 +205,7 @@ export class Member implements Voter {
     const now = this.#clock.monotonic()
     const batch: Debt[] = []
     for (const [key, debt] of this.#debts) {
-      const isOver = debt.lock.validUntil <= now
+      const isOver = debt.lock.validUntil + KEEP_DEBTS <= now
       if (!isOver && batch.length > 0 && debt.kind !== batch[0]?.kind) continue
       if (isOver) this.#forget(key)
       else batch.push(debt)

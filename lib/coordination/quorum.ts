@@ -206,7 +206,7 @@ export class QuorumCoordination implements Coordination {
   async close(): Promise<void> {
     this.#listener.close()
     this.#mender.close()
-    await Promise.all(this.#members.map(({ node }) => node.close()))
+    await Promise.all(this.#members.map((member) => member.close()))
   }
 
   async #setPause(what: string, jobId: string, write: (member: Member) => Promise<void>): Promise<void> {

@@ -651,6 +651,51 @@ t.test('what a node could not be told it is told when it comes back', (t) =>
   })
 )
 
+t.test('a node that did not hear of a release, and was never down, is told again, also at closing', (t) =>
+  withMemory(async ([, , c], replica) => {
+    for (const isClosed of [false, true]) {
+      const one = replica()
+      const { lock } = await granted(t, one, { ttl: 60_000, scheduledTime: Date.now() })
+      await sleep(20)
+      c.mode = 'down'
+      t.same(await one.finish([{ lock, finished: true }]), ['released'])
+      c.mode = 'up'
+      t.equal(c.store.jobs.get('job')?.token, lock.token)
+      if (isClosed) await one.close()
+      const end = performance.now() + 5000
+      while (!isClosed && c.store.jobs.get('job')?.token !== '' && performance.now() < end) await sleep(20)
+      t.equal(c.store.jobs.get('job')?.token, '')
+      if (!isClosed) await one.close()
+    }
+  })
+)
+
+t.test('a master that comes back empty is told of with its address, each time', (t) =>
+  withMasters(3, async (masters) => {
+    const told: string[] = []
+    const one = quorumOver(
+      masters.map(({ url }) => redisMaster(url, 'empty')),
+      { onNotice: (_level, message) => void told.push(message) }
+    )
+    await one.open()
+    const [, , third] = masters as [TestRedis, TestRedis, TestRedis]
+    for (let count = 1; count < 3; count++) {
+      // It must have known something to lose.
+      for (let job = 0; (await third.client.exists('rls:{empty}:fence')) === 0; job++) {
+        await granted(t, one, { jobId: `job-${count}-${job}` })
+        await sleep(50)
+      }
+      await third.restart()
+      const lost = (): string[] => told.filter((message) => /has lost its data/.test(message))
+      const end = performance.now() + 10_000
+      while (lost().length < count && performance.now() < end) await sleep(20)
+      t.equal(lost().length, count)
+      t.match(lost().at(-1), `:${third.port}`)
+    }
+    await one.close()
+  })
+)
+
 t.test('a pause written with a node down is read after another one was wiped', (t) =>
   withMemory(async ([a, , c], replica) => {
     const one = replica()
