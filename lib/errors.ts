@@ -52,6 +52,13 @@ export const TriggerNeverError = createError<[string]>(
   500,
   RangeError as unknown as ErrorConstructor
 )
+/** A trigger of which a bounded search could not tell whether it ever has a tick. */
+export const TriggerUndecidedError = createError<[string]>(
+  `${BASE}_TRIGGER_UNDECIDED`,
+  'The trigger %s has no tick that can be found: its parts meet too seldom, or never',
+  500,
+  RangeError as unknown as ErrorConstructor
+)
 /** A date that cannot be read. */
 export const DateInvalidError = createError<[string, string]>(
   `${BASE}_DATE_INVALID`,

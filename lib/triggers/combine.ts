@@ -1,14 +1,8 @@
-import { TriggerNeverError } from '../errors.js'
-import { commonGrid } from './grids.js'
-import { IntervalTrigger } from './interval.js'
-import type { Budget, TickSource } from './source.js'
-
-/**
- * How much searching one call of `next` may do before it gives up, in look-ups of a tick; a look-up that has to walk
- * the calendar counts one more for each year. It is counted, not timed, so that every replica gives up at the same
- * point. All of it takes some ten milliseconds.
- */
-export const MAX_STEPS = 10_000
+import { TriggerNeverError, TriggerUndecidedError } from '../errors.js'
+import { Budget } from './budget.js'
+import { MAX_TIME } from './dates.js'
+import { type Grid, join, meet, nextOn } from './grids.js'
+import type { Stretch, TickSource } from './source.js'
 
 // Where the search for a first common tick begins when no trigger has a bound: today's time zones, not those of 1900.
 const PRESENT = Date.UTC(2000, 0, 1)
@@ -31,7 +25,7 @@ export class AnyTrigger implements TickSource {
     Object.freeze(this)
   }
 
-  next(after: number, budget: Budget = { left: MAX_STEPS }): number | null {
+  next(after: number, budget: Budget = new Budget()): number | null {
     let earliest: number | null = null
     for (const source of this.sources) {
       const tick = source.next(after, budget)
@@ -39,10 +33,22 @@ export class AnyTrigger implements TickSource {
     }
     return earliest
   }
+
+  stretchAt(at: number, budget?: Budget): Stretch {
+    let grid: Grid | null = null
+    let to = Number.POSITIVE_INFINITY
+    for (const source of this.sources) {
+      const stretch = source.stretchAt(at, budget)
+      to = Math.min(to, stretch.to)
+      if (stretch.grid !== null) grid = grid === null ? stretch.grid : join(grid, stretch.grid)
+    }
+    return { grid, to }
+  }
 }
 
 /**
- * The times at which all triggers in a list have a tick. Where none is found within `MAX_STEPS`, there is none.
+ * The times at which all triggers in a list have a tick. They lie on the common grid of all of them, which is computed and
+ * not walked to; where even its times are too many to find one within the budget of a search, there is none.
  */
 export class AllTrigger implements TickSource {
   readonly key: string
@@ -50,55 +56,68 @@ export class AllTrigger implements TickSource {
   readonly first: number
   readonly last: number
   readonly sources: readonly TickSource[]
-
-  // The sources, with all intervals made one.
-  readonly #searched: readonly TickSource[]
+  /** The stretch that all time is, where no clock ever changes. */
+  readonly #only: Stretch | null
 
   /**
    * @param budget what is left of the budget for finding a first common tick
-   * @throws TriggerNeverError when there is none
+   * @throws TriggerNeverError when there is none, TriggerUndecidedError when none was found within the budget
    */
-  constructor(sources: readonly TickSource[], budget: Budget = { left: MAX_STEPS }) {
+  constructor(sources: readonly TickSource[], budget: Budget) {
     this.sources = sources
     this.key = `all(${sources.map((source) => source.key).join(' & ')})`
-    this.#searched = merge(sources)
-    this.first = Math.max(...this.#searched.map((source) => source.first))
-    this.last = Math.min(...this.#searched.map((source) => source.last))
+    this.first = Math.max(...sources.map((source) => source.first))
+    this.last = Math.min(...sources.map((source) => source.last), MAX_TIME)
     const start = this.first === Number.NEGATIVE_INFINITY ? Math.min(PRESENT, this.last - 30 * YEAR) : this.first - 1
-    if (this.#searched.length === 0 || this.next(start, budget) === null) {
-      throw new TriggerNeverError(this.key.slice(0, MAX_KEY_SHOWN))
+    this.#only = null
+    const stretch = this.stretchAt(start, budget)
+    if (stretch.to === Number.POSITIVE_INFINITY) this.#only = stretch
+    if (this.next(start, budget) === null) {
+      const NoTickError = budget.isSpent ? TriggerUndecidedError : TriggerNeverError
+      throw new NoTickError(this.key.slice(0, MAX_KEY_SHOWN))
     }
     Object.freeze(this)
   }
 
-  next(after: number, budget: Budget = { left: MAX_STEPS }): number | null {
-    const sources = this.#searched
-    let tick = Math.max(after, this.first - 1)
-    if (!(tick < this.last)) return null
-    // Each source in turn moves the tick up to its own next one, until a whole round leaves it where it is.
-    let agreed = 0
-    for (let i = 0; agreed < sources.length; i = (i + 1) % sources.length) {
-      if (budget.left <= 0) return null
-      const found = sources[i]!.next(agreed === 0 ? tick : tick - 1, budget)
-      if (found === null) return null
-      agreed = found === tick && agreed > 0 ? agreed + 1 : 1
-      tick = found
+  next(after: number, budget: Budget = new Budget()): number | null {
+    let from = Math.max(Math.floor(after), this.first - 1, -MAX_TIME) + 1
+    let stretch: Stretch = { grid: null, to: Number.NEGATIVE_INFINITY }
+    while (from <= this.last && !budget.isSpent) {
+      let candidate = from
+      // What lies at the very beginning of a stretch need not be on its grid.
+      if (from >= stretch.to) stretch = this.stretchAt(from, budget)
+      else candidate = stretch.grid === null ? stretch.to : nextOn(stretch.grid, from - 1)
+      if (candidate >= stretch.to) {
+        from = stretch.to
+        continue
+      }
+      const possible = this.#possible(candidate, budget)
+      if (possible === null || possible === candidate)
+        return possible !== null && possible <= this.last ? possible : null
+      from = possible
     }
-    return tick
+    return null
   }
-}
 
-/** The same ticks by fewer sources; none when two intervals never meet. */
-function merge(sources: readonly TickSource[]): TickSource[] {
-  const merged: TickSource[] = []
-  for (const source of sources) {
-    const index = merged.findIndex((other) => other instanceof IntervalTrigger)
-    const other = merged[index]
-    const grid =
-      other instanceof IntervalTrigger && source instanceof IntervalTrigger ? commonGrid(other, source) : undefined
-    if (grid === null) return []
-    if (grid === undefined) merged.push(source)
-    else merged[index] = grid
+  stretchAt(at: number, budget?: Budget): Stretch {
+    if (this.#only !== null) return this.#only
+    let grid: Grid | null = { period: 1, anchor: 0 }
+    let to = Number.POSITIVE_INFINITY
+    for (const source of this.sources) {
+      const stretch = source.stretchAt(at, budget)
+      to = Math.min(to, stretch.to)
+      grid = grid === null || stretch.grid === null ? null : meet(grid, stretch.grid)
+    }
+    budget?.spend(4 * this.sources.length)
+    return { grid, to }
   }
-  return merged
+
+  /** The time itself when all have a tick then, else a later one before which they have none; `null` for the end. */
+  #possible(time: number, budget: Budget): number | null {
+    for (const source of this.sources) {
+      const tick = source.next(time - 1, budget)
+      if (tick !== time) return tick
+    }
+    return time
+  }
 }

@@ -1,10 +1,15 @@
 import type { Trigger } from '../../types/trigger.js'
+import { Budget } from './budget.js'
 import { IntervalTrigger } from './interval.js'
+import type { TickSource } from './source.js'
 
 /** How many ticks are counted one by one; those of an interval are computed, however many they are. */
 const MAX_COUNT = 10_000
 
-/** How many ticks lie between two times, neither included; of a trigger that is no interval `MAX_COUNT` at most. */
+/**
+ * How many ticks lie between two times, neither included; of a trigger that is no interval `MAX_COUNT` at most, and no more
+ * than a `Budget` allows to look up.
+ */
 export function countTicks(trigger: Trigger, after: number, before: number): number {
   const first = trigger.next(after)
   if (first === null || first >= before) return 0
@@ -13,8 +18,9 @@ export function countTicks(trigger: Trigger, after: number, before: number): num
     return Math.floor((last - first) / trigger.period) + 1
   }
   let count = 0
+  const budget = new Budget()
   for (let tick: number | null = first; tick !== null && tick < before && count < MAX_COUNT; count++) {
-    tick = trigger.next(tick)
+    tick = budget.isSpent ? null : (trigger as TickSource).next(tick, budget)
   }
   return count
 }

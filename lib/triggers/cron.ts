@@ -1,10 +1,12 @@
-import { DAY, HOUR } from '../duration.js'
+import { DAY, HOUR, MINUTE, SECOND } from '../duration.js'
 import { TriggerNeverError } from '../errors.js'
 import type { Bounds } from './bounds.js'
 import { boundsKey } from './bounds.js'
+import type { Budget } from './budget.js'
 import type { CalendarFields } from './calendar.js'
 import { Calendar } from './calendar.js'
-import type { Budget, TickSource } from './source.js'
+import { type Grid, gcd } from './grids.js'
+import type { Stretch, TickSource } from './source.js'
 import { zoneOf } from './timezone.js'
 import type { Segment, Zone } from './zone.js'
 
@@ -42,6 +44,8 @@ export class CronTrigger implements TickSource {
   readonly #calendar: Calendar
   readonly #zone: Zone
   readonly #fixed: boolean
+  /** What all matches lie on, in wall time. */
+  readonly #grid: Grid
 
   /** @throws TriggerNeverError when the expression has no tick within its bounds, past or future */
   constructor(expression: CronExpression, timezone: string, bounds: Bounds) {
@@ -51,6 +55,7 @@ export class CronTrigger implements TickSource {
     this.#calendar = new Calendar(expression.fields)
     this.#zone = zoneOf(timezone)
     this.#fixed = expression.fixed
+    this.#grid = gridOf(expression.fields)
     if (this.#never()) throw new TriggerNeverError(this.key)
     Object.freeze(this)
   }
@@ -58,9 +63,15 @@ export class CronTrigger implements TickSource {
   next(after: number, budget?: Budget): number | null {
     const from = Math.max(Math.floor(after), this.first - 1, EARLIEST)
     if (!(from < this.last)) return null
-    const tick = this.#fixed ? this.#nextFixed(from) : this.#nextWild(from)
-    if (budget !== undefined) budget.left -= 1 + (tick === null ? 400 : Math.floor((tick - from) / YEAR))
+    const tick = this.#fixed ? this.#nextFixed(from, budget) : this.#nextWild(from, budget)
+    budget?.spend(2 + (tick === null ? 1000 : Math.floor((tick - from) / YEAR)))
     return tick !== null && tick <= this.last ? tick : null
+  }
+
+  stretchAt(at: number, budget?: Budget): Stretch {
+    const { to, offset } = this.#zone.segmentAt(at, budget)
+    const { period, anchor } = this.#grid
+    return { grid: { period, anchor: anchor - offset }, to }
   }
 
   #never(): boolean {
@@ -73,27 +84,27 @@ export class CronTrigger implements TickSource {
 
   // Each match of the expression in wall time is one instant, and their order is the same. So the next tick is the
   // instant of the first match after the latest wall time that has been: in a repeated hour, that is its end.
-  #nextFixed(after: number): number | null {
+  #nextFixed(after: number, budget?: Budget): number | null {
     const zone = this.#zone
-    let segment = zone.segmentAt(after)
+    let segment = zone.segmentAt(after, budget)
     let wall = after + segment.offset
     while (segment.from > after - LOOK_BACK) {
-      const before = zone.segmentAt(segment.from - 1)
+      const before = zone.segmentAt(segment.from - 1, budget)
       wall = Math.max(wall, segment.from + before.offset - 1)
       segment = before
     }
     for (;;) {
       const match = this.#calendar.next(wall)
       if (match === null) return null
-      const { at, gap } = zone.read(match)
+      const { at, gap } = zone.read(match, budget)
       if (gap < CORRECTION) return at
-      wall = at + zone.segmentAt(at).offset - 1
+      wall = at + zone.segmentAt(at, budget).offset - 1
     }
   }
 
   // Instants whose wall time matches: within one segment, wall time and real time run alike.
-  #nextWild(after: number): number | null {
-    let segment: Segment = this.#zone.segmentAt(after)
+  #nextWild(after: number, budget?: Budget): number | null {
+    let segment: Segment = this.#zone.segmentAt(after, budget)
     let wall = after + segment.offset
     for (;;) {
       const match = this.#calendar.next(wall)
@@ -104,8 +115,24 @@ export class CronTrigger implements TickSource {
       if (match === null && !near) return null
       const from = near ? segment.to : Math.max(segment.to, at - 2 * DAY)
       if (!Number.isFinite(from)) return null
-      segment = this.#zone.segmentAt(from)
+      segment = this.#zone.segmentAt(from, budget)
       wall = from + segment.offset - 1
     }
   }
+}
+
+/** The times of day that an expression names lie on the grid of the greatest common divisor of their distances. */
+function gridOf({ hours, minutes, seconds }: CalendarFields): Grid {
+  let period = DAY
+  let anchor = 0
+  for (const [values, unit] of [
+    [hours, HOUR],
+    [minutes, MINUTE],
+    [seconds, SECOND]
+  ] as const) {
+    const first = values[0] as number
+    anchor += first * unit
+    for (const value of values) period = gcd(period, (value - first) * unit)
+  }
+  return { period, anchor }
 }

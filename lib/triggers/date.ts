@@ -1,4 +1,6 @@
-import type { Budget, TickSource } from './source.js'
+import type { Budget } from './budget.js'
+import { EVERY_MILLISECOND } from './grids.js'
+import type { Stretch, TickSource } from './source.js'
 
 /** One tick. */
 export class DateTrigger implements TickSource {
@@ -16,7 +18,11 @@ export class DateTrigger implements TickSource {
   }
 
   next(after: number, budget?: Budget): number | null {
-    if (budget !== undefined) budget.left--
+    budget?.spend(1)
     return after < this.first ? this.first : null
+  }
+
+  stretchAt(): Stretch {
+    return { grid: EVERY_MILLISECOND, to: Number.POSITIVE_INFINITY }
   }
 }

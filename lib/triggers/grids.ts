@@ -1,26 +1,50 @@
 import { MAX_TIME } from './dates.js'
-import { IntervalTrigger } from './interval.js'
+
+/** The times `anchor + n * period`, whole milliseconds. */
+export interface Grid {
+  readonly period: number
+  readonly anchor: number
+}
+
+/** All times there are. */
+export const EVERY_MILLISECOND: Grid = Object.freeze({ period: 1, anchor: 0 })
+
+/** The first time of a grid that is later than another time. */
+export function nextOn({ period, anchor }: Grid, after: number): number {
+  const past = (after - anchor) % period
+  return after - past + (past < 0 ? 0 : period)
+}
 
 /**
- * The common ticks of two intervals, which are an interval again, by the Chinese remainder theorem; `null` when they
- * have none, `undefined` when their period is longer than all the time there is.
+ * The common times of two grids, which are a grid again, by the Chinese remainder theorem; `null` when there are none
+ * within the times that a `Date` can have.
  */
-export function commonGrid(a: IntervalTrigger, b: IntervalTrigger): IntervalTrigger | null | undefined {
+export function meet(a: Grid, b: Grid): Grid | null {
+  if (a.period === 1) return b
+  if (b.period === 1) return a
   const [p, q] = [BigInt(a.period), BigInt(b.period)]
   const distance = BigInt(b.anchor) - BigInt(a.anchor)
   const [divisor, inverse] = euclid(p, q)
   if (distance % divisor !== 0n) return null
   const period = (p / divisor) * q
-  if (period > BigInt(MAX_TIME)) return undefined
   const steps = modulo((distance / divisor) * inverse, q / divisor)
-  const anchor = BigInt(a.anchor) + p * steps
-  const bounds = { start: Math.max(a.first, b.first), end: Math.min(a.last, b.last) }
-  if (Number.isFinite(bounds.start)) {
-    const start = BigInt(bounds.start)
-    bounds.start = Number(start + modulo(anchor - start, period))
-    if (bounds.start > bounds.end) return null
-  }
-  return new IntervalTrigger(Number(period), Number(modulo(anchor, period)), bounds)
+  const anchor = modulo(BigInt(a.anchor) + p * steps, period)
+  if (period <= BigInt(MAX_TIME)) return { period: Number(period), anchor: Number(anchor) }
+  // Longer than all the time there is: the one that is nearest to the epoch.
+  const nearest = anchor > period / 2n ? anchor - period : anchor
+  return nearest > MAX_TIME || nearest < -MAX_TIME ? null : { period: 4 * MAX_TIME, anchor: Number(nearest) }
+}
+
+/** The finest grid that has all times of two others, and most often more. */
+export function join(a: Grid, b: Grid): Grid {
+  return { period: gcd(gcd(a.period, b.period), Math.abs(a.anchor - b.anchor)), anchor: a.anchor }
+}
+
+/** The greatest common divisor of two whole numbers. */
+export function gcd(a: number, b: number): number {
+  let [divisor, rest] = [a, b]
+  while (rest !== 0) [divisor, rest] = [rest, divisor % rest]
+  return divisor
 }
 
 /** The greatest common divisor of two numbers, and an `x` such that `a * x` is it, modulo `b`. */

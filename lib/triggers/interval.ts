@@ -1,14 +1,16 @@
 import type { Bounds } from './bounds.js'
 import { boundsKey } from './bounds.js'
+import type { Budget } from './budget.js'
 import { MAX_TIME } from './dates.js'
-import type { Budget, TickSource } from './source.js'
+import { EVERY_MILLISECOND, type Grid, nextOn } from './grids.js'
+import type { Stretch, TickSource } from './source.js'
 
 /**
  * Ticks at `anchor + n * period`. Each is computed from the anchor, never from the one before it, so that nothing
  * drifts and replicas that started at different times agree. The anchor is `startDate`, else the Unix epoch plus
  * `offset`.
  */
-export class IntervalTrigger implements TickSource {
+export class IntervalTrigger implements TickSource, Grid {
   readonly key: string
   readonly afterCompletion = null
   readonly first: number
@@ -30,12 +32,15 @@ export class IntervalTrigger implements TickSource {
   }
 
   next(after: number, budget?: Budget): number | null {
-    if (budget !== undefined) budget.left--
+    budget?.spend(1)
     const from = Math.max(Math.floor(after), this.first - 1, -MAX_TIME)
     if (!(from < this.last)) return null
-    const past = (from - this.anchor) % this.period
-    const tick = from - past + (past < 0 ? 0 : this.period)
+    const tick = nextOn(this, from)
     return tick <= this.last ? tick : null
+  }
+
+  stretchAt(): Stretch {
+    return { grid: this, to: Number.POSITIVE_INFINITY }
   }
 }
 
@@ -58,5 +63,9 @@ export class CompletionTrigger implements TickSource {
   next(after: number): number | null {
     const tick = Math.max(Math.floor(after) + this.afterCompletion, this.first)
     return tick <= this.last ? Math.max(tick, -MAX_TIME) : null
+  }
+
+  stretchAt(): Stretch {
+    return { grid: EVERY_MILLISECOND, to: Number.POSITIVE_INFINITY }
   }
 }

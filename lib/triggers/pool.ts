@@ -37,14 +37,14 @@ export class TriggerPool {
   /**
    * The trigger that an input describes.
    *
-   * @param onBareInterval as in `TriggerDefaults`
+   * @param onBareInterval as of `resolveTrigger`
    * @throws what `resolveTrigger` throws; the pool is then as it was
    */
   acquire(input: TriggerInput, onBareInterval?: (interval: number) => void): Trigger {
     const form = formOf(input)
     let entry = form === null ? undefined : this.#byForm.get(form)
     if (entry === undefined) {
-      const trigger = resolveTrigger(input, { ...this.#defaults, onBareInterval })
+      const trigger = resolveTrigger(input, this.#defaults, onBareInterval)
       entry = this.#byKey.get(trigger.key)
       if (entry === undefined) {
         entry = { trigger, forms: [], users: 0 }

@@ -1,8 +1,10 @@
-import type { PreviewOptions, Trigger } from '../../types/trigger.js'
+import type { PreviewOptions } from '../../types/trigger.js'
 import { copyKnown } from '../check.js'
 import { OptionInvalidError } from '../errors.js'
 import { show } from '../show.js'
+import { Budget } from './budget.js'
 import { readDate } from './dates.js'
+import type { TickSource } from './source.js'
 
 const MAX_COUNT = 10_000
 
@@ -11,11 +13,12 @@ const MAX_COUNT = 10_000
  *
  * @param now where the list begins when `from` is not given
  * @param timezone for a `from` without an offset
- * @returns milliseconds since the Unix epoch, ascending; fewer than `count` when the trigger ends
+ * @returns milliseconds since the Unix epoch, ascending; fewer than `count` when the trigger ends, or where to find more
+ *   takes longer than a `Budget` allows
  * @throws OptionInvalidError, OptionUnknownError, DateInvalidError
  */
 export function previewTrigger(
-  trigger: Trigger,
+  trigger: TickSource,
   options: PreviewOptions = {},
   now: number,
   timezone: string
@@ -25,10 +28,11 @@ export function previewTrigger(
     throw new OptionInvalidError('count', `an integer from 1 to ${MAX_COUNT}`, show(count))
   }
   const ticks: number[] = []
-  let tick = trigger.next(from === undefined ? now : readDate(from, 'from', timezone))
+  const budget = new Budget()
+  let tick = trigger.next(from === undefined ? now : readDate(from, 'from', timezone), budget)
   while (tick !== null && ticks.length < count) {
     ticks.push(tick)
-    tick = trigger.next(tick)
+    tick = budget.isSpent ? null : trigger.next(tick, budget)
   }
   return ticks
 }

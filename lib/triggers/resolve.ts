@@ -1,34 +1,35 @@
 import type { Duration } from '../../types/duration.js'
-import type { Trigger, TriggerInput } from '../../types/trigger.js'
+import type { TriggerInput } from '../../types/trigger.js'
 import { copyKnown, isPlainObject } from '../check.js'
 import { parseDuration, SECOND } from '../duration.js'
 import { CronInvalidError, DurationInvalidError, isSchedulerError, TriggerInvalidError } from '../errors.js'
 import { PEER_TRIGGER_NAMES } from '../peer-names.js'
 import { show } from '../show.js'
 import { readBounds } from './bounds.js'
-import { AllTrigger, AnyTrigger, MAX_STEPS } from './combine.js'
+import { Budget, MAX_STEPS } from './budget.js'
+import { AllTrigger, AnyTrigger } from './combine.js'
 import { CronTrigger } from './cron.js'
 import { readCronFields } from './cron-fields.js'
 import { readCron } from './cron-string.js'
 import { DateTrigger } from './date.js'
 import { readDate } from './dates.js'
 import { CompletionTrigger, IntervalTrigger } from './interval.js'
-import type { Budget, TickSource } from './source.js'
+import type { TickSource } from './source.js'
 import { checkTimezone } from './timezone.js'
 
 /** What a trigger gets from the scheduler when it does not say so itself. */
 export interface TriggerDefaults {
   readonly timezone: string
-  /** Called for an interval that was given as a number so small that seconds may be meant. */
-  readonly onBareInterval?: ((interval: number) => void) | undefined
 }
 
 type Kind = 'cron' | 'interval' | 'date' | 'any' | 'all'
 type Options = Readonly<Record<string, unknown>>
 
-interface Context extends TriggerDefaults {
+interface Context {
+  readonly timezone: string
+  readonly onBareInterval: ((interval: number) => void) | undefined
   /** For all searches of one call together, so that nested triggers cannot multiply them. */
-  readonly budget: Budget
+  budget: Budget | null
   /** How many triggers the tree may still have. */
   triggers: number
 }
@@ -58,14 +59,19 @@ const MAX_TRIGGERS = 250
  * Ticks may all lie in the past, as those of a date gone by do; `next` then answers `null`. Only a trigger that cannot
  * have a tick at any time is refused.
  *
+ * @param onBareInterval called for an interval that was given as a number so small that seconds may be meant
  * @throws TriggerInvalidError, OptionUnknownError, CronInvalidError, DateInvalidError, DurationInvalidError,
- *   TimezoneInvalidError, TriggerNeverError
+ *   TimezoneInvalidError, TriggerNeverError, TriggerUndecidedError
  */
-export function resolveTrigger(input: TriggerInput, defaults: TriggerDefaults): Trigger {
-  const context = {
+export function resolveTrigger(
+  input: TriggerInput,
+  defaults: TriggerDefaults,
+  onBareInterval?: (interval: number) => void
+): TickSource {
+  const context: Context = {
     timezone: checkTimezone(defaults.timezone),
-    onBareInterval: defaults.onBareInterval,
-    budget: { left: MAX_STEPS },
+    onBareInterval,
+    budget: null,
     triggers: MAX_TRIGGERS
   }
   try {
@@ -155,5 +161,8 @@ function readList(kind: 'any' | 'all', list: unknown, context: Context, depth: n
   }
   const sources = [...byKey.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, source]) => source)
   if (sources.length === 1) return sources[0]!
-  return kind === 'any' ? new AnyTrigger(sources) : new AllTrigger(sources, context.budget)
+  if (kind === 'any') return new AnyTrigger(sources)
+  // Half of what each later call may do, so that what is found here is found again.
+  context.budget ??= new Budget(MAX_STEPS / 2)
+  return new AllTrigger(sources, context.budget)
 }

@@ -1,8 +1,11 @@
 import type { Trigger } from '../../types/trigger.js'
+import type { Budget } from './budget.js'
+import type { Grid } from './grids.js'
 
-/** How much searching one call may still do: see `combine.ts`. */
-export interface Budget {
-  left: number
+/** The grid that all ticks of a stretch of time lie on, and until when, exclusive; `null` where there is no tick. */
+export interface Stretch {
+  readonly grid: Grid | null
+  readonly to: number
 }
 
 /** A trigger as the others of this folder see it. */
@@ -13,4 +16,9 @@ export interface TickSource extends Trigger {
   readonly last: number
   /** @param budget charged with the work done */
   next(after: number, budget?: Budget): number | null
+  /**
+   * The grid on which its ticks lie from a time on, until clocks change. Only a tick at the very moment at which clocks
+   * change may lie beside it.
+   */
+  stretchAt(at: number, budget?: Budget): Stretch
 }

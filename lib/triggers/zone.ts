@@ -1,4 +1,5 @@
 import { DAY, HOUR } from '../duration.js'
+import type { Budget } from './budget.js'
 
 /** A stretch of time, `from` inclusive and `to` exclusive, in which a zone's offset from UTC does not change. */
 export interface Segment {
@@ -20,11 +21,17 @@ export interface WallReading {
 // October 2000; found by walking the tz database), so a probe every 4 days misses none.
 const BLOCK = 128 * DAY
 const PROBE = 4 * DAY
+// In these 28 years each kind of year there is occurs. No zone has a change before the first one, and from the last one on
+// each year is as the one of its kind, by its length and its first weekday.
+const FIRST = Date.UTC(1800, 0, 1)
+const KINDS_FROM = 2101
+const KINDS_TO = 2129
+const KINDS_END = Date.UTC(KINDS_TO, 0, 1)
 const MAX_BLOCKS = 2048
 // Further back than the earliest local time of an instant, whatever the offset.
 const MAX_OFFSET = 16 * HOUR
-const EARLIEST = Date.UTC(1600, 0, 1)
-const LATEST = 8.64e15 - BLOCK
+// Further ahead than any search goes.
+const LAST = Date.UTC(200_000, 0, 1)
 
 /**
  * A time zone's offsets by Intl's data, cached, so that a conversion costs an array look-up instead of a formatter.
@@ -34,6 +41,7 @@ const LATEST = 8.64e15 - BLOCK
 export class Zone {
   readonly #format: Intl.DateTimeFormat | null
   readonly #blocks = new Map<number, readonly Segment[]>()
+  readonly #isFixed: boolean
   #recent: Segment
 
   /** @throws RangeError when Intl does not know the zone */
@@ -47,24 +55,28 @@ export class Zone {
             calendar: 'gregory',
             numberingSystem: 'latn',
             hourCycle: 'h23',
-            year: 'numeric',
-            month: 'numeric',
             day: 'numeric',
             hour: 'numeric',
             minute: 'numeric',
             second: 'numeric'
           })
-    const fixed = this.#format === null || this.#format.resolvedOptions().timeZone === 'UTC'
-    this.#recent = fixed
+    this.#isFixed = this.#format === null || this.#format.resolvedOptions().timeZone === 'UTC'
+    this.#recent = this.#isFixed
       ? { from: Number.NEGATIVE_INFINITY, to: Number.POSITIVE_INFINITY, offset: 0 }
       : { from: 0, to: 0, offset: 0 }
   }
 
   /** The segment that an instant lies in. Neighbouring segments may have equal offsets. */
-  segmentAt(at: number): Segment {
+  segmentAt(at: number, budget?: Budget): Segment {
     const recent = this.#recent
-    if (at >= recent.from && at < recent.to) return recent
+    // What is charged must not depend on what was read before this search.
+    const isRecent = at >= recent.from && at < recent.to
+    if (isRecent && (budget === undefined || this.#isFixed)) return recent
+    if (at < FIRST || at >= LAST) return this.#outerSegment(at)
+    if (at >= KINDS_END) return this.#farSegment(at, budget)
     const index = Math.floor(at / BLOCK)
+    budget?.read(this, index)
+    if (isRecent) return recent
     let block = this.#blocks.get(index)
     if (block === undefined) {
       if (this.#blocks.size >= MAX_BLOCKS) this.#blocks.clear()
@@ -78,16 +90,36 @@ export class Zone {
   }
 
   /** Reads a wall time. */
-  read(wall: number): WallReading {
-    let segment = this.segmentAt(wall - MAX_OFFSET)
+  read(wall: number, budget?: Budget): WallReading {
+    let segment = this.segmentAt(wall - MAX_OFFSET, budget)
     let before = segment.offset
     for (;;) {
       const at = wall - segment.offset
       if (at < segment.from) return { at: segment.from, gap: segment.offset - before }
       if (at < segment.to) return { at, gap: 0 }
       before = segment.offset
-      segment = this.segmentAt(segment.to)
+      segment = this.segmentAt(segment.to, budget)
     }
+  }
+
+  #outerSegment(at: number): Segment {
+    return at < FIRST
+      ? { from: Number.NEGATIVE_INFINITY, to: FIRST, offset: this.#offset(FIRST) }
+      : { from: LAST, to: Number.POSITIVE_INFINITY, offset: this.#offset(LAST) }
+  }
+
+  /** As in the year of its kind among those that are read. */
+  #farSegment(at: number, budget: Budget | undefined): Segment {
+    const year = new Date(at).getUTCFullYear()
+    const start = Date.UTC(year, 0, 1)
+    const length = Date.UTC(year + 1, 0, 1) - start
+    let like = KINDS_FROM + ((year - KINDS_FROM) % (KINDS_TO - KINDS_FROM))
+    while (!isSameKind(like, year)) like = like + 1 < KINDS_TO ? like + 1 : KINDS_FROM
+    const shift = start - Date.UTC(like, 0, 1)
+    const { from, to, offset } = this.segmentAt(at - shift, budget)
+    const segment = { from: Math.max(from + shift, start), to: Math.min(to + shift, start + length), offset }
+    this.#recent = segment
+    return segment
   }
 
   #readBlock(start: number): Segment[] {
@@ -114,21 +146,20 @@ export class Zone {
     return segments
   }
 
+  /** @param instant on a whole second, as blocks and probes are, and so are all offsets */
   #offset(instant: number): number {
-    const at = Math.min(Math.max(instant, EARLIEST), LATEST)
-    let year = 0
-    let month = 0
-    let day = 0
-    let rest = 0
-    for (const { type, value } of this.#format!.formatToParts(at)) {
-      if (type === 'year') year = Number(value)
-      else if (type === 'month') month = Number(value)
-      else if (type === 'day') day = Number(value)
-      else if (type === 'hour') rest += Number(value) * 3600
-      else if (type === 'minute') rest += Number(value) * 60
-      else if (type === 'second') rest += Number(value)
-    }
-    // Blocks and probes lie on whole seconds, and so do all offsets.
-    return Date.UTC(year, month - 1, day) + rest * 1000 - at
+    // Such as `31, 19:00:00`: parts of it would take three times as long.
+    const text = this.#format!.format(instant)
+    const time = Number(text.slice(-8, -6)) * 3600 + Number(text.slice(-5, -3)) * 60 + Number(text.slice(-2))
+    const distance = Number.parseInt(text, 10) - new Date(instant).getUTCDate()
+    // The day before or after may be of another month.
+    const days = Math.abs(distance) > 1 ? -Math.sign(distance) : distance
+    return days * DAY + time * 1000 - (((instant % DAY) + DAY) % DAY)
   }
+}
+
+function isSameKind(a: number, b: number): boolean {
+  const [start, other] = [Date.UTC(a, 0, 1), Date.UTC(b, 0, 1)]
+  const isSameLength = Date.UTC(a + 1, 0, 1) - start === Date.UTC(b + 1, 0, 1) - other
+  return isSameLength && new Date(start).getUTCDay() === new Date(other).getUTCDay()
 }

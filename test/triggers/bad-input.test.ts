@@ -338,6 +338,13 @@ t.test('nothing takes long', async (t) => {
       }))
     },
     { any: Array.from({ length: 40 }, (_, i) => ({ all: [{ cron: '0 0 * * *' }, { cron: `${i} 12 * * *` }] })) },
+    {
+      all: [
+        { cron: '0 0 2 * *', timezone: 'Pacific/Chatham' },
+        { cron: '0 0 2 * *', timezone: 'America/St_Johns' }
+      ]
+    },
+    { all: [{ cron: '0 9,16 * * *' }, { cron: '0 8 * * *' }] },
     { all: [{ interval: 86_399_999 }, { interval: 86_399_989, offset: 7 }, { cron: '*/7 * * * * *' }] },
     { cron: { week: 53, month: '2-11' } },
     { cron: { year: '1970-9999/7', week: 53, month: 1, day: 3 }, startDate: 0 },
