@@ -28,6 +28,7 @@ import { logSafely } from './observability/log.js'
 import { Logbook } from './observability/logbook.js'
 import { Metrics } from './observability/metrics.js'
 import type { ResolvedOptions } from './options.js'
+import { nextInSequence } from './sequence.js'
 import { createShuffle } from './shuffle.js'
 import { type DueTick, Timetable } from './timetable.js'
 import { otherProcessZone } from './triggers/index.js'
@@ -94,7 +95,7 @@ export class Engine {
         onDown: (error, refuses) => this.#onDown(error, refuses),
         onClockStep: () => this.#onClockStep(),
         onPast: () => {},
-        onHandedBack: (jobId, scheduledTime) => this.#onHandedBack(jobId, scheduledTime),
+        onHandedBack: (jobId, scheduledTime, by) => this.#onHandedBack(jobId, scheduledTime, by),
         onDefinitionDiffers: (jobId, tick) => this.#onDefinitionDiffers(jobId, tick),
         onUnsafe: (reason) => this.#onUnsafe(reason),
         onNotice: (level, message) => logSafely(log, level, {}, message)
@@ -219,6 +220,24 @@ export class Engine {
     const job = this.jobs.remove(id)
     if (job !== null) this.events.emit('removed', { job: job.view, reason })
     return job !== null
+  }
+
+  /**
+   * Pauses a job for the fleet, or resumes it.
+   *
+   * @throws RedisUnavailableError, RedisAuthError; NotRunningError once the end has begun
+   */
+  async pause(job: JobRecord, note: string | undefined): Promise<void> {
+    await this.open('pause a job')
+    await this.coordination.pause(job.id, note)
+    this.#notePause(job, true)
+  }
+
+  /** As `pause`. */
+  async resume(job: JobRecord): Promise<void> {
+    await this.open('resume a job')
+    await this.coordination.resume(job.id)
+    this.#notePause(job, false)
   }
 
   /**
@@ -377,12 +396,19 @@ export class Engine {
     }, PAUSE_POLL)
   }
 
-  #onHandedBack(jobId: string, scheduledTime: number): void {
+  #onHandedBack(jobId: string, scheduledTime: number, by: string): void {
     const job = this.jobs.get(jobId)
-    if (job === undefined || job.handedBack === scheduledTime || this.#phase !== 'running') return
-    job.handedBack = scheduledTime
+    if (job === undefined || this.#phase !== 'running') return
+    if (!job.noteHandedBack(scheduledTime, by, nextInSequence())) return
     this.#lateTicks.bring(job, scheduledTime, scheduledTime)
     this.dispatcher.pump()
+  }
+
+  #notePause(job: JobRecord, paused: boolean): void {
+    // It may have been removed and added again meanwhile.
+    const known = this.jobs.get(job.id) ?? job
+    known.learnPaused(paused, nextInSequence())
+    this.events.emit(paused ? 'paused' : 'resumed', { job: known.view })
   }
 
   #onDefinitionDiffers(jobId: string, tick: number): void {

@@ -4,6 +4,7 @@ import type { Trigger, TriggerObject } from '../types/trigger.js'
 import type { Absence } from './absence.js'
 import { DAY } from './duration.js'
 import type { Block, Blocks } from './execution/blocks.js'
+import { HandBacks } from './execution/hand-backs.js'
 import { hash32 } from './hash.js'
 import { DEFAULT_GRACE, type ResolvedJob } from './job-options.js'
 import type { JobStats } from './observability/job-stats.js'
@@ -48,8 +49,6 @@ export class JobRecord implements Timed {
   absences: readonly Absence[] = []
   /** Since when the fleet has had its ticks, as the store says; `null` while that is not known. */
   since: number | null = null
-  /** The last tick that another replica has handed back. */
-  handedBack: number | null = null
   /** Whether it was warned of another replica's different definition. */
   isWarned = false
   lineIndex = -1
@@ -61,6 +60,9 @@ export class JobRecord implements Timed {
   blockIndex = -1
   readonly #blocks: Blocks
   #paused: boolean
+  /** When it was asked for or said whether it is paused, in this process' sequence. */
+  #pauseKnownAt = 0
+  #handBacks: HandBacks | null = null
   #definition: ResolvedJob
   #words: Definition | null = null
 
@@ -87,10 +89,30 @@ export class JobRecord implements Timed {
     return this.#paused
   }
 
-  set paused(paused: boolean) {
+  /**
+   * Somebody has said that the job is paused, or is not.
+   *
+   * @param askedAt when that was asked for, in this process' sequence: what was asked for later is known better
+   */
+  learnPaused(paused: boolean, askedAt: number): void {
+    if (askedAt < this.#pauseKnownAt) return
+    this.#pauseKnownAt = askedAt
     if (paused === this.#paused) return
     this.#paused = paused
     if (!this.removed) this.#blocks.update(this)
+  }
+
+  /** A claim of one of its ticks was handed back, as of `HandBacks.note`. Whether that is news. */
+  noteHandedBack(tick: number, by: string, heard: number): boolean {
+    this.#handBacks ??= new HandBacks()
+    if (!this.#handBacks.note(tick, by, heard)) return false
+    this.takenThrough = Math.min(this.takenThrough, tick - 1)
+    return true
+  }
+
+  /** As of `HandBacks.isNewsSince`. */
+  isFreeSince(tick: number, asked: number): boolean {
+    return this.#handBacks?.isNewsSince(tick, asked) ?? false
   }
 
   /** The latest due tick that is not yet asked for: one at most, as a later one stands for those before it. */

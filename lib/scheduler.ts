@@ -107,18 +107,11 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
     if (note !== undefined && (typeof note !== 'string' || note.length > 500)) {
       throw new OptionInvalidError('note', 'a string of at most 500 characters', show(note))
     }
-    await this.#engine.open('pause a job')
-    await this.#engine.coordination.pause(id, note)
-    job.paused = true
-    this.#engine.events.emit('paused', { job: job.view })
+    await this.#engine.pause(job, note)
   }
 
   async resume(id: string): Promise<void> {
-    const job = this.#engine.jobs.known(id)
-    await this.#engine.open('resume a job')
-    await this.#engine.coordination.resume(id)
-    job.paused = false
-    this.#engine.events.emit('resumed', { job: job.view })
+    await this.#engine.resume(this.#engine.jobs.known(id))
   }
 
   async trigger(id: string, options: TriggerOptions = {}): Promise<Run | null> {

@@ -163,8 +163,12 @@ export interface CoordinationListener {
   onClockStep(): void
   /** Something in the store is older than what was known of it, or one of several stores has come back. */
   onPast(): void
-  /** Another replica will not run a tick it had claimed: it is to be asked for again. May come more than once. */
-  onHandedBack(jobId: string, scheduledTime: number): void
+  /**
+   * Another replica will not run a tick it had claimed: it is to be asked for again. May come more than once.
+   *
+   * @param by the request whose claim it was, by which a second hand-back of a tick is told from the first
+   */
+  onHandedBack(jobId: string, scheduledTime: number, by: string): void
   /** The job's last claimed tick, `tick`, was claimed by a replica that defines the job otherwise. */
   onDefinitionDiffers(jobId: string, tick: number): void
   /** Something is wrong with the store that its operators should know, such as a setting by which it may lose data. */

@@ -36,7 +36,8 @@ export const MAX_ATTEMPTS = 10
  * read by one command before anything is written: a Cluster whose slot is moving refuses that command as a whole.
  *
  * A block is a set of jobs with one trigger. Once a tick of all of them is taken, `taken:<tick>` has the block's name,
- * so that those who come later need not ask for each. It only says what the claims say as well.
+ * so that those who still wait need not ask for each. It answers no request: a claim may have been handed back since, or
+ * be the request's own. A claim that is handed back takes the marks of its tick away.
  *
  * KEYS  fence, paused, handed, the replica's last reply, and `taken:<tick>` where there are blocks
  * ARGV  maxClockSkew, replicaId, the call's id or `-`, then one line each for
@@ -95,11 +96,11 @@ for i = 1, count do keys[count + i + 1] = base .. 'lock:' .. jobIds[i] end
 local openKey = base .. 'open'
 keys[2 * count + 2] = openKey
 
-local blocks, sizes, taken = {}, {}, {}
+local blocks, sizes = {}, {}
 for name, size in string.gmatch(ARGV[6], '(%S+) (%d+)') do
   blocks[#blocks + 1], sizes[#sizes + 1] = name, tonumber(size)
 end
-if #blocks > 0 then taken = call('SMISMEMBER', KEYS[5], unpack(blocks)) end
+local marks = #blocks > 0 and call('SMISMEMBER', KEYS[5], unpack(blocks))
 
 -- \`MGET\` has nothing of a foreign key of another type; the lock it lies in the place of is held by somebody else.
 local known = call('MGET', unpack(keys))
@@ -312,11 +313,10 @@ end
 
 local at, finished, asked = 0, {}, {}
 for b = 1, #blocks do
-  local isTaken = taken[b] == 1
-  if sizes[b] == 0 then asked[#asked + 1] = taken[b] end
-  local isWhole = sizes[b] > 0 and not isTaken
+  if sizes[b] == 0 then asked[#asked + 1] = marks[b] end
+  local isWhole = sizes[b] > 0
   for i = at + 1, at + sizes[b] do
-    if isTaken then answers[i] = '1' else answer(i) end
+    answer(i)
     isWhole = isWhole and (string.find(answers[i], '^[01]') or string.find(answers[i], '^2 [13]'))
   end
   at = at + sizes[b]

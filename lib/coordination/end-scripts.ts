@@ -107,7 +107,8 @@ return table.concat(reply, '', 1, given)
 
 /**
  * Takes claims back: each lock that is the run's own is released, and a tick that is still claimed by the request is
- * free again and told to the others: `handed` has its tick and when it was handed back. A tick that a later one has passed is over. A repeated call gets the reply it had.
+ * free again and told to the others: `handed` has its tick, whose claim it was, and when it was handed back, and no block of
+ * such a tick is marked as taken any more. A tick that a later one has passed is over. A repeated call gets the reply it had.
  *
  * KEYS  handed, the replica's last reply, then for each claim its lock and its claim
  * ARGV  the call's id, then for each claim `runId tick endedAt`, with -1 for a tick that nobody is told of, and -1 for the end that is now
@@ -122,8 +123,19 @@ local last = redis.pcall('GET', KEYS[2])
 if type(last) == 'string' and string.sub(last, 1, #callId + 1) == callId .. ' ' then
   return string.sub(last, #callId + 2)
 end
-local openKey = string.sub(KEYS[1], 1, -7) .. 'open'
-redis.call('EXISTS', openKey) -- Before anything is written: a Cluster whose slot is moving may refuse it.
+-- What the keys of the app begin with.
+local base = string.sub(KEYS[1], 1, -7)
+local openKey = base .. 'open'
+local marks, seen = {}, {}
+for i = 2, #ARGV do
+  local tick = string.match(ARGV[i], '^%S+ (%d+)')
+  if tick and not seen[tick] then
+    seen[tick] = true
+    marks[#marks + 1] = base .. 'taken:' .. tick
+  end
+end
+redis.call('EXISTS', openKey, unpack(marks)) -- Before anything is written: a Cluster whose slot is moving may refuse it.
+if #marks > 0 then redis.call('DEL', unpack(marks)) end
 local reply, closed, strays = {}, {}, {}
 for i = 1, #ARGV - 1 do
   reply[i] = 0
@@ -151,8 +163,8 @@ for i = 1, #ARGV - 1 do
       reply[i] = 1
       redis.call('SET', claimKey, string.format('%s %s - %s %s %s', previous, previous, ended, id, tail), 'KEEPTTL')
       if tonumber(handedTick) >= 0 then
-        local at = string.format('%s %.0f', handedTick, now)
-        redis.call('HSET', KEYS[1], string.sub(claimKey, #KEYS[1] + 1), at)
+        local told = string.format('%s %s %.0f', handedTick, runId, now)
+        redis.call('HSET', KEYS[1], string.sub(claimKey, #KEYS[1] + 1), told)
         redis.call('PEXPIRE', KEYS[1], ${DAY})
       end
     end

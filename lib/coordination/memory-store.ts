@@ -91,6 +91,11 @@ export class MemoryStore {
     return names
   }
 
+  /** A claim of the tick was handed back: its block is not taken any more. */
+  forgetTaken(scheduledTime: number): void {
+    this.#taken.delete(scheduledTime)
+  }
+
   /** What is remembered of a job, as long as it is to be. */
   jobOf(jobId: string, now: number): ClaimRecord | undefined {
     const record = this.jobs.get(jobId)

@@ -135,11 +135,12 @@ export class MemoryCoordination implements CoordinationNode {
       }
       if (record.claimedBy !== lock.token) return own ? 'wasted' : 'not_ours'
       endClaim(record)
+      this.#store.forgetTaken(record.tick)
       record.tick = record.previous
       if (tell) {
         for (const listener of this.#store.listeners) {
           if (listener === this.#listener) continue
-          this.#clock.setImmediate(() => listener.onHandedBack(lock.name, scheduledTime))
+          this.#clock.setImmediate(() => listener.onHandedBack(lock.name, scheduledTime, lock.token))
         }
       }
       return 'free'
@@ -303,11 +304,10 @@ export class MemoryCoordination implements CoordinationNode {
     // As they were before the call: those that it asks for are in its answers.
     const others = waiting.filter((name) => taken.has(name))
     for (const { name, size } of asked) {
-      const isKnown = taken.has(name)
       let isWhole = true
       for (let left = size; left > 0; left--) {
         const request = requests[answers.length] as ClaimRequest
-        const answer = isKnown ? CLAIMED_ELSEWHERE : this.#claims.answer(request, now, monotonic)
+        const answer = this.#claims.answer(request, now, monotonic)
         isWhole &&= isTaken(answer)
         answers.push(answer)
       }
@@ -327,13 +327,6 @@ export class MemoryCoordination implements CoordinationNode {
     return (lock.kind === 'job' ? this.#store.jobs : this.#store.named).get(lock.name)
   }
 }
-
-const CLAIMED_ELSEWHERE: ClaimAnswer = Object.freeze({
-  status: 'claimed_elsewhere',
-  last: null,
-  by: '',
-  previous: null
-})
 
 /** Whether an answer says that the tick is taken, so that nobody need ask for it again. */
 function isTaken(answer: ClaimAnswer): boolean {

@@ -29,8 +29,8 @@ export class QuorumListener implements NodeListener {
   readonly onUnsafe = (reason: string): void => this.#listener.onUnsafe(reason)
   readonly onNotice = (level: 'info' | 'warn', message: string): void => this.#listener.onNotice(level, message)
 
-  readonly onHandedBack = (jobId: string, scheduledTime: number): void => {
-    if (this.#isNew(`${scheduledTime} ${jobId}`)) this.#listener.onHandedBack(jobId, scheduledTime)
+  readonly onHandedBack = (jobId: string, scheduledTime: number, by: string): void => {
+    if (this.#isNew(`${scheduledTime} ${by} ${jobId}`)) this.#listener.onHandedBack(jobId, scheduledTime, by)
   }
 
   readonly onDefinitionDiffers = (jobId: string, tick: number): void => {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { Cluster, Redis } from 'ioredis'
 import type Redlock from 'redlock'
 import type { Clock } from '../../types/clock.js'
@@ -132,7 +133,8 @@ export class RedisCoordination implements CoordinationNode {
     this.#fenceKey = `${this.#base}:fence`
     this.#pausedKey = `${this.#base}:paused`
     this.#handedKey = `${this.#base}:handed`
-    this.#replyKey = `${this.#base}:reply:${options.replicaId}`
+    // Of this process alone: two may have been given one id.
+    this.#replyKey = `${this.#base}:reply:${options.replicaId}:${randomBytes(6).toString('hex')}`
     this.#probeKey = `${this.#base}:probe`
     const probes = {
       time: () => this.#askTime(),
@@ -436,7 +438,8 @@ export class RedisCoordination implements CoordinationNode {
 
   #tellHanded(fields: HandedFields): void {
     for (let index = 0; index < fields.length; index += 2) {
-      this.#options.listener.onHandedBack(fields[index] as string, Number.parseInt(fields[index + 1] as string, 10))
+      const [tick, by] = (fields[index + 1] as string).split(' ')
+      this.#options.listener.onHandedBack(fields[index] as string, Number(tick), by as string)
     }
   }
 

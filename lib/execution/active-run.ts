@@ -4,6 +4,7 @@ import type { TimerHandle } from '../../types/clock.js'
 import type { HeldLock, ReleaseAnswer } from '../../types/coordination.js'
 import type { Job } from '../../types/job.js'
 import type { Run, RunContext, RunOutcome, RunTrigger } from '../../types/run.js'
+import { isOver } from '../coordination/lock-validity.js'
 import type { JobRecord } from '../job-record.js'
 import { COUNTER } from '../observability/job-stats.js'
 import type { Finishing } from './finisher.js'
@@ -174,7 +175,13 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
 
   /** The handler is done: the lock is not kept any more, and is looked at a last time, whether it was held until `now`. */
   endLock(now: number): void {
-    if (this.#hold !== null || (this.held !== null && now >= this.held.validUntil)) this.#keep().end(now)
+    if (this.#hold !== null || (this.held !== null && isOver(this.held, now))) this.#keep().end(now)
+  }
+
+  /** Whether a further attempt may begin: not under a lock that is over. */
+  mayGoOn(now: number): boolean {
+    if (this.held !== null && isOver(this.held, now)) this.#keep().check(now)
+    return this.aborted === null
   }
 
   /** The release has found that the lock was not the run's own any more. */

@@ -1,5 +1,6 @@
 import type { Clock } from '../../types/clock.js'
 import type { ClaimAnswer, Coordination, HandBackAnswer, HeldLock } from '../../types/coordination.js'
+import { isOver } from '../coordination/lock-validity.js'
 import type { JobRecord } from '../job-record.js'
 import type { DueTick } from '../timetable.js'
 import type { ActiveRun } from './active-run.js'
@@ -26,11 +27,13 @@ export interface ClaimAnswersOptions {
   readonly stopped: () => boolean
 }
 
-/** A moment, on both clocks. */
-export interface Moment {
+/** When an answer came, on both clocks, and when it was asked for. */
+export interface Received {
   /** By the fleet's clock. */
   readonly now: number
   readonly monotonic: number
+  /** In this process' sequence. */
+  readonly askedAt: number
 }
 
 type Answered<Status> = Extract<ClaimAnswer, { status: Status }>
@@ -62,12 +65,12 @@ export class ClaimAnswers {
     asked: AskedTick,
     answer: Exclude<ClaimAnswer, Answered<'unavailable'>>,
     handedBack: HandingBack[],
-    received: Moment
+    received: Received
   ): void {
     const { tick, through } = asked
     const { scheduledTime } = tick
     const { recovery, wakeAt } = this.#options
-    if (answer.status !== 'early') job.paused = answer.status === 'paused'
+    if (answer.status !== 'early') job.learnPaused(answer.status === 'paused', received.askedAt)
     switch (answer.status) {
       case 'granted':
         this.#granted(job, asked, answer, handedBack, received)
@@ -88,7 +91,7 @@ export class ClaimAnswers {
           this.#options.wait(job)
           return
         }
-        if (asked.isCurrent) job.takenThrough = through
+        this.#noteTaken(job, asked)
         this.#passed(job, asked, answer)
         this.#options.account.skipped(job, scheduledTime, 'overlap')
         this.#goOn(job, asked, through)
@@ -103,17 +106,21 @@ export class ClaimAnswers {
         this.#goOn(job, asked, through)
         return
       case 'claimed_elsewhere':
-        this.#takenElsewhere(job, asked)
+        this.#options.account.skipped(job, scheduledTime, 'claimed_elsewhere')
+        recovery.expect(job)
+        if (job.isFreeSince(scheduledTime, received.askedAt)) {
+          // Handed back since: it is asked for once more.
+          this.#goOn(job, asked, scheduledTime - 1)
+          return
+        }
+        this.#noteTaken(job, asked, scheduledTime)
         this.#goOn(job, asked, Math.max(through, answer.last ?? through))
     }
   }
 
-  /** Another replica has taken a tick. */
-  #takenElsewhere(job: JobRecord, asked: AskedTick): void {
-    const { scheduledTime } = asked.tick
-    if (asked.isCurrent) job.takenThrough = scheduledTime
-    this.#options.account.skipped(job, scheduledTime, 'claimed_elsewhere')
-    this.#options.recovery.expect(job)
+  #noteTaken(job: JobRecord, asked: AskedTick, through = asked.through): void {
+    // Of another trigger's ticks it says nothing.
+    if (asked.isCurrent) job.takenThrough = through
   }
 
   #granted(
@@ -121,7 +128,7 @@ export class ClaimAnswers {
     asked: AskedTick,
     answer: Answered<'granted'>,
     handedBack: HandingBack[],
-    received: Moment
+    received: Received
   ): void {
     const { finisher, runner, clock } = this.#options
     const { lock, fencingToken } = answer
@@ -129,19 +136,18 @@ export class ClaimAnswers {
     const { afterCompletion } = trigger
     // Only the store knows the tick of an interval from the last end.
     const scheduledTime = afterCompletion === null ? tick.scheduledTime : answer.scheduledTime
-    job.handedBack = null
     const hasRun = asked.isCurrent && scheduledTime <= job.accountedThrough
     // Its answer may have come so late that the lock is over.
     const monotonic = clock.monotonic()
     const now = received.now + (monotonic - received.monotonic)
-    const isOver = lock !== null && monotonic >= lock.validUntil
-    if (lock !== null && !hasRun && (this.#options.stopped() || job.removed || runner.closed || isOver)) {
-      handedBack.push(this.#handBack(job, asked, answer, lock, scheduledTime, isOver))
-      if (!job.removed && !isOver) this.#options.account.skipped(job, scheduledTime, 'shutdown')
-      if (isOver) this.#goOn(job, asked, through)
+    const isLate = lock !== null && isOver(lock, monotonic)
+    if (lock !== null && !hasRun && (this.#options.stopped() || job.removed || runner.closed || isLate)) {
+      handedBack.push(this.#handBack(job, asked, answer, lock, scheduledTime, isLate))
+      if (!job.removed && !isLate) this.#options.account.skipped(job, scheduledTime, 'shutdown')
+      if (isLate) this.#goOn(job, asked, through)
       return
     }
-    if (asked.isCurrent) job.takenThrough = through
+    this.#noteTaken(job, asked)
     this.#passed(job, asked, answer)
     if (lock === null || hasRun || asked.isMissed(now)) {
       // Taken, so that it is counted once for the fleet; or too late only now.
@@ -161,24 +167,26 @@ export class ClaimAnswers {
 
   // What is made for few runs stands apart: a function that makes functions keeps what they refer to in a scope of its own.
 
-  /** @param isOver whether its lock ended before its answer came */
+  /** @param isLate whether its lock ended before its answer came */
   #handBack(
     job: JobRecord,
     asked: AskedTick,
     answer: Taken,
     lock: HeldLock,
     scheduledTime: number,
-    isOver: boolean
+    isLate: boolean
   ): HandingBack {
+    // That it is free again is no news here.
+    job.noteHandedBack(scheduledTime, lock.token, 0)
     const onHandedBack = (outcome: HandBackAnswer): void => {
       if (outcome === 'free') {
         // It is accounted for by who takes it next, which may be this replica.
-        if (isOver) this.#askOnceMore(job, asked)
+        if (isLate) this.#askOnceMore(job, asked)
         return
       }
       this.#passed(job, asked, answer)
       const isTakenOver = outcome === 'not_ours' && job.definition.recovery === 'rerun'
-      if (!isTakenOver) this.#options.account.missed(job, scheduledTime, isOver ? 'redis_error' : 'shutdown')
+      if (!isTakenOver) this.#options.account.missed(job, scheduledTime, isLate ? 'redis_error' : 'shutdown')
     }
     return { lock, scheduledTime, afterCompletion: asked.afterCompletion, tell: true, onHandedBack }
   }
@@ -237,7 +245,11 @@ export class ClaimAnswers {
 
   /** Asks again for a tick that is free again. */
   #askOnceMore(job: JobRecord, { tick, latest, trigger }: AskedTick): void {
-    if (job.removed || job.trigger !== trigger || trigger.afterCompletion !== null || this.#options.stopped()) return
+    if (job.removed || job.trigger !== trigger || this.#options.stopped()) return
+    if (trigger.afterCompletion !== null) {
+      this.#options.wakeAt(job, this.#options.coordination.now())
+      return
+    }
     job.firstLate = job.pending === null ? tick.scheduledTime : Math.min(job.firstLate, tick.scheduledTime)
     job.pending ??= latest
     this.#options.push(job)
@@ -252,10 +264,10 @@ export class ClaimAnswers {
   /** Keeps what is due later than `through` and not taken yet. Whether there is any. */
   #rest(job: JobRecord, { latest, trigger }: AskedTick, through: number): boolean {
     const { pending } = job
+    // What waits of another trigger is asked for by itself.
+    if (job.trigger !== trigger || job.removed) return pending !== null
     if (pending !== null && pending.scheduledTime <= through) job.pending = null
-    if (latest.scheduledTime <= through || job.removed || this.#options.stopped() || job.trigger !== trigger) {
-      return job.pending !== null
-    }
+    if (latest.scheduledTime <= through || this.#options.stopped()) return job.pending !== null
     if (job.pending === null) job.pending = latest
     job.firstLate = job.nextTick(through) ?? latest.scheduledTime
     return true

@@ -1,5 +1,6 @@
 import type { ClaimBlocks } from '../../types/coordination.js'
 import type { JobRecord } from '../job-record.js'
+import { nextInSequence } from '../sequence.js'
 import type { AskedTick } from './asked-tick.js'
 import type { Block } from './blocks.js'
 import type { DueGroup, DueQueue } from './due-queue.js'
@@ -10,6 +11,8 @@ const MAX_WAITING = 32
 /** A call under way, or to be repeated as its reply was lost. */
 export interface ClaimCall {
   readonly id: string
+  /** When it was first made, in this process' sequence: a repeated call gets the answers it had then. */
+  readonly askedAt: number
   readonly asked: readonly AskedTick[]
   /** `undefined` when it asks for no block. */
   readonly blocks: ClaimBlocks | undefined
@@ -54,7 +57,7 @@ export function makeCall(queue: DueQueue, room: number, maker: CallMaker): Claim
   asked.push(...alone)
   if (asked.length === 0) return null
   const about = scheduledTime === null ? undefined : askAbout(queue, scheduledTime, blocks, maker)
-  return { id: maker.newRunId(), asked, blocks: about }
+  return { id: maker.newRunId(), askedAt: nextInSequence(), asked, blocks: about }
 }
 
 /** What a call says of blocks: those it asks for, and others that wait for the same tick. */

@@ -239,7 +239,11 @@ export class Dispatcher {
     this.#asking += asked.length
     const answers = await coordination.claim(asked, call.id, call.blocks)
     const silent = answers.some(isUnavailable)
-    const received = { now: coordination.now(), monotonic: this.#options.clock.monotonic() }
+    const received = {
+      now: coordination.now(),
+      monotonic: this.#options.clock.monotonic(),
+      askedAt: call.askedAt
+    }
     this.#account.noteAnswer(!silent, sentAt, received.now)
     const again: AskedTick[] = []
     const handedBack: HandingBack[] = []
@@ -290,7 +294,7 @@ export class Dispatcher {
       this.#noteSilence(job, tick)
       if (one.isCurrent && one.isMissed(now)) this.#runUnclaimed(job, tick)
     }
-    return asked.length === call.asked.length ? call : { id: call.id, asked, blocks: undefined }
+    return asked.length === call.asked.length ? call : { ...call, asked, blocks: undefined }
   }
 
   /** Asks again for a tick that waits for the lock of its job. */

@@ -35,6 +35,14 @@ export interface HandingBack extends HandedBack {
   onHandedBack(answer: HandBackAnswer): void
 }
 
+/** An end that is told until it is answered, or has had its time. */
+interface GivenUp {
+  readonly ending: Ending
+  readonly until: number
+  /** Called once the store has heard of it. */
+  readonly onTold?: () => void
+}
+
 /**
  * Lets go of what this process holds: ends runs, those of one turn of the event loop in one call, takes claims back, and
  * releases locks. What Redis does not answer for is tried again in the background: an end or a claim for `RETRY_LIMIT`, a
@@ -45,7 +53,7 @@ export class Finisher {
   readonly #clock: Clock
   readonly #newCallId: () => string
   #waiting: Finishing[] = []
-  #retrying: { readonly ending: Ending; readonly until: number }[] = []
+  #retrying: GivenUp[] = []
   #named: HeldLock[] = []
   /** Calls that are repeated as they are until they are answered. */
   #handingBack: { readonly id: string; readonly claims: readonly HandingBack[]; readonly until: number }[] = []
@@ -72,11 +80,20 @@ export class Finisher {
   /**
    * Releases the lock of a run that does not begin, as its claim was never answered or came too late.
    *
-   * @param finished whether the run's tick is done with; else it is a takeover that never began, and another replica has
-   *   the next
    */
-  giveUp(lock: HeldLock, finished = true): void {
-    this.#retrying.push({ ending: { lock, finished, unbegun: !finished }, until: lock.validUntil })
+  giveUp(lock: HeldLock): void {
+    this.#retrying.push({ ending: { lock, finished: true }, until: lock.validUntil })
+    this.#retryLater()
+  }
+
+  /**
+   * Leaves a run to whoever takes it over next: that it was taken over here is no attempt, also where its lock is over.
+   *
+   * @param onTold called once the store has heard of it
+   */
+  giveUpTakeover(lock: HeldLock, onTold: () => void = () => {}): void {
+    const until = this.#clock.monotonic() + RETRY_LIMIT
+    this.#retrying.push({ ending: { lock, finished: false, unbegun: true }, until, onTold })
     this.#retryLater()
   }
 
@@ -156,29 +173,31 @@ export class Finisher {
     this.#retrying = []
     this.#handingBack = []
     this.#named = []
-    // A store that has not answered once is not asked for the rest, which would take as long each.
+    // A store that has not answered once is not asked for the rest, which would take as long each. What is left may be
+    // more than a call can have arguments.
     let silent = false
-    while (endings.length > 0 && !silent) {
-      const batch = endings.splice(0, BATCH)
-      const answers = await this.#coordination.finish(batch.map(({ ending }) => ending))
-      const left = batch.filter((_ending, index) => answers[index] === 'unavailable')
-      this.#retrying.push(...left)
-      silent = left.length > 0
+    for (let at = 0; at < endings.length; at += BATCH) {
+      const batch = endings.slice(at, at + BATCH)
+      const answers: readonly ReleaseAnswer[] = silent
+        ? []
+        : await this.#coordination.finish(batch.map(({ ending }) => ending))
+      for (const [index, each] of batch.entries()) {
+        if (silent || answers[index] === 'unavailable') this.#retrying.push(each)
+        else each.onTold?.()
+      }
+      silent ||= answers.includes('unavailable')
     }
-    for (let call = calls.shift(); call !== undefined; call = silent ? undefined : calls.shift()) {
+    for (const call of calls) {
       const { id, claims } = call
-      const answers = silent ? [] : await this.#coordination.handBack(claims, id)
+      const answers: readonly HandBackAnswer[] = silent ? [] : await this.#coordination.handBack(claims, id)
       silent ||= answers.includes('unavailable')
       if (silent) this.#handingBack.push(call)
       else for (const [index, claim] of claims.entries()) claim.onHandedBack(answers[index] as HandBackAnswer)
     }
-    for (let lock = named.shift(); lock !== undefined; lock = silent ? undefined : named.shift()) {
+    for (const lock of named) {
       silent ||= (await this.#coordination.release(lock)) === 'unavailable'
       if (silent) this.#named.push(lock)
     }
-    this.#retrying.push(...endings)
-    this.#handingBack.push(...calls)
-    this.#named.push(...named)
     if (this.#retrying.length + this.#handingBack.length + this.#named.length > 0) this.#retryLater()
   }
 }

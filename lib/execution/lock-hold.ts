@@ -1,5 +1,6 @@
 import type { Clock } from '../../types/clock.js'
 import type { Coordination, HeldLock } from '../../types/coordination.js'
+import { isOver } from '../coordination/lock-validity.js'
 import { SECOND } from '../duration.js'
 import type { Watch, Watched } from './watch.js'
 
@@ -43,7 +44,7 @@ export class LockHold implements Watched {
   }
 
   check(now: number): void {
-    if (now >= this.lock.validUntil) {
+    if (isOver(this.lock, now)) {
       this.#lose(STOOD_STILL)
       return
     }
@@ -54,7 +55,7 @@ export class LockHold implements Watched {
 
   /** The owner is done, and the lock is to be released: looks a last time whether it was held until `now`. */
   end(now: number): void {
-    if (!this.lost && now >= this.lock.validUntil) this.#lose(STOOD_STILL)
+    if (!this.lost && isOver(this.lock, now)) this.#lose(STOOD_STILL)
     this.leave()
   }
 

@@ -1,6 +1,7 @@
 import type { Clock } from '../../types/clock.js'
-import type { Coordination } from '../../types/coordination.js'
-import { NotRunningError } from '../errors.js'
+import type { Coordination, HeldLock } from '../../types/coordination.js'
+import { isOver } from '../coordination/lock-validity.js'
+import { NotRunningError, RedisUnavailableError } from '../errors.js'
 import type { JobRecord } from '../job-record.js'
 import type { ActiveRun } from './active-run.js'
 import { jobLock, toManualRequest } from './claim-request.js'
@@ -8,6 +9,9 @@ import type { Finisher } from './finisher.js'
 import type { Recovery } from './recovery.js'
 import type { Runner } from './runner.js'
 import type { TickAccount } from './tick-account.js'
+
+/** How often a run is asked for whose answer was read after its lock had ended. */
+const TRIES = 3
 
 export interface ManualRunsOptions {
   readonly clock: Clock
@@ -36,43 +40,65 @@ export class ManualRuns {
    * @throws RedisUnavailableError
    */
   async start(job: JobRecord, data: unknown): Promise<ActiveRun | null> {
-    const { coordination, runner, newRunId, clock, finisher, account } = this.#options
     const { lockTtl } = job.definition
+    if (lockTtl === null) return this.#startUnlocked(job, data)
+    this.#asking++
+    try {
+      for (let count = 1; count <= TRIES; count++) {
+        const active = await this.#ask(job, data, lockTtl)
+        if (active !== 'late') return active
+      }
+    } finally {
+      this.#asking--
+      if (this.#asking === 0) for (const resolve of this.#idle.splice(0)) resolve()
+    }
+    this.#options.account.lockFailed(job, Math.round(this.#options.coordination.now()), 'error')
+    throw new RedisUnavailableError('start a run', `its answer came later than the lock's TTL, ${lockTtl} ms`)
+  }
+
+  #startUnlocked(job: JobRecord, data: unknown): ActiveRun | null {
+    if (job.stats.running > 0) return null
+    return this.#run(job, this.#options.newRunId(), Math.round(this.#options.coordination.now()), null, null, data)
+  }
+
+  /** Asks for the run once: `late` when the lock is over by the time that the answer is read. */
+  async #ask(job: JobRecord, data: unknown, ttl: number): Promise<ActiveRun | null | 'late'> {
+    const { coordination, runner, newRunId, clock, finisher, account, recovery } = this.#options
     const runId = newRunId()
     const scheduledTime = Math.round(coordination.now())
-    if (lockTtl === null) {
-      if (job.stats.running > 0) return null
-      return runner.start(job, {
-        runId,
-        scheduledTime,
-        trigger: 'manual',
-        attempt: 1,
-        lock: null,
-        fencingToken: null,
-        data
-      })
-    }
-    this.#asking++
-    const [answer] = await coordination.claim([toManualRequest(job, runId, scheduledTime, lockTtl)])
-    this.#asking--
-    if (this.#asking === 0) for (const resolve of this.#idle.splice(0)) resolve()
+    const [answer] = await coordination.claim([toManualRequest(job, runId, scheduledTime, ttl)])
     if (answer?.status === 'granted' && answer.lock !== null) {
+      const { lock, fencingToken } = answer
       if (runner.closed) {
-        finisher.push({ lock: answer.lock, finished: true, onReleased() {} })
+        finisher.push({ lock, finished: true, onReleased() {} })
         throw new NotRunningError(`trigger the job '${job.id}'`, 'is closed')
       }
-      const { lock, fencingToken } = answer
-      return runner.start(job, { runId, scheduledTime, trigger: 'manual', attempt: 1, lock, fencingToken, data })
+      if (!isOver(lock, clock.monotonic())) return this.#run(job, runId, scheduledTime, lock, fencingToken, data)
+      // Not to be in the way of the next.
+      await new Promise<void>((resolve) => finisher.push({ lock, finished: true, onReleased: () => resolve() }))
+      return 'late'
     }
     if (answer?.status !== 'unavailable') {
-      if (answer?.status === 'overlap' && answer.isLeft) this.#options.recovery.lookNow(job)
+      if (answer?.status === 'overlap' && answer.isLeft) recovery.lookNow(job)
       account.lockFailed(job, scheduledTime, 'held')
       return null
     }
     account.lockFailed(job, scheduledTime, 'error')
     // It may have been granted all the same, and only the reply be lost.
-    if (answer.maybe) finisher.giveUp(jobLock(job, runId, lockTtl, clock.monotonic()))
+    if (answer.maybe) finisher.giveUp(jobLock(job, runId, ttl, clock.monotonic()))
     throw answer.error
+  }
+
+  #run(
+    job: JobRecord,
+    runId: string,
+    scheduledTime: number,
+    lock: HeldLock | null,
+    fencingToken: number | null,
+    data: unknown
+  ): ActiveRun {
+    const request = { runId, scheduledTime, trigger: 'manual', attempt: 1, lock, fencingToken, data } as const
+    return this.#options.runner.start(job, request)
   }
 
   /** Resolves when no claim is under way. */

@@ -1,8 +1,15 @@
 import { AsyncResource } from 'node:async_hooks'
+import type { AcquireAnswer } from '../../types/coordination.js'
 import type { WithLockContext, WithLockResult } from '../../types/scheduler.js'
-import { LockLostError, NotRunningError } from '../errors.js'
+import { isOver } from '../coordination/lock-validity.js'
+import { LockLostError, NotRunningError, RedisUnavailableError } from '../errors.js'
 import type { Finisher } from './finisher.js'
 import { LockHold, type LockTools } from './lock-hold.js'
+
+/** How often a lock is asked for whose answer was read after it had ended. */
+const TRIES = 3
+
+type Taken = Extract<AcquireAnswer, { status: 'granted' }>
 
 /** Locks by name, around functions of the app's own: what `withLock` does. */
 export class NamedLocks {
@@ -56,20 +63,9 @@ export class NamedLocks {
     ttl: number,
     fn: (context: WithLockContext) => Value | PromiseLike<Value>
   ): Promise<WithLockResult<Awaited<Value>>> {
-    const token = this.#newToken()
-    const answer = await this.#tools.coordination.acquire(name, ttl, token)
-    if (answer.status === 'unavailable') {
-      // It may have been taken all the same, and only the reply be lost.
-      const validUntil = this.#tools.clock.monotonic() + ttl
-      this.#finisher.giveUpNamed({ name, kind: 'named', token, ttl, validUntil })
-      throw answer.error
-    }
-    if (answer.status === 'held') return { acquired: false }
-    const { lock, fencingToken } = answer
-    if (this.#closed) {
-      await this.#tools.coordination.release(lock)
-      throw new NotRunningError(`take the lock '${name}'`, 'is closed')
-    }
+    const taken = await this.#take(name, ttl)
+    if (taken === null) return { acquired: false }
+    const { lock, fencingToken } = taken
     const controller = new AbortController()
     // What the function and its signal call has the caller's context.
     const scope = new AsyncResource('NamedLock')
@@ -95,6 +91,32 @@ export class NamedLocks {
     } finally {
       this.#aborts.delete(abort)
     }
+  }
+
+  /**
+   * Takes the lock, so that something may begin under it now.
+   *
+   * @returns `null` when it is held elsewhere
+   */
+  async #take(name: string, ttl: number): Promise<Taken | null> {
+    const { coordination, clock } = this.#tools
+    for (let count = 1; count <= TRIES; count++) {
+      const token = this.#newToken()
+      const answer = await coordination.acquire(name, ttl, token)
+      const now = clock.monotonic()
+      const own = { name, kind: 'named', token, ttl, validUntil: now + ttl } as const
+      if (answer.status === 'unavailable') {
+        // It may have been taken all the same, and only the reply be lost.
+        this.#finisher.giveUpNamed(own)
+        throw answer.error
+      }
+      if (answer.status === 'held') return null
+      if (!this.#closed && !isOver(answer.lock, now)) return answer
+      // Read too late; not to be in the way of the next.
+      if ((await coordination.release(answer.lock)) === 'unavailable') this.#finisher.giveUpNamed(own)
+      if (this.#closed) throw new NotRunningError(`take the lock '${name}'`, 'is closed')
+    }
+    throw new RedisUnavailableError('take a lock', `its answer came later than the lock's TTL, ${ttl} ms`)
   }
 
   async #release(hold: LockHold): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Clock } from '../../types/clock.js'
 import type { ClaimAnswer, ClaimRequest, Coordination } from '../../types/coordination.js'
+import { isOver } from '../coordination/lock-validity.js'
 import { DAY, SECOND } from '../duration.js'
 import { hash32 } from '../hash.js'
 import type { JobRecord } from '../job-record.js'
@@ -160,7 +161,7 @@ export class Recovery {
     const { runner, finisher, clock } = this.#options
     if (answer.status === 'unavailable') {
       // It may have been taken over all the same, and only the reply be lost: then it is to be had again.
-      if (answer.maybe) finisher.giveUp(jobLock(job, runId, ttl, clock.monotonic()), false)
+      if (answer.maybe) finisher.giveUpTakeover(jobLock(job, runId, ttl, clock.monotonic()))
       this.#look(job, 4 * RETRY_DELAY)
     } else if (answer.status === 'running') {
       this.#look(job, Math.min(answer.remaining, DAY) + this.#delay)
@@ -169,7 +170,13 @@ export class Recovery {
     } else if (answer.status === 'granted' && answer.lock !== null) {
       const { lock, scheduledTime, attempt, fencingToken } = answer
       if (this.#stopped || job.removed || runner.closed) {
-        finisher.giveUp(lock, false)
+        finisher.giveUpTakeover(lock)
+        return
+      }
+      if (isOver(lock, clock.monotonic())) {
+        // Read too late: another replica may have it by now, and else it is to be had again.
+        finisher.giveUpTakeover(lock, () => this.lookNow(job))
+        this.#look(job, ttl + this.#delay)
         return
       }
       const { data } = job.definition

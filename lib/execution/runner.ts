@@ -266,6 +266,10 @@ export class Runner implements ActiveRunOwner {
     const delay = retryDelay(retry, run.id, active.retries + 1)
     active.retryTimer = clock.setTimeout(() => {
       active.retryTimer = null
+      if (!active.mayGoOn(this.#options.clock.monotonic())) {
+        this.#settle(active, false, active.aborted?.error)
+        return
+      }
       job.stats.count(COUNTER.retries)
       active.retries++
       run.attempt++

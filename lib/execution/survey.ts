@@ -4,6 +4,7 @@ import type { Coordination, JobState, SurveyRequest } from '../../types/coordina
 import { SECOND } from '../duration.js'
 import type { JobRecord } from '../job-record.js'
 import { logSafely } from '../observability/log.js'
+import { nextInSequence } from '../sequence.js'
 import { keepOf } from './claim-request.js'
 import type { LateTicks } from './late-ticks.js'
 import type { Recovery } from './recovery.js'
@@ -76,11 +77,12 @@ export class Survey {
   async #ask(jobs: readonly JobRecord[]): Promise<void> {
     const { coordination, isRunning, log } = this.#options
     const triggers = jobs.map(({ trigger }) => trigger)
+    const askedAt = nextInSequence()
     try {
       const states = await coordination.survey(jobs.map((job) => this.#requestOf(job)))
       for (const [index, job] of jobs.entries()) {
         const state = states[index] as JobState
-        job.paused = state.paused
+        job.learnPaused(state.paused, askedAt)
         if (job.trigger === triggers[index]) this.#answered(job, state)
       }
       this.#options.onSurveyed()

@@ -133,7 +133,7 @@ export class SimulatedLink {
 
   /** Tells the listener what was handed back, as a reply has it. */
   tell(handed: readonly HandedTick[]): void {
-    for (const { jobId, tick } of handed) this.#options.listener.onHandedBack(jobId, tick)
+    for (const { jobId, tick, by } of handed) this.#options.listener.onHandedBack(jobId, tick, by)
   }
 
   /**

@@ -128,7 +128,8 @@ export class SimulatedNode implements CoordinationNode {
       async (memory) => {
         const answers = await memory.handBack(written, callId)
         for (const [index, { lock, scheduledTime, tell }] of written.entries()) {
-          if (tell && answers[index] === 'free') store.noteHandedBack({ jobId: lock.name, tick: scheduledTime })
+          if (tell && answers[index] === 'free')
+            store.noteHandedBack({ jobId: lock.name, tick: scheduledTime, by: lock.token })
         }
         return answers
       },

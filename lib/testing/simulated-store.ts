@@ -19,6 +19,8 @@ const QUIET: Network = Object.freeze({ delay: [0, 0] as const, lostReplies: 0, l
 export interface HandedTick {
   readonly jobId: string
   readonly tick: number
+  /** The request whose claim it was. */
+  readonly by: string
 }
 
 /** What stands for a Redis in a simulation: it can be killed, hang, lose its data, and be hard to reach. */

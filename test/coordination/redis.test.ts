@@ -127,6 +127,26 @@ t.test('two apps of other prefixes share nothing', (t) =>
   })
 )
 
+t.test('two processes under one replica id do not get the replies of each other', (t) =>
+  withRedis(async ({ url }) => {
+    const replicas = ['one', 'two'].map(() => redisReplica(url, { replicaId: 'same' }))
+    await Promise.all(replicas.map((replica) => replica.open()))
+    const [one, two] = replicas
+    const scheduledTime = Date.now()
+    const call = ['a', 'b', 'c', 'd'].map((jobId) => request({ jobId, scheduledTime, kind: 'miss' }))
+    const first = await one!.claim(call, 'call')
+    const lock = { name: 'a', kind: 'job', token: 'nobody', ttl: 1000, validUntil: 0 } as const
+    await one!.handBack([{ lock, scheduledTime, afterCompletion: 0, tell: true }], 'back')
+    await two!.claim([request({ jobId: 'e', scheduledTime })], 'another')
+    const stranger = { ...lock, name: 'e' }
+    await two!.handBack([{ lock: stranger, scheduledTime, afterCompletion: 0, tell: true }], 'another')
+    // Each job has a later tick by now: executed again, the call would have other answers.
+    for (const { jobId } of call) await two!.claim([request({ jobId, scheduledTime: scheduledTime + 1 })])
+    t.same(await one!.claim(call, 'call'), first)
+    await Promise.all(replicas.map((replica) => replica.close()))
+  })
+)
+
 t.test('a tick that was handed back and that nobody has come for within a day is forgotten', (t) =>
   withRedis(async (redis) => {
     const heard = listen()

@@ -1,0 +1,168 @@
+import t from 'tap'
+import { MINUTE } from '../lib/duration.js'
+import { HandBacks } from '../lib/execution/hand-backs.js'
+import { createScheduler, type Scheduler } from '../lib/index.js'
+import { Simulation } from '../lib/testing/index.js'
+import { VirtualClock } from '../lib/testing/virtual-clock.js'
+import type { ClaimAnswer, Coordination, HeldLock } from '../types/coordination.js'
+import type { JobOptions } from '../types/job.js'
+import { request } from './fixtures/coordination-contract.js'
+import { HeldAnswers } from './fixtures/held-answers.js'
+
+/** Jobs of one trigger, each minute: as many as make a block, or more. */
+function addJobs(
+  scheduler: Scheduler<undefined>,
+  count: number,
+  runs: string[],
+  options: Partial<JobOptions> = {}
+): void {
+  for (let index = 0; index < count; index++) {
+    const handler: JobOptions['handler'] = ({ run }) => void runs.push(`${run.jobId} ${run.scheduledTime}`)
+    scheduler.add({ ...options, id: `job-${index}`, trigger: { cron: '* * * * *' }, handler } as JobOptions<undefined>)
+  }
+}
+
+for (const masters of [1, 3]) {
+  t.test(`jobs of one trigger that a closing replica hands back run elsewhere: ${masters} store(s)`, async (t) => {
+    for (const count of [3, 4, 8, 40]) {
+      const simulation = new Simulation({ masters })
+      const closing = simulation.replica()
+      const staying = simulation.replica()
+      const [early, runs]: [string[], string[]] = [[], []]
+      const one = createScheduler(closing.options)
+      const two = createScheduler(staying.options)
+      addJobs(one, count, early)
+      addJobs(two, count, runs)
+      await one.start()
+      await two.start()
+      await simulation.advance('59s')
+      for (const store of simulation.stores) store.disturb({ delay: [30, 30] })
+      staying.freeze('2s')
+      // Its claims are granted, and it learns of that while it closes.
+      await simulation.advance('1045ms')
+      const closed = one.close()
+      await simulation.advance('10s')
+      await closed
+      t.same(early, [])
+      t.equal(runs.length, count, `${runs.length} of ${count} ran`)
+      const ended = two.close()
+      await simulation.advance('10s')
+      await ended
+    }
+  })
+}
+
+t.test('jobs of one trigger whose answers came after the TTL are asked for again, and had', async (t) => {
+  for (const count of [4, 8]) {
+    const simulation = new Simulation()
+    const [store] = simulation.stores
+    const replica = simulation.replica()
+    const runs: string[] = []
+    const scheduler = createScheduler(replica.options)
+    addJobs(scheduler, count, runs, { lock: { ttl: '500ms' } })
+    await scheduler.start()
+    await simulation.advance('59s')
+    store!.disturb({ delay: [400, 400] })
+    await simulation.advance('1500ms')
+    store!.disturb()
+    await simulation.advance('10s')
+    t.equal(runs.length, count)
+    const closed = scheduler.close()
+    await simulation.advance('10s')
+    await closed
+  }
+})
+
+/** A scheduler with a job of every minute, whose answers a test holds back; its clock stands just before the first tick. */
+async function withHeldAnswers(
+  body: (parts: {
+    readonly clock: VirtualClock
+    readonly answers: HeldAnswers
+    readonly runs: string[]
+    readonly tick: number
+    /** Others claim the tick, and hand it back. */
+    readonly claim: (replica: Coordination, runId: string) => Promise<HeldLock>
+    readonly handBack: (replica: Coordination, lock: HeldLock) => Promise<void>
+  }) => Promise<void>
+): Promise<void> {
+  const clock = new VirtualClock('2027-01-01T00:00:30Z')
+  const answers = new HeldAnswers(clock)
+  const runs: string[] = []
+  const scheduler = createScheduler({ clock, coordination: answers.coordination })
+  addJobs(scheduler, 1, runs)
+  await scheduler.start()
+  const tick = clock.now() + MINUTE / 2
+  await clock.advance(MINUTE / 2 - 1)
+  try {
+    await body({
+      clock,
+      answers,
+      runs,
+      tick,
+      claim: async (replica, runId) => {
+        const asked = request({ jobId: 'job-0', scheduledTime: tick, runId })
+        const [answer] = await replica.claim([asked])
+        return (answer as Extract<ClaimAnswer, { status: 'granted' }>).lock as HeldLock
+      },
+      handBack: async (replica, lock) => {
+        await replica.handBack([{ lock, scheduledTime: tick, afterCompletion: 0, tell: true }], `back-${lock.token}`)
+      }
+    })
+  } finally {
+    const closed = scheduler.close()
+    await clock.advance(10_000)
+    await closed
+  }
+}
+
+t.test('a tick that two replicas hand back one after the other runs', (t) =>
+  withHeldAnswers(async ({ clock, answers, runs, tick, claim, handBack }) => {
+    const [first, second, third] = [answers.replica(), answers.replica(), answers.replica()]
+    let lock = await claim(first, 'first')
+    await clock.advance(100)
+    // Each time that it is free another is there before.
+    for (const [before, after, runId] of [
+      [first, second, 'second'],
+      [second, third, 'third']
+    ] as const) {
+      await handBack(before, lock)
+      lock = await claim(after, runId)
+      await clock.advance(1000)
+      t.same(runs, [])
+    }
+    await handBack(third, lock)
+    await clock.advance(1000)
+    t.same(runs, [`job-0 ${tick}`])
+  })
+)
+
+t.test("a notice that comes before the replica's own answer counts", (t) =>
+  withHeldAnswers(async ({ clock, answers, runs, tick, claim, handBack }) => {
+    const other = answers.replica()
+    const lock = await claim(other, 'other')
+    answers.hold('claim')
+    await clock.advance(100)
+    t.equal(answers.held('claim'), 1, 'it was claimed elsewhere when it was asked for')
+    await handBack(other, lock)
+    await clock.advance(100)
+    await answers.letGo('claim')
+    await clock.advance(100)
+    t.same(runs, [`job-0 ${tick}`])
+    await clock.advance(MINUTE)
+    t.equal(runs.length, 2, 'and the next')
+  })
+)
+
+t.test('a notice that comes again, or late, is no news', async (t) => {
+  const heard = new HandBacks()
+  t.ok(heard.note(1000, 'a', 1))
+  t.notOk(heard.note(1000, 'a', 2))
+  t.ok(heard.note(1000, 'b', 3))
+  t.notOk(heard.note(1000, 'a', 4), 'a store that missed the second tells the first for ever')
+  t.ok(heard.note(2000, 'c', 5))
+  t.notOk(heard.note(1000, 'd', 6))
+  t.ok(heard.note(2000, 'a', 7))
+  t.ok(heard.isNewsSince(2000, 6))
+  t.notOk(heard.isNewsSince(2000, 7))
+  t.notOk(heard.isNewsSince(1000, 0))
+})
