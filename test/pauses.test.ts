@@ -75,19 +75,6 @@ t.test('nor what the store remembered before', (t) =>
   })
 )
 
-t.test('what was asked for later counts, though it comes earlier', (t) =>
-  withHeldAnswers(async ({ clock, answers, scheduler }) => {
-    answers.hold('survey')
-    add(scheduler)
-    await clock.advance(1)
-    await answers.replica().pause('job', undefined)
-    await clock.advance(600)
-    t.equal(scheduler.get('job')?.paused, true, 'by the answer to its tick')
-    await answers.letGo('survey')
-    t.equal(scheduler.get('job')?.paused, true)
-  })
-)
-
 t.test('a job that is removed and added, modified or rescheduled while it is being paused is paused', (t) =>
   withHeldAnswers(async ({ clock, answers, scheduler }) => {
     const changes = [
