@@ -168,7 +168,10 @@ export class JobRecord implements Timed {
   get definitionWords(): Definition {
     if (this.#words === null) {
       const { id: _id, trigger: _trigger, handler: _handler, data: _data, ...options } = this.#definition
-      this.#words = { trigger: word(this.trigger.key), options: word(JSON.stringify(options)) }
+      this.#words = {
+        trigger: `${this.isOnce ? '@' : ''}${word(this.trigger.key)}`,
+        options: word(JSON.stringify(options))
+      }
     }
     return this.#words
   }

@@ -115,3 +115,22 @@ for (const since of [SECOND, 40 * SECOND]) {
     })
   )
 }
+
+t.test('a job that ran lately is rescheduled to a date just before, and back, and runs each tick once', (t) =>
+  withFleet(async ({ simulation, start, join, runs, missed }) => {
+    const often = ({ scheduler }: Member): void => void scheduler.interval('job', '1m', () => {})
+    const members = [await join(often), await join(often)]
+    await simulation.advance(2 * MINUTE + SECOND)
+    const date = start + 2 * MINUTE - 5 * SECOND
+    for (let count = 0; count < 3; count++) {
+      for (const { scheduler } of members) scheduler.reschedule('job', { date })
+      await simulation.advance(SECOND)
+      for (const { scheduler } of members) scheduler.reschedule('job', { interval: '1m' })
+      await simulation.advance(SECOND)
+    }
+    await simulation.advance(MINUTE)
+    const ticks = runs().map(({ scheduledTime }) => scheduledTime - start)
+    t.same(ticks, [MINUTE, 2 * MINUTE, 2 * MINUTE - 5 * SECOND, 3 * MINUTE])
+    t.same(missed(), [])
+  })
+)

@@ -222,7 +222,7 @@ export interface ClaimBlocks {
   onTaken(name: string): void
 }
 
-/** What tells two definitions of one job apart: words without spaces or dots. */
+/** What tells two definitions of one job apart: words without spaces or dots. The trigger's begins with `@` for a date. */
 export interface Definition {
   readonly trigger: string
   readonly options: string

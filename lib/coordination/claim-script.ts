@@ -16,7 +16,8 @@ export const MAX_ATTEMPTS = 10
  * request that claimed it, so that a request whose reply was lost can be repeated; `-` once its run has ended. It begins
  * with `?` for a vote, until the claim is confirmed: nobody has run or counted the tick yet. The run is that of the tick
  * `runTick`, with `endedAt` 0 while it goes on, and `attempt` 0 when nobody is to take it over. `definition` is that of
- * the replica that claimed last, `trigger.options`. The lock, `lock:<id>`, is a Redlock: a key whose value is the
+ * the replica that claimed last, `trigger.options`, with a trigger that begins with `@` for a date. A date in the place of a
+ * trigger whose ticks are later is claimed beside them. The lock, `lock:<id>`, is a Redlock: a key whose value is the
  * holder's token (the run's id) and whose expiry is the TTL, set only when it is not there.
  *
  * Runs that have begun and not ended stand in `open`, a sorted set, by when their lock ends unless it is extended:
@@ -174,6 +175,17 @@ local function triggerOf(definition)
   return match(definition, '^[^.]+')
 end
 
+-- A date has one tick: \`dates:<id>\` remembers which were claimed, where the job has ticks of other triggers as well.
+local function isDate(definition)
+  return string.byte(definition) == 64
+end
+
+local function noteDate(i, definition, runId)
+  local key = base .. 'dates:' .. jobIds[i]
+  call('HSET', key, triggerOf(definition), runId)
+  call('PEXPIRE', key, ${35 * DAY})
+end
+
 -- Ticks of another trigger say nothing of this one's.
 local function accounted(before, resumedAt, as, definition)
   if before < 0 or (as ~= definition and triggerOf(as) ~= triggerOf(definition)) then return '-1' end
@@ -256,9 +268,16 @@ local function answer(i)
     end
     if not early and not manual and scheduledTime > now + maxClockSkew then early = scheduledTime end
 
+    local isAside = not manual and scheduledTime < tick and isDate(definition) and triggerOf(claimedAs) ~= triggerOf(definition)
+      and (not openBy or openBy == runId)
+    if isAside then
+      local by = call('HGET', base .. 'dates:' .. jobIds[i], triggerOf(definition))
+      isAside = not by or by == runId
+    end
+
     if early then
       answers[i] = '4 ' .. digits(early)
-    elseif not (manual or repeated or scheduledTime > tick) then
+    elseif not (manual or repeated or scheduledTime > tick or isAside) then
       local before = accounted(previous, -1, claimedAs, definition)
       if paused then answers[i] = '8 ' .. (term.vote and (openBy or claimedBy) or '-') .. ' ' .. before
       elseif term.vote then answers[i] = '9 ' .. digits(waits and tick or -1) .. ' ' .. (openBy or claimedBy) .. ' ' .. before
@@ -300,7 +319,14 @@ local function answer(i)
         elseif code == 0 then call('SET', claimKey, record(-1, -1, '-', run, definition), 'PX', keep) end
       elseif taken then
         local by = term.vote and claimedBy ~= runId and '?' .. runId or runId
-        call('SET', claimKey, record(through, before, by, run, definition), 'PX', keep)
+        if isAside then
+          -- The ticks of the other trigger stay claimed.
+          noteDate(i, definition, runId)
+          call('SET', claimKey, record(tick, tick, by, run, claimedAs), 'PX', keep)
+        else
+          if tick >= 0 and isDate(claimedAs) and triggerOf(claimedAs) ~= triggerOf(definition) then noteDate(i, claimedAs, '-') end
+          call('SET', claimKey, record(through, before, by, run, definition), 'PX', keep)
+        end
         if unbegun then close(i, unbegun) end
         if #handed > 0 and call('HDEL', KEYS[3], jobIds[i]) == 1 then handed = call('HGETALL', KEYS[3]) end
       end

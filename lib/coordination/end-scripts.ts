@@ -161,6 +161,12 @@ for i = 1, #ARGV - 1 do
       redis.call('SET', claimKey, string.format('%s %s %s %s %s %s', tick, previous, claimedBy, ended, id, tail), 'KEEPTTL')
     elseif mine then
       reply[i] = 1
+      if tick == previous then
+        -- A date that was claimed beside the ticks of another trigger.
+        local datesKey = string.sub(KEYS[1], 1, -7) .. 'dates:' .. string.sub(claimKey, #KEYS[1] + 1)
+        local dates = redis.call('HGETALL', datesKey)
+        for at = 2, #dates, 2 do if dates[at] == runId then redis.call('HDEL', datesKey, dates[at - 1]) end end
+      end
       redis.call('SET', claimKey, string.format('%s %s - %s %s %s', previous, previous, ended, id, tail), 'KEEPTTL')
       if tonumber(handedTick) >= 0 then
         local told = string.format('%s %s %.0f', handedTick, runId, now)

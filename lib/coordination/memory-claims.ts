@@ -87,7 +87,8 @@ export class MemoryClaims {
     const { claimedBy, tick } = record
     const repeated = claimedBy === runId
     const paused = !manual && this.#store.isPaused(jobId)
-    if (!manual && !repeated && scheduledTime <= tick) {
+    const isAside = !manual && this.#isAside(record, request)
+    if (!manual && !repeated && !isAside && scheduledTime <= tick) {
       const previous = accounted(record, record.previous, definition)
       if (paused) return { status: 'paused', first: false, previous, by: claimedBy }
       return { status: 'claimed_elsewhere', last: request.waits ? tick : null, by: claimedBy, previous }
@@ -102,11 +103,20 @@ export class MemoryClaims {
     const taken = !manual && !(overlaps && request.waits && kind === 'tick' && !paused)
     if (taken) {
       if (record.open && !repeated) endUnbegun(record, now)
-      record.tick = through
-      record.previous = before
       record.open = this.#store.isVote && (record.open || !repeated)
       record.claimedBy = runId
-      record.definition = definition
+      if (isAside) {
+        // The ticks of the other trigger stay claimed.
+        noteDate(record, definition, runId)
+        record.previous = tick
+      } else {
+        if (tick >= 0 && isDate(record.definition) && record.definition.trigger !== definition.trigger) {
+          noteDate(record, record.definition, '')
+        }
+        record.tick = through
+        record.previous = before
+        record.definition = definition
+      }
       record.keptUntil = monotonic + request.keep
     }
     if (paused) return { status: 'paused', first: true, previous }
@@ -137,6 +147,14 @@ export class MemoryClaims {
     this.#begin(record, runId, fencingToken, now)
     const granted = this.#lock(request, record, monotonic)
     return { status: 'granted', lock: granted, fencingToken, previous, resumedAt, scheduledTime, attempt: 1 }
+  }
+
+  /** Whether a date takes the place of a trigger whose ticks are later, and is not claimed yet: it is a tick of its own. */
+  #isAside(record: ClaimRecord, { scheduledTime, definition, runId }: ClaimRequest): boolean {
+    if (scheduledTime >= record.tick || !isDate(definition) || record.definition.trigger === definition.trigger)
+      return false
+    const by = record.dates?.get(definition.trigger)
+    return (!record.open || record.claimedBy === runId) && (by === undefined || by === runId)
   }
 
   #recover(request: ClaimRequest, record: ClaimRecord | undefined, now: number, monotonic: number): ClaimAnswer {
@@ -199,6 +217,7 @@ export class MemoryClaims {
       replicaId: '',
       isOpen: false,
       definition,
+      dates: null,
       keptUntil: monotonic + keep,
       token: '',
       expiresAt: 0
@@ -206,6 +225,15 @@ export class MemoryClaims {
     this.#store.jobs.set(jobId, record)
     return record
   }
+}
+
+function isDate({ trigger }: Definition): boolean {
+  return trigger.startsWith('@')
+}
+
+function noteDate(record: ClaimRecord, { trigger }: Definition, runId: string): void {
+  record.dates ??= new Map()
+  record.dates.set(trigger, runId)
 }
 
 /** The run of a claim that was never confirmed has not begun. */

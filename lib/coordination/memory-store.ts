@@ -36,6 +36,8 @@ export interface ClaimRecord extends LockRecord {
   /** Whether nobody has recorded what became of it. */
   isOpen: boolean
   definition: Definition
+  /** Dates that were claimed while the job had ticks of other triggers as well: their triggers, with the requests. */
+  dates: Map<string, string> | null
   /** Until when it is remembered, on the monotonic clock. */
   keptUntil: number
 }

@@ -136,6 +136,8 @@ export class MemoryCoordination implements CoordinationNode {
       if (record.claimedBy !== lock.token) return own ? 'wasted' : 'not_ours'
       endClaim(record)
       this.#store.forgetTaken(record.tick)
+      // A date that was claimed beside the ticks of another trigger.
+      for (const [trigger, by] of record.dates ?? []) if (by === lock.token) record.dates?.delete(trigger)
       record.tick = record.previous
       if (tell) {
         for (const listener of this.#store.listeners) {
