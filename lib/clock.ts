@@ -7,7 +7,7 @@ export const systemClock: Clock = Object.freeze({
   monotonic: () => performance.now(),
   setTimeout(callback: () => void, delay: number) {
     const timer = setTimeout(callback, delay)
-    return { cancel: () => clearTimeout(timer) }
+    return { cancel: () => clearTimeout(timer), unref: () => void timer.unref(), ref: () => void timer.ref() }
   },
   setImmediate(callback: () => void) {
     setImmediate(callback)

@@ -2,6 +2,10 @@
 export interface TimerHandle {
   /** Clears the timer; without effect when it has fired. */
   cancel(): void
+  /** Lets the process end although the timer is set. A clock of one's own may leave both out. */
+  unref?(): void
+  /** Keeps the process alive until the timer has fired, as at first. */
+  ref?(): void
 }
 
 /** Where all of the scheduler's time comes from, so that a test can put its own in. */

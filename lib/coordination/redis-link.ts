@@ -5,6 +5,7 @@ import { SECOND } from '../duration.js'
 import { RedisAuthError, RedisUnavailableError } from '../errors.js'
 import { EXCHANGE_LIMIT, withDeadline } from './deadline.js'
 import { FleetClock } from './fleet-clock.js'
+import { letProcessEnd } from './idle-connection.js'
 import { isCluster } from './own-connection.js'
 import type { RedisClient } from './redis-client.js'
 import { isAuthError, isLoading, isRefusal, isReplyError, isUndone, isVague, messageOf } from './refusals.js'
@@ -100,6 +101,7 @@ export class RedisLink {
     this.#client.on('ready', this.#onReady)
     this.#client.on('error', this.#onError)
     this.#client.on('close', this.#onClose)
+    if (this.#redis.owned) for (const event of ['connect', 'reconnecting']) this.#client.on(event, this.#onChange)
     this.#watch()
     try {
       // A first failure is an answer, a hanging server is not: both leave the client to reconnect by itself.
@@ -145,6 +147,8 @@ export class RedisLink {
     // One that is ready closes after it, and may be there again at once.
     if (isReplyError(reason) || this.#client.status !== 'ready') this.unavailable('be reached', reason)
   }
+
+  readonly #onChange = (): void => letProcessEnd(this.#client)
 
   readonly #onClose = (): void => {
     if (this.#up !== true) return
@@ -194,8 +198,11 @@ export class RedisLink {
       // A server that has taken a connection and does not answer what it begins with.
       if (status === 'connect') this.#noteSilence(0)
       else if (status === 'ready' && (!this.up || age >= MEASURE_EVERY)) void this.#look()
+      if (this.#redis.owned) letProcessEnd(this.#client)
       this.#watch()
     }, MEASURE_EVERY)
+    // What keeps the process alive are ticks, runs, and exchanges under way; not that there is a connection.
+    this.#watchTimer.unref?.()
   }
 
   async #look(): Promise<void> {

@@ -32,12 +32,15 @@ export class Watch {
   }
 
   add(item: Watched): void {
+    if (this.#items.size === 0) this.#timer?.ref?.()
     this.#items.add(item)
     this.touch(item)
   }
 
   delete(item: Watched): void {
     this.#items.delete(item)
+    // Left to lapse, it keeps no process alive.
+    if (this.#items.size === 0) this.#timer?.unref?.()
   }
 
   touch(item: Watched): void {
