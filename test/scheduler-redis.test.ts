@@ -99,7 +99,7 @@ t.test('pause holds for the whole fleet, and is remembered', async (t) => {
     const options = { prefix: 'scheduler-pause' }
     const [one, two] = [over(redis, options), over(redis, options)]
     for (const scheduler of [one, two]) {
-      scheduler.interval('a', 100, noop)
+      scheduler.interval('a', '100ms', noop)
       scheduler.interval('b', 100, noop, { paused: true })
       scheduler.interval('unlocked', '1h', noop, { lock: false })
       await scheduler.start()
@@ -157,7 +157,7 @@ t.test('an unreachable Redis does not stop the start; it is said once, and jobs 
   const { logger, lines } = logLines()
   const port = await freePort()
   const scheduler = over({ url: `redis://:hunter2@127.0.0.1:${port}` }, { logger })
-  scheduler.interval('a', 100, noop)
+  scheduler.interval('a', '100ms', noop)
   await scheduler.start()
   await nextEvent(scheduler, 'lockFailed', ({ reason }) => reason === 'error')
   await t.rejects(scheduler.trigger('a'), { code: 'FST_ERR_RLS_REDIS_UNAVAILABLE', statusCode: 503 })
@@ -174,7 +174,7 @@ t.test('an unreachable Redis does not stop the start; it is said once, and jobs 
   await withRedis(async (redis) => {
     await redis.kill()
     const waiting = over(redis)
-    waiting.interval('a', 100, noop)
+    waiting.interval('a', '100ms', noop)
     await waiting.start()
     await nextEvent(waiting, 'lockFailed', ({ reason }) => reason === 'error')
     const executed = nextEvent(waiting, 'executed')
