@@ -96,9 +96,9 @@ export const JobLockedError = createError<[string]>(
   409
 )
 /** The Redis URL cannot be read; its password is not shown. */
-export const RedisUrlInvalidError = createError<[string]>(
+export const RedisUrlInvalidError = createError<[string, string]>(
   `${BASE}_REDIS_URL_INVALID`,
-  'Expected `redis` to be a URL such as redis://127.0.0.1:6379 or rediss://user:password@host:6380/0, got %s',
+  'Expected `redis` to be a URL such as redis://127.0.0.1:6379 or rediss://user:password@host:6380/0%s, got %s',
   500,
   TypeError as unknown as ErrorConstructor
 )
@@ -106,6 +106,11 @@ export const RedisUrlInvalidError = createError<[string]>(
 export const RedisAuthError = createError<[string, string]>(
   `${BASE}_REDIS_AUTH`,
   'Redis at %s refused the credentials: %s'
+)
+/** Redis refused the database of the options: there is none of this number, or the user may not have it. */
+export const RedisDatabaseError = createError<[string, string]>(
+  `${BASE}_REDIS_DATABASE`,
+  'Redis at %s refused the database: %s'
 )
 /** Redis did not answer, or answered with an error. */
 export const RedisUnavailableError = createError<[string, string]>(

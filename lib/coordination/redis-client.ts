@@ -94,6 +94,10 @@ function fromOptions(input: RedisOptions): RedisClient {
   if (port !== undefined && !(Number.isInteger(Number(port)) && Number(port) > 0 && Number(port) < 65_536)) {
     throw new OptionInvalidError('redis.port', 'a port from 1 to 65535', show(port))
   }
+  const { db } = options as { db?: unknown }
+  if (db !== undefined && !(Number.isInteger(Number(db)) && Number(db) >= 0)) {
+    throw new OptionInvalidError('redis.db', 'the number of a database', show(db))
+  }
   if (sentinels && !(Array.isArray(sentinels) && sentinels.length > 0)) {
     throw new OptionInvalidError('redis.sentinels', 'an array of addresses', show(sentinels))
   }
@@ -127,7 +131,13 @@ function checkUrl(url: string): void {
   const known = parsed !== null && (parsed.protocol === 'redis:' || parsed.protocol === 'rediss:')
   // The database, when given, is a number; ioredis would take another path for 0.
   if (!known || parsed.hostname === '' || !/^(\/\d*)?$/.test(parsed.pathname)) {
-    throw new RedisUrlInvalidError(show(redactUrl(url)))
+    throw new RedisUrlInvalidError('', show(redactUrl(url)))
+  }
+  try {
+    decodeURIComponent(parsed.username + parsed.password)
+  } catch {
+    const expected = ', with a % in the user or the password written as %25'
+    throw new RedisUrlInvalidError(expected, show(redactUrl(url)))
   }
 }
 

@@ -2,13 +2,22 @@ import { once } from 'node:events'
 import type { Cluster, Redis } from 'ioredis'
 import type { Clock, TimerHandle } from '../../types/clock.js'
 import { SECOND } from '../duration.js'
-import { RedisAuthError, RedisUnavailableError } from '../errors.js'
+import { RedisAuthError, RedisDatabaseError, RedisUnavailableError } from '../errors.js'
 import { EXCHANGE_LIMIT, withDeadline } from './deadline.js'
 import { FleetClock } from './fleet-clock.js'
 import { letProcessEnd } from './idle-connection.js'
 import { isCluster } from './own-connection.js'
 import type { RedisClient } from './redis-client.js'
-import { isAuthError, isLoading, isRefusal, isReplyError, isUndone, isVague, messageOf } from './refusals.js'
+import {
+  isAuthError,
+  isLoading,
+  isRefusal,
+  isReplyError,
+  isSelectError,
+  isUndone,
+  isVague,
+  messageOf
+} from './refusals.js'
 
 /** What a link tells its owner. */
 export interface LinkListener {
@@ -67,6 +76,8 @@ export class RedisLink {
   /** In an outage: whether a refusal was told, and whether only a claim can show that it is over. */
   #refusalTold = false
   #needsClaim = false
+  /** Why this connection is in database 0 instead of its own: nothing is sent to it. */
+  #refusedDatabase: Error | null = null
   #closed = false
   #contacting = false
   #looking = false
@@ -95,7 +106,7 @@ export class RedisLink {
   /**
    * Connects, where that is ours to do. Resolves once claims can be had, or are known not to for now.
    *
-   * @throws RedisAuthError
+   * @throws RedisAuthError, RedisDatabaseError
    */
   async open(): Promise<void> {
     this.#client.on('ready', this.#onReady)
@@ -110,6 +121,11 @@ export class RedisLink {
       if (isAuthError(error)) {
         await this.close()
         throw new RedisAuthError(this.#redis.address, messageOf(error))
+      }
+      if (this.#refusedDatabase !== null) {
+        const refused = this.#refusedDatabase
+        await this.close()
+        throw refused
       }
       this.unavailable('be reached', error)
     }
@@ -144,6 +160,11 @@ export class RedisLink {
   readonly #onError = (error: Error): void => {
     const { lastNodeError } = error as { lastNodeError?: unknown }
     const reason = lastNodeError instanceof Error ? lastNodeError : error
+    if (isSelectError(reason)) {
+      this.#refusedDatabase = new RedisDatabaseError(this.#redis.address, messageOf(reason))
+      this.#down(this.#refusedDatabase, true)
+      return
+    }
     // One that is ready closes after it, and may be there again at once.
     if (isReplyError(reason) || this.#client.status !== 'ready') this.unavailable('be reached', reason)
   }
@@ -151,6 +172,7 @@ export class RedisLink {
   readonly #onChange = (): void => letProcessEnd(this.#client)
 
   readonly #onClose = (): void => {
+    this.#refusedDatabase = null
     if (this.#up !== true) return
     this.#lostTimer ??= this.#local.setTimeout(() => {
       this.#lostTimer = null
@@ -250,6 +272,7 @@ export class RedisLink {
   async exchange<Value>(send: () => Promise<Value>): Promise<Value> {
     // Also for a client of the app's, whose offline queue would execute the command when nobody wants it any more.
     if (this.#client.status !== 'ready') throw new NotConnectedError('there is no connection')
+    if (this.#refusedDatabase !== null) throw new NotConnectedError(this.#refusedDatabase.message)
     try {
       const value = await withDeadline(send(), EXCHANGE_LIMIT, this.#local)
       this.#silentSince = null
@@ -308,8 +331,8 @@ export class RedisLink {
   }
 
   #down(reason: unknown, isRefusal: boolean): void {
-    // Credentials refused at the start are told by `open` itself.
-    if (this.#closed || (this.#up === null && isAuthError(reason))) return
+    // What is refused at the start is told by `open` itself.
+    if (this.#closed || (this.#up === null && (isAuthError(reason) || this.#refusedDatabase !== null))) return
     const isNew = this.#up !== false
     // That it loads its data is how it comes back.
     const isTold = this.#refusalTold || !isRefusal || isLoading(reason as Error)

@@ -45,6 +45,11 @@ export function isAuthError(error: unknown): boolean {
   return isReplyError(error) && /^(WRONGPASS|NOAUTH|ERR invalid password|ERR AUTH)/.test(error.message)
 }
 
+/** Whether it answers ioredis' choice of a database, after which ioredis goes on with database 0. */
+export function isSelectError(error: unknown): boolean {
+  return isReplyError(error) && (error as { command?: { name?: string } }).command?.name === 'select'
+}
+
 /** What an error says, without the name of the script in which it came up. */
 export function messageOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).replace(/ script: [0-9a-f]{40}, on .*$/, '')
