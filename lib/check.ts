@@ -6,11 +6,20 @@ import { show } from './show.js'
 /** A longer name is nobody's typing mistake, and the search for the nearest one costs its length. */
 const MAX_KEY = 100
 
-/** Whether a value is a plain options object: not an array, not a class instance other than a null-prototype one. */
+/**
+ * Whether a value is a plain options object, of whichever realm (`vm`, Jest, a worker's message): not an array, not a
+ * class instance other than a null-prototype one.
+ */
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null) return false
   const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
+  if (prototype === Object.prototype || prototype === null) return true
+  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, 'isPrototypeOf')
+}
+
+/** Whether a value is a promise, of whichever realm or library. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }
 
 /**

@@ -5,6 +5,7 @@ import type { Coordination, HeldLock, ReleaseAnswer } from '../../types/coordina
 import type { JobHandler, RunOutcome, RunTrigger } from '../../types/run.js'
 import { detached } from '../async-context.js'
 import { Bag } from '../bag.js'
+import { isThenable } from '../check.js'
 import { LockLostError, RunTimeoutError } from '../errors.js'
 import type { JobRecord } from '../job-record.js'
 import type { Events } from '../observability/events.js'
@@ -295,8 +296,4 @@ function callHandler(handler: JobHandler, context: HandlerContext): unknown {
     ? channel.tracePromise(async () => handler(context), { job: context.job, run: context.run })
     : handler(context)
   return isThenable(result) ? Promise.resolve(result) : result
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }

@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { SchedulerEventName, SchedulerEvents, SchedulerListener } from '../../types/events.js'
 import { isolated } from '../async-context.js'
+import { isThenable } from '../check.js'
 import { OptionInvalidError } from '../errors.js'
 import { show } from '../show.js'
 import { logSafely } from './log.js'
@@ -67,7 +68,8 @@ export class Events {
       if (entry.once) this.#drop(name, (other) => other === entry)
       try {
         const result = isolated(() => (entry.listener as (event: SchedulerEvents[Name]) => unknown)(event))
-        if (result instanceof Promise) result.catch((error: unknown) => this.#failed(name, error))
+        // Of any realm and any library.
+        if (isThenable(result)) Promise.resolve(result).catch((error: unknown) => this.#failed(name, error))
       } catch (error) {
         this.#failed(name, error)
       }

@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { isThenable } from '../check.js'
 import { show } from '../show.js'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
@@ -40,7 +41,8 @@ export function logSafely(
   message: string
 ): void {
   try {
-    log[level](fields, message)
+    const told: unknown = log[level](fields, message)
+    if (isThenable(told)) Promise.resolve(told).catch(() => {})
   } catch {
     try {
       log[level]({ ...fields, err: show(fields.err) }, message)
