@@ -1,7 +1,8 @@
 export type { Clock, TimerHandle } from '../types/clock.js'
 export type { Duration, DurationParts } from '../types/duration.js'
 export type { RemovalReason, SchedulerEventName, SchedulerEvents, SchedulerListener } from '../types/events.js'
-export type { Job, JobChanges, JobDefaults, JobOptions, LockOptions, RetryOptions } from '../types/job.js'
+export type { Job, JobChanges, JobDefaults, JobOptions, JobShorthand, LockOptions, RetryOptions } from '../types/job.js'
+export type { Logger } from '../types/logger.js'
 export type {
   FastifyScheduler,
   JobRouteHandler,
@@ -12,10 +13,13 @@ export type {
 } from '../types/plugin.js'
 export type { JobHandler, Run, RunContext, RunOutcome, RunTrigger, SkipReason } from '../types/run.js'
 export type {
+  ClusterLike,
   MetricsOptions,
   MetricsRegister,
   RedisInput,
+  RedisLike,
   RedisMasterInput,
+  RedisOptionsInput,
   Scheduler,
   SchedulerOptions,
   TriggerOptions,

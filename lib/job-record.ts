@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import type { Definition } from '../types/coordination.js'
 import type { Job } from '../types/job.js'
 import type { Trigger, TriggerObject } from '../types/trigger.js'
@@ -239,6 +240,11 @@ class JobView implements Job {
 
   get lastSuccess(): number | null {
     return this.#job.stats.lastSuccess || null
+  }
+
+  /** What `console.log` shows: the members are on the prototype, where it does not look. */
+  [inspect.custom](): Job {
+    return this.toJSON()
   }
 
   toJSON(): Job {

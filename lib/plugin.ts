@@ -1,3 +1,5 @@
+// biome-ignore lint/suspicious/noTsIgnore: fastify is an optional peer, without which its types are `any` and no error
+/** @ts-ignore */
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import type { FastifyScheduler, PluginMetricsOptions, PluginOptions } from '../types/plugin.js'
 import type { SchedulerOptions } from '../types/scheduler.js'
@@ -13,6 +15,8 @@ import { PEER_METRICS_NAMES } from './peer-names.js'
 import { Scheduler } from './scheduler.js'
 import { show } from './show.js'
 
+// biome-ignore lint/suspicious/noTsIgnore: fastify is an optional peer, without which its types are `any` and no error
+/** @ts-ignore */
 declare module 'fastify' {
   interface FastifyInstance {
     /** The scheduler of fastify-redlock-scheduler. */

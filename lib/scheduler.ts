@@ -1,6 +1,7 @@
+import { inspect } from 'node:util'
 import type { Duration } from '../types/duration.js'
 import type { SchedulerEventName, SchedulerListener } from '../types/events.js'
-import type { Job, JobChanges, JobOptions } from '../types/job.js'
+import type { Job, JobChanges, JobOptions, JobShorthand } from '../types/job.js'
 import type { JobHandler, Run } from '../types/run.js'
 import type {
   MetricsRegister,
@@ -22,8 +23,6 @@ import { resolveOptions } from './options.js'
 import { PEER_LOCK_NAMES, PEER_TRIGGER_CALL_NAMES } from './peer-names.js'
 import { show } from './show.js'
 import { previewTrigger, resolveTrigger } from './triggers/index.js'
-
-type Shorthand<App, Data> = Omit<JobOptions<App, Data>, 'id' | 'trigger' | 'handler'>
 
 /** The public surface: checks what it is given, and hands it to the engine. */
 export class Scheduler<App = unknown> implements SchedulerContract<App> {
@@ -51,33 +50,23 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
     return job.view
   }
 
-  cron<Data = unknown>(
+  cron(
     id: string,
     expression: string,
-    handler: JobHandler<App, Data>,
-    options: Shorthand<App, Data> & { readonly timezone?: string } = {}
+    handler: JobHandler<App>,
+    options: JobShorthand<App> & { readonly timezone?: string } = {}
   ): Job {
     const { timezone, ...rest } = checkShorthand(options)
     const trigger = timezone === undefined ? { cron: expression } : { cron: expression, timezone }
-    return this.add<Data>({ ...rest, id, trigger, handler })
+    return this.add({ ...rest, id, trigger, handler })
   }
 
-  interval<Data = unknown>(
-    id: string,
-    interval: Duration,
-    handler: JobHandler<App, Data>,
-    options: Shorthand<App, Data> = {}
-  ): Job {
-    return this.add<Data>({ ...checkShorthand(options), id, trigger: { interval }, handler })
+  interval(id: string, interval: Duration, handler: JobHandler<App>, options: JobShorthand<App> = {}): Job {
+    return this.add({ ...checkShorthand(options), id, trigger: { interval }, handler })
   }
 
-  date<Data = unknown>(
-    id: string,
-    date: Date | number | string,
-    handler: JobHandler<App, Data>,
-    options: Shorthand<App, Data> = {}
-  ): Job {
-    return this.add<Data>({ ...checkShorthand(options), id, trigger: { date }, handler })
+  date(id: string, date: Date | number | string, handler: JobHandler<App>, options: JobShorthand<App> = {}): Job {
+    return this.add({ ...checkShorthand(options), id, trigger: { date }, handler })
   }
 
   get(id: string): Job | undefined {
@@ -160,6 +149,11 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
   off<Name extends SchedulerEventName>(name: Name, listener: SchedulerListener<Name>): this {
     this.#engine.events.delete(name, listener)
     return this
+  }
+
+  /** What `console.log` shows. */
+  [inspect.custom](): Pick<SchedulerContract, 'replicaId'> & { readonly jobs: readonly Job[] } {
+    return { replicaId: this.replicaId, jobs: this.list() }
   }
 
   start(): Promise<void> {

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import t from 'tap'
 import { createScheduler, type Job, type JobOptions, type TriggerInput } from '../lib/index.js'
 import { withVirtualScheduler } from './fixtures/virtual-scheduler.js'
@@ -5,6 +6,21 @@ import { withVirtualScheduler } from './fixtures/virtual-scheduler.js'
 const START = Date.parse('2027-01-01T00:00:00Z')
 const SECOND = 1000
 const noop = (): void => {}
+
+t.test('console.log shows what a job and a scheduler are', async (t) => {
+  const own = createScheduler({ replicaId: 'one' })
+  own.interval('a', '1h', noop, { data: { table: 'orders' }, name: 'The first' })
+  for (const shown of [inspect(own.get('a')), inspect(own.list()), inspect(own), inspect({ deep: own.get('a') })]) {
+    t.match(shown, /id: 'a'/)
+    t.match(shown, /name: 'The first'/)
+    t.match(shown, /paused: false/)
+    t.match(shown, /table: 'orders'|data: \[Object\]/)
+  }
+  t.match(inspect(own), /replicaId: 'one'/)
+  own.remove('a')
+  t.match(inspect(own), /jobs: \[\]/)
+  await own.close()
+})
 
 t.test('add, get and list show a live view of each job', async (t) => {
   await withVirtualScheduler(async ({ clock, scheduler, events }) => {

@@ -1,6 +1,7 @@
 import { expectTypeOf } from 'expect-type'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
+import type { Cluster as Cluster5, Redis as Redis5, RedisOptions as RedisOptions5 } from 'ioredis5'
 import t from 'tap'
 import scheduler, {
   createScheduler,
@@ -10,11 +11,14 @@ import scheduler, {
   type JobOptions,
   type JobRouteHandler,
   type PluginOptions,
+  type RedisInput,
+  type RedisMasterInput,
   type Run,
   type RunBody,
   type RunContext,
   type Scheduler,
   type SchedulerEvents,
+  type SchedulerListener,
   type SchedulerOptions,
   type SkipReason,
   type TriggerInput,
@@ -49,6 +53,7 @@ t.test("a handler's context is inferred", async (t) => {
   own.add<{ n: number }>({
     id: 'e',
     trigger: { interval: 1000 },
+    data: { n: 1 },
     handler: ({ data }) => void expectTypeOf(data).toEqualTypeOf<{ n: number }>()
   })
   await own.start()
@@ -65,10 +70,79 @@ t.test("a handler's context is inferred", async (t) => {
   expectTypeOf(createScheduler()).toEqualTypeOf<Scheduler<undefined>>()
 })
 
+t.test('a handler that is promised data has some', async (t) => {
+  interface Import {
+    readonly table: string
+  }
+  const own = createScheduler()
+  const trigger = { interval: '1h' } as const
+  const take = ({ data }: RunContext<undefined, Import>): string => data.table
+  const maybe = ({ data }: RunContext<undefined, Import | undefined>): string | undefined => data?.table
+  const any = ({ data }: RunContext): unknown => data
+  const data = { table: 'orders' }
+
+  own.add<Import>({ id: 'a', trigger, data, handler: ({ data }) => data.table })
+  own.add({ id: 'b', trigger, data, handler: take })
+  own.add({ id: 'c', trigger, handler: maybe })
+  own.add<Import | undefined>({ id: 'd', trigger, handler: ({ data }) => data?.table })
+  own.add({ id: 'e', trigger, handler: any })
+  const typed: JobOptions<undefined, Import> = { id: 'f', trigger, data, handler: take }
+  own.add(typed)
+  own.cron<Import>('g', '@daily', take, { data, timezone: 'UTC' })
+  own.cron('h', '@daily', maybe)
+  own.cron<Import | undefined>('i', '@daily', maybe, { timezone: 'UTC' })
+  own.interval('j', '1h', take, { data, lock: false })
+  own.interval('k', '1h', any, { lock: false })
+  own.date('l', '2099-01-01', take, { data })
+  own.date('m', '2099-01-01', ({ data }) => data.table, { data })
+
+  // @ts-expect-error the handler would have undefined
+  own.add<Import>({ id: '1', trigger, handler: ({ data }) => data.table })
+  // @ts-expect-error the handler would have undefined
+  own.add({ id: '2', trigger, handler: take })
+  // @ts-expect-error the handler would have undefined
+  const untyped: JobOptions<undefined, Import> = { id: '3', trigger, handler: take }
+  // @ts-expect-error the handler would have undefined
+  own.cron<Import>('4', '@daily', ({ data }) => data.table)
+  // @ts-expect-error the handler would have undefined
+  own.cron('5', '@daily', take, { timezone: 'UTC' })
+  // @ts-expect-error the handler would have undefined
+  own.interval('6', '1h', take)
+  // @ts-expect-error the handler would have undefined
+  own.date<Import>('7', '2099-01-01', take, {})
+  // @ts-expect-error data of another type than the handler's
+  own.interval('8', '1h', take, { data: { tabel: 'orders' } })
+  t.equal(untyped.data, undefined)
+  await own.close()
+})
+
+t.test('a client is known by its shape', async (t) => {
+  expectTypeOf<Redis | Cluster | Redis5 | Cluster5 | RedisOptions | RedisOptions5>().toExtend<RedisInput>()
+  expectTypeOf<readonly (Redis | Redis5 | RedisOptions5 | string)[]>().toExtend<RedisInput>()
+  expectTypeOf<Cluster>().not.toExtend<RedisMasterInput>()
+  expectTypeOf<Cluster5>().not.toExtend<RedisMasterInput>()
+  expectTypeOf<readonly (Redis | Cluster)[]>().not.toExtend<RedisInput>()
+  expectTypeOf<Map<string, string>>().not.toExtend<RedisInput>()
+  expectTypeOf<{ hots: string }>().not.toExtend<RedisInput>()
+  expectTypeOf<number>().not.toExtend<RedisInput>()
+  t.pass('checked by the compiler')
+})
+
+t.test('a listener may return what it likes', async (t) => {
+  const own = createScheduler()
+  const ids: string[] = []
+  own.on('added', async ({ job }) => ids.push(job.id))
+  own.once('added', ({ job }) => ids.push(job.id))
+  own.on('removed', () => Promise.resolve('a value'))
+  // What linters look at: a promise is not thrown away where `void` is expected.
+  expectTypeOf<SchedulerListener<'added'>>().returns.toBeUnknown()
+  own.interval('a', '1h', () => {})
+  t.same(ids, ['a', 'a'])
+  await own.close()
+})
+
 t.test('options say what they take', async (t) => {
-  expectTypeOf<SchedulerOptions['redis']>().toEqualTypeOf<
-    string | RedisOptions | Redis | Cluster | readonly (string | RedisOptions | Redis)[] | undefined
-  >()
+  expectTypeOf<SchedulerOptions['redis']>().toEqualTypeOf<RedisInput | undefined>()
   expectTypeOf<{ redis: Redis; prefix: string }>().toExtend<SchedulerOptions>()
   expectTypeOf<{ redis: Cluster; prefix: string }>().toExtend<SchedulerOptions>()
   expectTypeOf<{ cron: string }>().toExtend<TriggerInput>()

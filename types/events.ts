@@ -35,4 +35,5 @@ export interface SchedulerEvents {
 }
 
 export type SchedulerEventName = keyof SchedulerEvents
-export type SchedulerListener<Name extends SchedulerEventName> = (event: SchedulerEvents[Name]) => void
+/** What it returns is left alone; a promise of it that rejects is logged, as what it throws is. */
+export type SchedulerListener<Name extends SchedulerEventName> = (event: SchedulerEvents[Name]) => unknown

@@ -104,8 +104,8 @@ export interface JobDefaults {
   readonly retry?: RetryOptions | number | false
 }
 
-/** A job's definition. */
-export interface JobOptions<App = unknown, Data = unknown> extends JobDefaults {
+/** What a job's definition has. */
+export interface JobBase<App, Data> extends JobDefaults {
   /** Names the job on every replica, in Redis and in the metrics: 1 to 200 characters, no control characters. */
   readonly id: string
   /**
@@ -126,8 +126,17 @@ export interface JobOptions<App = unknown, Data = unknown> extends JobDefaults {
   readonly paused?: boolean
 }
 
+/** Demands `data` of a type that has no `undefined` in it, which is what a handler has where there is none. */
+export type DataOf<Data> = undefined extends Data ? unknown : { readonly data: Data }
+
+/** A job's definition. `data` may be left out where its type allows `undefined`. */
+export type JobOptions<App = unknown, Data = unknown> = JobBase<App, Data> & DataOf<Data>
+
+/** What `cron()`, `interval()` and `date()` take beside a job's id, trigger and handler. */
+export type JobShorthand<App = unknown, Data = unknown> = Omit<JobBase<App, Data>, 'id' | 'trigger' | 'handler'>
+
 /** What `modify` can change: everything but the id. */
-export type JobChanges<App = unknown, Data = unknown> = Partial<Omit<JobOptions<App, Data>, 'id' | 'paused'>>
+export type JobChanges<App = unknown, Data = unknown> = Partial<Omit<JobBase<App, Data>, 'id' | 'paused'>>
 
 /** A job as it stands now: a live, read-only view. All times are milliseconds since the Unix epoch. */
 export interface Job {

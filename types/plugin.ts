@@ -1,3 +1,5 @@
+// biome-ignore lint/suspicious/noTsIgnore: fastify is an optional peer, without which its types are `any` and no error
+/** @ts-ignore */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Run } from './run.js'
 import type { MetricsOptions, Scheduler, SchedulerOptions } from './scheduler.js'

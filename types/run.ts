@@ -1,5 +1,5 @@
-import type { FastifyBaseLogger } from 'fastify'
 import type { Job } from './job.js'
+import type { Logger } from './logger.js'
 
 /** How a run ended. Everything but `success` counts as a failure. */
 export type RunOutcome = 'success' | 'error' | 'timeout' | 'cancelled' | 'lock_lost' | 'abandoned'
@@ -54,7 +54,7 @@ export interface RunContext<App = unknown, Data = unknown> {
   /** The job's `data`, or the `data` of the `trigger()` call. */
   readonly data: Data
   /** A child of the app's logger with `jobId` and `runId`. */
-  readonly log: FastifyBaseLogger
+  readonly log: Logger
   /**
    * Aborted when the lock is lost (`FST_ERR_RLS_LOCK_LOST`), the `timeout` has passed (`FST_ERR_RLS_RUN_TIMEOUT`) or
    * the scheduler is closing and its `closeTimeout` has passed (`FST_ERR_RLS_RUN_CANCELLED`).

@@ -1,18 +1,39 @@
-import type { FastifyBaseLogger } from 'fastify'
-import type { Cluster, Redis, RedisOptions } from 'ioredis'
+import type { RedisOptions } from 'ioredis'
 import type { Clock } from './clock.js'
 import type { CoordinationFactory } from './coordination.js'
 import type { Duration } from './duration.js'
 import type { SchedulerEventName, SchedulerListener } from './events.js'
-import type { Job, JobChanges, JobDefaults, JobOptions } from './job.js'
+import type { Job, JobChanges, JobDefaults, JobOptions, JobShorthand } from './job.js'
+import type { Logger } from './logger.js'
 import type { JobHandler, Run } from './run.js'
 import type { PreviewOptions, TriggerInput } from './trigger.js'
 
+/** What an ioredis `Redis` and `Cluster` have in common, of version 5 and 6. */
+interface RedisConnection {
+  readonly status: string
+  readonly options: object
+  defineCommand(name: string, definition: { readonly lua: string; readonly numberOfKeys?: number }): void
+  duplicate(): unknown
+}
+
+/** An ioredis `Redis`, known by its shape: its version need not be the scheduler's. */
+export interface RedisLike extends RedisConnection {
+  readonly nodes?: never
+}
+
+/** An ioredis `Cluster`, known by its shape. */
+export interface ClusterLike extends RedisConnection {
+  nodes(): readonly unknown[]
+}
+
+/** The options of ioredis 5 and 6, which differ in this class alone. */
+export type RedisOptionsInput = Omit<RedisOptions, 'Connector'> & { readonly Connector?: unknown }
+
 /** One Redis: its URL, ioredis' options for it, or an ioredis client of the app's, from which the scheduler makes its own. */
-export type RedisMasterInput = string | RedisOptions | Redis
+export type RedisMasterInput = string | RedisOptionsInput | RedisLike
 
 /** A Redis, an ioredis Cluster of the app's in the same way, or an odd number, from 3 up, of independent masters. */
-export type RedisInput = RedisMasterInput | Cluster | readonly RedisMasterInput[]
+export type RedisInput = RedisMasterInput | ClusterLike | readonly RedisMasterInput[]
 
 /** What is asked of a registry; prom-client's `Registry` and its successor's have it. */
 export interface MetricsRegister {
@@ -116,7 +137,7 @@ export interface SchedulerOptions<App = unknown> {
    *
    * @default none: silent
    */
-  readonly logger?: FastifyBaseLogger
+  readonly logger?: Logger
   /** Handed to handlers as `app`. */
   readonly app?: App
   /**
@@ -162,6 +183,11 @@ export interface WithLockContext {
 /** `acquired` is false when the lock is held elsewhere: `fn` was not called. */
 export type WithLockResult<Value> = { readonly acquired: true; readonly value: Value } | { readonly acquired: false }
 
+/** The options of a job without `data`, where its handler may have `undefined`. */
+type OptionsWithoutData<Data, Options> = undefined extends Data
+  ? [options?: Options]
+  : [options: Options & { readonly data: Data }]
+
 /** The scheduler: `app.jobs`, and what `createScheduler()` returns. */
 export interface Scheduler<App = unknown> {
   readonly replicaId: string
@@ -174,25 +200,43 @@ export interface Scheduler<App = unknown> {
    */
   add<Data = unknown>(options: JobOptions<App, Data>): Job
   /** Adds a job with a cron trigger. */
+  cron<Data>(
+    id: string,
+    expression: string,
+    handler: JobHandler<App, Data>,
+    options: JobShorthand<App, Data> & { readonly data: Data; readonly timezone?: string }
+  ): Job
   cron<Data = unknown>(
     id: string,
     expression: string,
     handler: JobHandler<App, Data>,
-    options?: Omit<JobOptions<App, Data>, 'id' | 'trigger' | 'handler'> & { readonly timezone?: string }
+    ...options: OptionsWithoutData<Data, JobShorthand<App, Data> & { readonly timezone?: string }>
   ): Job
   /** Adds a job with an interval trigger. */
+  interval<Data>(
+    id: string,
+    interval: Duration,
+    handler: JobHandler<App, Data>,
+    options: JobShorthand<App, Data> & { readonly data: Data }
+  ): Job
   interval<Data = unknown>(
     id: string,
     interval: Duration,
     handler: JobHandler<App, Data>,
-    options?: Omit<JobOptions<App, Data>, 'id' | 'trigger' | 'handler'>
+    ...options: OptionsWithoutData<Data, JobShorthand<App, Data>>
   ): Job
   /** Adds a job with one tick. */
+  date<Data>(
+    id: string,
+    date: Date | number | string,
+    handler: JobHandler<App, Data>,
+    options: JobShorthand<App, Data> & { readonly data: Data }
+  ): Job
   date<Data = unknown>(
     id: string,
     date: Date | number | string,
     handler: JobHandler<App, Data>,
-    options?: Omit<JobOptions<App, Data>, 'id' | 'trigger' | 'handler'>
+    ...options: OptionsWithoutData<Data, JobShorthand<App, Data>>
   ): Job
   get(id: string): Job | undefined
   /** All jobs of this process, in the order they were added. */
