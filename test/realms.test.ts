@@ -92,7 +92,6 @@ t.test('promises of another realm are waited for, and looked after', async (t) =
     // biome-ignore lint/suspicious/noThenProperty: a promise of some library
     return { then: (_resolve: unknown, reject: (error: Error) => void) => reject(new Error('thenable listener')) }
   })
-  // biome-ignore lint/suspicious/noThenProperty: what a hostile value may have
   own.on('executed', () => Object.defineProperty({}, 'then', { get: () => foreign('null.then') }))
   await own.start()
   const executed = nextEvent(own, 'executed')

@@ -1,4 +1,5 @@
-// @fastify/redis 7 and many apps have ioredis 5: its clients are taken as they are.
+// Clients of the app's: @fastify/redis 7 and many apps have ioredis 5, whose clients are taken as they are.
+import { Redis } from 'ioredis'
 import { Redis as Redis5, type RedisOptions as RedisOptions5 } from 'ioredis5'
 import t from 'tap'
 import { createScheduler, type RedisInput, type Run, type SchedulerOptions } from '../lib/index.js'
@@ -77,5 +78,26 @@ t.test('losing the lock is noticed by a client of ioredis 5', async (t) => {
     t.match(await ended, { outcome: 'lock_lost', error: { code: 'FST_ERR_RLS_LOCK_LOST' } })
     await own.close()
     await client.quit()
+  })
+})
+
+t.test('a dozen schedulers on one client give no warning of a leak', async (t) => {
+  await withRedis(async ({ port }) => {
+    const warnings: string[] = []
+    const onWarning = ({ name, message }: Error): void => void warnings.push(`${name}: ${message}`)
+    process.on('warning', onWarning)
+    for (const client of [new Redis5(port), new Redis(port)]) {
+      const own = Array.from({ length: 12 }, (_, index) => replica(client, { prefix: `app-${index}` }))
+      for (const each of own) {
+        each.interval('a', '1h', () => 'ran')
+        await each.start()
+        t.match(await each.trigger('a', { wait: true }), { outcome: 'success' })
+      }
+      await Promise.all(own.map((each) => each.close()))
+      await client.quit()
+    }
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('warning', onWarning)
+    t.same(warnings, [])
   })
 })
