@@ -27,6 +27,7 @@ import { createStats } from './observability/job-stats.js'
 import { logSafely } from './observability/log.js'
 import { Logbook } from './observability/logbook.js'
 import { Metrics } from './observability/metrics.js'
+import { MissedLog } from './observability/missed-log.js'
 import type { ResolvedOptions } from './options.js'
 import { nextInSequence } from './sequence.js'
 import { createShuffle } from './shuffle.js'
@@ -60,6 +61,8 @@ export class Engine {
   readonly namedLocks: NamedLocks
   readonly metrics: Metrics | null
   readonly options: ResolvedOptions
+  readonly logbook: Logbook
+  readonly #missedLog: MissedLog
   readonly #timetable: Timetable<JobRecord>
   readonly #watch: Watch
   readonly #finisher: Finisher
@@ -77,7 +80,8 @@ export class Engine {
   /** Until when what goes on under locks by name may go on, on the monotonic clock: counted from when closing began. */
   #closeBy: number | null = null
   #pausePoll: TimerHandle | null = null
-  #downReported = false
+  /** The outage that was told of: since when, on the monotonic clock, and how many locks had been lost by then. */
+  #outage: { readonly since: number; readonly locksLost: number } | null = null
   readonly #unsafe = new Set<string>()
   /** The intervals that were warned of: whole numbers below 1,000. */
   readonly #bareIntervals = new Set<number>()
@@ -102,6 +106,8 @@ export class Engine {
       })
     )
     const events = new Events(log)
+    this.logbook = new Logbook(log)
+    this.#missedLog = new MissedLog(log, clock)
     const watch = new Watch(clock)
     const newRunId = createRunIds()
     const finisher = new Finisher(coordination, clock, newRunId)
@@ -140,12 +146,12 @@ export class Engine {
       finisher,
       events,
       log,
-      logbook: new Logbook(log),
+      logbook: this.logbook,
       onRoom,
       onUnfinished,
       onLast: onFinished
     })
-    const account = new TickAccount(events)
+    const account = new TickAccount(events, this.#missedLog)
     const wakeAt = (job: JobRecord, at: number, tick?: DueTick): void => this.#timetable.wake(job, at, tick)
     const unlocked = new UnlockedRuns({ coordination, runner: this.#runner, account, newRunId, wakeAt })
     const common = { clock, coordination, runner: this.#runner, finisher, newRunId }
@@ -230,6 +236,7 @@ export class Engine {
   async pause(job: JobRecord, note: string | undefined): Promise<void> {
     await this.open('pause a job')
     await this.coordination.pause(job.id, note)
+    this.logbook.paused(job.id, this.options.replicaId, note)
     this.#notePause(job, true)
   }
 
@@ -237,6 +244,7 @@ export class Engine {
   async resume(job: JobRecord): Promise<void> {
     await this.open('resume a job')
     await this.coordination.resume(job.id)
+    this.logbook.resumed(job.id, this.options.replicaId)
     this.#notePause(job, false)
   }
 
@@ -327,6 +335,7 @@ export class Engine {
     this.#recovery.start()
     this.#finished.start(this.jobs.values())
     this.#timetable.start()
+    this.logbook.started(this.jobs.size, this.coordination.state.kind, this.options.replicaId)
     this.#pollPaused()
     this.#survey.take()
   }
@@ -339,14 +348,19 @@ export class Engine {
   }
 
   async #drain(): Promise<void> {
+    const hasBegun = this.#phase !== 'new'
     this.stop()
     this.#phase = 'draining'
     const { closeTimeout, clock } = this.options
+    const runner = this.#runner
+    if (hasBegun) this.logbook.closing(runner.jobIds, runner.size, closeTimeout)
     const settled = this.#runsSettled()
     if (!(await isWithin(settled, closeTimeout, clock))) {
+      if (runner.size > 0) this.logbook.aborting(runner.jobIds, runner.size)
       this.#runner.abortAll((job) => new RunCancelledError(`A run of the job '${job.id}'`, closeTimeout))
       await isWithin(settled, ABORT_GRACE, clock)
     }
+    if (runner.size > 0) this.logbook.left(runner.jobIds, runner.size)
     // Who waits for a run that does not end is told so: a request, for one, which keeps the app from closing.
     this.#runner.close()
   }
@@ -369,6 +383,7 @@ export class Engine {
     this.#watch.close()
     await this.#finisher.close()
     await this.coordination.close()
+    this.#missedLog.flush()
     this.metrics?.unregister()
   }
 
@@ -444,9 +459,13 @@ export class Engine {
   }
 
   #onUp(): void {
-    const { log } = this.options
-    if (this.#downReported) logSafely(log, 'info', {}, 'Redis answers again: jobs go on')
-    this.#downReported = false
+    const outage = this.#outage
+    if (outage !== null) {
+      const duration = Math.round(this.options.clock.monotonic() - outage.since)
+      const locksLost = this.#runner.locksLost - outage.locksLost
+      this.logbook.outageEnded({ duration, waiting: this.dispatcher.backlog, locksLost })
+    }
+    this.#outage = null
     if (this.#phase === 'running') this.#survey.take()
     // What is owned is given back before anything is asked for: an own lock must not look like an overlap.
     void this.#finisher.retryNow()
@@ -454,9 +473,8 @@ export class Engine {
   }
 
   #onDown(err: Error, refuses = false): void {
-    this.#downReported = true
-    const what = refuses ? 'Redis refuses what jobs need' : 'Redis does not answer'
-    logSafely(this.options.log, 'warn', { err }, `${what}: jobs wait for it`)
+    this.#outage ??= { since: this.options.clock.monotonic(), locksLost: this.#runner.locksLost }
+    this.logbook.outageBegan(err, refuses)
   }
 
   #onClockStep(): void {

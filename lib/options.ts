@@ -12,6 +12,7 @@ import { HOUR, parseDuration, SECOND } from './duration.js'
 import { OptionInvalidError } from './errors.js'
 import { type ResolvedDefaults, resolveDefaults } from './job-options.js'
 import { silentLogger } from './observability/log.js'
+import { stderrLogger } from './observability/stderr-logger.js'
 import { PEER_METRICS_NAMES, PEER_SCHEDULER_NAMES } from './peer-names.js'
 import { show } from './show.js'
 import { checkTimezone } from './triggers/index.js'
@@ -88,7 +89,7 @@ export function resolveOptions(options: SchedulerOptions): ResolvedOptions {
     defaults,
     jobs = [],
     metrics,
-    logger = silentLogger,
+    logger = stderrLogger(),
     app,
     clock = systemClock,
     coordination
@@ -103,7 +104,7 @@ export function resolveOptions(options: SchedulerOptions): ResolvedOptions {
     throw new OptionInvalidError('concurrency', 'a whole number from 1 to 1,000,000', show(concurrency))
   }
   if (!Array.isArray(jobs)) throw new OptionInvalidError('jobs', 'an array of jobs', show(jobs))
-  checkMethods(logger, 'logger', ['info', 'warn', 'error', 'debug', 'child'])
+  if (logger !== false) checkMethods(logger, 'logger', ['info', 'warn', 'error', 'debug', 'child'])
   checkMethods(clock, 'clock', ['now', 'monotonic', 'setTimeout', 'setImmediate'])
   if (coordination !== undefined && (typeof coordination !== 'function' || redis !== undefined)) {
     throw new OptionInvalidError('coordination', 'a function, and given without `redis`', show(coordination))
@@ -120,7 +121,7 @@ export function resolveOptions(options: SchedulerOptions): ResolvedOptions {
     defaults: resolveDefaults(defaults),
     jobs: Object.freeze([...jobs]),
     ...resolveMetrics(metrics),
-    log: logger,
+    log: logger === false ? silentLogger : logger,
     app,
     clock: detachedClock(clock),
     coordination

@@ -33,7 +33,7 @@ const DECORATOR = 'jobs'
 const plugin: FastifyPluginAsync<PluginOptions> = async (app, options) => {
   if (app.hasDecorator(DECORATOR)) throw new DecoratorTakenError(DECORATOR)
   const { endpoint, autostart, ...schedulerOptions } = splitOptions(options)
-  const url = metricsUrl(app, endpoint, schedulerOptions.metrics !== false)
+  const url = metricsUrl(app, endpoint, schedulerOptions.metrics !== false, isRegisterGiven(schedulerOptions.metrics))
   const resolved = resolveOptions({ ...schedulerOptions, app, logger: app.log } as SchedulerOptions)
   checkCloseTimeout(app, resolved.closeTimeout, schedulerOptions.closeTimeout)
   const engine = new Engine(resolved)
@@ -78,6 +78,10 @@ function splitOptions(options: PluginOptions): SplitOptions {
   const known = copyKnown(metrics, [...METRICS_KEYS, 'endpoint'], '`metrics`', PEER_METRICS_NAMES)
   const { endpoint, ...registry } = known as PluginMetricsOptions
   return { ...rest, metrics: registry, endpoint }
+}
+
+function isRegisterGiven(metrics: SplitOptions['metrics']): boolean {
+  return isPlainObject(metrics) && metrics.register !== undefined
 }
 
 export default fp(plugin, { fastify: '5.x', name: 'fastify-redlock-scheduler' })

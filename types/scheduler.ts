@@ -133,11 +133,11 @@ export interface SchedulerOptions<App = unknown> {
    */
   readonly metrics?: MetricsOptions | false
   /**
-   * A pino-like logger.
+   * A pino-like logger; `false` for none.
    *
-   * @default none: silent
+   * @default warnings and errors to stderr
    */
-  readonly logger?: Logger
+  readonly logger?: Logger | false
   /** Handed to handlers as `app`. */
   readonly app?: App
   /**

@@ -64,6 +64,8 @@ export class Runner implements ActiveRunOwner {
   )
   #idle: (() => void)[] = []
   #closed = false
+  /** How many locks were lost so far. */
+  locksLost = 0
 
   constructor(options: RunnerOptions) {
     this.#options = options
@@ -77,6 +79,11 @@ export class Runner implements ActiveRunOwner {
   /** What keeping a run's lock takes. */
   get lockTools(): LockTools {
     return this.#options
+  }
+
+  /** The jobs whose handlers run now. */
+  get jobIds(): string[] {
+    return [...new Set([...this.#active].map(({ job }) => job.id))]
   }
 
   /** How many handlers run now. */
@@ -179,6 +186,7 @@ export class Runner implements ActiveRunOwner {
     const { events, logbook } = this.#options
     const { job, run } = active
     job.stats.count(COUNTER.lockLost)
+    this.locksLost++
     this.abort(active, 'lock_lost', new LockLostError(job.id, reason))
     logbook.lockLost(active, reason)
     if (events.has('lockLost')) events.emit('lockLost', { job: job.view, run })

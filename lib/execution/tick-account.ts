@@ -3,7 +3,8 @@ import type { Trigger } from '../../types/trigger.js'
 import type { JobRecord } from '../job-record.js'
 import type { Events } from '../observability/events.js'
 import { COUNTER, SKIPPED_COUNTER } from '../observability/job-stats.js'
-import { countTicks } from '../triggers/index.js'
+import type { MissedLog } from '../observability/missed-log.js'
+import { countTicks, latestTick } from '../triggers/index.js'
 import type { Block } from './blocks.js'
 
 /** How many ticks that were passed over are told of one by one; the others are only counted. */
@@ -22,9 +23,11 @@ export class TickAccount {
   /** When Redis last did not answer, by the fleet's clock: ticks of that time are missed as `redis_error`. */
   #silence: { readonly from: number; readonly until: number } | null = null
   readonly #events: Events
+  readonly #missedLog: MissedLog
 
-  constructor(events: Events) {
+  constructor(events: Events, missedLog: MissedLog) {
     this.#events = events
+    this.#missedLog = missedLog
   }
 
   /** Whether Redis did not answer when it was last asked. */
@@ -56,6 +59,7 @@ export class TickAccount {
   /** A tick will have no run on any replica. */
   missed(job: JobRecord, scheduledTime: number, reason: SkipReason): void {
     job.stats.count(COUNTER.missed)
+    this.#missedLog.note(job.id, reason, scheduledTime)
     if (this.#events.has('missed')) this.#events.emit('missed', { job: job.view, scheduledTime, reason })
     this.skipped(job, scheduledTime, reason)
   }
@@ -111,7 +115,11 @@ export class TickAccount {
     }
     if (from >= before - 1) return
     const count = countTicks(trigger, from, before)
-    if (isMissed) stats.count(COUNTER.missed, count)
+    if (isMissed && count > 0) {
+      stats.count(COUNTER.missed, count)
+      const last = latestTick(trigger, from, before - 1) ?? from
+      this.#missedLog.note(job.id, reason, trigger.next(from) ?? last, last, count)
+    }
     stats.count(SKIPPED_COUNTER[reason], count)
   }
 }

@@ -10,9 +10,15 @@ const DEFAULT_ENDPOINT = '/metrics'
  *
  * @param endpoint the option as it was given
  * @param enabled whether there are metrics at all
+ * @param isRegisterGiven whether the app has given a registry, which it is then likely to serve
  * @throws OptionInvalidError; RouteTakenError when the path was asked for and is taken
  */
-export function metricsUrl(app: FastifyInstance, endpoint: unknown, enabled: boolean): string | null {
+export function metricsUrl(
+  app: FastifyInstance,
+  endpoint: unknown,
+  enabled: boolean,
+  isRegisterGiven: boolean
+): string | null {
   if (endpoint === false || !enabled) return null
   if (endpoint !== undefined && (typeof endpoint !== 'string' || !/^\/[^\s?#]*$/.test(endpoint))) {
     throw new OptionInvalidError('metrics.endpoint', 'a path such as /metrics, or false', show(endpoint))
@@ -21,10 +27,10 @@ export function metricsUrl(app: FastifyInstance, endpoint: unknown, enabled: boo
   const url = `${app.prefix}${path}`
   if (!app.hasRoute({ method: 'GET', url })) return path
   if (endpoint !== undefined) throw new RouteTakenError(url)
-  app.log.info(
-    { url },
-    "the app serves its metrics itself: `metrics.register` adds the jobs' to a registry of the app's"
-  )
+  if (!isRegisterGiven) {
+    const hint = "`metrics.register` adds the jobs' to a registry of the app's"
+    app.log.info({ url }, `the app serves its metrics itself: ${hint}`)
+  }
   return null
 }
 

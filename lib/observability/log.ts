@@ -11,6 +11,8 @@ export function isEnabled(log: FastifyBaseLogger, level: LogLevel): boolean {
   try {
     const pino = log as { isLevelEnabled?: (level: string) => boolean }
     if (typeof pino.isLevelEnabled === 'function') return pino.isLevelEnabled(level)
+    // As Fastify's without `logger`: one function that does nothing, for all levels.
+    if (log.level === undefined && log[level] === log.fatal) return false
     return LEVELS.indexOf(level) >= LEVELS.indexOf(log.level)
   } catch {
     return false

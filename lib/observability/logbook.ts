@@ -1,7 +1,11 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { SECOND } from '../duration.js'
 import type { ActiveRun, RunEnd } from '../execution/active-run.js'
 import { show } from '../show.js'
 import { isEnabled, type LogLevel, logSafely } from './log.js'
+
+/** How many jobs are named in one line. */
+const MAX_NAMED = 10
 
 /**
  * What people on call want to know, one line each. The fields' names stay as they are: docs/log.md lists them.
@@ -40,6 +44,56 @@ export class Logbook {
     this.#write('warn', fields, `an attempt failed, the next begins in ${delay} ms`)
   }
 
+  /** The ticks have begun. @param kind where replicas meet */
+  started(jobs: number, kind: 'memory' | 'redis', replicaId: string): void {
+    this.#write(
+      'info',
+      { jobs, coordination: kind, replicaId },
+      `the scheduler has started with ${countOf(jobs, 'job')}`
+    )
+  }
+
+  /** This process has paused a job. */
+  paused(jobId: string, by: string, note: string | undefined): void {
+    this.#write('info', { jobId, by, ...(note === undefined ? {} : { note }) }, `the job '${jobId}' was paused`)
+  }
+
+  resumed(jobId: string, by: string): void {
+    this.#write('info', { jobId, by }, `the job '${jobId}' was resumed`)
+  }
+
+  /** @param refuses whether Redis answers, and grants nothing */
+  outageBegan(err: Error, refuses: boolean): void {
+    const what = refuses ? 'Redis refuses what jobs need' : 'Redis does not answer'
+    this.#write('warn', { err }, `${what}: jobs wait for it`)
+  }
+
+  /** @param cost how long it took in milliseconds, how many due ticks have waited for its end, how many locks it has cost */
+  outageEnded(cost: { readonly duration: number; readonly waiting: number; readonly locksLost: number }): void {
+    const { duration, waiting, locksLost } = cost
+    const what = `it took ${duration / SECOND} s, ${countOf(waiting, 'due tick')} waited, ${countOf(locksLost, 'lock')} lost`
+    this.#write('info', cost, `Redis answers again: jobs go on; ${what}`)
+  }
+
+  /** @param jobIds what runs, and is waited for */
+  closing(jobIds: readonly string[], runs: number, closeTimeout: number): void {
+    const what = runs === 0 ? '' : `, and waits up to ${closeTimeout / SECOND} s for ${countOf(runs, 'run')}`
+    this.#write('info', { runs, jobIds: jobIds.slice(0, MAX_NAMED), closeTimeout }, `the scheduler closes${what}`)
+  }
+
+  /** `closeTimeout` has passed. */
+  aborting(jobIds: readonly string[], runs: number): void {
+    const fields = { runs, jobIds: jobIds.slice(0, MAX_NAMED) }
+    this.#write('warn', fields, `closing aborts ${countOf(runs, 'run')} that did not end in time`)
+  }
+
+  /** Runs that closing does not wait for any more. */
+  left(jobIds: readonly string[], runs: number): void {
+    const fields = { runs, jobIds: jobIds.slice(0, MAX_NAMED) }
+    const message = `closing leaves ${countOf(runs, 'run')} that did not heed the signal: their locks end with their TTL`
+    this.#write('warn', fields, message)
+  }
+
   lockLost({ run }: ActiveRun, reason: string): void {
     this.#write('warn', { jobId: run.jobId, runId: run.id, reason }, 'a run has lost its lock')
   }
@@ -47,6 +101,10 @@ export class Logbook {
   #write(level: LogLevel, fields: Record<string, unknown>, message: string): void {
     logSafely(this.#log, level, fields, message)
   }
+}
+
+function countOf(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
 }
 
 function fieldsOf({ run, duration }: ActiveRun, outcome: string | null): Record<string, unknown> {

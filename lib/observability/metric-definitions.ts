@@ -6,6 +6,9 @@ import type { Labels, Subject } from './scrape.js'
 
 type MetricType = 'counter' | 'gauge' | 'histogram'
 
+/** How the numbers of several processes become one: what prom-client's cluster aggregation does with a metric. */
+type Aggregator = 'sum' | 'min' | 'max' | 'average'
+
 /** One sample, as prom-client's registry takes it when it writes text. */
 export interface Sample {
   readonly metricName?: string
@@ -26,6 +29,7 @@ export interface Source {
 export interface Definition {
   readonly type: MetricType
   readonly help: string
+  readonly aggregator: Aggregator
   /** @param name the metric's, with its prefix */
   samples(subjects: readonly Subject[], source: Source, name: string): Sample[]
 }
@@ -35,7 +39,10 @@ export const DEFINITIONS: Readonly<Record<string, Definition>> = {
   jobs_fired_total: counter('Runs started.', COUNTER.fired),
   job_success_total: counter('Runs that ended with outcome success.', COUNTER.success),
   job_failure_total: counter('Runs that ended with any other outcome.', COUNTER.failure),
-  missed_runs_total: counter('Ticks given up: too late to run, or Redis did not answer in time.', COUNTER.missed),
+  missed_runs_total: counter(
+    'Ticks without a run on any replica: too late, or Redis did not answer in time. Counted once for the fleet.',
+    COUNTER.missed
+  ),
   redis_lock_acquired_total: counter('Locks taken for a run.', COUNTER.lockAcquired),
   redis_lock_failed_total: counters('Locks that could not be taken for a run.', 'reason', {
     held: COUNTER.lockFailedHeld,
@@ -53,36 +60,40 @@ export const DEFINITIONS: Readonly<Record<string, Definition>> = {
   schedule_delay_seconds: histograms('Start of runs minus their scheduled time.', [
     { labels: {}, read: (stats) => stats.delay }
   ]),
-  job_running: gauge('Runs in this process now.', ({ stats }) => stats.running),
-  job_paused: gauge('1 while the job is paused; of all jobs together, how many are.', ({ paused }) => paused),
-  job_next_run_timestamp_seconds: gauge("The next tick's scheduled time; 0 for none.", ({ nextRun }) =>
+  job_running: gauge('sum', 'Runs in this process now.', ({ stats }) => stats.running),
+  job_paused: gauge('max', '1 while the job is paused; of all jobs together, how many are.', ({ paused }) => paused),
+  job_next_run_timestamp_seconds: gauge('max', "The next tick's scheduled time; 0 for none.", ({ nextRun }) =>
     inSeconds(nextRun)
   ),
-  job_last_run_timestamp_seconds: gauge('Start of the last run in this process; 0 for none.', ({ stats }) =>
+  job_last_run_timestamp_seconds: gauge('max', 'Start of the last run in this process; 0 for none.', ({ stats }) =>
     inSeconds(stats.lastRun)
   ),
   job_last_success_timestamp_seconds: gauge(
+    'max',
     'End of the last successful run in this process; 0 for none.',
     ({ stats }) => inSeconds(stats.lastSuccess)
   ),
-  jobs_total: single('Jobs of this process.', ({ jobs }) => jobs.size),
-  jobs_active: single('Jobs of this process that are not paused and have a next tick.', ({ jobs }) => {
+  jobs_total: single('max', 'Jobs of this process.', ({ jobs }) => jobs.size),
+  jobs_active: single('max', 'Jobs of this process that are not paused and have a next tick.', ({ jobs }) => {
     let active = 0
     for (const job of jobs.values()) if (!job.paused && job.view.nextRun !== null) active++
     return active
   }),
-  backlog_size: single('Due ticks that wait to be claimed.', ({ dispatcher }) => dispatcher.backlog),
+  backlog_size: single('sum', 'Due ticks that wait to be claimed.', ({ dispatcher }) => dispatcher.backlog),
   clock_skew_seconds: single(
+    'average',
     "This process' clock minus Redis' clock.",
     ({ coordination }) => coordination.state.skew / 1000
   ),
-  redis_up: single('1 while claims can be had of Redis, or while coordination is in memory.', ({ coordination }) =>
-    coordination.state.up ? 1 : 0
+  redis_up: single(
+    'min',
+    '1 while claims can be had of Redis, or while coordination is in memory.',
+    ({ coordination }) => (coordination.state.up ? 1 : 0)
   )
 }
 
 function counter(help: string, place: number): Definition {
-  return numbers('counter', help, [{ labels: {}, read: ({ stats }) => stats.get(place) }])
+  return numbers('counter', 'sum', help, [{ labels: {}, read: ({ stats }) => stats.get(place) }])
 }
 
 /** A counter for each value of a label. */
@@ -90,11 +101,11 @@ function counters(help: string, label: string, places: Record<string, number>): 
   const series = Object.entries(places).map(([value, place]) => {
     return { labels: { [label]: value }, read: ({ stats }: Subject) => stats.get(place) }
   })
-  return numbers('counter', help, series)
+  return numbers('counter', 'sum', help, series)
 }
 
-function gauge(help: string, read: (subject: Subject) => number): Definition {
-  return numbers('gauge', help, [{ labels: {}, read }])
+function gauge(aggregator: Aggregator, help: string, read: (subject: Subject) => number): Definition {
+  return numbers('gauge', aggregator, help, [{ labels: {}, read }])
 }
 
 interface Series<Value> {
@@ -102,10 +113,16 @@ interface Series<Value> {
   read(from: Value extends number ? Subject : CountedStats): Value
 }
 
-function numbers(type: MetricType, help: string, series: readonly Series<number>[]): Definition {
+function numbers(
+  type: MetricType,
+  aggregator: Aggregator,
+  help: string,
+  series: readonly Series<number>[]
+): Definition {
   return {
     type,
     help,
+    aggregator,
     samples(subjects) {
       const samples: Sample[] = []
       for (const subject of subjects) {
@@ -121,6 +138,7 @@ function histograms(help: string, series: readonly Series<Histogram>[]): Definit
   return {
     type: 'histogram',
     help,
+    aggregator: 'sum',
     samples(subjects, _source, name) {
       const names = { bucket: `${name}_bucket`, sum: `${name}_sum`, count: `${name}_count` }
       const samples: Sample[] = []
@@ -147,8 +165,8 @@ function histograms(help: string, series: readonly Series<Histogram>[]): Definit
 }
 
 /** One number of the process. */
-function single(help: string, read: (source: Source) => number): Definition {
-  return { type: 'gauge', help, samples: (_subjects, source) => [{ labels: {}, value: read(source) }] }
+function single(aggregator: Aggregator, help: string, read: (source: Source) => number): Definition {
+  return { type: 'gauge', help, aggregator, samples: (_subjects, source) => [{ labels: {}, value: read(source) }] }
 }
 
 function inSeconds(time: number | null): number {

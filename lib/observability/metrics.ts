@@ -51,7 +51,7 @@ class Metric {
   name: string
   readonly help: string
   readonly type: Definition['type']
-  readonly aggregator = 'sum'
+  readonly aggregator: Definition['aggregator']
   readonly #fullName: string
   readonly #definition: Definition
   readonly #numbers: Numbers
@@ -60,6 +60,7 @@ class Metric {
     this.name = fullName
     this.help = definition.help
     this.type = definition.type
+    this.aggregator = definition.aggregator
     this.#fullName = fullName
     this.#definition = definition
     this.#numbers = numbers

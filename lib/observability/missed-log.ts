@@ -1,0 +1,67 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { Clock } from '../../types/clock.js'
+import type { SkipReason } from '../../types/run.js'
+import { SECOND } from '../duration.js'
+import { logSafely } from './log.js'
+
+/** How long missed ticks are collected before they are told together. */
+const COLLECT = SECOND
+
+/** How many jobs are named in one line. */
+const MAX_NAMED = 10
+
+interface Group {
+  readonly jobs: Set<string>
+  missed: number
+  first: number
+  last: number
+}
+
+/** Tells missed ticks in the log: all of about a second in one line a reason, as an outage costs every job some. */
+export class MissedLog {
+  readonly #log: FastifyBaseLogger
+  readonly #clock: Clock
+  readonly #groups = new Map<SkipReason, Group>()
+  #isArmed = false
+
+  constructor(log: FastifyBaseLogger, clock: Clock) {
+    this.#log = log
+    this.#clock = clock
+  }
+
+  /** `count` ticks of a job from `first` to `last` will have no run. */
+  note(jobId: string, reason: SkipReason, first: number, last = first, count = 1): void {
+    const group = this.#groups.get(reason)
+    if (group === undefined) {
+      this.#groups.set(reason, { jobs: new Set([jobId]), missed: count, first, last })
+    } else {
+      group.jobs.add(jobId)
+      group.missed += count
+      group.first = Math.min(group.first, first)
+      group.last = Math.max(group.last, last)
+    }
+    if (this.#isArmed) return
+    this.#isArmed = true
+    this.#clock.setTimeout(() => this.flush(), COLLECT)
+  }
+
+  /** Tells at once what was collected. */
+  flush(): void {
+    this.#isArmed = false
+    for (const [reason, { jobs, missed, first, last }] of this.#groups) {
+      const jobIds = [...jobs].slice(0, MAX_NAMED)
+      const fields = {
+        reason,
+        missed,
+        jobs: jobs.size,
+        jobIds,
+        first: new Date(first).toISOString(),
+        last: new Date(last).toISOString()
+      }
+      const whose = jobs.size === 1 ? `the job '${jobIds[0]}'` : `${jobs.size} jobs`
+      const message = `${missed} ${missed === 1 ? 'tick' : 'ticks'} of ${whose} missed (${reason})`
+      logSafely(this.#log, 'warn', fields, message)
+    }
+    this.#groups.clear()
+  }
+}
