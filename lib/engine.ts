@@ -33,6 +33,7 @@ import { nextInSequence } from './sequence.js'
 import { createShuffle } from './shuffle.js'
 import { type DueTick, Timetable } from './timetable.js'
 import { otherProcessZone } from './triggers/index.js'
+import { WallClock } from './wall-clock.js'
 
 /** How long a handler has to settle after its signal was aborted by `close()`. */
 const ABORT_GRACE = SECOND
@@ -116,13 +117,21 @@ export class Engine {
     this.#watch = watch
     this.#finisher = finisher
     this.namedLocks = new NamedLocks({ coordination, clock, watch }, finisher, newRunId)
+    const wallClock = new WallClock({
+      now: () => coordination.now(),
+      monotonic: () => clock.monotonic(),
+      onSetBack: (until, step) => this.#onSetBack(until, step),
+      onCorrected: (now, step, floor) => this.#onCorrected(now, step, floor)
+    })
     this.#timetable = new Timetable(
       () => coordination.now(),
       clock,
       (job, tick) => this.dispatcher.enqueue(job, tick),
       () => this.dispatcher.pump(),
       (trigger, tick) => this.dispatcher.enqueueAll(trigger, tick),
-      (job) => this.#finished.touch(job)
+      (job) => this.#finished.touch(job),
+      // Redis' clock is watched where it is measured.
+      coordination.state.kind === 'memory' ? () => wallClock.look() : undefined
     )
     this.#finished = new FinishedJobs({
       clock,
@@ -484,6 +493,19 @@ export class Engine {
     if (Math.abs(skew) <= maxClockSkew || this.#skewReported) return
     this.#skewReported = true
     logSafely(log, 'warn', { skew }, `this machine's clock is ${skew} ms off Redis' clock, by which jobs are run`)
+  }
+
+  #onSetBack(until: number, step: number): void {
+    const message = `the clock was set back by ${Math.round(step / SECOND)} s: what was due until ${new Date(until).toISOString()} has been and is not due again, jobs go on then`
+    logSafely(this.options.log, 'warn', { step: -step }, message)
+  }
+
+  #onCorrected(now: number, step: number, floor: number): void {
+    this.coordination.correct?.(now, floor)
+    for (const job of this.jobs.values()) job.correct(now, floor)
+    this.#timetable.correct(step, floor)
+    const message = `the clock was set back by ${Math.round(step / SECOND)} s, which is a correction: jobs go on by it at once`
+    logSafely(this.options.log, 'warn', { step: -step }, message)
   }
 
   #notRunning(what: string): Error {

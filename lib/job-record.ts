@@ -158,6 +158,14 @@ export class JobRecord implements Timed {
     return this.#definition
   }
 
+  /** The clock was corrected by a step back: what is later than `floor` is still to come. */
+  correct(now: number, floor: number): void {
+    this.begunAt = Math.min(this.begunAt, now)
+    this.accountedThrough = Math.min(this.accountedThrough, floor)
+    this.takenThrough = Math.min(this.takenThrough, floor)
+    if (this.lastUnlocked !== null) this.lastUnlocked = Math.min(this.lastUnlocked, floor)
+  }
+
   /** Gives the job another definition, and the trigger that belongs to it. */
   redefine(definition: ResolvedJob, trigger: Trigger): void {
     this.#definition = definition

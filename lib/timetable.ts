@@ -79,6 +79,7 @@ export class Timetable<Job extends Timed> {
   readonly #onWoken: () => void
   readonly #onTick: (trigger: Trigger, tick: DueTick) => Iterable<Job> | null
   readonly #onFinished: (job: Job) => void
+  readonly #onWake: () => void
   readonly #heap = new Heap<Line<Job> | Alarm<Job>>()
   readonly #lines = new Map<Trigger, Line<Job>>()
   readonly #alarms = new Map<Job, Alarm<Job>>()
@@ -94,6 +95,7 @@ export class Timetable<Job extends Timed> {
    * @param onTick called with each tick of a trigger that is due: returns the jobs for which `onDue` is to be called,
    *   `null` for all
    * @param onFinished called with each job whose trigger has no further tick
+   * @param onWake called every few seconds, before anything is handed out
    */
   constructor(
     now: () => number,
@@ -101,10 +103,12 @@ export class Timetable<Job extends Timed> {
     onDue: (job: Job, tick: DueTick) => void,
     onWoken: () => void,
     onTick: (trigger: Trigger, tick: DueTick) => Iterable<Job> | null = () => null,
-    onFinished: (job: Job) => void = () => {}
+    onFinished: (job: Job) => void = () => {},
+    onWake: () => void = () => {}
   ) {
     this.#onTick = onTick
     this.#onFinished = onFinished
+    this.#onWake = onWake
     this.#now = now
     this.#clock = clock
     this.#onDue = onDue
@@ -197,6 +201,31 @@ export class Timetable<Job extends Timed> {
     this.#rearm()
   }
 
+  /**
+   * `now` was corrected by a step back: goes on with what is later than `floor`. What is over stays so, as a date that
+   * has been must not be twice.
+   */
+  correct(step: number, floor: number): void {
+    const now = this.#now()
+    for (const alarm of [...this.#alarms.values()]) {
+      const { job, at, tick } = alarm
+      if (at <= now) continue
+      const line = this.#lines.get(job.trigger)
+      if (line !== undefined && line.index >= 0) {
+        // It comes again with its line.
+        this.#alarms.delete(job)
+        this.#heap.remove(alarm)
+      } else if (job.trigger.afterCompletion === null) this.wake(job, at - step, tick)
+      else this.wake(job, at - step)
+    }
+    for (const line of this.#lines.values()) {
+      line.last = null
+      if (line.index < 0 || line.at <= now) continue
+      this.#heap.move(line, line.trigger.next(floor) ?? line.at)
+    }
+    this.#rearm()
+  }
+
   /** Sets the timer anew. */
   #rearm(): void {
     if (!this.#running) return
@@ -255,6 +284,7 @@ export class Timetable<Job extends Timed> {
   }
 
   #wakeUp(): void {
+    this.#onWake()
     const now = this.#now()
     let woken = false
     // Bounded: a line leaves the heap or moves beyond `now`, an alarm leaves it.

@@ -118,6 +118,88 @@ t.test('a wall clock that jumps back and forth over a tick runs it once', async 
   })
 })
 
+t.test('a wall clock set back by an hour: what has been is not due again, and it is told once', async (t) => {
+  await withVirtualScheduler(async (parts) => {
+    const { clock, scheduler } = parts
+    const ticks = record(parts, { interval: '10m' })
+    await scheduler.start()
+    await clock.advance(25 * MINUTE)
+    clock.jump(-2 * HOUR)
+    await clock.advance(HOUR)
+    const warnings = parts.lines.filter(({ level }) => level === 'warn')
+    t.match(warnings, [{ message: /set back by 7200 s: what was due until 2027-01-01T00:25.* is not due again/ }])
+    t.equal(warnings.length, 1)
+    await clock.advance(70 * MINUTE)
+    t.same(
+      ticks,
+      [10, 20, 30].map((minute) => minute * MINUTE)
+    )
+    clock.jump(-90 * MINUTE)
+    await clock.advance(MINUTE)
+    t.equal(parts.lines.filter(({ level }) => level === 'warn').length, 2, 'each time')
+    clock.jump(-2000)
+    await clock.advance(MINUTE)
+    t.equal(parts.lines.filter(({ level }) => level === 'warn').length, 2)
+  })
+})
+
+for (const lock of [{}, false] as const) {
+  t.test(`a wall clock set back by a day: jobs go on by it at once, lock: ${JSON.stringify(lock)}`, async (t) => {
+    await withVirtualScheduler(async (parts) => {
+      const { clock, scheduler } = parts
+      const ticks = record(parts, { interval: '10m' }, { lock })
+      const once: number[] = []
+      scheduler.date('once', new Date(START + 5 * MINUTE), ({ run }) => void once.push(run.scheduledTime), { lock })
+      const ends: number[] = []
+      const after = { interval: '10m', after: 'completion' } as const
+      scheduler.add({ id: 'after', trigger: after, lock, handler: () => void ends.push(clock.monotonic()) })
+      const late: number[] = []
+      const jitter = { jitter: '9m', lock }
+      scheduler.interval('late', '10m', ({ run }) => void late.push(run.scheduledTime - START), jitter)
+      await scheduler.start()
+      await clock.advance(25 * MINUTE)
+      clock.jump(-DAY)
+      await clock.advance(35 * MINUTE)
+      t.same(
+        ticks,
+        [10, 20, 30 - 1440, 40 - 1440, 50 - 1440, 60 - 1440].map((minute) => minute * MINUTE)
+      )
+      t.equal(new Set(late).size, late.length)
+      t.ok(late.length >= 4, `${late.length} ticks with jitter`)
+      t.ok(ends.length >= 4, `${ends.length} runs measured from the last end`)
+      // Measured from the correction where it came after the last end.
+      for (const [index, end] of ends.slice(1).entries()) t.ok(end - (ends[index] as number) <= 20 * MINUTE)
+      t.match(
+        parts.lines.filter(({ level }) => level === 'warn'),
+        [{ message: 'the clock was set back by 86400 s, which is a correction: jobs go on by it at once' }]
+      )
+      await clock.advance(2 * DAY)
+      t.equal(once.length, 1, 'a date is once')
+      t.same(reasons(parts), [])
+      t.equal(parts.events.filter(({ name }) => name === 'missed').length, 0)
+    })
+  })
+}
+
+t.test('a leap forwards that is taken back runs nothing twice', async (t) => {
+  await withVirtualScheduler(async (parts) => {
+    const { clock, scheduler } = parts
+    const ticks = record(parts, { interval: '1m' })
+    await scheduler.start()
+    await clock.advance(MINUTE + 10 * SECOND)
+    clock.jump(DAY)
+    await clock.advance(15 * SECOND)
+    clock.jump(-DAY - 30 * SECOND)
+    await clock.advance(3 * MINUTE)
+    const today = ticks.filter((tick) => tick < DAY)
+    t.same(
+      today,
+      [1, 2, 3].map((minute) => minute * MINUTE),
+      'the first minute does not come again'
+    )
+  })
+})
+
 t.test('a job added after such a jump starts with the first tick later than its adding', async (t) => {
   await withVirtualScheduler(async (parts) => {
     const { clock, scheduler } = parts

@@ -11,6 +11,11 @@ export interface Coordination {
    */
   now(): number
   /**
+   * This process' clock was corrected by a step back, to `now`: ticks later than `floor` are still to be claimed. Only in
+   * memory, as other stores have a clock of their own.
+   */
+  correct?(now: number, floor: number): void
+  /**
    * Opens what has to be opened. Resolves once the store answers, or once it is known not to for now; claims then
    * begin when it comes.
    *

@@ -82,6 +82,18 @@ export class MemoryStore {
     this.isVote = isVote
   }
 
+  /** The clock was corrected by a step back, to `now`: ticks later than `floor` are still to be claimed. */
+  correct(now: number, floor: number): void {
+    for (const record of this.jobs.values()) {
+      record.tick = Math.min(record.tick, floor)
+      record.previous = Math.min(record.previous, floor)
+      record.endedAt = Math.min(record.endedAt, now)
+    }
+    for (const record of this.since.values()) record.at = Math.min(record.at, floor)
+    for (const [jobId, paused] of this.paused) if (paused !== true && paused > now) this.paused.set(jobId, now)
+    this.#taken.clear()
+  }
+
   /** The names of the blocks whose tick is taken. */
   takenBlocks(scheduledTime: number): Set<string> {
     let names = this.#taken.get(scheduledTime)

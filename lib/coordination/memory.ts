@@ -61,6 +61,10 @@ export class MemoryCoordination implements CoordinationNode {
     return this.#clock.now()
   }
 
+  correct(now: number, floor: number): void {
+    this.#store.correct(now, floor)
+  }
+
   async open(): Promise<void> {}
 
   async claim(
