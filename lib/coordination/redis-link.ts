@@ -81,6 +81,8 @@ export class RedisLink {
   #closed = false
   #contacting = false
   #looking = false
+  /** Whether all was tried since the connection was made: it may be to another server, or one that has lost its data. */
+  #isMet = false
   #findingOut = false
   #provenAt = Number.NEGATIVE_INFINITY
   /** Since when no exchange was answered, on the monotonic clock; `null` when the last one was. */
@@ -154,6 +156,7 @@ export class RedisLink {
     this.#lostTimer?.cancel()
     this.#lostTimer = null
     this.#silentSince = null
+    this.#isMet = false
     if (!this.#contacting) void this.#look()
   }
 
@@ -185,7 +188,7 @@ export class RedisLink {
     this.#contacting = true
     try {
       await this.#connect()
-      await this.#prove(this.#probes.all)
+      await this.#meet()
       for (let count = 0; count < 2; count++) await this.#measure(this.#probes.time)
     } finally {
       this.#contacting = false
@@ -219,7 +222,7 @@ export class RedisLink {
       const age = this.#local.monotonic() - this.clock.sampledAt
       // A server that has taken a connection and does not answer what it begins with.
       if (status === 'connect') this.#noteSilence(0)
-      else if (status === 'ready' && (!this.up || age >= MEASURE_EVERY)) void this.#look()
+      else if (status === 'ready' && (!this.up || !this.#isMet || age >= MEASURE_EVERY)) void this.#look()
       if (this.#redis.owned) letProcessEnd(this.#client)
       this.#watch()
     }, MEASURE_EVERY)
@@ -230,11 +233,12 @@ export class RedisLink {
   async #look(): Promise<void> {
     if (this.#looking || this.#closed) return
     this.#looking = true
-    const { time, write, all } = this.#probes
+    const { time, write } = this.#probes
     const isProven = this.#local.monotonic() - this.#provenAt < PROVE_EVERY
     try {
-      if (this.up && isProven) await this.#measure(time)
-      else await this.#prove(this.up ? write : all)
+      if (!this.up || !this.#isMet) await this.#meet()
+      else if (isProven) await this.#measure(time)
+      else await this.#prove(write)
     } catch (error) {
       this.unavailable('be reached', error)
     } finally {
@@ -245,6 +249,11 @@ export class RedisLink {
   async #measure(ask: () => Promise<number>): Promise<void> {
     const sent = this.#local.monotonic()
     this.clock.sample(sent, (await this.exchange(ask)) / 1000)
+  }
+
+  async #meet(): Promise<void> {
+    await this.#prove(this.#probes.all)
+    this.#isMet = true
   }
 
   async #prove(ask: () => Promise<number>): Promise<void> {
