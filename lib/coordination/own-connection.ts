@@ -29,8 +29,9 @@ export const DEFAULT_OPTIONS = {
   // A connection that has died without a word is replaced, and not waited for until the kernel gives it up.
   socketTimeout: 3 * SECOND,
   keepAlive: 10 * SECOND,
-  // What was the master is a replica now: a new connection finds the new master, where there is a way to.
-  reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+  // What was the master is a replica now, or cut off from its own: a new connection finds the new one, where there is a
+  // way to.
+  reconnectOnError: (error: Error) => /^(READONLY|NOREPLICAS)/.test(error.message),
   retryStrategy,
   // A Sentinel that hangs is passed over, and all of them are asked again and again.
   sentinelCommandTimeout: CONNECT_LIMIT,
