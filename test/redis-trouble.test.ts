@@ -49,12 +49,12 @@ t.test(
       const app = Fastify()
       const handled: Run[] = []
       const jobs = [
-        { id: 'job', trigger: { interval: 100 }, handler: ({ run }: { run: Run }) => void handled.push(run) }
+        { id: 'job', trigger: { interval: '100ms' }, handler: ({ run }: { run: Run }) => void handled.push(run) }
       ]
       await app.register(plugin, { redis: redis.url, prefix: 'app', jobs })
       app.get('/', async () => 'served')
       const scheduler = createScheduler({ redis: redis.url, prefix: 'app', logger })
-      scheduler.interval('job', 100, ({ run }) => void handled.push(run))
+      scheduler.interval('job', '100ms', ({ run }) => void handled.push(run))
       await scheduler.start()
       await app.ready()
       t.equal((await app.inject('/')).body, 'served')
@@ -309,7 +309,7 @@ t.test('a Redis that evicts keys, or refuses what it is asked, is warned about o
     async (redis) => {
       const { logger, lines } = logLines()
       await withScheduler(redis, { logger }, async (scheduler) => {
-        scheduler.interval('job', 100, () => {})
+        scheduler.interval('job', '100ms', () => {})
         await nextEvent(scheduler, 'executed')
         await redis.client.set('rls:{app}:fence', 'x')
         await redis.client.del('rls:{app}:paused')
