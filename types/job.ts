@@ -149,8 +149,8 @@ export interface Job {
   /** Runs of the job in this process now. */
   readonly running: number
   /**
-   * The next tick's nominal time, also while jitter puts it off; `null` when there is none, the job is paused, or the
-   * scheduler does not run.
+   * The next tick's nominal time, whichever replica has it, also while jitter puts it off; `null` when there is none, or
+   * while the job is paused.
    */
   readonly nextRun: number | null
   /** The start of the last run in this process, or `null`. */
