@@ -10,8 +10,8 @@ import { DecoratorTakenError, OptionInvalidError } from './errors.js'
 import { metricsUrl, serveMetrics } from './http/metrics-route.js'
 import { TriggerRoutes } from './http/trigger-routes.js'
 import { fp } from './lazy.js'
-import { METRICS_KEYS, resolveOptions } from './options.js'
-import { PEER_METRICS_NAMES } from './peer-names.js'
+import { METRICS_KEYS, resolveOptions, SCHEDULER_KEYS } from './options.js'
+import { PEER_METRICS_NAMES, PEER_SCHEDULER_NAMES } from './peer-names.js'
 import { Scheduler } from './scheduler.js'
 import { show } from './show.js'
 
@@ -29,6 +29,8 @@ declare module 'fastify' {
 }
 
 const DECORATOR = 'jobs'
+
+const PLUGIN_KEYS = [...SCHEDULER_KEYS.filter((key) => key !== 'app' && key !== 'logger'), 'autostart'] as const
 
 const plugin: FastifyPluginAsync<PluginOptions> = async (app, options) => {
   if (app.hasDecorator(DECORATOR)) throw new DecoratorTakenError(DECORATOR)
@@ -70,7 +72,11 @@ function splitOptions(options: PluginOptions): SplitOptions {
     if (!(key in options)) continue
     throw new OptionInvalidError(key, "left out: it is Fastify's own", show((options as Record<string, unknown>)[key]))
   }
-  const { metrics, autostart = true, ...others } = options
+  const {
+    metrics,
+    autostart = true,
+    ...others
+  } = copyKnown(options, PLUGIN_KEYS, "the scheduler's options", PEER_SCHEDULER_NAMES) as PluginOptions
   if (typeof autostart !== 'boolean') throw new OptionInvalidError('autostart', 'true or false', show(autostart))
   const rest = { ...others, autostart, endpoint: undefined }
   if (metrics === undefined) return rest

@@ -211,6 +211,14 @@ t.test('autostart: false: no ticks, and all else works', async (t) => {
   })
 })
 
+t.test('a mistyped autostart is told', async (t) => {
+  const app = Fastify()
+  app.register(scheduler, { autoStart: false } as never)
+  const message = /autoStart.*did you mean `autostart`/
+  await t.rejects(async () => void (await app.ready()), { code: 'FST_ERR_RLS_OPTION_UNKNOWN', message })
+  await app.close()
+})
+
 t.test('a replica without ticks takes over no run', async (t) => {
   const simulation = new Simulation()
   const job = { id: 'a', trigger: { interval: '1h' }, lock: { ttl: '10s' }, recovery: 'rerun' } as const

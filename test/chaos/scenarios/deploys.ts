@@ -43,6 +43,36 @@ export const deploys: readonly Scenario[] = [
       })
   },
   {
+    name: 'A rolling deploy of apps with requests in flight, some of which wait for a run',
+    promise: 'Closing begins with the runs, and neither a request nor a run keeps the other from its end',
+    run: ({ scale }) =>
+      withSingle((redis) => {
+        const jobs = JOBS.filter(({ id }) => id !== 'long')
+        const settings = { redis: redis.proxy.url, jobs, each: () => ({ isApp: true, closeTimeout: 1000 }) }
+        return withReplicas(settings, async (fleet) => {
+          let longest = 0
+          for (let count = 0; count < scaled(scale, 3, 12); count++) {
+            await fleet.start(planOf(settings, 3 + count))
+            longest = Math.max(longest, await (fleet.replicas[count] as Replica).terminate())
+          }
+          fleet.healed()
+          const verdict = await fleet.finish(scaled(scale, 500, 3000))
+          const cut = Object.keys(verdict.outcomes).filter((outcome) => outcome !== 'success')
+          const codes = fleet.replicas.filter(({ exitCode }) => exitCode !== 0).map(({ plan }) => plan.name)
+          return compare(fleet, verdict, {
+            everyTickRuns: true,
+            recovery: 1500,
+            also: [
+              [cut.length === 0, `runs ended as ${cut}`],
+              [codes.length === 0, `${codes} did not end by themselves`],
+              // closeTimeout for the run that waits, what requests take, and the process' own end.
+              [longest < 1000 + 300 + 1500, `a replica took ${longest} ms to close`]
+            ]
+          })
+        })
+      })
+  },
+  {
     name: 'Replicas close while runs take longer than closeTimeout',
     promise:
       'Closing ends in bounded time, and the locks of what was aborted are free at once, of the rest by their TTL',
