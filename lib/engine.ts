@@ -1,11 +1,12 @@
 import type { Clock, TimerHandle } from '../types/clock.js'
-import type { Coordination } from '../types/coordination.js'
+import type { Coordination, OpenRun } from '../types/coordination.js'
 import type { RemovalReason } from '../types/events.js'
 import type { JobOptions } from '../types/job.js'
 import { detached, detachedMethods } from './async-context.js'
 import { createCoordination } from './coordination/index.js'
 import { SECOND } from './duration.js'
 import { NotRunningError, RunCancelledError } from './errors.js'
+import { AbandonedRuns } from './execution/abandoned-runs.js'
 import { Blocks } from './execution/blocks.js'
 import { Dispatcher } from './execution/dispatcher.js'
 import { Finisher } from './execution/finisher.js'
@@ -15,6 +16,7 @@ import { NamedLocks } from './execution/named-locks.js'
 import { Recovery } from './execution/recovery.js'
 import { createRunIds } from './execution/run-ids.js'
 import { Runner } from './execution/runner.js'
+import { Settlement } from './execution/settlement.js'
 import { Survey } from './execution/survey.js'
 import { TickAccount } from './execution/tick-account.js'
 import { UnlockedRuns } from './execution/unlocked-runs.js'
@@ -72,6 +74,8 @@ export class Engine {
   readonly #lateTicks: LateTicks
   readonly #survey: Survey
   readonly #finished: FinishedJobs
+  readonly #abandonedRuns: AbandonedRuns
+  readonly #settlement: Settlement
   #phase: Phase = 'new'
   #opening: Promise<void> | null = null
   #starting: Promise<void> | null = null
@@ -99,7 +103,7 @@ export class Engine {
         onUp: () => this.#onUp(),
         onDown: (error, refuses) => this.#onDown(error, refuses),
         onClockStep: () => this.#onClockStep(),
-        onPast: () => {},
+        onPast: () => this.#onPast(),
         onHandedBack: (jobId, scheduledTime, by) => this.#onHandedBack(jobId, scheduledTime, by),
         onDefinitionDiffers: (jobId, tick) => this.#onDefinitionDiffers(jobId, tick),
         onUnsafe: (reason) => this.#onUnsafe(reason),
@@ -107,7 +111,8 @@ export class Engine {
       })
     )
     const events = new Events(log)
-    this.logbook = new Logbook(log)
+    const logbook = new Logbook(log)
+    this.logbook = logbook
     this.#missedLog = new MissedLog(log, clock)
     const watch = new Watch(clock)
     const newRunId = createRunIds()
@@ -155,7 +160,7 @@ export class Engine {
       finisher,
       events,
       log,
-      logbook: this.logbook,
+      logbook,
       onRoom,
       onUnfinished,
       onLast: onFinished
@@ -164,7 +169,15 @@ export class Engine {
     const wakeAt = (job: JobRecord, at: number, tick?: DueTick): void => this.#timetable.wake(job, at, tick)
     const unlocked = new UnlockedRuns({ coordination, runner: this.#runner, account, newRunId, wakeAt })
     const common = { clock, coordination, runner: this.#runner, finisher, newRunId }
-    this.#recovery = new Recovery({ ...common, replicaId, watch, room: () => this.dispatcher.room })
+    const jobOf = (jobId: string): JobRecord | undefined => this.jobs.get(jobId)
+    const told = { coordination, events, logbook, jobOf }
+    const abandonedRuns = new AbandonedRuns({ ...told, replicaId, clock, newCallId: newRunId })
+    this.#abandonedRuns = abandonedRuns
+    const onTakenOver = (from: OpenRun, runId: string, attempt: number): void => {
+      logbook.takenOver(from, runId, attempt)
+      abandonedRuns.record([from])
+    }
+    this.#recovery = new Recovery({ ...common, replicaId, watch, onTakenOver, room: () => this.dispatcher.room })
     this.manualRuns = new ManualRuns({ ...common, recovery: this.#recovery, account })
     const enqueue = (job: JobRecord, tick: DueTick): void => this.dispatcher.enqueue(job, tick)
     this.#lateTicks = new LateTicks({ coordination, enqueue, wakeAt })
@@ -190,6 +203,15 @@ export class Engine {
       shuffle: coordination.state.kind === 'memory' ? null : createShuffle(replicaId),
       wakeAt,
       onFinished
+    })
+    this.#settlement = new Settlement({
+      coordination,
+      jobs: () => this.jobs.values(),
+      newRunId,
+      runIds: () => {
+        const parts = [this.#runner, finisher, this.dispatcher, this.manualRuns, this.#recovery]
+        return parts.flatMap(({ runIds }) => [...runIds])
+      }
     })
     this.metrics = metrics === null ? null : new Metrics(metrics, this.jobs, this.dispatcher, coordination, total)
     try {
@@ -288,6 +310,7 @@ export class Engine {
     this.dispatcher.stop()
     this.#recovery.stop()
     this.#finished.stop()
+    this.#abandonedRuns.stop()
   }
 
   /** Ends the runs: lets those that go on end within `closeTimeout`, aborts the others, and does not wait for ever. */
@@ -346,6 +369,7 @@ export class Engine {
     this.#timetable.start()
     this.logbook.started(this.jobs.size, this.coordination.state.kind, this.options.replicaId)
     this.#pollPaused()
+    this.#abandonedRuns.start()
     this.#survey.take()
   }
 
@@ -473,12 +497,19 @@ export class Engine {
       const duration = Math.round(this.options.clock.monotonic() - outage.since)
       const locksLost = this.#runner.locksLost - outage.locksLost
       this.logbook.outageEnded({ duration, waiting: this.dispatcher.backlog, locksLost })
+      // It may have been restarted with data of the past, which is told before anything is asked.
+      this.#onPast()
+      this.#abandonedRuns.wait()
     }
     this.#outage = null
     if (this.#phase === 'running') this.#survey.take()
     // What is owned is given back before anything is asked for: an own lock must not look like an overlap.
     void this.#finisher.retryNow()
     this.dispatcher.wakeUp()
+  }
+
+  #onPast(): void {
+    if (this.#phase !== 'new') void this.#settlement.settle()
   }
 
   #onDown(err: Error, refuses = false): void {

@@ -130,6 +130,11 @@ export const RunCancelledError = createError<[string, number]>(
   `${BASE}_RUN_CANCELLED`,
   '%s was cancelled, as it was not over %d ms after the scheduler began to close'
 )
+/** A run ended with its replica, or went on without its lock, so that nobody knows what became of it. */
+export const RunAbandonedError = createError<[string, string]>(
+  `${BASE}_RUN_ABANDONED`,
+  "A run of the job '%s' was abandoned: its replica '%s' has died, or lost the run's lock"
+)
 /** What was asked for needs a scheduler that runs: it has not been started, takes no new runs, or is closed. */
 export const NotRunningError = createError<[string, string]>(`${BASE}_NOT_RUNNING`, 'Cannot %s: the scheduler %s', 503)
 /** The app has a decorator `jobs` already. */

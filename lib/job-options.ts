@@ -66,7 +66,7 @@ export const RETRY_KEYS = ['limit', 'delay', 'factor', 'maxDelay', 'jitter'] as 
 export const DEFAULT_GRACE = 30 * SECOND
 
 const FACTORY_DEFAULTS = Object.freeze({
-  lockTtl: 5 * MINUTE,
+  lockTtl: 30 * SECOND,
   misfireGraceTime: null,
   coalesce: 'latest',
   recovery: 'none',

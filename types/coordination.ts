@@ -63,9 +63,9 @@ export interface Coordination {
   resume(jobId: string): Promise<void>
   /**
    * Looks for runs whose lock has ended some seconds ago and whose end nobody has recorded, as their replica died or lost
-   * the lock. None when the store does not answer.
+   * the lock. None when the store does not answer; `null` where it is known without asking that there is none.
    */
-  findAbandoned(): Promise<readonly OpenRun[]>
+  findAbandoned(): Promise<readonly OpenRun[]> | null
   /**
    * Records runs as abandoned.
    *

@@ -8,7 +8,7 @@ export interface LockOptions {
    * How long Redis keeps the lock of a replica that died. A living one extends it at every third of this time.
    * 100 ms to 24 hours.
    *
-   * @default '5m'
+   * @default '30s'
    */
   readonly ttl?: Duration
 }
@@ -50,7 +50,7 @@ export interface JobDefaults {
    *
    * A string or a number is its `ttl`.
    *
-   * @default { ttl: '5m' }
+   * @default { ttl: '30s' }
    */
   readonly lock?: LockOptions | string | number | false
   /**

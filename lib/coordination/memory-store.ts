@@ -8,6 +8,7 @@ import type {
   SurveyRequest
 } from '../../types/coordination.js'
 import { MAX_ATTEMPTS } from './claim-script.js'
+import { ABANDONED_AFTER } from './open-scripts.js'
 
 /** Of how many runs it is remembered that they were abandoned, should their replicas come back. */
 const MAX_ABANDONED = 10_000
@@ -164,6 +165,20 @@ export class MemoryStore {
   /** Another run takes the place of a job's last one. */
   leave(record: ClaimRecord, jobId: string, now: number, monotonic: number): void {
     if (record.isOpen) this.left.set(record.runId, openRunOf(record, jobId, now, monotonic))
+  }
+
+  /** Runs whose lock has ended some seconds ago, and whose end nobody has recorded. */
+  findAbandoned(now: number, monotonic: number): OpenRun[] {
+    const found: OpenRun[] = []
+    for (const run of this.left.values()) if (run.lockedUntil + ABANDONED_AFTER <= now) found.push(run)
+    for (const [jobId, record] of this.jobs) {
+      // A claim that was never confirmed has no run that has begun.
+      const hasBegun = record.isOpen && !(record.open && record.claimedBy === record.runId)
+      if (hasBegun && record.expiresAt + ABANDONED_AFTER <= monotonic) {
+        found.push(openRunOf(record, jobId, now, monotonic))
+      }
+    }
+    return found
   }
 
   /** Records that a run was abandoned, by a call. */

@@ -30,10 +30,8 @@ import {
   isHeldBy,
   isUnfinished,
   type LockRecord,
-  type MemoryStore,
-  openRunOf
+  type MemoryStore
 } from './memory-store.js'
-import { ABANDONED_AFTER } from './open-scripts.js'
 
 /** Coordination in this process only: the same contract as Redis, without a network. */
 export class MemoryCoordination implements CoordinationNode {
@@ -206,17 +204,9 @@ export class MemoryCoordination implements CoordinationNode {
     return true
   }
 
-  async findAbandoned(): Promise<readonly OpenRun[]> {
-    const now = this.#clock.now()
-    const monotonic = this.#clock.monotonic()
-    const found = [...this.#store.left.values()].filter((run) => run.lockedUntil + ABANDONED_AFTER <= now)
-    for (const [jobId, record] of this.#store.jobs) {
-      // A claim that was never confirmed has no run that has begun.
-      const hasBegun = record.isOpen && !(record.open && record.claimedBy === record.runId)
-      if (!hasBegun || record.expiresAt + ABANDONED_AFTER > monotonic) continue
-      found.push(openRunOf(record, jobId, now, monotonic))
-    }
-    return found
+  findAbandoned(): Promise<readonly OpenRun[]> | null {
+    const found = this.#store.findAbandoned(this.#clock.now(), this.#clock.monotonic())
+    return found.length === 0 ? null : Promise.resolve(found)
   }
 
   async abandon(runs: readonly OpenRun[], callId: string): Promise<readonly boolean[]> {

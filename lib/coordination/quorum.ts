@@ -151,9 +151,14 @@ export class QuorumCoordination implements Coordination {
     return this.#locks.release(lock)
   }
 
-  async findAbandoned(): Promise<readonly OpenRun[]> {
+  findAbandoned(): Promise<readonly OpenRun[]> | null {
+    const asked = this.#members.map((member) => [member, member.node.findAbandoned()] as const)
+    return asked.every(([, found]) => found === null) ? null : this.#findAbandoned(new Map(asked))
+  }
+
+  async #findAbandoned(asked: ReadonlyMap<Member, Promise<readonly OpenRun[]> | null>): Promise<readonly OpenRun[]> {
     const votes = await ballot<Member, readonly OpenRun[]>(this.#members, this.#clock, {
-      ask: ({ node }) => node.findAbandoned(),
+      ask: async (member) => (await asked.get(member)) ?? [],
       isAnswer: () => true,
       isDecided: () => false
     })

@@ -51,6 +51,7 @@ export interface ActiveRunOwner {
   onTimeout(active: ActiveRun): void
   onLockLost(active: ActiveRun, reason: string): void
   onReleased(active: ActiveRun, answer: ReleaseAnswer, inTime: boolean): void
+  onRecorded(active: ActiveRun, answer: ReleaseAnswer): void
 }
 
 /** How a run ended, and why when it was no success. */
@@ -83,6 +84,8 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
   activeIndex = -1
   settled = false
   isCompleted = false
+  /** Whether its outcome was counted, and told to who listens. */
+  isTold = false
   /** How often the handler was called again. */
   retries = 0
   /** How the handler ended, as far as is known before the release; `null` until it has settled. */
@@ -206,6 +209,10 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
     this.#owner.onReleased(this, answer, inTime)
   }
 
+  onRecorded(answer: ReleaseAnswer): void {
+    this.#owner.onRecorded(this, answer)
+  }
+
   /** Calls back once the outcome is known; at once when it is. That of a handler that hangs is known before its end. */
   onOutcome(callback: () => void): void {
     if (this.run.outcome !== null) {
@@ -227,7 +234,7 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
   }
 
   /** The outcome is known. */
-  told(): void {
+  known(): void {
     const waiting = this.#waiting
     this.#waiting = null
     if (waiting !== null) for (const callback of waiting) callback()

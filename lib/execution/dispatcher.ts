@@ -105,6 +105,11 @@ export class Dispatcher {
     return this.#options.concurrency - this.#options.runner.size - this.#asking
   }
 
+  /** The ids of the runs that are asked for, or may have been granted. */
+  get runIds(): string[] {
+    return [...(this.#call?.asked ?? []), ...(this.#unresolved?.asked ?? [])].map(({ runId }) => runId)
+  }
+
   /** Puts into the jobs' own numbers what was counted for many at once. */
   settleCounts(): void {
     this.#blocks.settleCounts()

@@ -7,7 +7,7 @@ import type {
   HeldLock,
   ReleaseAnswer
 } from '../../types/coordination.js'
-import { MINUTE, SECOND } from '../duration.js'
+import { DAY, MINUTE, SECOND } from '../duration.js'
 import { Turns } from './turns.js'
 
 /** How many runs end in one call. */
@@ -16,7 +16,10 @@ const BATCH = 256
 /** How long to wait before a release that was not answered is tried again. */
 const RETRY_DELAY = SECOND / 4
 
-/** For how long the store is told of an end, or of a claim that is taken back, while it does not answer. */
+/** For how long the store is told of an end, while it does not answer: until it knows, the run counts as one that goes on. */
+const END_LIMIT = DAY
+
+/** For how long the store is told of a claim that is taken back. */
 const RETRY_LIMIT = 10 * MINUTE
 
 /** A run that has ended. */
@@ -27,6 +30,8 @@ export interface Finishing extends Ending {
    * @param inTime whether the lock would still be held now; else `lost` says nothing
    */
   onReleased(answer: ReleaseAnswer, inTime: boolean): void
+  /** Called once where the first answer was `unavailable`: with the first other one, or when the store is told no more. */
+  onRecorded?(answer: ReleaseAnswer): void
 }
 
 /** A claim that is taken back. */
@@ -40,7 +45,9 @@ interface GivenUp {
   readonly ending: Ending
   readonly until: number
   /** Called once the store has heard of it. */
-  readonly onTold?: () => void
+  readonly onTold?: (answer: ReleaseAnswer) => void
+  /** The run that has ended, if that is not told to anybody yet. */
+  readonly finishing?: Finishing
 }
 
 /**
@@ -53,7 +60,11 @@ export class Finisher {
   readonly #clock: Clock
   readonly #newCallId: () => string
   #waiting: Finishing[] = []
+  /** Those that are told of now. */
+  #flushed: readonly Ending[] = []
   #retrying: GivenUp[] = []
+  /** What is told again now. */
+  #retried: readonly Pick<Ending, 'lock'>[] = []
   #named: HeldLock[] = []
   /** Calls that are repeated as they are until they are answered. */
   #handingBack: { readonly id: string; readonly claims: readonly HandingBack[]; readonly until: number }[] = []
@@ -77,12 +88,25 @@ export class Finisher {
     this.#clock.setImmediate(() => void this.#flush())
   }
 
+  /** Tells the store that a run's outcome is known, and its lock stays: nobody is to hold it to be abandoned. */
+  noteOutcome(lock: HeldLock): void {
+    this.push({ lock, finished: true, keepsLock: true, onReleased() {} })
+  }
+
+  /** The ids of the runs whose end is to be told. */
+  get runIds(): string[] {
+    const ended = [...this.#waiting, ...this.#flushed, ...this.#retried, ...this.#retrying.map(({ ending }) => ending)]
+    const handedBack = this.#handingBack.flatMap(({ claims }) => claims)
+    return [...ended, ...handedBack].map(({ lock }) => lock.token)
+  }
+
   /**
    * Releases the lock of a run that does not begin, as its claim was never answered or came too late.
    *
    */
   giveUp(lock: HeldLock): void {
-    this.#retrying.push({ ending: { lock, finished: true }, until: lock.validUntil })
+    // Also when its lock is over: should it have been granted, it stands among the runs that are open.
+    this.#retrying.push({ ending: { lock, finished: true }, until: this.#clock.monotonic() + RETRY_LIMIT })
     this.#retryLater()
   }
 
@@ -128,29 +152,39 @@ export class Finisher {
 
   /** A last try; what is left ends with its TTL. */
   async close(): Promise<void> {
+    await this.settled()
     this.#closed = true
     await this.retryNow()
+    for (const { finishing } of this.#retrying) finishing?.onRecorded?.('unavailable')
   }
 
   async #flush(): Promise<void> {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, BATCH)
+      this.#flushed = batch
       const answers = await this.#coordination.finish(batch)
       const answeredAt = this.#clock.monotonic()
       const turns = new Turns(this.#clock)
       for (let index = 0; index < batch.length; index++) {
         if (turns.isOver) await turns.pass()
         const finishing = batch[index] as Finishing
-        const { lock, finished } = finishing
+        const { lock, finished, keepsLock = false } = finishing
         const answer = answers[index] as ReleaseAnswer
         if (answer === 'unavailable') {
+          const onTold = (recorded: ReleaseAnswer): void => finishing.onRecorded?.(recorded)
           // That it has ended is to be known also when its lock is over: nobody is to run it again.
-          this.#retrying.push({ ending: { lock, finished }, until: answeredAt + RETRY_LIMIT })
+          this.#retrying.push({
+            ending: { lock, finished, keepsLock },
+            until: answeredAt + END_LIMIT,
+            finishing,
+            onTold
+          })
           this.#retryLater()
         }
         finishing.onReleased(answer, answeredAt < lock.validUntil)
       }
     }
+    this.#flushed = []
     this.#flushing = false
     const idle = this.#idle
     this.#idle = []
@@ -168,8 +202,10 @@ export class Finisher {
     const now = this.#clock.monotonic()
     const isLive = ({ until }: { readonly until: number }): boolean => until > now
     const endings = this.#retrying.filter(isLive)
+    for (const each of this.#retrying) if (!isLive(each)) each.finishing?.onRecorded?.('unavailable')
     const calls = this.#handingBack.filter(isLive)
     const named = this.#named.filter((lock) => lock.validUntil > now)
+    this.#retried = [...endings.map(({ ending }) => ending), ...calls.flatMap(({ claims }) => claims)]
     this.#retrying = []
     this.#handingBack = []
     this.#named = []
@@ -183,7 +219,7 @@ export class Finisher {
         : await this.#coordination.finish(batch.map(({ ending }) => ending))
       for (const [index, each] of batch.entries()) {
         if (silent || answers[index] === 'unavailable') this.#retrying.push(each)
-        else each.onTold?.()
+        else each.onTold?.(answers[index] as ReleaseAnswer)
       }
       silent ||= answers.includes('unavailable')
     }
@@ -198,6 +234,7 @@ export class Finisher {
       silent ||= (await this.#coordination.release(lock)) === 'unavailable'
       if (silent) this.#named.push(lock)
     }
+    this.#retried = []
     if (this.#retrying.length + this.#handingBack.length + this.#named.length > 0) this.#retryLater()
   }
 }

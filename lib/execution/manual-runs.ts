@@ -27,6 +27,8 @@ export interface ManualRunsOptions {
 export class ManualRuns {
   readonly #options: ManualRunsOptions
   readonly #idle: (() => void)[] = []
+  /** The ids of the runs that are asked for. */
+  readonly runIds = new Set<string>()
   #asking = 0
 
   constructor(options: ManualRunsOptions) {
@@ -66,7 +68,9 @@ export class ManualRuns {
     const { coordination, runner, newRunId, clock, finisher, account, recovery } = this.#options
     const runId = newRunId()
     const scheduledTime = Math.round(coordination.now())
+    this.runIds.add(runId)
     const [answer] = await coordination.claim([toManualRequest(job, runId, scheduledTime, ttl)])
+    this.runIds.delete(runId)
     if (answer?.status === 'granted' && answer.lock !== null) {
       const { lock, fencingToken } = answer
       if (runner.closed) {

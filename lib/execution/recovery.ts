@@ -1,5 +1,5 @@
 import type { Clock } from '../../types/clock.js'
-import type { ClaimAnswer, ClaimRequest, Coordination } from '../../types/coordination.js'
+import type { ClaimAnswer, ClaimRequest, Coordination, OpenRun } from '../../types/coordination.js'
 import { isOver } from '../coordination/lock-validity.js'
 import { DAY, SECOND } from '../duration.js'
 import { hash32 } from '../hash.js'
@@ -27,6 +27,8 @@ export interface RecoveryOptions {
   readonly runner: Runner
   readonly finisher: Finisher
   readonly newRunId: () => string
+  /** Called when a run is taken over as another. */
+  readonly onTakenOver: (from: OpenRun, runId: string, attempt: number) => void
   /** For how many more runs there is room. */
   readonly room: () => number
 }
@@ -59,6 +61,8 @@ export class Recovery {
   /** A part of `SPREAD` of this replica's own, so that not all look at once. */
   readonly #delay: number
   #due: Search[] = []
+  /** The ids of the runs that are asked for. */
+  #asked: readonly string[] = []
   #asking = false
   #stopped = true
   #idle: (() => void)[] = []
@@ -71,6 +75,11 @@ export class Recovery {
   /** Whether a run of the job is looked for, that goes on elsewhere or is to be taken over. */
   isLookingFor(job: JobRecord): boolean {
     return this.#searches.has(job)
+  }
+
+  /** The ids of the runs that are asked for. */
+  get runIds(): readonly string[] {
+    return this.#asked
   }
 
   /** A run of the job may have begun, on whatever replica: its lock lasts for one TTL at least. */
@@ -150,10 +159,12 @@ export class Recovery {
       requests.push(toRecoverRequest(job, newRunId(), lockTtl))
     }
     if (requests.length === 0) return
+    this.#asked = requests.map(({ runId }) => runId)
     const answers = await coordination.claim(requests)
     for (const [index, search] of searches.entries()) {
       this.#answered(search, requests[index] as ClaimRequest, answers[index] as ClaimAnswer)
     }
+    this.#asked = []
   }
 
   #answered(search: Search, { runId, ttl }: ClaimRequest, answer: ClaimAnswer): void {
@@ -168,7 +179,7 @@ export class Recovery {
     } else if (answer.status === 'paused') {
       this.#look(job, 10 * SECOND)
     } else if (answer.status === 'granted' && answer.lock !== null) {
-      const { lock, scheduledTime, attempt, fencingToken } = answer
+      const { lock, scheduledTime, attempt, fencingToken, from } = answer
       if (this.#stopped || job.removed || runner.closed) {
         finisher.giveUpTakeover(lock)
         return
@@ -181,6 +192,7 @@ export class Recovery {
       }
       const { data } = job.definition
       this.#end(search)
+      if (from !== undefined) this.#options.onTakenOver(from, runId, attempt)
       runner.start(job, { runId, scheduledTime, trigger: 'recovery', attempt, lock, fencingToken, data })
     } else {
       this.#end(search)

@@ -86,6 +86,11 @@ export class Runner implements ActiveRunOwner {
     return [...new Set([...this.#active].map(({ job }) => job.id))]
   }
 
+  /** The ids of the runs that go on under a lock. */
+  get runIds(): string[] {
+    return [...this.#active].flatMap(({ held }) => (held === null ? [] : [held.token]))
+  }
+
   /** How many handlers run now. */
   get size(): number {
     return this.#active.size
@@ -166,6 +171,7 @@ export class Runner implements ActiveRunOwner {
       active.leaveLock()
       this.#leave(active, this.#options.clock.monotonic())
       this.#complete(active, { outcome: 'abandoned', error: active.aborted?.error })
+      this.#noteOutcome(active)
     }
   }
 
@@ -179,7 +185,9 @@ export class Runner implements ActiveRunOwner {
       return
     }
     active.duration = this.#options.clock.monotonic() - active.begunAt
-    this.#tell(active, active.aborted as RunEnd)
+    this.#know(active, active.aborted as RunEnd)
+    this.#tell(active)
+    this.#noteOutcome(active)
   }
 
   onLockLost(active: ActiveRun, reason: string): void {
@@ -189,6 +197,7 @@ export class Runner implements ActiveRunOwner {
     this.locksLost++
     this.abort(active, 'lock_lost', new LockLostError(job.id, reason))
     logbook.lockLost(active, reason)
+    this.#noteOutcome(active)
     if (events.has('lockLost')) events.emit('lockLost', { job: job.view, run })
   }
 
@@ -196,9 +205,19 @@ export class Runner implements ActiveRunOwner {
   onReleased(active: ActiveRun, answer: ReleaseAnswer, inTime: boolean): void {
     let end = active.end as RunEnd
     if (answer === 'released') active.job.stats.count(COUNTER.lockReleased)
-    if (answer === 'lost' && inTime) active.lockFoundLost()
+    if ((answer === 'lost' || answer === 'abandoned') && inTime) active.lockFoundLost()
     if (active.lockLost && end.outcome === 'success') end = active.aborted as RunEnd
-    this.#complete(active, end)
+    // Until the store has heard of it others may hold the run to be abandoned: who asked is told, the rest waits.
+    this.#complete(active, end, answer !== 'unavailable' && answer !== 'abandoned')
+    if (answer === 'abandoned') this.onRecorded(active, answer)
+  }
+
+  /** The store has heard of an end that it did not answer for at first. */
+  onRecorded(active: ActiveRun, answer: ReleaseAnswer): void {
+    if (active.isTold) return
+    // It is counted and told by who has recorded it, and not again.
+    if (answer === 'abandoned') this.#options.logbook.abandonedRunEnded(active, active.run.outcome as RunOutcome)
+    else this.#tell(active)
   }
 
   #call(active: ActiveRun): void {
@@ -238,32 +257,48 @@ export class Runner implements ActiveRunOwner {
     this.#options.onRoom()
   }
 
-  #complete(active: ActiveRun, end: RunEnd): void {
-    if (active.run.outcome === null) this.#tell(active, end)
+  /** @param isRecorded whether the outcome is told now */
+  #complete(active: ActiveRun, end: RunEnd, isRecorded = true): void {
+    if (active.run.outcome === null) {
+      this.#know(active, end)
+      if (isRecorded) this.#tell(active)
+    }
     active.completed()
     if (!active.finished) this.#options.onUnfinished(active.job)
     if (active.job.isFinished) this.#options.onLast(active.job)
   }
 
+  /** Nobody is to hold a run to be abandoned whose outcome is known, or about to be. */
+  #noteOutcome({ held }: ActiveRun): void {
+    if (held !== null) this.#options.finisher.noteOutcome(held)
+  }
+
+  /** A run's outcome is known. */
+  #know(active: ActiveRun, { outcome, error }: RunEnd): void {
+    const { run } = active
+    run.outcome = outcome
+    run.finishedAt = run.startedAt + Math.round(active.duration)
+    if (outcome !== 'success') run.error = error
+    active.known()
+  }
+
   /** Tells everybody a run's outcome, once. */
-  #tell(active: ActiveRun, end: RunEnd): void {
+  #tell(active: ActiveRun): void {
     const { events, logbook } = this.#options
     const { job, run } = active
     const { stats } = job
-    const { outcome, error } = end
-    run.outcome = outcome
-    run.finishedAt = run.startedAt + Math.round(active.duration)
+    const { error } = run
+    const outcome = run.outcome as RunOutcome
+    active.isTold = true
     if (outcome === 'success') {
-      stats.succeeded(run.finishedAt, active.duration)
+      stats.succeeded(run.finishedAt as number, active.duration)
       logbook.runSucceeded(active)
       if (events.has('executed')) events.emit('executed', { job: job.view, run })
     } else {
       stats.failed(active.duration)
-      run.error = error
-      logbook.runFailed(active, end, !active.settled)
+      logbook.runFailed(active, { outcome, error }, !active.settled)
       if (events.has('error')) events.emit('error', { job: job.view, run, error })
     }
-    active.told()
   }
 
   /** Calls the handler again later, when the job says so. Whether it does. */

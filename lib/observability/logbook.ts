@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import type { OpenRun } from '../../types/coordination.js'
 import { SECOND } from '../duration.js'
 import type { ActiveRun, RunEnd } from '../execution/active-run.js'
 import { show } from '../show.js'
@@ -94,6 +95,24 @@ export class Logbook {
     this.#write('warn', fields, message)
   }
 
+  /** A run ended with its replica. @param isCounted whether this replica has its job, and counts a failed run */
+  runAbandoned(open: OpenRun, isCounted: boolean): void {
+    const fields = { ...openFieldsOf(open), outcome: 'abandoned', ...(isCounted ? {} : { isCounted }) }
+    this.#write('warn', fields, 'a run was abandoned: its replica has died, or lost its lock')
+  }
+
+  /** A run has ended that others have recorded as abandoned. @param outcome how it has ended here */
+  abandonedRunEnded(active: ActiveRun, outcome: string): void {
+    const fields = { ...fieldsOf(active, 'abandoned'), endedAs: outcome }
+    this.#write('warn', fields, 'a run has ended that was recorded as abandoned, as it had lost its lock')
+  }
+
+  /** Another replica's run is taken over, as `runId`. */
+  takenOver(from: OpenRun, runId: string, attempt: number): void {
+    const { runId: abandonedRunId, ...fields } = openFieldsOf(from)
+    this.#write('warn', { ...fields, runId, attempt, abandonedRunId }, "another replica's run is taken over")
+  }
+
   lockLost({ run }: ActiveRun, reason: string): void {
     this.#write('warn', { jobId: run.jobId, runId: run.id, reason }, 'a run has lost its lock')
   }
@@ -105,6 +124,20 @@ export class Logbook {
 
 function countOf(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`
+}
+
+/** `replicaId` is the replica that had the run, `startedAt` since when. */
+function openFieldsOf({
+  jobId,
+  runId,
+  replicaId,
+  attempt,
+  scheduledTime,
+  startedAt
+}: OpenRun): Record<string, unknown> {
+  const time = (ms: number): string => new Date(ms).toISOString()
+  const times = { scheduledTime: time(scheduledTime), startedAt: time(startedAt) }
+  return { jobId, runId, replicaId, attempt: Math.max(1, attempt), ...times }
 }
 
 function fieldsOf({ run, duration }: ActiveRun, outcome: string | null): Record<string, unknown> {

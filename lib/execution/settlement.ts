@@ -1,0 +1,41 @@
+import type { Coordination, SettledClaim } from '../../types/coordination.js'
+import type { JobRecord } from '../job-record.js'
+import { keepOf } from './claim-request.js'
+
+export interface SettlementOptions {
+  readonly coordination: Coordination
+  readonly jobs: () => Iterable<JobRecord>
+  readonly newRunId: () => string
+  /** The ids of the runs that go on, are asked for, or whose end is about to be told. */
+  readonly runIds: () => readonly string[]
+}
+
+/**
+ * Tells a store what it has forgotten, as it was restarted with data of the past, or failed over to a replica that lags:
+ * which runs of this process have ended, so that their locks do not stand until their TTL, and which ticks are claimed, so
+ * that they neither run again nor count as missed.
+ */
+export class Settlement {
+  readonly #options: SettlementOptions
+  readonly #isOwn: string
+
+  constructor(options: SettlementOptions) {
+    this.#options = options
+    // What all ids of this process begin with.
+    this.#isOwn = `${options.newRunId().split('-', 1)[0]}-`
+  }
+
+  async settle(): Promise<void> {
+    const { coordination, jobs, runIds } = this.#options
+    const claims: SettledClaim[] = []
+    for (const job of jobs()) {
+      const { id, takenThrough, trigger, definition, definitionWords } = job
+      // When an interval from the last end is due the store alone knows.
+      if (takenThrough < 0 || definition.lockTtl === null || trigger.afterCompletion !== null) continue
+      const following = trigger.next(takenThrough)
+      const keep = keepOf(job, following === null ? 0 : following - takenThrough)
+      claims.push({ jobId: id, runId: '', tick: takenThrough, run: null, keep, definition: definitionWords })
+    }
+    await coordination.settleWith(this.#isOwn, runIds(), claims)
+  }
+}
