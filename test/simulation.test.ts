@@ -2,8 +2,8 @@ import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import t from 'tap'
-import type { Coordination } from '../types/coordination.js'
-import { type FleetPlan, fleetPlan } from './fixtures/fleet-plan.js'
+import type { ClaimAnswer, Coordination, HeldLock } from '../types/coordination.js'
+import { deployPlan, type FleetPlan, fleetPlan } from './fixtures/fleet-plan.js'
 import { type Mutation, simulateFleet } from './fixtures/fleet-simulation.js'
 import type { SimulationResult } from './fixtures/simulate.js'
 
@@ -42,6 +42,18 @@ t.test(`${TICKS.toLocaleString('en')} ticks, and every promise kept`, async (t) 
   const fleets = results.reduce((sum, result) => sum + result.fleets, 0)
   t.ok(ticks >= TICKS || results.some(({ failure }) => failure !== null))
   t.comment(`${ticks} ticks in ${fleets} fleets, ${Math.round((performance.now() - started) / 1000)} s`)
+})
+
+t.test("nothing but deploys: every tick has a run, or a reason that is the job's own", async (t) => {
+  const plans: readonly FleetPlan[] = fc.sample(deployPlan, { seed: 31, numRuns: 60 })
+  let ticks = 0
+  for (const plan of plans) {
+    const report = await simulateFleet(plan)
+    const isKept = report.violations.length === 0
+    t.ok(isKept, isKept ? 'every promise was kept' : `${report.violations.join(', ')}\n${JSON.stringify(plan)}`)
+    ticks += report.ticks
+  }
+  t.comment(`${ticks} ticks`)
 })
 
 // With several masters, one of which is in trouble, a tick may have neither a run nor a reason when a later one overtakes
@@ -126,11 +138,60 @@ const MUTATIONS: Record<string, Mutation> = {
   }))
 }
 
-for (const [what, mutation] of Object.entries(MUTATIONS)) {
+/** The store's mark that a block is taken refuses also what was handed back. */
+function markThatOverrides(): Mutation {
+  const marked = new Set<string>()
+  return broken((target) => ({
+    claim: async (requests, callId, blocks) => {
+      let at = 0
+      const refused = new Set<number>()
+      for (const { name, size } of blocks?.asked ?? []) {
+        const key = `${name} ${blocks?.scheduledTime}`
+        for (let index = at; index < at + size; index++) if (marked.has(key)) refused.add(index)
+        marked.add(key)
+        at += size
+      }
+      if (refused.size === 0) return target.claim(requests, callId, blocks)
+      const left = requests.filter((_request, index) => !refused.has(index))
+      const answers = [...(left.length === 0 ? [] : await target.claim(left, callId))]
+      return requests.map((_request, index) => {
+        if (refused.has(index)) return { status: 'claimed_elsewhere', last: null, by: '', previous: null } as const
+        return answers.shift() as ClaimAnswer
+      })
+    }
+  }))
+}
+
+/** A lock that is taken by hand or by name is believed in however late its answer is read. */
+const belief: Mutation = broken((target) => {
+  const believed = (lock: HeldLock | null): void => {
+    if (lock !== null) lock.validUntil += 600_000
+  }
+  return {
+    claim: async (requests, callId, blocks) => {
+      const answers = await target.claim(requests, callId, blocks)
+      if (requests[0]?.kind === 'manual') for (const each of answers) if (each.status === 'granted') believed(each.lock)
+      return answers
+    },
+    acquire: async (name, ttl, token) => {
+      const answer = await target.acquire(name, ttl, token)
+      if (answer.status === 'granted') believed(answer.lock)
+      return answer
+    }
+  }
+})
+
+const CONTROLS: readonly (readonly [what: string, plans: fc.Arbitrary<FleetPlan>, mutation: () => Mutation])[] = [
+  ...Object.entries(MUTATIONS).map(([what, mutation]) => [what, fleetPlan, () => mutation] as const),
+  ['a lock by hand or by name that is believed in too long', fleetPlan, () => belief],
+  ['a mark of a block that refuses what was handed back', deployPlan, markThatOverrides]
+]
+
+for (const [what, from, mutation] of CONTROLS) {
   t.test(`control: ${what} is seen`, async (t) => {
-    const plans: readonly FleetPlan[] = fc.sample(fleetPlan, { seed: 7, numRuns: 40 })
+    const plans: readonly FleetPlan[] = fc.sample(from, { seed: 7, numRuns: 40 })
     for (const [index, plan] of plans.entries()) {
-      const { violations } = await simulateFleet(plan, mutation)
+      const { violations } = await simulateFleet(plan, mutation())
       if (violations.length === 0) continue
       t.pass(`in the fleet ${index + 1}: ${violations[0]}`)
       return

@@ -216,7 +216,7 @@ export class RedisLink {
   }
 
   /** Looks now and then, when nothing else has told it, whether claims can be had, and what time it is. */
-  #watch(): void {
+  #watch(delay = MEASURE_EVERY): void {
     this.#watchTimer = this.#local.setTimeout(() => {
       const { status } = this.#client
       const age = this.#local.monotonic() - this.clock.sampledAt
@@ -224,8 +224,9 @@ export class RedisLink {
       if (status === 'connect') this.#noteSilence(0)
       else if (status === 'ready' && (!this.up || !this.#isMet || age >= MEASURE_EVERY)) void this.#look()
       if (this.#redis.owned) letProcessEnd(this.#client)
-      this.#watch()
-    }, MEASURE_EVERY)
+      // Just when the last measurement will be so old, if there is no other.
+      this.#watch(this.up && age < MEASURE_EVERY ? MEASURE_EVERY - age : MEASURE_EVERY)
+    }, delay)
     // What keeps the process alive are ticks, runs, and exchanges under way; not that there is a connection.
     this.#watchTimer.unref?.()
   }

@@ -49,7 +49,6 @@ export class SimulatedLink {
   readonly #options: SimulatedLinkOptions
   #up: boolean | null = null
   #closed = false
-  #openedAt = 0
   #isLooking = false
 
   constructor(options: SimulatedLinkOptions) {
@@ -62,7 +61,6 @@ export class SimulatedLink {
   }
 
   async open(): Promise<void> {
-    this.#openedAt = this.#options.time.monotonic()
     this.#options.store.onHanded.add(this.#onHanded)
     await this.#connect()
     this.#onHanded()
@@ -141,23 +139,23 @@ export class SimulatedLink {
    * anything to hear the looks are left out.
    */
   readonly #onHanded = (): void => {
-    const { store, time, clock } = this.#options
+    const { store, clock } = this.#options
     if (this.#isLooking || this.#closed || store.handedBack().length === 0) return
     this.#isLooking = true
-    const since = (time.monotonic() - this.#openedAt) % MEASURE_EVERY
-    clock.setTimeout(() => {
-      this.#isLooking = false
-      void this.#look().then(this.#onHanded)
-    }, MEASURE_EVERY - since)
+    const age = clock.monotonic() - this.fleetClock.sampledAt
+    clock.setTimeout(() => void this.#look(), age < MEASURE_EVERY ? MEASURE_EVERY - age : MEASURE_EVERY)
   }
 
   async #look(): Promise<void> {
     const { clock, store } = this.#options
-    if (this.#closed || clock.monotonic() - this.fleetClock.sampledAt < MEASURE_EVERY) return
-    await this.exchange(async () => store.handedBack()).then(
-      (handed) => this.tell(handed),
-      () => {}
-    )
+    if (!this.#closed && clock.monotonic() - this.fleetClock.sampledAt >= MEASURE_EVERY) {
+      await this.exchange(async () => store.handedBack()).then(
+        (handed) => this.tell(handed),
+        () => {}
+      )
+    }
+    this.#isLooking = false
+    this.#onHanded()
   }
 
   #fail(reason: string, maybe: boolean): Silence {
