@@ -385,6 +385,22 @@ t.test(
     })
 )
 
+t.test(
+  'ticks that ran are not counted as missed when the store forgets them, or another trigger is there as well',
+  (t) =>
+    withFleet(async ({ simulation, join, missed }) => {
+      const [first, second] = [await join(job({})), await join(job({}))]
+      await simulation.advance(5 * MINUTE)
+      simulation.store.wipe()
+      await simulation.advance(5 * MINUTE)
+      first.scheduler.reschedule('job', { interval: '3m' })
+      await simulation.advance(10 * MINUTE)
+      second.scheduler.reschedule('job', { cron: '*/2 * * * *' })
+      await simulation.advance(20 * MINUTE)
+      t.same(missed(), [])
+    })
+)
+
 t.test('what a new trigger missed first is counted, though the old one was claimed last', (t) =>
   withFleet(async ({ simulation, join, missed }) => {
     const old = await join(job({ trigger: { interval: '1m' } }))

@@ -91,8 +91,8 @@ export class ClaimAnswers {
           this.#options.wait(job)
           return
         }
-        this.#noteTaken(job, asked)
         this.#passed(job, asked, answer)
+        this.#noteTaken(job, asked)
         this.#options.account.skipped(job, scheduledTime, 'overlap')
         this.#goOn(job, asked, through)
         return
@@ -147,8 +147,8 @@ export class ClaimAnswers {
       if (isLate) this.#goOn(job, asked, through)
       return
     }
-    this.#noteTaken(job, asked)
     this.#passed(job, asked, answer)
+    this.#noteTaken(job, asked)
     if (lock === null || hasRun || asked.isMissed(now)) {
       // Taken, so that it is counted once for the fleet; or too late only now.
       if (lock !== null) finisher.push({ lock, finished: true, onReleased() {} })
@@ -210,7 +210,8 @@ export class ClaimAnswers {
     const { scheduledTime, preceding } = tick
     // Most often there is none.
     const isSingle = Math.min(firstLate, tick.firstLate) >= scheduledTime
-    const isKnown = previous === null ? job.since === null : preceding !== null && previous >= preceding
+    const isKnown =
+      previous === null ? job.since === null || preceding !== null : preceding !== null && previous >= preceding
     const isNext = isSingle && isKnown
     if ((isNext && through <= scheduledTime) || asked.trigger.afterCompletion !== null) return
     let after = this.#accounted(job, asked, previous)
@@ -236,10 +237,17 @@ export class ClaimAnswers {
   }
 
   /** Up to when there is nothing to account for, by the tick that was taken before and what this replica knows. */
-  #accounted(job: JobRecord, { firstLate, isCurrent }: AskedTick, previous: number | null): number {
-    if (!isCurrent) return previous ?? firstLate - 1
-    const { since, accountedThrough } = job
-    const known = since === null ? (previous ?? firstLate - 1) : Math.max(previous ?? since, since)
+  #accounted(job: JobRecord, asked: AskedTick, previous: number | null): number {
+    const { firstLate, tick } = asked
+    if (!asked.isCurrent) return previous ?? firstLate - 1
+    const { since, accountedThrough, takenThrough } = job
+    let known = Math.max(previous ?? Number.NEGATIVE_INFINITY, since ?? Number.NEGATIVE_INFINITY)
+    if (previous === null) {
+      // Nothing is on record, or a tick of another trigger, of replicas that are there as well: only of the first tick it
+      // follows that those before it had no run.
+      const isFirst = since !== null && tick.preceding === null
+      known = isFirst ? Math.max(since, Math.min(takenThrough, firstLate - 1)) : firstLate - 1
+    }
     return Math.max(known, accountedThrough)
   }
 
