@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
-import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../types/clock.js'
 import type { CoordinationFactory } from '../types/coordination.js'
 import type { JobOptions } from '../types/job.js'
+import type { Logger } from '../types/logger.js'
 import type { MetricsOptions, MetricsRegister, RedisInput, SchedulerOptions } from '../types/scheduler.js'
 import { detachedClock } from './async-context.js'
 import { copyKnown } from './check.js'
@@ -31,7 +31,7 @@ export interface ResolvedOptions {
   readonly jobs: readonly JobOptions[]
   readonly metrics: ResolvedMetrics | null
   readonly durationBuckets: readonly number[]
-  readonly log: FastifyBaseLogger
+  readonly log: Logger
   readonly app: unknown
   readonly clock: Clock
   readonly coordination: CoordinationFactory | undefined

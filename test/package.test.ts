@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +13,11 @@ interface Packed {
   readonly filename: string
   readonly files: readonly { readonly path: string }[]
 }
+
+const QUIETLY = ['--prefer-offline', '--no-audit', '--no-fund']
+
+/** The oldest that README names. */
+const OLDEST_TYPESCRIPT = 'typescript-oldest@npm:typescript@5.5'
 
 const TSCONFIG = {
   compilerOptions: {
@@ -88,7 +94,7 @@ t.test('the package, installed into an empty folder', async (t) => {
 
   const tools = await Promise.all(['fastify', 'typescript', '@types/node'].map(asInstalled))
   await writeFile(join(app, 'package.json'), JSON.stringify({ name: 'app', private: true, type: 'module' }))
-  await npm(['install', '--prefer-offline', '--no-audit', '--no-fund', join(source, packed.filename), ...tools], app)
+  await npm(['install', ...QUIETLY, join(source, packed.filename), ...tools, OLDEST_TYPESCRIPT], app)
   await cp(FIXTURES, app, { recursive: true })
 
   await t.test('ESM: registers, runs a job, counts it, throws coded errors', async (t) => {
@@ -109,5 +115,52 @@ t.test('the package, installed into an empty folder', async (t) => {
     await writeFile(join(app, 'types-commonjs.cts'), COMMONJS_TYPES)
     const tsc = join(app, 'node_modules', 'typescript', 'bin', 'tsc')
     t.match(await run(process.execPath, [tsc], { cwd: app }), { code: 0, stdout: '' })
+  })
+
+  await t.test('TypeScript: from the oldest version on, in each way of resolving modules', async (t) => {
+    const nodenext = ['--module', 'nodenext']
+    const bundler = ['--module', 'esnext', '--moduleResolution', 'bundler']
+    const cases: readonly (readonly [version: string, exact: boolean, settings: readonly string[]])[] = [
+      ['typescript-oldest', true, nodenext],
+      ['typescript-oldest', false, ['--module', 'node16']],
+      ['typescript-oldest', true, bundler],
+      ['typescript', false, nodenext],
+      ['typescript', false, bundler]
+    ]
+    const common = ['--noEmit', '--strict', '--target', 'es2022', '--types', 'node', '--skipLibCheck']
+    for (const [version, exact, settings] of cases) {
+      const tsc = join(app, 'node_modules', version, 'bin', 'tsc')
+      const all = [
+        tsc,
+        '--ignoreConfig',
+        ...common,
+        '--exactOptionalPropertyTypes',
+        `${exact}`,
+        ...settings,
+        'types.ts'
+      ]
+      const args = version === 'typescript' ? all : all.filter((arg) => arg !== '--ignoreConfig')
+      t.match(
+        await run(process.execPath, args, { cwd: app }),
+        { code: 0, stdout: '' },
+        `${version} ${settings} ${exact}`
+      )
+    }
+  })
+
+  await t.test('without Fastify: compiles, with the declarations checked too, and runs', async (t) => {
+    const alone = join(folder, 'alone')
+    await mkdir(alone)
+    await writeFile(join(alone, 'package.json'), JSON.stringify({ name: 'alone', private: true, type: 'module' }))
+    const [, ...others] = tools
+    await npm(['install', ...QUIETLY, join(source, packed.filename), ...others], alone)
+    t.notOk(existsSync(join(alone, 'node_modules', 'fastify')))
+    await cp(join(FIXTURES, '..', 'alone.ts'), join(alone, 'alone.ts'))
+    const { compilerOptions } = TSCONFIG
+    const settings = { compilerOptions: { ...compilerOptions, noEmit: false }, include: ['alone.ts'] }
+    await writeFile(join(alone, 'tsconfig.json'), JSON.stringify(settings))
+    const tsc = join(alone, 'node_modules', 'typescript', 'bin', 'tsc')
+    t.match(await run(process.execPath, [tsc], { cwd: alone }), { code: 0, stdout: '' })
+    t.equal(await node('alone.js', alone), 6)
   })
 })

@@ -1,8 +1,8 @@
 import { AsyncResource } from 'node:async_hooks'
-import type { FastifyBaseLogger } from 'fastify'
 import type { TimerHandle } from '../../types/clock.js'
 import type { HeldLock, ReleaseAnswer } from '../../types/coordination.js'
 import type { Job } from '../../types/job.js'
+import type { Logger } from '../../types/logger.js'
 import type { Run, RunContext, RunOutcome, RunTrigger } from '../../types/run.js'
 import { isOver } from '../coordination/lock-validity.js'
 import type { JobRecord } from '../job-record.js'
@@ -262,10 +262,10 @@ export class HandlerContext implements RunContext {
   readonly data: unknown
   readonly fencingToken: number | null
   readonly #active: ActiveRun
-  readonly #parentLog: FastifyBaseLogger
-  #log: FastifyBaseLogger | null = null
+  readonly #parentLog: Logger
+  #log: Logger | null = null
 
-  constructor(active: ActiveRun, parentLog: FastifyBaseLogger) {
+  constructor(active: ActiveRun, parentLog: Logger) {
     this.app = active.job.app
     this.job = active.job.view
     this.run = active.run
@@ -275,7 +275,7 @@ export class HandlerContext implements RunContext {
     this.#parentLog = parentLog
   }
 
-  get log(): FastifyBaseLogger {
+  get log(): Logger {
     this.#log ??= this.#parentLog.child({ jobId: this.run.jobId, runId: this.run.id })
     return this.#log
   }

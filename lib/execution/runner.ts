@@ -1,7 +1,7 @@
 import { tracingChannel } from 'node:diagnostics_channel'
-import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../../types/clock.js'
 import type { Coordination, HeldLock, ReleaseAnswer } from '../../types/coordination.js'
+import type { Logger } from '../../types/logger.js'
 import type { JobHandler, RunOutcome, RunTrigger } from '../../types/run.js'
 import { detached } from '../async-context.js'
 import { Bag } from '../bag.js'
@@ -30,7 +30,7 @@ export interface RunnerOptions {
   readonly watch: Watch
   readonly finisher: Finisher
   readonly events: Events
-  readonly log: FastifyBaseLogger
+  readonly log: Logger
   readonly logbook: Logbook
   /** Called when a run has ended and there is room for another. */
   readonly onRoom: () => void

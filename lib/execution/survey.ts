@@ -1,6 +1,6 @@
-import type { FastifyBaseLogger } from 'fastify'
 import type { Clock, TimerHandle } from '../../types/clock.js'
 import type { Coordination, JobState, SurveyRequest } from '../../types/coordination.js'
+import type { Logger } from '../../types/logger.js'
 import { SECOND } from '../duration.js'
 import type { JobRecord } from '../job-record.js'
 import { logSafely } from '../observability/log.js'
@@ -17,7 +17,7 @@ export interface SurveyOptions {
   readonly coordination: Coordination
   readonly recovery: Recovery
   readonly lateTicks: LateTicks
-  readonly log: FastifyBaseLogger
+  readonly log: Logger
   /** All jobs of this process. */
   readonly jobs: () => Iterable<JobRecord>
   /** The next tick of a job. */

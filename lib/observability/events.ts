@@ -1,5 +1,5 @@
-import type { FastifyBaseLogger } from 'fastify'
 import type { SchedulerEventName, SchedulerEvents, SchedulerListener } from '../../types/events.js'
+import type { Logger } from '../../types/logger.js'
 import { isolated } from '../async-context.js'
 import { isThenable } from '../check.js'
 import { OptionInvalidError } from '../errors.js'
@@ -35,10 +35,10 @@ interface Entry {
  * the others are called all the same, and `error` without a listener is no exception.
  */
 export class Events {
-  readonly #log: FastifyBaseLogger
+  readonly #log: Logger
   readonly #entries = new Map<SchedulerEventName, Entry[]>()
 
-  constructor(log: FastifyBaseLogger) {
+  constructor(log: Logger) {
     this.#log = log
   }
 

@@ -1,4 +1,4 @@
-import type { FastifyBaseLogger } from 'fastify'
+import type { Logger } from '../../types/logger.js'
 import { isThenable } from '../check.js'
 import { show } from '../show.js'
 
@@ -7,7 +7,7 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 const LEVELS: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 
 /** Whether a level is on; of a logger that does not say so, all are. Makes nothing. */
-export function isEnabled(log: FastifyBaseLogger, level: LogLevel): boolean {
+export function isEnabled(log: Logger, level: LogLevel): boolean {
   try {
     const pino = log as { isLevelEnabled?: (level: string) => boolean }
     if (typeof pino.isLevelEnabled === 'function') return pino.isLevelEnabled(level)
@@ -20,7 +20,7 @@ export function isEnabled(log: FastifyBaseLogger, level: LogLevel): boolean {
 }
 
 /** A logger that says nothing. */
-export const silentLogger: FastifyBaseLogger = Object.freeze({
+export const silentLogger: Logger = Object.freeze({
   level: 'silent',
   fatal() {},
   error() {},
@@ -30,18 +30,13 @@ export const silentLogger: FastifyBaseLogger = Object.freeze({
   trace() {},
   silent() {},
   child: () => silentLogger
-}) as unknown as FastifyBaseLogger
+}) as unknown as Logger
 
 /**
  * Logs, and never throws: neither a broken logger nor an error whose getters throw can stop a run or the release of a
  * lock.
  */
-export function logSafely(
-  log: FastifyBaseLogger,
-  level: LogLevel,
-  fields: Record<string, unknown>,
-  message: string
-): void {
+export function logSafely(log: Logger, level: LogLevel, fields: Record<string, unknown>, message: string): void {
   try {
     const told: unknown = log[level](fields, message)
     if (isThenable(told)) Promise.resolve(told).catch(() => {})

@@ -1,5 +1,5 @@
-import type { FastifyBaseLogger } from 'fastify'
 import type { OpenRun } from '../../types/coordination.js'
+import type { Logger } from '../../types/logger.js'
 import { SECOND } from '../duration.js'
 import type { ActiveRun, RunEnd } from '../execution/active-run.js'
 import { show } from '../show.js'
@@ -14,9 +14,9 @@ const MAX_NAMED = 10
  * What is told of each run is made only where its level is on.
  */
 export class Logbook {
-  readonly #log: FastifyBaseLogger
+  readonly #log: Logger
 
-  constructor(log: FastifyBaseLogger) {
+  constructor(log: Logger) {
     this.#log = log
   }
 

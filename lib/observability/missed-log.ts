@@ -1,5 +1,5 @@
-import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../../types/clock.js'
+import type { Logger } from '../../types/logger.js'
 import type { SkipReason } from '../../types/run.js'
 import { SECOND } from '../duration.js'
 import { logSafely } from './log.js'
@@ -19,12 +19,12 @@ interface Group {
 
 /** Tells missed ticks in the log: all of about a second in one line a reason, as an outage costs every job some. */
 export class MissedLog {
-  readonly #log: FastifyBaseLogger
+  readonly #log: Logger
   readonly #clock: Clock
   readonly #groups = new Map<SkipReason, Group>()
   #isArmed = false
 
-  constructor(log: FastifyBaseLogger, clock: Clock) {
+  constructor(log: Logger, clock: Clock) {
     this.#log = log
     this.#clock = clock
   }

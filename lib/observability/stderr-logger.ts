@@ -1,11 +1,11 @@
 import { inspect } from 'node:util'
-import type { FastifyBaseLogger } from 'fastify'
+import type { Logger } from '../../types/logger.js'
 
 /**
  * Where nobody gives a logger: warnings and errors go to stderr, one line each and the stack of an error after it, so that no
  * failure is without a word.
  */
-export function stderrLogger(bindings: Record<string, unknown> = {}): FastifyBaseLogger {
+export function stderrLogger(bindings: Record<string, unknown> = {}): Logger {
   const write = (level: string) => (given: unknown, text?: unknown) => {
     const isError = given instanceof Error
     const isText = typeof given === 'string'
@@ -30,5 +30,5 @@ export function stderrLogger(bindings: Record<string, unknown> = {}): FastifyBas
     trace: nothing,
     silent: nothing,
     child: (more: Record<string, unknown>) => stderrLogger({ ...bindings, ...more })
-  }) as unknown as FastifyBaseLogger
+  }) as unknown as Logger
 }
