@@ -91,6 +91,10 @@ export class Engine {
   /** The intervals that were warned of: whole numbers below 1,000. */
   readonly #bareIntervals = new Set<number>()
   #skewReported = false
+  /** The fleet's clock less the monotonic one, as last known. */
+  #clockOffset: number | null = null
+  /** Up to when it was warned that ticks are taken already. */
+  #takenUntil = Number.NEGATIVE_INFINITY
 
   /** @throws the coded errors of the jobs in the options, and of the registry; then nothing was opened */
   constructor(options: ResolvedOptions) {
@@ -190,6 +194,7 @@ export class Engine {
       jobs: () => this.jobs.values(),
       nextOf: (job) => this.#timetable.nextOf(job),
       isRunning: () => this.#phase === 'running',
+      onFuture: (until) => this.#warnOfFuture(until),
       onSurveyed: () => this.dispatcher.pump()
     })
     this.dispatcher = new Dispatcher({
@@ -521,6 +526,7 @@ export class Engine {
     const { log, maxClockSkew } = this.options
     const skew = Math.round(this.coordination.state.skew)
     this.#timetable.resync()
+    this.#noteClock()
     if (Math.abs(skew) <= maxClockSkew || this.#skewReported) return
     this.#skewReported = true
     logSafely(log, 'warn', { skew }, `this machine's clock is ${skew} ms off Redis' clock, by which jobs are run`)
@@ -537,6 +543,31 @@ export class Engine {
     this.#timetable.correct(step, floor)
     const message = `the clock was set back by ${Math.round(step / SECOND)} s, which is a correction: jobs go on by it at once`
     logSafely(this.options.log, 'warn', { step: -step }, message)
+  }
+
+  /** Looks whether the fleet's clock has gone back: ticks up to where it was are taken, and will not come again. */
+  #noteClock(): void {
+    if (!this.coordination.state.up) return
+    const now = this.coordination.now()
+    const offset = now - this.options.clock.monotonic()
+    const back = this.#clockOffset === null ? 0 : this.#clockOffset - offset
+    this.#clockOffset = offset
+    if (back > 0) this.#warnOfFuture(now + back)
+  }
+
+  /** @param until the last tick that may be taken already */
+  #warnOfFuture(until: number): void {
+    const { log, maxClockSkew } = this.options
+    const wait = Math.round(until - this.coordination.now())
+    if (wait <= Math.max(maxClockSkew, SECOND) || until <= this.#takenUntil + SECOND) return
+    this.#takenUntil = until
+    const when = new Date(until).toISOString()
+    logSafely(
+      log,
+      'warn',
+      { until: when, wait },
+      `Redis' clock has gone back: jobs have no ticks until ${when}, as those are taken`
+    )
   }
 
   #notRunning(what: string): Error {

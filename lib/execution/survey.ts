@@ -24,6 +24,8 @@ export interface SurveyOptions {
   readonly nextOf: (job: JobRecord) => number | null
   /** Whether ticks are taken now. */
   readonly isRunning: () => boolean
+  /** Called with the last tick that is taken, where that is one of the future. */
+  readonly onFuture: (until: number) => void
   /** Called when all is brought that a survey has found. */
   readonly onSurveyed: () => void
 }
@@ -80,11 +82,14 @@ export class Survey {
     const askedAt = nextInSequence()
     try {
       const states = await coordination.survey(jobs.map((job) => this.#requestOf(job)))
+      let last = Number.NEGATIVE_INFINITY
       for (const [index, job] of jobs.entries()) {
         const state = states[index] as JobState
+        last = Math.max(last, state.previous ?? last)
         job.learnPaused(state.paused, askedAt)
         if (job.trigger === triggers[index]) this.#answered(job, state)
       }
+      if (last > coordination.now()) this.#options.onFuture(last)
       this.#options.onSurveyed()
     } catch (err) {
       // Asked again when the store answers, or in a while when it does but refuses; until then this replica learns of each
