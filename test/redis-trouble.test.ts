@@ -258,7 +258,7 @@ t.test('pause and resume reach the other replicas', (t) =>
 
 t.test('what Redis remembers is asked for again when it was refused', (t) =>
   withRedis(async (redis) => {
-    await redis.client.hset('rls:{app}:paused', 'unlocked', '{}')
+    await redis.client.hset('rls:{app}:paused', 'unlocked', '{"at":1}')
     await redis.client.call('ACL', 'SETUSER', 'default', '-hmget')
     await withScheduler(redis, {}, async (scheduler) => {
       const job = scheduler.interval('unlocked', 100, () => {}, { lock: false })

@@ -376,8 +376,11 @@ export type ClaimAnswer =
   | { readonly status: 'early'; readonly due: number }
   /** To `recover`: the run's lock is held, for so many milliseconds unless it is extended. */
   | { readonly status: 'running'; readonly remaining: number }
-  /** `maybe`: the request may have been executed all the same, now or when its call was made before. */
-  | { readonly status: 'unavailable'; readonly error: Error; readonly maybe: boolean }
+  /**
+   * `maybe`: the request may have been executed all the same, now or when its call was made before. `unreadable`: the store
+   * answers, and has something in the place of this job's record that cannot be read, so that a tick may have run.
+   */
+  | { readonly status: 'unavailable'; readonly error: Error; readonly maybe: boolean; readonly unreadable?: true }
 
 /**
  * `lost`: the lock was not the run's own any more. `abandoned`: the same, and the run was recorded as abandoned.

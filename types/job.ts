@@ -119,7 +119,7 @@ export interface JobBase<App, Data> extends JobDefaults {
   /** Handed to the handler as it is. */
   readonly data?: Data
   /**
-   * Pauses the job for the whole fleet when it is seen for the first time; `resume()` is remembered.
+   * Pauses the job for the whole fleet, as long as the code says so; a `resume()` is remembered.
    *
    * @default false
    */

@@ -50,7 +50,7 @@ export const MAX_ATTEMPTS = 10
  * Reply Redis' time in microseconds; a string of the answers, one after the other: `0 fence previous scheduledTime` for
  *       granted, `1` for claimed elsewhere, `7 last` for the same of a request that waits, `9 last claimedBy previous`
  *       for the same of a vote, `2 taken previous` for overlap (with 2 added to `taken` when the run is to be taken over),
- *       `3 previous` for paused, `8 claimedBy previous` for the same of a tick that is claimed elsewhere, `4 due` for
+ *       `u` for a job whose record cannot be read, `3 previous` for paused, `8 claimedBy previous` for the same of a tick that is claimed elsewhere, `4 due` for
  *       early, `5 remaining` for running, `6 fence scheduledTime attempt id fence startedAt replicaId` for a run taken over, with
  *       what the record said of it before, with -1 for a `previous`
  *       that there is none of, and with `/resumedAt` after one that is earlier than that; `index:tick` of the requests
@@ -103,7 +103,8 @@ for name, size in string.gmatch(ARGV[6], '(%S+) (%d+)') do
 end
 local marks = #blocks > 0 and call('SMISMEMBER', KEYS[5], unpack(blocks))
 
--- \`MGET\` has nothing of a foreign key of another type; the lock it lies in the place of is held by somebody else.
+-- \`MGET\` has nothing of a foreign key of another type: the lock it lies in the place of is held by somebody else, the
+-- record is one that cannot be read.
 local known = call('MGET', unpack(keys))
 local pauses = call('HMGET', KEYS[2], unpack(jobIds))
 local handed = call('HGETALL', KEYS[3])
@@ -200,8 +201,12 @@ local function answer(i)
   local isKnown, tick, previous, claimedBy, run, claimedAs = nil, -1, -1, '-', '0 - 0 0 - -1 0', definition
   if known[i + 1] then
     local t, p, by, r, as = match(known[i + 1], '^(%-?%d+) (%-?%d+) (%S+) (%d+ %S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
-    -- What cannot be read is no record: it must not stop the other jobs of the call.
     if t then isKnown, tick, previous, claimedBy, run, claimedAs = true, read(t), read(p), by, r, as end
+  end
+  -- What cannot be read may be of a tick that ran. It must not stop the other jobs of the call.
+  if not isKnown and (known[i + 1] or call('EXISTS', claimKey) == 1) then
+    answers[i] = 'u'
+    return
   end
   if claimedAs ~= definition then differing[#differing + 1] = (i - 1) .. ':' .. digits(tick) end
   local openBy = string.byte(claimedBy) == 63 and sub(claimedBy, 2) or nil
@@ -214,12 +219,18 @@ local function answer(i)
 
   local paused = pauses[i]
   local resumedAt = -1
-  if not paused and term.pausedInitially then
-    paused = '{}'
+  -- A pause by code ends where the code has it no more, and begins anew where it comes back. What an operator has said stays.
+  if term.pausedInitially then
+    if not paused or sub(paused, -1) == '~' then
+      paused = '{}'
+      call('HSET', KEYS[2], jobIds[i], paused)
+    end
+  elseif paused == '{}' then
+    paused = '-' .. digits(now) .. '~'
     call('HSET', KEYS[2], jobIds[i], paused)
   end
   if paused and sub(paused, 1, 1) == '-' then
-    resumedAt = tonumber(sub(paused, 2)) or -1
+    resumedAt = tonumber(match(paused, '^-(%d+)')) or -1
     paused = false
   end
   paused = paused and not manual

@@ -33,7 +33,11 @@ export function decideClaim(request: ClaimRequest, votes: readonly Vote<ClaimAns
   const count = new Count(votes)
   const { granted, overlaps, elsewhere, paused, early, running, mine } = count
   if (granted.length >= most) return grant(count)
-  if (count.unavailable.length > votes.length - most) return noMajority(count.unavailable[0]?.error)
+  if (count.unavailable.length > votes.length - most) {
+    const unreadable = count.unavailable.filter((answer) => answer.unreadable)
+    if (unreadable.length > votes.length - most) return unreadable[0] as ClaimAnswer
+    return noMajority(count.unavailable[0]?.error)
+  }
   if (mine >= most) {
     if (overlaps.length >= most) return count.overlap(true)
     if (paused.length >= most) return { status: 'paused', first: true, previous: count.previous }

@@ -219,6 +219,10 @@ class AnswerReader {
         return { status: 'claimed_elsewhere', last: this.#tick(), by: '', previous: null }
       case '9':
         return { status: 'claimed_elsewhere', last: this.#tick(), by: this.#by(), previous: this.#tick() }
+      case 'u': {
+        const error = new RedisUnavailableError('claim a tick', unreadable(request.jobId))
+        return { status: 'unavailable', error, maybe: false, unreadable: true }
+      }
       default: {
         const error = new RedisUnavailableError('claim ticks', `unreadable answer ${this.#answers}`)
         return { status: 'unavailable', error, maybe: true }
@@ -253,6 +257,16 @@ class AnswerReader {
   }
 }
 
+/** Whether what Redis has in the place of a job's record is one. */
+export function isReadable(record: string | null | undefined): boolean {
+  return record === null || record === undefined || RECORD.test(record)
+}
+
+/** Why no tick of a job can be had whose record cannot be read. */
+export function unreadable(jobId: string): string {
+  return `what it has in the place of the record of the job '${jobId}' cannot be read`
+}
+
 /** The tick in `tick` or `tick/resumedAt`; -1 stands for none. */
 function previousIn(told = '-1'): number | null {
   return told.startsWith('-') ? null : Number.parseInt(told, 10)
@@ -284,7 +298,7 @@ export function readState(
   const tick = isOpen ? before : last
   const isUnfinished = endedAt === '0' && runId !== '-' && claimedBy !== `?${runId}`
   const takenOver = Number(attempt)
-  const resumedAt = isResumed ? Number(pause?.slice(1)) || -1 : -1
+  const resumedAt = isResumed ? Number.parseInt(pause?.slice(1) ?? '', 10) || -1 : -1
   return {
     paused,
     previous: Number(tick) < 0 || trigger !== definition.trigger ? null : Math.max(Number(tick), resumedAt),

@@ -35,7 +35,7 @@ export class MemoryClaims {
   /** @param monotonic the same moment as `now`, on the monotonic clock */
   answer(request: ClaimRequest, now: number, monotonic: number): ClaimAnswer {
     const { jobId, kind, pausedInitially, definition } = request
-    if (pausedInitially) this.#store.pauseInitially(jobId)
+    this.#store.pauseByCode(jobId, pausedInitially, now)
     const record = this.#store.jobOf(jobId, monotonic)
     if (record !== undefined && !isSame(record.definition, definition)) {
       this.#listener.onDefinitionDiffers(jobId, record.tick)

@@ -56,12 +56,17 @@ export interface SinceRecord {
   keptUntil: number
 }
 
+/**
+ * Who has paused a job, or when it was resumed. A pause by code ends where the code has it no more, and begins anew where it
+ * comes back; what an operator has said stays.
+ */
+export type Pause = 'operator' | 'code' | { readonly resumedAt: number; readonly byCode: boolean }
+
 /** What replicas share. Several coordinations over one store are several replicas in one process. */
 export class MemoryStore {
   readonly jobs = new Map<string, ClaimRecord>()
   readonly named = new Map<string, LockRecord>()
-  /** `true` for a paused job; for one that was resumed, when that was. */
-  readonly paused = new Map<string, true | number>()
+  readonly paused = new Map<string, Pause>()
   /** Since when the fleet has had a job, by its id. */
   readonly since = new Map<string, SinceRecord>()
   readonly listeners = new Set<CoordinationListener>()
@@ -91,7 +96,9 @@ export class MemoryStore {
       record.endedAt = Math.min(record.endedAt, now)
     }
     for (const record of this.since.values()) record.at = Math.min(record.at, floor)
-    for (const [jobId, paused] of this.paused) if (paused !== true && paused > now) this.paused.set(jobId, now)
+    for (const [jobId, pause] of this.paused) {
+      if (typeof pause === 'object' && pause.resumedAt > now) this.paused.set(jobId, { ...pause, resumedAt: now })
+    }
     this.#taken.clear()
   }
 
@@ -141,19 +148,22 @@ export class MemoryStore {
   }
 
   isPaused(jobId: string): boolean {
-    return this.paused.size > 0 && this.paused.get(jobId) === true
+    return this.paused.size > 0 && typeof this.paused.get(jobId) === 'string'
   }
 
   /** When a job was resumed; `-Infinity` when it never was. */
   resumedAt(jobId: string): number {
     if (this.paused.size === 0) return Number.NEGATIVE_INFINITY
-    const resumedAt = this.paused.get(jobId)
-    return typeof resumedAt === 'number' ? resumedAt : Number.NEGATIVE_INFINITY
+    const pause = this.paused.get(jobId)
+    return typeof pause === 'object' ? pause.resumedAt : Number.NEGATIVE_INFINITY
   }
 
-  /** Pauses a job that was never paused or resumed. */
-  pauseInitially(jobId: string): void {
-    if (!this.paused.has(jobId)) this.paused.set(jobId, true)
+  /** The code says whether a job is paused. */
+  pauseByCode(jobId: string, paused: boolean, now: number): void {
+    if (!paused && this.paused.size === 0) return
+    const known = this.paused.get(jobId)
+    if (paused && (known === undefined || (typeof known === 'object' && known.byCode))) this.paused.set(jobId, 'code')
+    if (!paused && known === 'code') this.paused.set(jobId, { resumedAt: now, byCode: true })
   }
 
   /** As in Redis no less than the time in microseconds, so that tokens of one process and the next still increase. */

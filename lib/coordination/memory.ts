@@ -257,14 +257,15 @@ export class MemoryCoordination implements CoordinationNode {
   }
 
   async pause(jobId: string): Promise<void> {
-    this.#store.paused.set(jobId, true)
+    this.#store.paused.set(jobId, 'operator')
   }
 
   async resume(jobId: string): Promise<void> {
     const { paused } = this.#store
     const known = paused.get(jobId)
-    if (known === undefined) paused.set(jobId, Number.NEGATIVE_INFINITY)
-    else if (known === true) paused.set(jobId, this.#clock.now())
+    if (known === undefined) paused.set(jobId, { resumedAt: Number.NEGATIVE_INFINITY, byCode: false })
+    else if (typeof known === 'object') paused.set(jobId, { ...known, byCode: false })
+    else paused.set(jobId, { resumedAt: this.#clock.now(), byCode: false })
   }
 
   async survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]> {
@@ -272,7 +273,7 @@ export class MemoryCoordination implements CoordinationNode {
     this.#store.sweep(now)
     return jobs.map((request) => {
       const { jobId, definition, pausedInitially, keep } = request
-      if (pausedInitially) this.#store.pauseInitially(jobId)
+      this.#store.pauseByCode(jobId, pausedInitially, this.#clock.now())
       const record = this.#store.jobOf(jobId, now)
       if (record !== undefined) record.keptUntil = Math.max(record.keptUntil, now + keep)
       return {

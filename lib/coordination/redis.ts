@@ -25,9 +25,11 @@ import type {
 import { loadRedlock } from '../lazy.js'
 import { CLAIM_SCRIPT } from './claim-script.js'
 import {
+  isReadable,
   readAnswers,
   readOpenRuns,
   readState,
+  unreadable,
   writeBlocks,
   writeEndings,
   writeHandedBack,
@@ -46,6 +48,7 @@ import { RedisLink } from './redis-link.js'
 import {
   ACQUIRE_SCRIPT,
   CONFIRM_SCRIPT,
+  PAUSES_SCRIPT,
   RESUME_SCRIPT,
   SETTLE_SCRIPT,
   SINCE_SCRIPT,
@@ -78,6 +81,7 @@ interface ScriptCommands {
   rlsConfirm(keyCount: number, ...args: (string | number)[]): Promise<string>
   rlsSettle(keyCount: number, ...args: string[]): Promise<null>
   rlsResume(keyCount: number, ...args: string[]): Promise<null>
+  rlsPauses(keyCount: number, ...args: string[]): Promise<string[]>
   rlsSince(keyCount: number, ...args: string[]): Promise<string>
   rlsTime(keyCount: number, ...args: string[]): Promise<[micros: number, handed: HandedFields]>
   rlsLook(keyCount: number, key: string): Promise<[micros: number, fence: string, serverId: string, found: string[]]>
@@ -154,6 +158,7 @@ export class RedisCoordination implements CoordinationNode {
     this.#client.defineCommand('rlsConfirm', { lua: CONFIRM_SCRIPT })
     this.#client.defineCommand('rlsSettle', { lua: SETTLE_SCRIPT })
     this.#client.defineCommand('rlsResume', { lua: RESUME_SCRIPT })
+    this.#client.defineCommand('rlsPauses', { lua: PAUSES_SCRIPT })
     this.#client.defineCommand('rlsSince', { lua: SINCE_SCRIPT })
     this.#client.defineCommand('rlsTime', { lua: TIME_SCRIPT })
     this.#client.defineCommand('rlsLook', { lua: LOOK_SCRIPT })
@@ -202,6 +207,13 @@ export class RedisCoordination implements CoordinationNode {
       if (differing !== '') {
         for (const [index, tick] of differing.split(' ').map((each) => each.split(':').map(Number))) {
           listener.onDefinitionDiffers(requests[index as number]?.jobId ?? '', tick as number)
+        }
+      }
+      if (answers.includes('u')) {
+        for (const [index, answer] of read.entries()) {
+          if (answer.status === 'unavailable' && answer.unreadable) {
+            this.#tellUnreadable((requests[index] as ClaimRequest).jobId)
+          }
         }
       }
       this.#tellHanded(handed)
@@ -376,25 +388,25 @@ export class RedisCoordination implements CoordinationNode {
   }
 
   async survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]> {
-    for (const { jobId, pausedInitially } of jobs) {
-      if (!pausedInitially) continue
-      await this.#link.command('pause a job', () => this.#client.hsetnx(this.#pausedKey, jobId, '{}'))
-    }
     const states: JobState[] = []
     for (let start = 0; start < jobs.length; start += CHUNK) {
       const chunk = jobs.slice(start, start + CHUNK)
       const ids = chunk.map(({ jobId }) => jobId)
       const written = writeSince(chunk)
+      const byCode = chunk.map(({ jobId, pausedInitially }) => `${pausedInitially ? 1 : 0} ${jobId}\n`).join('')
       const [pauses, records, noted] = await this.#link.command('read jobs', () =>
         Promise.all([
-          this.#client.hmget(this.#pausedKey, ...ids),
+          this.#commands.rlsPauses(1, this.#pausedKey, byCode),
           this.#client.mget(ids.map((jobId) => this.#claimKey(jobId))),
           this.#commands.rlsSince(1, this.#fenceKey, written)
         ])
       )
       const times = noted.split(' ')
       for (const [index, job] of chunk.entries()) {
-        states.push(readState(job, records[index], pauses[index], job.since === null ? null : Number(times[index])))
+        if (!isReadable(records[index])) this.#tellUnreadable(job.jobId)
+        states.push(
+          readState(job, records[index], pauses[index] || null, job.since === null ? null : Number(times[index]))
+        )
       }
     }
     return states
@@ -402,6 +414,13 @@ export class RedisCoordination implements CoordinationNode {
 
   async close(): Promise<void> {
     await this.#link.close()
+  }
+
+  #tellUnreadable(jobId: string): void {
+    const key = this.#claimKey(jobId)
+    this.#options.listener.onUnsafe(
+      `Redis refuses the ticks of a job: ${unreadable(jobId)}; delete ${key} to let it run again`
+    )
   }
 
   async #askTime(...written: string[]): Promise<number> {

@@ -25,10 +25,46 @@ export const RESUME_SCRIPT = `
 local paused = redis.call('HGET', KEYS[1], ARGV[1])
 if not paused then
   redis.call('HSET', KEYS[1], ARGV[1], '-')
+elseif string.sub(paused, -1) == '~' then
+  redis.call('HSET', KEYS[1], ARGV[1], string.sub(paused, 1, -2))
 elseif string.sub(paused, 1, 1) ~= '-' then
   local time = redis.call('TIME')
   redis.call('HSET', KEYS[1], ARGV[1], string.format('-%.0f', time[1] * 1000 + math.floor(time[2] / 1000)))
 end
+`
+
+/**
+ * Says what is known of the pauses of jobs, after what the code says of them: `{}` is a pause by code, which ends where
+ * the code has it no more (`-`, the time, and `~`) and begins anew where it comes back. A longer object is a pause by an
+ * operator, `-` and a time without more a resumption by one: both stay.
+ *
+ * KEYS  paused
+ * ARGV  for each job a line `paused jobId`, with 1 or 0 for `paused` in its code
+ * Reply what is noted of each, an empty string for nothing
+ */
+export const PAUSES_SCRIPT = `
+local byCode, ids = {}, {}
+for paused, jobId in string.gmatch(ARGV[1], '(%d) ([^\\n]+)') do
+  ids[#ids + 1] = jobId
+  byCode[#ids] = paused == '1'
+end
+local known = redis.call('HMGET', KEYS[1], unpack(ids))
+local ended = nil
+for i = 1, #ids do
+  local paused = known[i]
+  if byCode[i] and (not paused or string.sub(paused, -1) == '~') then
+    paused = '{}'
+  elseif not byCode[i] and paused == '{}' then
+    if not ended then
+      local time = redis.call('TIME')
+      ended = string.format('-%.0f~', time[1] * 1000 + math.floor(time[2] / 1000))
+    end
+    paused = ended
+  end
+  if paused ~= known[i] then redis.call('HSET', KEYS[1], ids[i], paused) end
+  known[i] = paused or ''
+end
+return known
 `
 
 /**
@@ -160,9 +196,11 @@ for i = 1, #claims do
   local tick, keep, definition, runId, fence, runTick, attempt = unpack(claims[i])
   local before, previous, claimedBy, run =
     string.match(known[i + 2] or '', '^(%-?%d+) (%-?%d+) (%S+) (%d+ %S+ %d+ %d+ %S+ %-?%d+ %d+) %S+$')
+  -- One that cannot be read stays as it is.
+  local isForeign = not before and (known[i + 2] or redis.call('EXISTS', keys[i + 2]) == 1)
   if not before then before, previous, claimedBy, run = '-1', '-1', '-', now .. ' - 0 0 - -1 0' end
   local openBy = string.match(claimedBy, '^%?(.*)$')
-  if tonumber(before) < tonumber(tick) or (before == tick and openBy) then
+  if not isForeign and (tonumber(before) < tonumber(tick) or (before == tick and openBy)) then
     if fence ~= '-' then
       run = '0 ' .. runId .. ' ' .. fence .. ' ' .. now .. ' ' .. ARGV[1] .. ' ' .. runTick .. ' ' .. attempt
       -- When its lock ends is known to those who have given it; here it is looked at then.

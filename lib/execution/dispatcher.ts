@@ -26,6 +26,9 @@ const LAST_RETRY = 2 * SECOND
 /** How long a tick that waits for the lock of its job leaves it alone before it is asked for again. */
 const LOCK_POLL = SECOND / 4
 
+/** How long a job whose record cannot be read is left alone before it is asked for again. */
+const RECORD_POLL = 5 * SECOND
+
 export interface DispatcherOptions {
   readonly concurrency: number
   readonly blocks: Blocks
@@ -60,6 +63,9 @@ export class Dispatcher {
   /** Jobs whose tick waits for a lock that another replica holds. */
   readonly #waiting = new Set<JobRecord>()
   #waitTimer: TimerHandle | null = null
+  /** Jobs whose record in the store cannot be read. */
+  readonly #refused = new Set<JobRecord>()
+  #refusedTimer: TimerHandle | null = null
   /** Jobs with a due tick that is run without a claim when Redis does not answer (`onRedisError: 'run'`). */
   readonly #eager = new Set<JobRecord>()
   /** What Redis may have executed and did not answer for: it is repeated before anything else is asked. */
@@ -91,12 +97,19 @@ export class Dispatcher {
 
   /** How many jobs have due ticks that wait for a claim. */
   get backlog(): number {
-    return this.#queue.size + this.#waiting.size + (this.#unresolved?.asked.length ?? 0)
+    return this.#queue.size + this.#waiting.size + this.#refused.size + (this.#unresolved?.asked.length ?? 0)
   }
 
   /** Whether a tick of the job is to be asked for, or asked for and not answered yet. */
   isBusy(job: JobRecord): boolean {
-    if (job.pending !== null || job.queued || job.block?.waiting != null || this.#waiting.has(job)) return true
+    if (
+      job.pending !== null ||
+      job.queued ||
+      job.block?.waiting != null ||
+      this.#waiting.has(job) ||
+      this.#refused.has(job)
+    )
+      return true
     return [this.#call, this.#unresolved].some((call) => call?.asked.some((asked) => asked.job === job))
   }
 
@@ -173,13 +186,15 @@ export class Dispatcher {
     this.#retryTimer = null
     this.#waitTimer?.cancel()
     this.#waitTimer = null
-    for (const job of [...this.#queue.clear(), ...this.#waiting]) {
+    for (const job of [...this.#queue.clear(), ...this.#waiting, ...this.#refused]) {
       const { pending } = job
       job.pending = null
       job.queued = false
       if (pending !== null && !job.removed) this.#account.skipped(job, pending.scheduledTime, 'shutdown')
     }
     this.#waiting.clear()
+    this.#refusedTimer?.cancel()
+    this.#refused.clear()
     this.pump()
   }
 
@@ -201,6 +216,7 @@ export class Dispatcher {
     if (job.queued || this.#stopped) return
     job.queued = true
     if (this.#waiting.size > 0) this.#waiting.delete(job)
+    if (this.#refused.size > 0) this.#refused.delete(job)
     this.#queue.push(job)
   }
 
@@ -259,6 +275,7 @@ export class Dispatcher {
       const answer = answers[index] as ClaimAnswer
       this.#asking--
       if (answer.status !== 'unavailable') this.#answers.take(one.job, one, answer, handedBack, received)
+      else if (answer.unreadable) this.#refuse(one.job, one)
       else if (answer.maybe) again.push(one)
       else this.#unanswered(one.job, one)
     }
@@ -311,6 +328,21 @@ export class Dispatcher {
       for (const each of [...this.#waiting]) this.#push(each)
       this.pump()
     }, LOCK_POLL)
+  }
+
+  /** What the store has of the job cannot be read: its ticks wait until that is mended, to be run or counted then. */
+  #refuse(job: JobRecord, asked: AskedTick): void {
+    this.#noteSilence(job, asked.tick)
+    if (!asked.isCurrent || this.#stopped) return
+    job.firstLate = job.pending === null ? asked.firstLate : Math.min(job.firstLate, asked.firstLate)
+    job.pending ??= asked.latest
+    if (job.queued) return
+    this.#refused.add(job)
+    this.#refusedTimer ??= this.#options.clock.setTimeout(() => {
+      this.#refusedTimer = null
+      for (const each of [...this.#refused]) this.#push(each)
+      this.pump()
+    }, RECORD_POLL)
   }
 
   /** The tick was certainly not claimed: it is asked for again, to be run within its grace, later to be counted once. */
@@ -387,6 +419,6 @@ export class Dispatcher {
   }
 }
 
-function isUnavailable({ status }: ClaimAnswer): boolean {
-  return status === 'unavailable'
+function isUnavailable(answer: ClaimAnswer): boolean {
+  return answer.status === 'unavailable' && !answer.unreadable
 }

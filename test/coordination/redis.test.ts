@@ -4,7 +4,13 @@ import t from 'tap'
 import { systemClock } from '../../lib/clock.js'
 import type { HeldLock } from '../../types/coordination.js'
 import { blockContract } from '../fixtures/block-contract.js'
-import { coordinationContract, listen, request, type WithReplicas } from '../fixtures/coordination-contract.js'
+import {
+  coordinationContract,
+  listen,
+  question,
+  request,
+  type WithReplicas
+} from '../fixtures/coordination-contract.js'
 import { redisReplica } from '../fixtures/redis-replicas.js'
 import { confirming, voteContract } from '../fixtures/vote-contract.js'
 import { type TestRedis, withRedis } from '../fixtures/with-redis.js'
@@ -184,21 +190,59 @@ t.test('scripts that Redis has forgotten are sent again', (t) =>
   )
 )
 
-t.test(
-  'a foreign key in a lock place is a held lock, in a claim place no claim; the rest of the batch is answered',
-  (t) =>
-    withRedis((redis) =>
-      withReplica(redis, async (replica) => {
-        await redis.client.lpush('rls:{test}:lock:bad', 'x')
-        await redis.client.lpush('rls:{test}:claim:odd', 'x')
-        const jobIds = ['good', 'bad', 'odd']
-        const answers = await replica.claim(jobIds.map((jobId) => request({ jobId })))
-        t.same(
-          answers.map(({ status }) => status),
-          ['granted', 'overlap', 'granted']
-        )
-      })
-    )
+t.test('a foreign key in a lock place is a held lock; the rest of the batch is answered', (t) =>
+  withRedis((redis) =>
+    withReplica(redis, async (replica) => {
+      await redis.client.lpush('rls:{test}:lock:bad', 'x')
+      const answers = await replica.claim(['good', 'bad'].map((jobId) => request({ jobId })))
+      t.same(
+        answers.map(({ status }) => status),
+        ['granted', 'overlap']
+      )
+    })
+  )
+)
+
+t.test('a record that cannot be read permits nothing: it is refused, told, and left as it is', (t) =>
+  withRedis(async (redis) => {
+    const told: string[] = []
+    const listener = { onUnsafe: (reason: string) => void told.push(reason) }
+    const replica = redisReplica(redis.url, { listener })
+    await replica.open()
+    await redis.client.lpush('rls:{test}:claim:list', 'x')
+    const texts = {
+      empty: '',
+      text: 'x',
+      cut: '1795687747600 -1 - 0',
+      newer: '2 1795687747600 -1 - 0 - 0 0 - -1 0 a.b'
+    }
+    for (const [id, text] of Object.entries(texts)) await redis.client.set(`rls:{test}:claim:${id}`, text)
+    const ids = ['list', ...Object.keys(texts)]
+    for (const kind of ['tick', 'miss', 'manual', 'recover'] as const) {
+      const answers = await replica.claim(
+        [...ids, `good-${kind}`].map((jobId) => request({ jobId, kind, rerun: true }))
+      )
+      for (const [index, id] of ids.entries()) {
+        const answer = answers[index]
+        t.match(answer, { status: 'unavailable', maybe: false, unreadable: true }, `${id}, ${kind}`)
+        t.match(answer, { error: { message: `the record of the job '${id}' cannot be read` } })
+      }
+      t.match(answers.at(-1), { status: kind === 'recover' ? 'claimed_elsewhere' : 'granted' })
+    }
+    t.match(await replica.claim([request({ jobId: 'empty', afterCompletion: 1000, scheduledTime: 0 })]), [
+      { status: 'unavailable', unreadable: true }
+    ])
+    told.length = 0
+    await replica.survey(ids.slice(1).map((jobId) => question({ jobId })))
+    t.equal(told.length, ids.length - 1, 'also when it is read at the start')
+    t.match(told[0], /rls:\{test\}:claim:empty/)
+    for (const [id, text] of Object.entries(texts)) t.equal(await redis.client.get(`rls:{test}:claim:${id}`), text)
+    t.equal(await redis.client.llen('rls:{test}:claim:list'), 1)
+    t.equal(await redis.client.exists('rls:{test}:lock:list'), 0)
+    await redis.client.del('rls:{test}:claim:list')
+    t.match(await replica.claim([request({ jobId: 'list' })]), [{ status: 'granted' }])
+    await replica.close()
+  })
 )
 
 t.test('a Redis that hangs is trouble within its time limit, and not contention', (t) =>

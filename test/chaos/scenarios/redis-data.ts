@@ -68,16 +68,19 @@ export const redisData: readonly Scenario[] = [
   },
   {
     name: 'Foreign keys of another type are in the places of a claim and of a lock',
-    promise: 'What somebody else has written stops no other job',
+    promise: 'What cannot be read permits no run, and stops no other job',
     run: ({ scale }) =>
       withSingle((redis) =>
         withReplicas({ redis: redis.proxy.url }, async (fleet) => {
           const [claim, lock] = [keyOf('claim', 'second-1'), keyOf('lock', 'second-2')]
+          const record = await redis.client.get(claim)
           const since = Date.now()
           await redis.client.multi().del(claim, lock).hset(claim, 'a', 'b').rpush(lock, 'a').exec()
           await sleep(scaled(scale, 2500, 12_000))
           const until = Date.now()
-          await redis.client.del(lock)
+          // Nobody may say that what was taken is free: the record comes back as it was.
+          const multi = redis.client.multi().del(lock, claim)
+          await (record === null ? multi : multi.set(claim, record)).exec()
           fleet.healed(({ jobId }) => jobId === 'second-2')
           await fleet.recovered()
           const verdict = await fleet.finish(scaled(scale, 1500, 8000))
@@ -87,12 +90,13 @@ export const redisData: readonly Scenario[] = [
           const expected = Math.floor((until - since) / 1000)
           return compare(fleet, verdict, {
             reasons: ['overlap'],
+            missed: 'any',
             recovery: 1500,
-            // The claim of its last tick is gone: a replica that has yet to ask for it may run it again.
+            // The record that comes back may be older than the last tick: that one is not known to have run.
             doubled: ({ jobId, time }) => jobId === 'second-1' && time <= since && since <= time + 1000,
             also: [
               [under('second-2') === 0, 'it ran beside the holder of its lock'],
-              [under('second-1') >= expected, `second-1 ran ${under('second-1')} times in ${expected} s`],
+              [under('second-1') === 0, 'it ran though nobody knows what of it has run'],
               [under('second-3') >= expected, `second-3 ran ${under('second-3')} times in ${expected} s`]
             ]
           })
