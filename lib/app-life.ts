@@ -12,6 +12,9 @@ import { show } from './show.js'
 /** How long ticks wait for a `listen()` that neither succeeds nor fails. */
 const LISTEN_LIMIT = 10 * SECOND
 
+/** More instances than this have no app. */
+const LAST_STAGE = 100_000
+
 /** Tells of errors without taking them from anybody; Node's types do not know it as an event of a server. */
 const ERROR = errorMonitor as unknown as 'error'
 
@@ -49,8 +52,6 @@ export function followApp(app: FastifyInstance, { engine, clock, autostart, chec
   const ticks = autostart ? new AppTicks(app, engine, clock) : null
   let afterHooks: AfterHooks = () => {}
   app.register(async function jobs(child) {
-    // In an `onReady` hook what an encapsulated instance's `ready` is given comes after the hooks of all plugins. The promise
-    // of the app's own is left alone: an error of it would count as handled.
     afterHooks = child.ready as AfterHooks
   })
   app.addHook('onReady', async () => {
@@ -58,11 +59,7 @@ export function followApp(app: FastifyInstance, { engine, clock, autostart, chec
     await opened(app, engine)
     if (ticks === null) return
     ticks.expectListen()
-    afterHooks((err, done) => {
-      ticks.onReady(err)
-      // Where `ready` is the app's own, in other versions of Fastify, there is nobody to tell.
-      if (typeof done === 'function') done(err)
-    })
+    awaitHooks(app, afterHooks, clock, (err) => ticks.onReady(err))
   })
   app.addHook('onListen', async () => ticks?.onListen())
   // Before requests are waited for, some of which wait for a run, and before any plugin closes what runs work with.
@@ -71,6 +68,39 @@ export function followApp(app: FastifyInstance, { engine, clock, autostart, chec
     await engine.quiesce()
   })
   app.addHook('onClose', async () => engine.close())
+}
+
+/**
+ * Calls back when the `onReady` hooks of all plugins have ended, with the error of the first that failed. The promise of
+ * the app's `ready()` is left alone: who listens to it takes its error from whoever does not.
+ *
+ * @param afterHooks the `ready` of an encapsulated instance: what it is given comes after the hooks that wait now, which are
+ *   those up to the end of one instance, and hears of an error that nobody has been told of
+ */
+function awaitHooks(
+  app: FastifyInstance,
+  afterHooks: AfterHooks,
+  clock: Clock,
+  callback: (err: unknown) => void,
+  stage = 0
+): void {
+  afterHooks((err, done) => {
+    // Where `ready` is the app's own, in other versions of Fastify, there is nobody to tell.
+    if (typeof done === 'function') done(err)
+    if (err || stage === LAST_STAGE) callback(err)
+    // Once more, as one may have failed since.
+    else clock.setImmediate(() => awaitHooks(app, afterHooks, clock, callback, isStarted(app) ? LAST_STAGE : stage + 1))
+  })
+}
+
+/** Whether no hooks are to come: then a hook is refused for that, and not for what it is. */
+function isStarted(app: FastifyInstance): boolean {
+  try {
+    app.addHook('onReady', null as never)
+  } catch (error) {
+    return (error as { code?: unknown }).code === 'FST_ERR_INSTANCE_ALREADY_LISTENING'
+  }
+  return true
 }
 
 /** Waits until Redis has answered, or is known not to for now; less long than Fastify waits for a hook. */
@@ -118,7 +148,7 @@ class AppTicks {
     server.on(ERROR, this.#onServerError)
   }
 
-  onReady(err: Error | null | undefined): void {
+  onReady(err: unknown): void {
     if (err) this.#tell(err, 'no job runs by its trigger here, as the app is not ready')
     // A turn later, as `listen()` may follow on `ready()`.
     else this.#clock.setImmediate(() => this.#onAppReady())

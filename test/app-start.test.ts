@@ -52,8 +52,49 @@ t.test('ticks begin after the onReady of every plugin, however slow, and runs by
   await app.close()
 })
 
+t.test('registered in a child, its ticks begin after the hooks of its siblings and theirs', async (t) => {
+  const ran: string[] = []
+  const app = Fastify()
+  let seen = -1
+  app.register(async (first) => {
+    await first.register(scheduler, { jobs: ticking(ran) ?? [] })
+  })
+  for (let count = 0; count < 3; count++) {
+    app.register(async (sibling) => {
+      sibling.addHook('onReady', () => sleep(A_WHILE))
+      sibling.register(async (inner) => {
+        inner.addHook('onReady', async () => {
+          await sleep(A_WHILE)
+          seen = ran.length
+        })
+      })
+    })
+  }
+  await app.ready()
+  t.equal(seen, 0)
+  while (ran.length === 0) await sleep(1)
+  await app.close()
+})
+
+t.test('an error of ready() that nobody handles is still thrown', async (t) => {
+  const app = Fastify()
+  await app.register(scheduler)
+  app.register(async (child) => {
+    child.addHook('onReady', async () => {
+      throw new Error('nobody handles this')
+    })
+  })
+  const thrown = once(process, 'unhandledRejection')
+  const others = process.listeners('unhandledRejection').slice(0, -1)
+  for (const other of others) process.off('unhandledRejection', other as never)
+  void app.ready()
+  t.equal(((await thrown)[0] as Error).message, 'nobody handles this')
+  for (const other of others) process.on('unhandledRejection', other as never)
+  await app.close()
+})
+
 t.test('ticks do not begin when an onReady hook fails', async (t) => {
-  for (const place of ['before', 'after', 'child', 'slow'] as const) {
+  for (const place of ['before', 'after', 'child', 'grandchild', 'last child', 'slow'] as const) {
     const { lines, logger } = logLines()
     const ran: string[] = []
     const app = Fastify({ loggerInstance: logger, pluginTimeout: 1100 })
@@ -64,7 +105,18 @@ t.test('ticks do not begin when an onReady hook fails', async (t) => {
     if (place === 'before') app.addHook('onReady', fail)
     await app.register(scheduler, { jobs: ticking(ran) ?? [], closeTimeout: 0, metrics: false })
     if (place === 'child') app.register(async (child) => child.addHook('onReady', fail))
-    else if (place !== 'before') app.addHook('onReady', fail)
+    else if (place === 'grandchild' || place === 'last child') {
+      for (let count = 0; count < 3; count++) {
+        app.register(async (child) => {
+          child.addHook('onReady', () => sleep(A_WHILE / 6))
+          child.register(async (grandchild) => {
+            grandchild.addHook('onReady', async () => {})
+            if (place === 'grandchild' && count === 1) grandchild.addHook('onReady', fail)
+          })
+          if (place === 'last child' && count === 2) child.addHook('onReady', fail)
+        })
+      }
+    } else if (place !== 'before') app.addHook('onReady', fail)
     await t.rejects(async () => void (await app.ready()), place)
     await sleep(A_WHILE)
     t.same(ran, [], place)
