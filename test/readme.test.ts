@@ -114,7 +114,7 @@ t.test('options', async (t) => {
 })
 
 t.test('job options', async (t) => {
-  const job = await members('job', 'JobOptions')
+  const job = await members('job', 'JobBase')
   const defaults = await members('job', 'JobDefaults')
   const lock = prefixed('lock.', await members('job', 'LockOptions'))
   const retry = prefixed('retry.', await members('job', 'RetryOptions'))

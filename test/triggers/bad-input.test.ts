@@ -32,7 +32,7 @@ const cases: readonly (readonly [input: unknown, code: string, says: string | Re
   // The shape.
   [undefined, 'TRIGGER_INVALID', 'undefined'],
   [null, 'TRIGGER_INVALID', 'null'],
-  ['*/5 * * * *', 'TRIGGER_INVALID', "'*/5 * * * *'"],
+  ['every day', 'CRON_INVALID', "'every day' (string)"],
   [5, 'TRIGGER_INVALID', '5 (number)'],
   [[], 'TRIGGER_INVALID', '[]'],
   [{}, 'TRIGGER_INVALID', 'exactly one of cron, interval, date, any, all'],
