@@ -142,6 +142,18 @@ t.test('with `wait`, other outcomes have a status of their own', async (t) => {
     { timeout: 20 }
   )
 
+  await withRoutes(
+    { hung: () => new Promise(() => {}) },
+    async (_app, post) => {
+      const { status, json } = await post('hung')
+      t.equal(status, 504, 'a handler that hangs keeps nobody waiting')
+      t.match(json, { outcome: 'timeout', message: /timeout of 20 ms/ })
+      t.equal((await post('hung')).status, 409, 'and keeps its lock')
+    },
+    { closeTimeout: 20 },
+    { timeout: 20 }
+  )
+
   await withRedis(async ({ url, client }) => {
     await withRoutes(
       { lost: untilAborted },
