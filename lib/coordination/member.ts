@@ -229,3 +229,15 @@ export class Member implements Voter {
 export function keyOf({ name, token }: Pick<HeldLock, 'name' | 'token'>): string {
   return `${token} ${name}`
 }
+
+/** Where two members are one server, by what it calls its process: ` at one and at other`; `null` where none are known to be. */
+export function findSameServer(members: readonly Member[]): string | null {
+  const places = new Map<string, string>()
+  for (const { node, at } of members) {
+    const { runId } = node.state
+    const other = runId ? places.get(runId) : undefined
+    if (other !== undefined) return `${other} and${at}`
+    if (runId) places.set(runId, at)
+  }
+  return null
+}

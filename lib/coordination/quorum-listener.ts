@@ -2,7 +2,7 @@ import type { Clock } from '../../types/clock.js'
 import type { CoordinationListener } from '../../types/coordination.js'
 import { SECOND } from '../duration.js'
 import { RedisUnavailableError } from '../errors.js'
-import type { Member, NodeListener } from './member.js'
+import { findSameServer, type Member, type NodeListener } from './member.js'
 import { majorityOf } from './votes.js'
 
 /** For how long what several nodes say of one thing is told once. */
@@ -56,6 +56,8 @@ export class QuorumListener implements NodeListener {
       )
     }
     this.#tellOfMissing(members)
+    const same = findSameServer(members)
+    if (same !== null) this.#listener.onUnsafe(`two of the masters are one server,${same}: it votes twice`)
     // The majority's clock may now be another one's.
     if (this.#up !== null) this.#listener.onClockStep()
   }

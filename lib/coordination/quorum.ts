@@ -17,9 +17,10 @@ import type {
   SettledClaim,
   SurveyRequest
 } from '../../types/coordination.js'
+import { OptionInvalidError } from '../errors.js'
 import { ballot } from './ballot.js'
 import { LockMender } from './lock-mender.js'
-import { type Master, Member } from './member.js'
+import { findSameServer, type Master, Member } from './member.js'
 import { QuorumClaims } from './quorum-claims.js'
 import { QuorumListener } from './quorum-listener.js'
 import { QuorumLocks } from './quorum-locks.js'
@@ -102,6 +103,7 @@ export class QuorumCoordination implements Coordination {
       isAnswer: (isUp) => isUp,
       isDecided: () => refused !== null
     })
+    refused ??= sameServerError(this.#members)
     if (refused !== null) {
       await this.close()
       throw refused
@@ -237,6 +239,14 @@ export class QuorumCoordination implements Coordination {
   #pause(): Promise<void> {
     return new Promise((resolve) => this.#clock.setTimeout(resolve, 5 + 35 * this.#random()))
   }
+}
+
+/** By their addresses two names of one server look like two masters. */
+function sameServerError(members: readonly Member[]): Error | null {
+  const same = findSameServer(members)
+  return same === null
+    ? null
+    : new OptionInvalidError('redis', 'masters that are not the same', `one server under two names,${same}`)
 }
 
 function reasonIn(votes: readonly unknown[]): string {

@@ -11,6 +11,7 @@ import type {
   CoordinationNode,
   HeldLock
 } from '../../types/coordination.js'
+import { withProxies } from '../chaos/fixtures/tcp-proxy.js'
 import { coordinationContract, listen, question, request } from '../fixtures/coordination-contract.js'
 import { memoryMaster, quorumOver, redisMaster, TestStore, withMasters } from '../fixtures/quorum-replicas.js'
 import type { TestRedis } from '../fixtures/with-redis.js'
@@ -693,6 +694,32 @@ t.test('a master that comes back empty is told of with its address, each time', 
       t.match(lost().at(-1), `:${third.port}`)
     }
     await one.close()
+  })
+)
+
+t.test('two names of one master are refused at the start, or told of when it comes', (t) =>
+  withMasters(2, async (masters) => {
+    const [first, second] = masters as [TestRedis, TestRedis]
+    await withProxies([first.port], async ([proxy]) => {
+      if (proxy === undefined) throw new Error('a proxy was asked for')
+      const urls = [first.url, second.url, proxy.url]
+      const unsafe: string[] = []
+      const over = (): QuorumCoordination =>
+        quorumOver(
+          urls.map((url) => redisMaster(url, 'same')),
+          { onUnsafe: (reason) => void unsafe.push(reason) }
+        )
+      const message = new RegExp(`one server under two names, at .*:${first.port} and at .*:${proxy.port}`)
+      await t.rejects(over().open(), { code: 'FST_ERR_RLS_OPTION_INVALID', message })
+      proxy.refuse()
+      const one = over()
+      await one.open()
+      proxy.heal()
+      const end = performance.now() + 10_000
+      while (unsafe.length === 0 && performance.now() < end) await sleep(20)
+      t.match(unsafe, [/two of the masters are one server/])
+      await one.close()
+    })
   })
 )
 
