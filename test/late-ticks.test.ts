@@ -401,6 +401,21 @@ t.test(
     })
 )
 
+t.test('of a trigger that another one was claimed after only the ticks of the downtime are caught up on', (t) =>
+  withFleet(async ({ simulation, start, join, missed, runs }) => {
+    const old = await join(job({ trigger: { interval: '10s' } }))
+    await simulation.advance(5 * MINUTE + 5 * SECOND)
+    const young = await join(job({}))
+    await simulation.advance(3 * MINUTE + 28 * SECOND)
+    for (const { replica } of [young, old]) replica.crash()
+    await simulation.advance(MINUTE + 30 * SECOND)
+    await join(job({}))
+    await simulation.advance(SECOND)
+    t.same(missed(), [9 * MINUTE])
+    t.match(runs().at(-1), { scheduledTime: start + 10 * MINUTE, trigger: 'catch-up' })
+  })
+)
+
 t.test('what a new trigger missed first is counted, though the old one was claimed last', (t) =>
   withFleet(async ({ simulation, join, missed }) => {
     const old = await join(job({ trigger: { interval: '1m' } }))

@@ -187,6 +187,16 @@ local function noteDate(i, definition, runId)
   call('PEXPIRE', key, ${35 * DAY})
 end
 
+-- Where two triggers are there at a time the record is of one of them: the other is accounted for up to its last tick.
+local function noteAccounted(i, definition, tick)
+  local key = base .. 'since:' .. jobIds[i]
+  local known = redis.pcall('GET', key)
+  local at, trigger = match(type(known) == 'string' and known or '', '^(%-?%d+) (%S+)$')
+  if trigger == triggerOf(definition) and tonumber(at) < tick then
+    call('SET', key, digits(tick) .. ' ' .. trigger, 'KEEPTTL')
+  end
+end
+
 -- Ticks of another trigger say nothing of this one's.
 local function accounted(before, resumedAt, as, definition)
   if before < 0 or (as ~= definition and triggerOf(as) ~= triggerOf(definition)) then return '-1' end
@@ -290,6 +300,9 @@ local function answer(i)
       answers[i] = '4 ' .. digits(early)
     elseif not (manual or repeated or scheduledTime > tick or isAside) then
       local before = accounted(previous, -1, claimedAs, definition)
+      if claimedAs ~= definition and triggerOf(claimedAs) ~= triggerOf(definition) then
+        noteAccounted(i, definition, scheduledTime)
+      end
       if paused then answers[i] = '8 ' .. (term.vote and (openBy or claimedBy) or '-') .. ' ' .. before
       elseif term.vote then answers[i] = '9 ' .. digits(waits and tick or -1) .. ' ' .. (openBy or claimedBy) .. ' ' .. before
       else answers[i] = waits and '7 ' .. digits(tick) or '1' end
@@ -335,7 +348,10 @@ local function answer(i)
           noteDate(i, definition, runId)
           call('SET', claimKey, record(tick, tick, by, run, claimedAs), 'PX', keep)
         else
-          if tick >= 0 and isDate(claimedAs) and triggerOf(claimedAs) ~= triggerOf(definition) then noteDate(i, claimedAs, '-') end
+          if claimedAs ~= definition and tick >= 0 and triggerOf(claimedAs) ~= triggerOf(definition) then
+            if isDate(claimedAs) then noteDate(i, claimedAs, '-') end
+            noteAccounted(i, claimedAs, tick)
+          end
           call('SET', claimKey, record(through, before, by, run, definition), 'PX', keep)
         end
         if unbegun then close(i, unbegun) end

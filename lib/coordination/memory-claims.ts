@@ -90,6 +90,7 @@ export class MemoryClaims {
     const isAside = !manual && this.#isAside(record, request)
     if (!manual && !repeated && !isAside && scheduledTime <= tick) {
       const previous = accounted(record, record.previous, definition)
+      if (record.definition.trigger !== definition.trigger) this.#noteAccounted(jobId, definition, scheduledTime)
       if (paused) return { status: 'paused', first: false, previous, by: claimedBy }
       return { status: 'claimed_elsewhere', last: request.waits ? tick : null, by: claimedBy, previous }
     }
@@ -110,8 +111,9 @@ export class MemoryClaims {
         noteDate(record, definition, runId)
         record.previous = tick
       } else {
-        if (tick >= 0 && isDate(record.definition) && record.definition.trigger !== definition.trigger) {
-          noteDate(record, record.definition, '')
+        if (tick >= 0 && record.definition.trigger !== definition.trigger) {
+          if (isDate(record.definition)) noteDate(record, record.definition, '')
+          this.#noteAccounted(jobId, record.definition, tick)
         }
         record.tick = through
         record.previous = before
@@ -147,6 +149,12 @@ export class MemoryClaims {
     this.#begin(record, runId, fencingToken, now)
     const granted = this.#lock(request, record, monotonic)
     return { status: 'granted', lock: granted, fencingToken, previous, resumedAt, scheduledTime, attempt: 1 }
+  }
+
+  /** Where two triggers are there at a time the record is of one of them: the other is accounted for up to its last tick. */
+  #noteAccounted(jobId: string, { trigger }: Definition, tick: number): void {
+    const since = this.#store.since.get(jobId)
+    if (since?.trigger === trigger) since.at = Math.max(since.at, tick)
   }
 
   /** Whether a date takes the place of a trigger whose ticks are later, and is not claimed yet: it is a tick of its own. */
