@@ -53,8 +53,7 @@ export class JobRecord implements Timed {
   /** Whether it was warned of another replica's different definition. */
   isWarned = false
   lineIndex = -1
-  /** The latest tick that is known to be taken, by whichever replica. */
-  takenThrough = Number.NEGATIVE_INFINITY
+  #takenThrough = Number.NEGATIVE_INFINITY
   /** The block with which it is asked for; `null` when it is asked for alone. */
   block: Block | null = null
   /** Its place in the block. */
@@ -101,6 +100,16 @@ export class JobRecord implements Timed {
     if (paused === this.#paused) return
     this.#paused = paused
     if (!this.removed) this.#blocks.update(this)
+  }
+
+  /** The latest tick that is known to be taken, by whichever replica. */
+  get takenThrough(): number {
+    this.block?.settleTaken()
+    return this.#takenThrough
+  }
+
+  set takenThrough(tick: number) {
+    this.#takenThrough = tick
   }
 
   /** A claim of one of its ticks was handed back, as of `HandBacks.note`. Whether that is news. */

@@ -26,6 +26,8 @@ export class Block {
   #name: string | null = null
   /** How many ticks others have taken, which are not yet in the jobs' own numbers. */
   #takenElsewhere = 0
+  /** The latest tick that is known to be taken of all of them, and not yet in the jobs themselves. */
+  #takenThrough = Number.NEGATIVE_INFINITY
 
   constructor(isShared: boolean) {
     this.isShared = isShared
@@ -76,6 +78,19 @@ export class Block {
     this.#takenElsewhere++
   }
 
+  /** A tick of all its jobs is known to be taken. */
+  noteTaken(scheduledTime: number): void {
+    this.#takenThrough = Math.max(this.#takenThrough, scheduledTime)
+  }
+
+  /** Puts into the jobs themselves what is known to be taken of all of them. */
+  settleTaken(): void {
+    const taken = this.#takenThrough
+    if (taken === Number.NEGATIVE_INFINITY) return
+    this.#takenThrough = Number.NEGATIVE_INFINITY
+    for (const job of this.jobs) job.takenThrough = Math.max(job.takenThrough, taken)
+  }
+
   /** Puts into the jobs' own numbers what was counted for all of them. */
   settleCounts(): void {
     if (this.#takenElsewhere === 0) return
@@ -87,6 +102,7 @@ export class Block {
   #change(): void {
     this.waiting?.spread()
     this.settleCounts()
+    this.settleTaken()
     this.#name = null
   }
 }

@@ -52,6 +52,7 @@ export class TickAccount {
 
   /** Another replica has taken a tick of all jobs of a block. */
   takenElsewhere(block: Block, scheduledTime: number): void {
+    block.noteTaken(scheduledTime)
     if (this.#events.has('skipped')) for (const job of block.jobs) this.skipped(job, scheduledTime, 'claimed_elsewhere')
     else block.countTakenElsewhere()
   }
