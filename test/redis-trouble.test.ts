@@ -330,3 +330,61 @@ t.test('a Redis that evicts keys, or refuses what it is asked, is warned about o
     ['--maxmemory-policy', 'allkeys-lru']
   )
 )
+
+t.test(
+  'a record that cannot be read: its job waits, said once, and goes on when it is mended; the others are not kept up',
+  (t) =>
+    withRedis(async (redis) => {
+      const { logger, lines } = logLines()
+      await redis.client.set('rls:{app}:claim:broken', 'from the future')
+      await withScheduler(redis, { logger }, async (scheduler) => {
+        const runs: string[] = []
+        for (const id of ['broken', 'good']) scheduler.interval(id, '1s', ({ run }) => void runs.push(run.jobId))
+        for (let count = 0; count < 3; count++) await nextEvent(scheduler, 'executed')
+        await t.rejects(scheduler.trigger('broken'), {
+          code: 'FST_ERR_RLS_REDIS_UNAVAILABLE',
+          message: /'broken' cannot be read/
+        })
+        t.same([...new Set(runs)], ['good'])
+        t.equal(await redis.client.get('rls:{app}:claim:broken'), 'from the future')
+        await redis.client.del('rls:{app}:claim:broken')
+        await nextEvent(scheduler, 'executed', ({ run }) => run.jobId === 'broken')
+        const warned = lines.filter(({ level, message }) => level === 'warn' && /broken/.test(message))
+        t.equal(warned.length, 1)
+        t.match(warned[0]?.message, /refuses the ticks of a job.*delete rls:\{app\}:claim:broken/)
+        t.notOk(
+          lines.some(({ message }) => /does not answer/.test(message)),
+          'Redis is not down for that'
+        )
+      })
+    })
+)
+
+t.test('deploys: a pause by code ends with it and comes back with a rollback, one by an operator stays', (t) =>
+  withRedis(async (redis) => {
+    const deploy = async (
+      paused: boolean,
+      meanwhile: (scheduler: TestScheduler) => Promise<void> = async () => {}
+    ): Promise<string> => {
+      let found = ''
+      await withScheduler(redis, {}, async (scheduler) => {
+        scheduler.interval('job', '1s', () => {}, { paused })
+        const first = await Promise.race([
+          nextEvent(scheduler, 'executed').then(() => 'runs'),
+          nextEvent(scheduler, 'skipped', ({ reason }) => reason === 'paused').then(() => 'paused')
+        ])
+        t.equal(scheduler.get('job')?.paused, first === 'paused')
+        found = first
+        await meanwhile(scheduler)
+      })
+      return found
+    }
+    t.equal(await deploy(true), 'paused')
+    t.equal(await deploy(false), 'runs')
+    t.equal(await deploy(true), 'paused', 'a rollback')
+    t.equal(await deploy(false, (scheduler) => scheduler.pause('job', 'by hand')), 'runs')
+    t.equal(await deploy(true), 'paused')
+    t.equal(await deploy(false, (scheduler) => scheduler.resume('job')), 'paused', 'by an operator')
+    t.equal(await deploy(false), 'runs')
+  })
+)

@@ -14,7 +14,39 @@ const ENDLESS: readonly PlannedJob[] = [
   { id: 'stubborn', interval: 1000, duration: 30_000, stubborn: true, options: { lock: { ttl: 1500 } } }
 ]
 
+/** Jobs of one trigger, which are asked for as a block; those of every second keep the replicas asking. */
+const BLOCK: readonly PlannedJob[] = Array.from({ length: 8 }, (_, index) => {
+  return { id: `block-${index}`, interval: 4000, duration: 20, options: { lock: { ttl: TTL } } }
+})
+
 export const deploys: readonly Scenario[] = [
+  {
+    name: 'Replicas close, one after another, while what they have asked for is answered',
+    promise: 'A claim that is handed back is run by another replica, and again, however many jobs come due with it',
+    run: ({ scale }) =>
+      withSingle((redis) => {
+        const settings = { redis: redis.proxy.url, jobs: [...SECONDS.slice(0, 2), ...BLOCK] }
+        return withReplicas(settings, async (fleet) => {
+          redis.proxy.delayReplies(300)
+          for (let count = 0; count < scaled(scale, 3, 8); count++) {
+            await fleet.start(planOf(settings, 3 + count))
+            // Their tick is claimed by then, and nobody knows of it yet.
+            await sleep(4000 - (Date.now() % 4000) + 150)
+            await (fleet.replicas[count] as Replica).terminate()
+          }
+          redis.proxy.heal()
+          fleet.healed()
+          const verdict = await fleet.finish(scaled(scale, 5000, 9000))
+          const unrun = verdict.unrun.filter(({ interval }) => interval === 4000)
+          return compare(fleet, verdict, {
+            missed: 'any',
+            reasons: ['shutdown'],
+            recovery: 1500,
+            also: [[unrun.length === 0, `${unrun.length} ticks of the block did not run`]]
+          })
+        })
+      })
+  },
   {
     name: 'A rolling deploy of three replicas',
     promise: 'Every tick runs, and no run is cut short: each new replica is there before an old one goes',

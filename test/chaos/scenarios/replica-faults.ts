@@ -5,7 +5,7 @@ import type { Replica } from '../fixtures/replica.js'
 import { withSingle } from '../fixtures/topologies.js'
 import { trueNow } from '../fixtures/wrong-clock.js'
 import { compare, type Scenario } from '../scenario.js'
-import { type FleetSettings, JOBS, openAt, planOf, scaled, TTL, withReplicas } from './common.js'
+import { type FleetSettings, JOBS, openAt, planOf, SECONDS, scaled, TTL, withReplicas } from './common.js'
 
 /** A replica that is at work on this job now. */
 async function workingOn(fleet: Fleet, jobId: string): Promise<{ replica: Replica; run: RunFacts }> {
@@ -71,6 +71,41 @@ export const replicaFaults: readonly Scenario[] = [
             also: [
               [fateOf(fleet, run) === 'lock_lost', `the run under way ended as ${fateOf(fleet, run)}`],
               [Number(next?.fencingToken) > Number(run.fencingToken), 'the next run has no larger token']
+            ]
+          })
+        })
+      )
+  },
+  {
+    name: 'A replica is stopped (SIGSTOP) between asking for a run by hand and the answer',
+    promise:
+      'Nothing begins under a lock that is over by the time its answer is read, and what was asked for is had again',
+    run: ({ scale }) =>
+      withSingle((redis) =>
+        withReplicas({ redis: redis.proxy.url, jobs: SECONDS }, async (fleet) => {
+          for (let count = 0; count < scaled(scale, 3, 9); count++) {
+            const replica = fleet.replicas[count % 3] as Replica
+            redis.proxy.delayReplies(200)
+            // Half way between two ticks, so that no other run of the job is in its way.
+            await sleep(1500 - (Date.now() % 1000))
+            await replica.tell({ type: 'trigger', jobId: 'second-1' })
+            await sleep(80)
+            replica.freeze()
+            redis.proxy.delayReplies(0)
+            await sleep(TTL + 400)
+            replica.thaw()
+            await sleep(600)
+          }
+          fleet.healed()
+          const verdict = await fleet.finish(scaled(scale, 1500, 5000))
+          const byHand = fleet.runs.filter(({ trigger }) => trigger === 'manual')
+          const lockless = byHand.filter(({ startedAt, lostAt }) => lostAt !== null && lostAt - startedAt < 100)
+          return compare(fleet, verdict, {
+            missed: 'any',
+            recovery: 2500,
+            also: [
+              [lockless.length === 0, `${lockless.length} runs by hand began without their lock`],
+              [byHand.length > 0, 'no run by hand began']
             ]
           })
         })
