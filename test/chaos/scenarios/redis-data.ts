@@ -38,6 +38,30 @@ export const redisData: readonly Scenario[] = [
       )
   },
   {
+    name: 'Redis has too few replicas, and takes no writes',
+    promise: 'A Redis that refuses is down: ticks of that time are missed, and counted once',
+    run: ({ scale }) =>
+      outage(
+        scale,
+        ({ client }) => client.config('SET', 'min-replicas-to-write', '1'),
+        ({ client }) => client.config('SET', 'min-replicas-to-write', '0'),
+        [2500, 12_000],
+        { missed: 'some', reasons: ['redis_error'], recovery: RECONNECTS }
+      )
+  },
+  {
+    name: 'A Redis user may no longer run what claims need',
+    promise: 'A Redis that refuses is down: ticks of that time are missed, and counted once',
+    run: ({ scale }) =>
+      outage(
+        scale,
+        ({ client }) => client.acl('SETUSER', 'default', '-hgetall'),
+        ({ client }) => client.acl('SETUSER', 'default', '+@all'),
+        [2500, 12_000],
+        { missed: 'some', reasons: ['redis_error'], recovery: RECONNECTS }
+      )
+  },
+  {
     name: 'The password is changed, and changed back',
     promise: 'Refused credentials in the midst of work are trouble like any other: it ends with the cause',
     run: ({ scale }) =>
