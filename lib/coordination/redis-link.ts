@@ -78,6 +78,8 @@ export class RedisLink {
   #needsClaim = false
   /** Why this connection is in database 0 instead of its own: nothing is sent to it. */
   #refusedDatabase: Error | null = null
+  /** What was said of the credentials before the first contact had an end. */
+  #refusedCredentials: Error | null = null
   #closed = false
   #contacting = false
   #looking = false
@@ -120,9 +122,11 @@ export class RedisLink {
       // A first failure is an answer, a hanging server is not: both leave the client to reconnect by itself.
       await withDeadline(this.#firstContact(), EXCHANGE_LIMIT, this.#local)
     } catch (error) {
-      if (isAuthError(error)) {
+      // ioredis 5 may say of its connection that it is ready, or away, before it has said why.
+      const refused = isAuthError(error) ? error : this.#refusedCredentials
+      if (refused !== null) {
         await this.close()
-        throw new RedisAuthError(this.#redis.address, messageOf(error))
+        throw new RedisAuthError(this.#redis.address, messageOf(refused))
       }
       if (this.#refusedDatabase !== null) {
         const refused = this.#refusedDatabase
@@ -163,6 +167,7 @@ export class RedisLink {
   readonly #onError = (error: Error): void => {
     const { lastNodeError } = error as { lastNodeError?: unknown }
     const reason = lastNodeError instanceof Error ? lastNodeError : error
+    if (this.#up === null && isAuthError(reason)) this.#refusedCredentials = reason
     if (isSelectError(reason)) {
       this.#refusedDatabase = new RedisDatabaseError(this.#redis.address, messageOf(reason))
       this.#down(this.#refusedDatabase, true)

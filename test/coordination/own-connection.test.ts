@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import { Redis as Redis5 } from 'ioredis5'
 import t from 'tap'
 import { duplicate } from '../../lib/coordination/own-connection.js'
 import { createScheduler } from '../../lib/index.js'
@@ -97,6 +98,22 @@ t.test('a client may be closed by the app before the scheduler: its run ends, an
     await scheduler.close()
     t.equal(await redis.client.exists('rls:{own}:lock:job'), 0)
   })
+)
+
+t.test('wrong credentials of a client are told as such, also by ioredis 5', (t) =>
+  withRedis(
+    async ({ port }) => {
+      for (const Client of [Redis, Redis5]) {
+        for (const wrong of [{ password: 'wrong' }, { username: 'nobody', password: 'wrong' }, {}]) {
+          const client: Redis = Reflect.construct(Client, [{ port, ...wrong }])
+          client.on('error', () => {})
+          await t.rejects(runsOver(client), { code: 'FST_ERR_RLS_REDIS_AUTH' })
+          client.disconnect()
+        }
+      }
+    },
+    ['--requirepass', 'right']
+  )
 )
 
 t.test('twelve schedulers on one client leave nothing on it', (t) =>
