@@ -1,14 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from '../../fixtures/with-redis.js'
+import type { PlannedJob } from '../fixtures/protocol.js'
 import { withSingle } from '../fixtures/topologies.js'
 import { compare, type Scenario } from '../scenario.js'
-import { JOBS, PREFIX, scaled, withReplicas } from './common.js'
+import { JOBS, PREFIX, SECONDS, scaled, withReplicas } from './common.js'
 import { outage, RECONNECTS } from './redis-outages.js'
 
 const keyOf = (kind: string, jobId: string): string => `rls:{${PREFIX}}:${kind}:${jobId}`
 
 /** A job whose runs take longer than the distance between its ticks. */
 const OVERLONG = { id: 'overlong', interval: 1000, duration: 1600, options: { lock: { ttl: 600 } } }
+
+/** With a lock that a fault does not outlast. */
+function slowToExpire(job: PlannedJob): PlannedJob {
+  return { ...job, options: { ...job.options, lock: { ttl: 60_000 } } }
+}
 
 export const redisData: readonly Scenario[] = [
   {
@@ -148,6 +154,36 @@ export const redisData: readonly Scenario[] = [
             also: [[(verdict.outcomes.lock_lost ?? 0) === times, `${verdict.outcomes.lock_lost} of ${times} were told`]]
           })
         })
+      )
+  },
+  {
+    name: 'Redis comes back from a snapshot that was taken during runs',
+    promise:
+      'What a snapshot brings back of runs that have ended since, their replicas end: no lock stands until its TTL',
+    run: ({ scale }) =>
+      withSingle(
+        (redis) =>
+          withReplicas({ redis: redis.proxy.url, jobs: SECONDS.map(slowToExpire) }, async (fleet) => {
+            for (let count = 0; count < scaled(scale, 1, 4); count++) {
+              const since = Date.now()
+              const run = await fleet.awaitRun(({ jobId, startedAt }) => jobId === 'second-3' && startedAt > since)
+              await redis.client.save()
+              await fleet.awaitRun(({ runId, outcome }) => runId === run.runId && outcome === 'success')
+              // A later tick of each job, which the snapshot does not know.
+              await sleep(1500)
+              await redis.kill()
+              await redis.restart()
+              fleet.healed(({ jobId }) => jobId === 'second-3')
+              await fleet.recovered()
+            }
+            const verdict = await fleet.finish(scaled(scale, 9000, 15_000))
+            return compare(fleet, verdict, {
+              missed: 'any',
+              recovery: RECONNECTS,
+              also: [[fleet.abandoned.length === 0, `${fleet.abandoned.length} runs were told as abandoned`]]
+            })
+          }),
+        ['--dbfilename', 'dump.rdb']
       )
   },
   {

@@ -21,6 +21,16 @@ function fateOf(fleet: Fleet, { runId }: RunFacts): string | null {
   return fleet.runs.find((run) => run.runId === runId)?.outcome ?? null
 }
 
+/** A holder that lives without its lock: it tells of that itself, or others have found the run abandoned before. */
+function isLostOnce(fleet: Fleet, run: RunFacts): readonly [boolean, string] {
+  const told = fleet.abandoned.filter(({ runId }) => runId === run.runId).map(() => 'abandoned')
+  const fate = [...told, ...[fateOf(fleet, run)].filter((outcome) => outcome !== null)]
+  return [fate.length === 1 && fate[0] !== 'success', `the run under way ended as ${fate.join(' and ') || 'nothing'}`]
+}
+
+/** How long it takes at most until a run is found to be abandoned, from the end of its lock. */
+const NOTICED = 15_000
+
 /**
  * What a crash may cost. Of each job one tick: claimed by the dead, and neither begun nor counted by then. Nobody else
  * may run it, as it may have been.
@@ -46,7 +56,7 @@ export const replicaFaults: readonly Scenario[] = [
             missed: 'any',
             // What the blocked one had claimed when it was blocked, it alone can count: when it goes on.
             recovery: 2500,
-            also: [[fateOf(fleet, run) === 'lock_lost', `the run under way ended as ${fateOf(fleet, run)}`]]
+            also: [isLostOnce(fleet, run)]
           })
         })
       )
@@ -69,7 +79,7 @@ export const replicaFaults: readonly Scenario[] = [
             missed: 'any',
             recovery: 2500,
             also: [
-              [fateOf(fleet, run) === 'lock_lost', `the run under way ended as ${fateOf(fleet, run)}`],
+              isLostOnce(fleet, run),
               [Number(next?.fencingToken) > Number(run.fencingToken), 'the next run has no larger token']
             ]
           })
@@ -130,6 +140,39 @@ export const replicaFaults: readonly Scenario[] = [
           }
           const verdict = await fleet.finish(scaled(scale, 1000, 5000), claimedBy(crashes))
           return compare(fleet, verdict, { lost: claimedBy(crashes), recovery: TTL + 1500 })
+        })
+      })
+  },
+  {
+    name: 'A replica is killed (SIGKILL) during a run, and the others notice',
+    promise: 'A run that ended with its replica is told by one of the others, once, within 15 s of the end of its lock',
+    run: ({ scale }) =>
+      withSingle((redis) => {
+        const settings = { redis: redis.proxy.url }
+        return withReplicas(settings, async (fleet) => {
+          const crashes: number[] = []
+          const failures: string[] = []
+          for (let count = 0; count < scaled(scale, 1, 4); count++) {
+            const { replica, run } = await workingOn(fleet, 'second-3')
+            await replica.kill()
+            const crash = trueNow()
+            crashes.push(crash)
+            fleet.healed(({ jobId }) => jobId === 'second-3')
+            await fleet.recovered()
+            const told = () => fleet.abandoned.filter(({ runId }) => runId === run.runId)
+            const limit = crash + TTL + NOTICED
+            while (told().length === 0 && trueNow() < limit) await sleep(50)
+            // Those that look a little later find nothing more.
+            await sleep(6000)
+            if (told().length !== 1) failures.push(`a run was told ${told().length} times`)
+            await fleet.start(planOf(settings, 3 + count))
+          }
+          const verdict = await fleet.finish(scaled(scale, 500, 5000), claimedBy(crashes))
+          return compare(fleet, verdict, {
+            lost: claimedBy(crashes),
+            recovery: TTL + 1500,
+            also: [[failures.length === 0, failures.join(', ')]]
+          })
         })
       })
   },
