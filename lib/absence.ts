@@ -39,6 +39,7 @@ export class GoneJobs {
     const gone = this.#gone.get(key)
     job.firstBegunAt = gone?.firstBegunAt ?? null
     job.takenThrough = Number.NEGATIVE_INFINITY
+    job.claimedThrough = Number.NEGATIVE_INFINITY
     job.since = null
     job.accountedThrough = gone?.accountedThrough ?? Number.NEGATIVE_INFINITY
     job.absences = []

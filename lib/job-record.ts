@@ -53,6 +53,8 @@ export class JobRecord implements Timed {
   /** Whether it was warned of another replica's different definition. */
   isWarned = false
   lineIndex = -1
+  /** The latest tick that this replica has run, or counted as its own: nobody hands it back. */
+  claimedThrough = Number.NEGATIVE_INFINITY
   #takenThrough = Number.NEGATIVE_INFINITY
   /** The block with which it is asked for; `null` when it is asked for alone. */
   block: Block | null = null
@@ -172,6 +174,7 @@ export class JobRecord implements Timed {
     this.begunAt = Math.min(this.begunAt, now)
     this.accountedThrough = Math.min(this.accountedThrough, floor)
     this.takenThrough = Math.min(this.takenThrough, floor)
+    this.claimedThrough = Number.NEGATIVE_INFINITY
     if (this.lastUnlocked !== null) this.lastUnlocked = Math.min(this.lastUnlocked, floor)
   }
 

@@ -77,10 +77,10 @@ export interface Coordination {
    * Ends what stands open in a store that has forgotten its end, and tells it of claims it has forgotten, as it was
    * restarted with data of the past, or failed over to a replica that lags.
    *
-   * @param isOwn what the ids of this process' runs begin with
+   * @param until an id of this process: runs with ids that were made before are its own
    * @param live the ids of those that go on, that are asked for, and whose end is about to be told
    */
-  settleWith(isOwn: string, live: readonly string[], claims: readonly SettledClaim[]): Promise<void>
+  settleWith(until: string, live: readonly string[], claims: readonly SettledClaim[]): Promise<void>
   /**
    * What the store remembers of jobs, in the order given.
    *

@@ -1,4 +1,5 @@
 import { DAY, HOUR } from '../duration.js'
+import { SERIES } from '../run-ids.js'
 
 /** How many runs that the caller has not named are ended in one call. */
 const MAX_SWEPT = 2000
@@ -25,8 +26,8 @@ end
  * KEYS  fence, as what the runs' own keys begin with, and lie in the slot of
  * ARGV  for each run a line `finished runId jobId`, with 1 or 0 for `finished`, 2 for a takeover that never began: it stays
  *       unfinished, and is no attempt, and 3 for one whose outcome is known and which keeps its lock;
- *       where the caller's other runs that stand open are to end as well, what the ids of its runs begin with, and the
- *       ids of those that go on
+ *       where the caller's other runs that stand open are to end as well, an id of its own, before which theirs were made, and
+ *       the ids of those that go on
  * Reply a string of one digit for each run given: 1 when the lock was released, 0 when it was not the run's own any more,
  *       2 when the run was recorded as abandoned before
  */
@@ -42,13 +43,18 @@ for finished, runId, jobId in string.gmatch(ARGV[1], '(%d) (%S+) ([^\\n]+)') do
 end
 local given = count
 if ARGV[2] then
+  local ownBase, series, index = string.match(ARGV[2], '^(%S+%-)(%d+)%-(%d+)$')
+  local order = tonumber(series) * ${SERIES} + tonumber(index)
   local isLive = {}
   for runId in string.gmatch(ARGV[3], '%S+') do isLive[runId] = true end
   for i = 1, given do isLive[runIds[i]] = true end
   for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
     local runId, jobId = string.match(member, '^(%S+) %S+ %S+ %S+ %S+ %S+ (.+)$')
     if count == given + ${MAX_SWEPT} then break end
-    if runId and string.sub(runId, 1, #ARGV[2]) == ARGV[2] and not isLive[runId] then
+    local own, itsSeries, itsIndex = string.match(runId or '', '^(%S+%-)(%d+)%-(%d+)$')
+    -- What was asked for later may come first.
+    local isBefore = own == ownBase and tonumber(itsSeries) * ${SERIES} + tonumber(itsIndex) < order
+    if isBefore and not isLive[runId] then
       count = count + 1
       how[count], runIds[count], jobIds[count] = '1', runId, jobId
     end

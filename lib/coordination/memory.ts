@@ -20,6 +20,7 @@ import type {
   SettledClaim,
   SurveyRequest
 } from '../../types/coordination.js'
+import { readRunId } from '../run-ids.js'
 import { validUntil } from './lock-validity.js'
 import { accounted, MemoryClaims } from './memory-claims.js'
 import {
@@ -241,12 +242,15 @@ export class MemoryCoordination implements CoordinationNode {
     }
   }
 
-  async settleWith(isOwn: string, live: readonly string[], claims: readonly SettledClaim[]): Promise<void> {
+  async settleWith(until: string, live: readonly string[], claims: readonly SettledClaim[]): Promise<void> {
     const now = this.#clock.now()
     const monotonic = this.#clock.monotonic()
+    const last = readRunId(until)
     for (const record of this.#store.jobs.values()) {
       const { runId } = record
-      if (!record.isOpen || !runId.startsWith(isOwn) || live.includes(runId)) continue
+      const id = readRunId(runId)
+      const isOwn = last !== null && id !== null && id.base === last.base && id.order < last.order
+      if (!record.isOpen || !isOwn || live.includes(runId)) continue
       record.isOpen = false
       record.endedAt = now
       record.runId = ''

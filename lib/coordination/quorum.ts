@@ -187,8 +187,8 @@ export class QuorumCoordination implements Coordination {
     return outcomes.map((outcome) => outcome === 'recorded')
   }
 
-  async settleWith(isOwn: string, live: readonly string[], claims: readonly SettledClaim[]): Promise<void> {
-    await Promise.all(this.#members.map(({ node }) => node.settleWith(isOwn, live, claims)))
+  async settleWith(until: string, live: readonly string[], claims: readonly SettledClaim[]): Promise<void> {
+    await Promise.all(this.#members.map(({ node }) => node.settleWith(until, live, claims)))
   }
 
   async pause(jobId: string, note: string | undefined): Promise<void> {

@@ -356,9 +356,9 @@ export class RedisCoordination implements CoordinationNode {
     }
   }
 
-  async settleWith(isOwn: string, live: readonly string[], claims: readonly SettledClaim[]): Promise<void> {
+  async settleWith(until: string, live: readonly string[], claims: readonly SettledClaim[]): Promise<void> {
     const ids = live.join(' ')
-    const ended = this.#link.exchange(() => this.#commands.rlsFinish(1, this.#fenceKey, '', isOwn, ids))
+    const ended = this.#link.exchange(() => this.#commands.rlsFinish(1, this.#fenceKey, '', until, ids))
     const told: Promise<unknown>[] = [ended.catch((error: unknown) => this.#link.unavailable('release locks', error))]
     for (let start = 0; start < claims.length; start += CHUNK)
       told.push(this.settle(claims.slice(start, start + CHUNK)))

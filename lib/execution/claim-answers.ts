@@ -149,6 +149,7 @@ export class ClaimAnswers {
     }
     this.#passed(job, asked, answer)
     this.#noteTaken(job, asked)
+    if (asked.isCurrent) job.claimedThrough = through
     if (lock === null || hasRun || asked.isMissed(now)) {
       // Taken, so that it is counted once for the fleet; or too late only now.
       if (lock !== null) finisher.push({ lock, finished: true, onReleased() {} })

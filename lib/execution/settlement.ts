@@ -17,25 +17,22 @@ export interface SettlementOptions {
  */
 export class Settlement {
   readonly #options: SettlementOptions
-  readonly #isOwn: string
 
   constructor(options: SettlementOptions) {
     this.#options = options
-    // What all ids of this process begin with.
-    this.#isOwn = `${options.newRunId().split('-', 1)[0]}-`
   }
 
   async settle(): Promise<void> {
-    const { coordination, jobs, runIds } = this.#options
+    const { coordination, jobs, runIds, newRunId } = this.#options
     const claims: SettledClaim[] = []
     for (const job of jobs()) {
-      const { id, takenThrough, trigger, definition, definitionWords } = job
+      const { id, claimedThrough, trigger, definition, definitionWords } = job
       // When an interval from the last end is due the store alone knows.
-      if (takenThrough < 0 || definition.lockTtl === null || trigger.afterCompletion !== null) continue
-      const following = trigger.next(takenThrough)
-      const keep = keepOf(job, following === null ? 0 : following - takenThrough)
-      claims.push({ jobId: id, runId: '', tick: takenThrough, run: null, keep, definition: definitionWords })
+      if (claimedThrough < 0 || definition.lockTtl === null || trigger.afterCompletion !== null) continue
+      const following = trigger.next(claimedThrough)
+      const keep = keepOf(job, following === null ? 0 : following - claimedThrough)
+      claims.push({ jobId: id, runId: '', tick: claimedThrough, run: null, keep, definition: definitionWords })
     }
-    await coordination.settleWith(this.#isOwn, runIds(), claims)
+    await coordination.settleWith(newRunId(), runIds(), claims)
   }
 }

@@ -215,10 +215,10 @@ export class SimulatedNode implements CoordinationNode {
     )
   }
 
-  settleWith(isOwn: string, live: readonly string[], claims: readonly SettledClaim[]): Promise<void> {
+  settleWith(until: string, live: readonly string[], claims: readonly SettledClaim[]): Promise<void> {
     return this.#try<void>(
       'settle claims',
-      (memory) => memory.settleWith(isOwn, live, claims),
+      (memory) => memory.settleWith(until, live, claims),
       () => {}
     )
   }

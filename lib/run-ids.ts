@@ -1,9 +1,19 @@
 import { randomBytes } from 'node:crypto'
 
 /** How many ids have all but their last part in common. */
-const SERIES = 64
+export const SERIES = 64
 
 const LAST_PARTS = Array.from({ length: SERIES }, (_, index) => `-${index}`)
+
+/**
+ * What an id says of others of its process: what they begin with, and its place in their order.
+ *
+ * @returns `null` for an id that is none of these
+ */
+export function readRunId(id: string): { readonly base: string; readonly order: number } | null {
+  const [, base, series, index] = /^(\S+-)(\d+)-(\d+)$/.exec(id) ?? []
+  return base === undefined ? null : { base, order: Number(series) * SERIES + Number(index) }
+}
 
 /**
  * A source of ids that are unique across replicas and processes: one random number for all, and a count. A count written
