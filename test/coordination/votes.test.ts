@@ -324,3 +324,16 @@ t.test('a claim that is taken back is what a majority of the nodes says of it', 
   t.equal(decideHandBack(['free', 'unavailable', 'wasted']), 'free', 'who takes it next accounts for it')
   t.equal(decideHandBack(['free', 'unavailable', null]), 'unavailable')
 })
+
+t.test(
+  'a record that a majority cannot read is no outage; one that a minority cannot read changes nothing',
+  async (t) => {
+    const unreadable: ClaimAnswer = { status: 'unavailable', error: ERROR, maybe: false, unreadable: true }
+    const asked = request({ jobId: 'job' })
+    t.match(decideClaim(asked, [unreadable, granted(), unreadable]), { status: 'unavailable', unreadable: true })
+    t.match(decideClaim(asked, [unreadable, granted(), granted()]), { status: 'granted' })
+    const mixed = decideClaim(asked, [unreadable, unavailable(false), granted()])
+    t.match(mixed, { status: 'unavailable' })
+    t.notOk(mixed?.status === 'unavailable' && mixed.unreadable)
+  }
+)
