@@ -1,5 +1,5 @@
 import type { Clock, TimerHandle } from '../types/clock.js'
-import type { Coordination, OpenRun } from '../types/coordination.js'
+import type { Coordination, OpenRun, OtherDefinition } from '../types/coordination.js'
 import type { RemovalReason } from '../types/events.js'
 import type { JobOptions } from '../types/job.js'
 import { detached, detachedMethods } from './async-context.js'
@@ -23,6 +23,7 @@ import { Watch } from './execution/watch.js'
 import { FinishedJobs } from './finished-jobs.js'
 import type { JobRecord } from './job-record.js'
 import { JobRegistry } from './job-registry.js'
+import { DefinitionWarnings } from './observability/definition-warnings.js'
 import { Events } from './observability/events.js'
 import { createStats } from './observability/job-stats.js'
 import { logSafely } from './observability/log.js'
@@ -66,6 +67,7 @@ export class Engine {
   readonly options: ResolvedOptions
   readonly logbook: Logbook
   readonly #missedLog: MissedLog
+  readonly #definitionWarnings: DefinitionWarnings
   readonly #timetable: Timetable<JobRecord>
   readonly #watch: Watch
   readonly #finisher: Finisher
@@ -109,7 +111,7 @@ export class Engine {
         onClockStep: () => this.#onClockStep(),
         onPast: () => this.#onPast(),
         onHandedBack: (jobId, scheduledTime, by) => this.#onHandedBack(jobId, scheduledTime, by),
-        onDefinitionDiffers: (jobId, tick) => this.#onDefinitionDiffers(jobId, tick),
+        onDefinitionDiffers: (...differing) => this.#onDefinitionDiffers(...differing),
         onUnsafe: (reason) => this.#onUnsafe(reason),
         onNotice: (level, message) => logSafely(log, level, {}, message)
       })
@@ -118,6 +120,7 @@ export class Engine {
     const logbook = new Logbook(log)
     this.logbook = logbook
     this.#missedLog = new MissedLog(log, clock)
+    this.#definitionWarnings = new DefinitionWarnings(coordination, logbook)
     const watch = new Watch(clock)
     const newRunId = createRunIds()
     const finisher = new Finisher(coordination, clock, newRunId)
@@ -464,12 +467,10 @@ export class Engine {
     this.events.emit(paused ? 'paused' : 'resumed', { job: known.view })
   }
 
-  #onDefinitionDiffers(jobId: string, tick: number): void {
+  #onDefinitionDiffers(jobId: string, tick: number, other: OtherDefinition): void {
     const job = this.jobs.get(jobId)
     // What was claimed before this replica had the job may have been by an earlier version, which is gone.
-    if (job === undefined || tick <= job.begunAt || job.isWarned) return
-    job.isWarned = true
-    logSafely(this.options.log, 'warn', { jobId }, `another replica defines the job '${jobId}' differently`)
+    if (job !== undefined && tick > job.begunAt) void this.#definitionWarnings.tell(job, other)
   }
 
   #onBareInterval(jobId: string, interval: number): void {

@@ -50,8 +50,6 @@ export class JobRecord implements Timed {
   absences: readonly Absence[] = []
   /** Since when the fleet has had its ticks, as the store says; `null` while that is not known. */
   since: number | null = null
-  /** Whether it was warned of another replica's different definition. */
-  isWarned = false
   lineIndex = -1
   /** The latest tick that this replica has run, or counted as its own: nobody hands it back. */
   claimedThrough = Number.NEGATIVE_INFINITY

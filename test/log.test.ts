@@ -2,6 +2,10 @@ import { spawnSync } from 'node:child_process'
 import Fastify from 'fastify'
 import t from 'tap'
 import plugin, { createScheduler } from '../lib/index.js'
+import type { JobRecord } from '../lib/job-record.js'
+import { DefinitionWarnings } from '../lib/observability/definition-warnings.js'
+import { Logbook } from '../lib/observability/logbook.js'
+import type { Coordination, Definition, OtherDefinition } from '../types/coordination.js'
 import { type LogLine, logLines } from './fixtures/log-lines.js'
 import { nextEvent } from './fixtures/next-event.js'
 import { withVirtualScheduler } from './fixtures/virtual-scheduler.js'
@@ -181,4 +185,61 @@ t.test('an app that has given a registry is not told how to give one', async (t)
     await app.close()
     t.equal(lines.filter(({ message }) => /metrics\.register/.test(message)).length, isGiven ? 0 : 1)
   }
+})
+
+t.test('another definition of a job is told with who has it, and in which words it differs', (t) =>
+  withRedis(async ({ url }) => {
+    const { logger, lines } = logLines()
+    const common = { redis: url, prefix: 'differs', logger }
+    const one = createScheduler({ ...common, replicaId: 'one' })
+    const two = createScheduler({ ...common, replicaId: 'two' })
+    one.cron('report', '* * * * * *', () => {})
+    two.cron('report', '* * * * * *', () => {}, { timeout: '2s' })
+    await two.start()
+    await one.start()
+    const differing = (): LogLine[] => lines.filter(({ message }) => /differently/.test(message))
+    const isTold = new Promise<void>((resolve) => {
+      const look = (): void => void (differing().length > 0 && resolve())
+      for (const scheduler of [one, two]) scheduler.on('skipped', look).on('executed', look)
+    })
+    await isTold
+    const [told] = differing()
+    t.equal(told?.level, 'warn')
+    t.match(told?.fields, { jobId: 'report', replicaId: /^(one|two)$/, differs: ['options'] })
+    t.match(told?.message, /^the replica (one|two) defines the job 'report' differently: options$/)
+    await Promise.all([one.close(), two.close()])
+  })
+)
+
+t.test('what differs in two definitions is told once the other replica has said what its own is', async (t) => {
+  const { logger, lines } = logLines()
+  const texts = new Map<string, string>()
+  const coordination = {
+    shareDefinition: async (_jobId: string, own: Definition, text: string, other: Definition) => {
+      texts.set(own.options, text)
+      return texts.get(other.options) ?? null
+    }
+  } as unknown as Coordination
+  const job = (options: string, timeout: number): JobRecord =>
+    ({
+      id: 'report',
+      trigger: { key: 'cron' },
+      definition: { id: 'report', name: 'report', timeout, jitter: 0 },
+      definitionWords: { trigger: 'same', options }
+    }) as unknown as JobRecord
+  const [here, there] = [job('a', 2000), job('b', 0)]
+  const [one, two] = [here, there].map(() => new DefinitionWarnings(coordination, new Logbook(logger)))
+  const other = (of: JobRecord, replicaId: string): OtherDefinition => ({ definition: of.definitionWords, replicaId })
+  await one?.tell(here, other(there, 'two'))
+  await one?.tell(here, other(there, 'two'))
+  t.match(lines, [{ fields: { jobId: 'report', replicaId: 'two', differs: ['options'] } }])
+  t.equal(lines.length, 1, 'that it differs is told once')
+  await two?.tell(there, other(here, 'one'))
+  await one?.tell(here, other(there, 'two'))
+  await one?.tell(here, other(there, 'two'))
+  t.equal(lines.length, 3)
+  t.match(lines[1]?.fields, { replicaId: 'one', differs: ['timeout'], here: { timeout: 0 }, there: { timeout: 2000 } })
+  t.match(lines[2]?.fields, { replicaId: 'two', differs: ['timeout'], here: { timeout: 2000 }, there: { timeout: 0 } })
+  await one?.tell(here, other(here, 'two'))
+  t.equal(lines.length, 3, 'a definition that is the same by now is none')
 })

@@ -234,9 +234,9 @@ t.test(
           ...parts,
           listener: {
             ...parts.listener,
-            onDefinitionDiffers: (jobId, tick) => {
+            onDefinitionDiffers: (...differing) => {
               told.push(simulation.now)
-              parts.listener.onDefinitionDiffers(jobId, tick)
+              parts.listener.onDefinitionDiffers(...differing)
             }
           }
         }) as Coordination

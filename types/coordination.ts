@@ -87,6 +87,12 @@ export interface Coordination {
    * @throws RedisUnavailableError
    */
   survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]>
+  /**
+   * Keeps what a definition of a job says, for a replica that has another one, and tells what that one says.
+   *
+   * @returns `null` when that is not known, or the store does not answer
+   */
+  shareDefinition(jobId: string, own: Definition, text: string, other: Definition): Promise<string | null>
   /** Closes what `open` opened, and nothing else. */
   close(): Promise<void>
 }
@@ -175,7 +181,7 @@ export interface CoordinationListener {
    */
   onHandedBack(jobId: string, scheduledTime: number, by: string): void
   /** The job's last claimed tick, `tick`, was claimed by a replica that defines the job otherwise. */
-  onDefinitionDiffers(jobId: string, tick: number): void
+  onDefinitionDiffers(jobId: string, tick: number, other: OtherDefinition): void
   /** Something is wrong with the store that its operators should know, such as a setting by which it may lose data. */
   onUnsafe(reason: string): void
   /** Something has happened to the store that its operators should know, each time that it does. */
@@ -231,6 +237,13 @@ export interface ClaimBlocks {
 export interface Definition {
   readonly trigger: string
   readonly options: string
+}
+
+/** A definition of a job that is not this process' own. */
+export interface OtherDefinition {
+  readonly definition: Definition
+  /** The replica that has it; `null` when that is not known. */
+  readonly replicaId: string | null
 }
 
 /** What a store is asked about a job. */

@@ -53,8 +53,8 @@ export const MAX_ATTEMPTS = 10
  *       `u` for a job whose record cannot be read, `3 previous` for paused, `8 claimedBy previous` for the same of a tick that is claimed elsewhere, `4 due` for
  *       early, `5 remaining` for running, `6 fence scheduledTime attempt id fence startedAt replicaId` for a run taken over, with
  *       what the record said of it before, with -1 for a `previous`
- *       that there is none of, and with `/resumedAt` after one that is earlier than that; `index:tick` of the requests
- *       whose job was last claimed by another definition; what was handed back, as the hash has it; for each block that
+ *       that there is none of, and with `/resumedAt` after one that is earlier than that; `index:tick:definition:replicaId` of the
+ *       requests whose job was last claimed by another definition; what was handed back, as the hash has it; for each block that
  *       is only asked about a digit, 1 when it is taken
  */
 export const CLAIM_SCRIPT = `
@@ -218,7 +218,7 @@ local function answer(i)
     answers[i] = 'u'
     return
   end
-  if claimedAs ~= definition then differing[#differing + 1] = (i - 1) .. ':' .. digits(tick) end
+  if claimedAs ~= definition then differing[#differing + 1] = (i - 1) .. ':' .. digits(tick) .. ':' .. claimedAs .. ':' .. match(run, '^%d+ %S+ %d+ %d+ (%S+)') end
   local openBy = string.byte(claimedBy) == 63 and sub(claimedBy, 2) or nil
   -- The run of a claim that was never confirmed has not begun.
   local unbegun = nil

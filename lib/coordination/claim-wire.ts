@@ -7,6 +7,7 @@ import type {
   HeldLock,
   JobState,
   OpenRun,
+  OtherDefinition,
   SettledClaim,
   SurveyRequest
 } from '../../types/coordination.js'
@@ -20,6 +21,19 @@ const KIND_LETTER = { tick: 't', miss: 'm', manual: 'h', recover: 'r' } as const
 
 /** `tick previous claimedBy endedAt runId fence startedAt replicaId runTick attempt trigger.options` */
 const RECORD = /^(-?\d+) (-?\d+) (\S+) (\d+) (\S+) \d+ \d+ \S+ -?\d+ (\d+) ([^\s.]+)\.\S+$/
+
+/** Reads which requests are of jobs that were last claimed by another definition: `index:tick:definition:replicaId`. */
+export function readDiffering(
+  told: string
+): { readonly index: number; readonly tick: number; readonly other: OtherDefinition }[] {
+  return told.split(' ').flatMap((each) => {
+    const [, index, tick, trigger = '', options = '', replicaId = '-'] =
+      /^(\d+):(-?\d+):([^.:]+)\.([^:]+):(.+)$/.exec(each) ?? []
+    if (index === undefined) return []
+    const other = { definition: { trigger, options }, replicaId: replicaId === '-' ? null : replicaId }
+    return [{ index: Number(index), tick: Number(tick), other }]
+  })
+}
 
 /** Requests as the script's arguments: their terms, and what each asks for. */
 export interface WrittenRequests {

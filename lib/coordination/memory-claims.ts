@@ -38,7 +38,7 @@ export class MemoryClaims {
     this.#store.pauseByCode(jobId, pausedInitially, now)
     const record = this.#store.jobOf(jobId, monotonic)
     if (record !== undefined && !isSame(record.definition, definition)) {
-      this.#listener.onDefinitionDiffers(jobId, record.tick)
+      this.#listener.onDefinitionDiffers(jobId, record.tick, { definition: record.definition, replicaId: null })
     }
     return kind === 'recover'
       ? this.#recover(request, record, now, monotonic)

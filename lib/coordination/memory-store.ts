@@ -77,6 +77,8 @@ export class MemoryStore {
   readonly left = new Map<string, OpenRun>()
   /** Runs that were recorded as abandoned, by the call that did so. */
   readonly abandoned = new Map<string, string>()
+  /** What definitions say that differ from others of the same job, by job and words. */
+  readonly definitions = new Map<string, string>()
   /** Of the last ticks the names of the blocks that are taken. */
   readonly #taken = new Map<number, Set<string>>()
   fence = 0

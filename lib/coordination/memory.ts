@@ -289,6 +289,12 @@ export class MemoryCoordination implements CoordinationNode {
     })
   }
 
+  async shareDefinition(jobId: string, own: Definition, text: string, other: Definition): Promise<string | null> {
+    const keyOf = ({ trigger, options }: Definition): string => `${trigger}.${options}:${jobId}`
+    this.#store.definitions.set(keyOf(own), text)
+    return this.#store.definitions.get(keyOf(other)) ?? null
+  }
+
   async close(): Promise<void> {
     this.#store.listeners.delete(this.#listener)
   }

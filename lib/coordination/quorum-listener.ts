@@ -1,5 +1,5 @@
 import type { Clock } from '../../types/clock.js'
-import type { CoordinationListener } from '../../types/coordination.js'
+import type { CoordinationListener, OtherDefinition } from '../../types/coordination.js'
 import { SECOND } from '../duration.js'
 import { RedisUnavailableError } from '../errors.js'
 import { findSameServer, type Member, type NodeListener } from './member.js'
@@ -33,8 +33,8 @@ export class QuorumListener implements NodeListener {
     if (this.#isNew(`${scheduledTime} ${by} ${jobId}`)) this.#listener.onHandedBack(jobId, scheduledTime, by)
   }
 
-  readonly onDefinitionDiffers = (jobId: string, tick: number): void => {
-    if (this.#isNew(`differs ${tick} ${jobId}`)) this.#listener.onDefinitionDiffers(jobId, tick)
+  readonly onDefinitionDiffers = (jobId: string, tick: number, other: OtherDefinition): void => {
+    if (this.#isNew(`differs ${tick} ${jobId}`)) this.#listener.onDefinitionDiffers(jobId, tick, other)
   }
 
   /** Looks at the nodes after one of them came up or went down. */

@@ -187,6 +187,11 @@ export class QuorumCoordination implements Coordination {
     return outcomes.map((outcome) => outcome === 'recorded')
   }
 
+  async shareDefinition(...shared: Parameters<Coordination['shareDefinition']>): Promise<string | null> {
+    const told = await Promise.all(this.#members.map(({ node }) => node.shareDefinition(...shared)))
+    return told.find((text) => text !== null) ?? null
+  }
+
   async settleWith(until: string, live: readonly string[], claims: readonly SettledClaim[]): Promise<void> {
     await Promise.all(this.#members.map(({ node }) => node.settleWith(until, live, claims)))
   }

@@ -12,6 +12,7 @@ import type {
   CoordinationListener,
   CoordinationNode,
   CoordinationState,
+  Definition,
   Ending,
   HandBackAnswer,
   HandedBack,
@@ -22,11 +23,13 @@ import type {
   SettledClaim,
   SurveyRequest
 } from '../../types/coordination.js'
+import { DAY } from '../duration.js'
 import { loadRedlock } from '../lazy.js'
 import { CLAIM_SCRIPT } from './claim-script.js'
 import {
   isReadable,
   readAnswers,
+  readDiffering,
   readOpenRuns,
   readState,
   unreadable,
@@ -205,8 +208,8 @@ export class RedisCoordination implements CoordinationNode {
       if (isGranted || callId !== '-') this.#link.proven()
       const read = readAnswers(requests, answers, call.sent)
       if (differing !== '') {
-        for (const [index, tick] of differing.split(' ').map((each) => each.split(':').map(Number))) {
-          listener.onDefinitionDiffers(requests[index as number]?.jobId ?? '', tick as number)
+        for (const { index, tick, other } of readDiffering(differing)) {
+          listener.onDefinitionDiffers((requests[index] as ClaimRequest).jobId, tick, other)
         }
       }
       if (answers.includes('u')) {
@@ -410,6 +413,18 @@ export class RedisCoordination implements CoordinationNode {
       }
     }
     return states
+  }
+
+  async shareDefinition(jobId: string, own: Definition, text: string, other: Definition): Promise<string | null> {
+    const keyOf = ({ trigger, options }: Definition): string =>
+      `${this.#base}:definition:${trigger}.${options}:${jobId}`
+    try {
+      await this.#link.exchange(() => this.#client.set(keyOf(own), text, 'PX', DAY))
+      return await this.#link.exchange(() => this.#client.get(keyOf(other)))
+    } catch (error) {
+      this.#link.unavailable('compare definitions', error)
+      return null
+    }
   }
 
   async close(): Promise<void> {

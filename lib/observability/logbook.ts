@@ -113,6 +113,26 @@ export class Logbook {
     this.#write('warn', { ...fields, runId, attempt, abandonedRunId }, "another replica's run is taken over")
   }
 
+  /**
+   * Another replica defines a job otherwise.
+   *
+   * @param differs what differs
+   * @param here what that is in this process, and there; `null` where it is not known
+   */
+  definitionDiffers(
+    jobId: string,
+    replicaId: string | null,
+    differs: readonly string[],
+    values: {
+      readonly here: Readonly<Record<string, unknown>>
+      readonly there: Readonly<Record<string, unknown>>
+    } | null
+  ): void {
+    const who = replicaId === null ? 'another replica' : `the replica ${replicaId}`
+    const fields = { jobId, ...(replicaId === null ? {} : { replicaId }), differs, ...values }
+    this.#write('warn', fields, `${who} defines the job '${jobId}' differently: ${differs.join(', ')}`)
+  }
+
   lockLost({ run }: ActiveRun, reason: string): void {
     this.#write('warn', { jobId: run.jobId, runId: run.id, reason }, 'a run has lost its lock')
   }

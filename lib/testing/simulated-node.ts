@@ -38,7 +38,7 @@ export class SimulatedNode implements CoordinationNode {
   readonly #link: SimulatedLink
   #lastCall: { readonly id: string | undefined; readonly sent: number; maybe: boolean } | null = null
   /** The jobs that the call under way finds to be defined otherwise, and their last ticks. */
-  #differing: [jobId: string, tick: number][] = []
+  #differing: Differing[] = []
   /** What the store does for this replica; another one after a wipe. */
   #memory: MemoryCoordination | null = null
   #memoryOf: SimulatedStore['memory'] | null = null
@@ -89,7 +89,7 @@ export class SimulatedNode implements CoordinationNode {
     for (const answer of reply.answers) {
       if (answer.status === 'granted' && answer.lock !== null) this.#age(answer.lock, call.sent)
     }
-    for (const [jobId, tick] of reply.differing) listener.onDefinitionDiffers(jobId, tick)
+    for (const each of reply.differing) listener.onDefinitionDiffers(...each)
     this.#link.tell(reply.handed)
     for (const name of reply.taken) blocks?.onTaken(name)
     return reply.answers
@@ -215,6 +215,14 @@ export class SimulatedNode implements CoordinationNode {
     )
   }
 
+  shareDefinition(...shared: Parameters<CoordinationNode['shareDefinition']>): Promise<string | null> {
+    return this.#try<string | null>(
+      'compare definitions',
+      (memory) => memory.shareDefinition(...shared),
+      () => null
+    )
+  }
+
   settleWith(until: string, live: readonly string[], claims: readonly SettledClaim[]): Promise<void> {
     return this.#try<void>(
       'settle claims',
@@ -277,7 +285,7 @@ export class SimulatedNode implements CoordinationNode {
         onNotice() {},
         // Heard of with a reply, by the link.
         onHandedBack() {},
-        onDefinitionDiffers: (jobId, tick) => void this.#differing.push([jobId, tick])
+        onDefinitionDiffers: (...each) => void this.#differing.push(each)
       }
       this.#memory = new MemoryCoordination(time, memory, maxClockSkew, heard, replicaId)
     }
@@ -290,10 +298,12 @@ export class SimulatedNode implements CoordinationNode {
   }
 }
 
+type Differing = Parameters<CoordinationListener['onDefinitionDiffers']>
+
 /** What a store says to a claim. */
 interface ClaimReply {
   readonly answers: readonly ClaimAnswer[]
-  readonly differing: readonly [jobId: string, tick: number][]
+  readonly differing: readonly Differing[]
   readonly handed: readonly HandedTick[]
   readonly taken: readonly string[]
 }

@@ -1,0 +1,65 @@
+import type { Coordination, OtherDefinition } from '../../types/coordination.js'
+import type { JobRecord } from '../job-record.js'
+import type { Logbook } from './logbook.js'
+
+type Values = Readonly<Record<string, unknown>>
+
+/**
+ * Warns of jobs that another replica defines otherwise, as between two builds of an app. Of each it is told once that they
+ * differ, and once what differs, as soon as the other replica has found that out too and has said what its definition is.
+ */
+export class DefinitionWarnings {
+  readonly #coordination: Coordination
+  readonly #logbook: Logbook
+  /** Of each job what was told: that it differs, or also how. */
+  readonly #told = new WeakMap<JobRecord, 'that' | 'how'>()
+
+  constructor(coordination: Coordination, logbook: Logbook) {
+    this.#coordination = coordination
+    this.#logbook = logbook
+  }
+
+  async tell(job: JobRecord, { definition, replicaId }: OtherDefinition): Promise<void> {
+    const told = this.#told.get(job)
+    const { id, definitionWords: own } = job
+    // It may have been changed since it was asked for.
+    if (told === 'how' || (own.trigger === definition.trigger && own.options === definition.options)) return
+    this.#told.set(job, 'how')
+    const here = valuesOf(job)
+    const text = await this.#coordination.shareDefinition(id, own, JSON.stringify(here), definition)
+    const there = text === null ? null : readValues(text)
+    if (there !== null) {
+      const differs = [...new Set([...Object.keys(here), ...Object.keys(there)])].filter(
+        (name) => name !== 'version' && JSON.stringify(here[name]) !== JSON.stringify(there[name])
+      )
+      const names = 'version' in here || 'version' in there ? [...differs, 'version'] : differs
+      const pick = (values: Values): Values => Object.fromEntries(names.map((name) => [name, values[name] ?? null]))
+      this.#logbook.definitionDiffers(id, replicaId, differs, { here: pick(here), there: pick(there) })
+      return
+    }
+    this.#told.set(job, 'that')
+    if (told === 'that') return
+    const differs = [
+      ...(own.trigger === definition.trigger ? [] : ['trigger']),
+      ...(own.options === definition.options ? [] : ['options'])
+    ]
+    this.#logbook.definitionDiffers(id, replicaId, differs, null)
+  }
+}
+
+/** What a definition says, but for what does not count: the handler and its data. */
+function valuesOf({ definition, trigger }: JobRecord): Values {
+  const { id: _id, trigger: _trigger, handler: _handler, data: _data, ...options } = definition
+  // As npm tells a process that it starts.
+  const version = process.env.npm_package_version
+  return { ...(version === undefined ? {} : { version }), trigger: trigger.key, ...options }
+}
+
+function readValues(text: string): Values | null {
+  try {
+    const values: unknown = JSON.parse(text)
+    return typeof values === 'object' && values !== null ? (values as Values) : null
+  } catch {
+    return null
+  }
+}
