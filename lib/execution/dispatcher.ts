@@ -231,7 +231,7 @@ export class Dispatcher {
     try {
       while (this.#ready() && this.#retryTimer === null) {
         const surveyed = this.#options.surveyed()
-        if (surveyed !== null) await surveyed
+        if (surveyed !== null) await this.#waitFor(surveyed)
         const call = this.#unresolved ?? this.#newCall()
         if (call !== null) await this.#ask(call)
         await new Promise<void>((resolve) => clock.setImmediate(resolve))
@@ -240,6 +240,14 @@ export class Dispatcher {
       this.#draining = false
       if (this.#unresolved === null) for (const resolve of this.#idle.splice(0)) resolve()
     }
+  }
+
+  /** What waits for a survey that the store does not answer, waits for the store. */
+  async #waitFor(surveyed: Promise<void>): Promise<void> {
+    const { coordination } = this.#options
+    const since = coordination.now()
+    await surveyed
+    if (!coordination.state.up) this.#account.noteAnswer(false, since, coordination.now())
   }
 
   #newCall(): ClaimCall | null {
