@@ -144,8 +144,9 @@ t.test('without Redis it says once that jobs are coordinated in memory', async (
     await scheduler.start()
     await scheduler.start()
     await scheduler.close()
-    t.match(lines, [{ level, message: /in memory/ }])
-    t.equal(lines.length, 1)
+    const told = lines.filter(({ message }) => /in memory/.test(message))
+    t.match(told, [{ level }])
+    t.equal(told.length, 1)
   }
 })
 

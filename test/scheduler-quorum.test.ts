@@ -15,7 +15,7 @@ t.test('two replicas over three masters, of which one is killed: each tick runs 
     let last = 0
     const schedulers = [logger, undefined].map((logger) => {
       const scheduler = createScheduler({ redis, prefix: 'app', ...(logger === undefined ? {} : { logger }) })
-      scheduler.interval('job', PERIOD, ({ run, fencingToken }) => {
+      scheduler.interval('job', `${PERIOD}ms`, ({ run, fencingToken }) => {
         ticks.push(run.scheduledTime)
         if ((fencingToken as number) <= last) t.fail(`the token ${fencingToken} follows ${last}`)
         last = fencingToken as number

@@ -247,7 +247,7 @@ for (const lock of [{}, false] as const) {
   })
 }
 
-for (const lock of [{}, false] as const) {
+for (const lock of [{ ttl: '5m' }, false] as const) {
   t.test(`late ticks that end in an overlap or a pause are counted too, lock: ${JSON.stringify(lock)}`, async (t) => {
     await withVirtualScheduler(async (parts) => {
       const { clock, scheduler } = parts
