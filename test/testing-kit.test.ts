@@ -208,16 +208,14 @@ t.test('a handler that waits for something that never comes is waited for once, 
 t.test('with `patience: 0` nothing real is waited for', async (t) => {
   const simulation = new Simulation({ patience: 0 })
   const scheduler = createScheduler(simulation.replica().options)
-  let ended = 0
-  scheduler.interval('job', '1s', async () => {
-    await new Promise((resolve) => setTimeout(resolve, 20))
-    ended++
-  })
+  let end = (): void => {}
+  scheduler.interval('job', '1s', () => new Promise<void>((resolve) => void (end = resolve)), { lock: { ttl: '1m' } })
   await scheduler.start()
   await simulation.advance('3s')
-  t.equal(ended, 0)
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  t.equal(scheduler.get('job')?.running, 1)
+  end()
   await simulation.settle()
+  t.equal(scheduler.get('job')?.running, 0)
   await scheduler.close()
 })
 
