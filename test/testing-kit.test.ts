@@ -209,7 +209,11 @@ t.test('with `patience: 0` nothing real is waited for', async (t) => {
   const simulation = new Simulation({ patience: 0 })
   const scheduler = createScheduler(simulation.replica().options)
   let end = (): void => {}
-  scheduler.interval('job', '1s', () => new Promise<void>((resolve) => void (end = resolve)), { lock: { ttl: '1m' } })
+  const work = (): Promise<void> =>
+    new Promise((resolve) => {
+      end = resolve
+    })
+  scheduler.interval('job', '1s', work, { lock: { ttl: '1m' } })
   await scheduler.start()
   await simulation.advance('3s')
   t.equal(scheduler.get('job')?.running, 1)
