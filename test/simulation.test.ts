@@ -11,7 +11,7 @@ import type { SimulationResult } from './fixtures/simulate.js'
 // that die, stand still and are deployed, a store that is killed, hangs and is hard to reach, requests and replies that
 // are lost, pauses. What is held against what is promised is written in fixtures/fleet-simulation.ts.
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const TICKS = 1_000_000
 const PROCESSES = 2
