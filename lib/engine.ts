@@ -404,6 +404,8 @@ export class Engine {
     if (runner.size > 0) this.logbook.left(runner.jobIds, runner.size)
     // Who waits for a run that does not end is told so: a request, for one, which keeps the app from closing.
     this.#runner.close()
+    // So is who listens, while what the listeners use is there: the app closes it next.
+    this.#finisher.awaitNoMore()
   }
 
   async #endNamedLocks(): Promise<void> {

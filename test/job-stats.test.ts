@@ -17,7 +17,7 @@ function numbersOf(stats: CountedStats): unknown[] {
 
 /** Writes to all numbers of a job, its last places included. */
 function touch(stats: CountedStats): void {
-  stats.started(1000, 60_000)
+  stats.started({ scheduledTime: 1000 - 60_000, startedAt: 1000 })
   stats.succeeded(2000, 60_000)
   stats.failed(60_000)
   for (const counter of COUNTERS) stats.count(counter, 7)
@@ -55,7 +55,7 @@ t.test('a value is counted in the first bucket whose bound it does not exceed', 
 t.test('without metrics a job knows when it ran, and counts nothing', (t) => {
   const { newStats, total } = createStats(null, true)
   const [one, other] = [newStats(), newStats()]
-  one.started(1000, 5)
+  one.started({ scheduledTime: 995, startedAt: 1000 })
   one.count(COUNTER.lockAcquired)
   one.failed(5)
   one.reset()

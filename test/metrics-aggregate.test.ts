@@ -1,7 +1,7 @@
 import prometheus from 'prom-client'
 import t from 'tap'
 import { createScheduler, type Scheduler } from '../lib/index.js'
-import { createStats } from '../lib/observability/job-stats.js'
+import { createStats, type JobStats } from '../lib/observability/job-stats.js'
 import { METRIC_NAMES } from '../lib/observability/metrics.js'
 import { VirtualClock } from '../lib/testing/virtual-clock.js'
 import { type Exposition, parsePrometheus, type Sample } from './fixtures/prometheus-text.js'
@@ -179,14 +179,15 @@ t.test('a removed job stays in the sums, and a run of it that ends later comes t
 t.test('the latest of all jobs is the latest in whichever order they tell of it', (t) => {
   const { newStats, total } = createStats([1], false)
   const [a, b] = [newStats(), newStats()]
-  for (const [what, tell] of [
-    ['lastRun', 'started'],
-    ['lastSuccess', 'succeeded']
-  ] as const) {
-    a[tell](2000, 0)
-    b[tell](1000, 0)
+  const ways = [
+    ['lastRun', (stats: JobStats, at: number) => stats.started({ scheduledTime: at, startedAt: at })],
+    ['lastSuccess', (stats: JobStats, at: number) => stats.succeeded(at, 0)]
+  ] as const
+  for (const [what, tell] of ways) {
+    tell(a, 2000)
+    tell(b, 1000)
     t.same([a[what], b[what], total?.[what]], [2000, 1000, 2000], what)
-    b[tell](3000, 0)
+    tell(b, 3000)
     t.equal(total?.[what], 3000)
   }
   t.end()

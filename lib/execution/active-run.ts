@@ -3,7 +3,7 @@ import type { TimerHandle } from '../../types/clock.js'
 import type { HeldLock, ReleaseAnswer } from '../../types/coordination.js'
 import type { Job } from '../../types/job.js'
 import type { Logger } from '../../types/logger.js'
-import type { Run, RunContext, RunOutcome, RunTrigger } from '../../types/run.js'
+import type { JobHandler, Run, RunContext, RunOutcome, RunTrigger } from '../../types/run.js'
 import { isOver } from '../coordination/lock-validity.js'
 import type { JobRecord } from '../job-record.js'
 import { COUNTER } from '../observability/job-stats.js'
@@ -48,6 +48,7 @@ export class RunRecord implements Run {
 /** What an active run tells the runner, and needs of it. */
 export interface ActiveRunOwner {
   readonly lockTools: LockTools
+  readonly log: Logger
   onTimeout(active: ActiveRun): void
   onLockLost(active: ActiveRun, reason: string): void
   onReleased(active: ActiveRun, answer: ReleaseAnswer, inTime: boolean): void
@@ -82,8 +83,7 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
   watchIndex = -1
   /** Its place among the runner's runs. */
   activeIndex = -1
-  settled = false
-  isCompleted = false
+  state: 'started' | 'settled' | 'completed' = 'started'
   /** Whether its outcome was counted, and told to who listens. */
   isTold = false
   /** How often the handler was called again. */
@@ -96,8 +96,7 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
   retryTimer: TimerHandle | null = null
   readonly #owner: ActiveRunOwner
   /** Who is called once the outcome is known, and once the run has completed; most runs have nobody to call. */
-  #waiting: (() => void)[] | null = null
-  #completed: (() => void)[] | null = null
+  #callbacks: { readonly outcome: (() => void)[]; readonly completed: (() => void)[] } | null = null
   #controller: AbortController | null = null
   /** Made when the lock is first to be extended, or is lost, as most runs end before; at once for a run with a timeout. */
   #hold: LockHold | null = null
@@ -120,6 +119,11 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
     this.#owner = owner
   }
 
+  /** What handlers' loggers are children of. */
+  get parentLog(): Logger {
+    return this.#owner.log
+  }
+
   /** The run's lock; to be asked for only when it has one. */
   get lock(): HeldLock {
     return this.held as HeldLock
@@ -135,6 +139,11 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
     if (this.job.definition.recovery === 'none' || this.held === null || this.run.trigger === 'manual') return true
     const outcome = this.end?.outcome
     return outcome !== 'lock_lost' && outcome !== 'cancelled' && outcome !== 'abandoned'
+  }
+
+  /** Whether its handler is done, or is not waited for any more. */
+  get settled(): boolean {
+    return this.state !== 'started'
   }
 
   get signal(): AbortSignal {
@@ -215,34 +224,29 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
 
   /** Calls back once the outcome is known; at once when it is. That of a handler that hangs is known before its end. */
   onOutcome(callback: () => void): void {
-    if (this.run.outcome !== null) {
-      callback()
-      return
-    }
-    this.#waiting ??= []
-    this.#waiting.push(callback)
+    if (this.run.outcome !== null) callback()
+    else this.#called.outcome.push(callback)
   }
 
   /** Calls back once the run has completed; at once when it has. */
   onCompleted(callback: () => void): void {
-    if (this.isCompleted) {
-      callback()
-      return
-    }
-    this.#completed ??= []
-    this.#completed.push(callback)
+    if (this.state === 'completed') callback()
+    else this.#called.completed.push(callback)
   }
 
   /** The outcome is known. */
   known(): void {
-    const waiting = this.#waiting
-    this.#waiting = null
-    if (waiting !== null) for (const callback of waiting) callback()
+    if (this.#callbacks !== null) for (const callback of this.#callbacks.outcome.splice(0)) callback()
   }
 
   completed(): void {
-    this.isCompleted = true
-    if (this.#completed !== null) for (const callback of this.#completed) callback()
+    this.state = 'completed'
+    if (this.#callbacks !== null) for (const callback of this.#callbacks.completed.splice(0)) callback()
+  }
+
+  get #called(): { readonly outcome: (() => void)[]; readonly completed: (() => void)[] } {
+    this.#callbacks ??= { outcome: [], completed: [] }
+    return this.#callbacks
   }
 
   #keep(): LockHold {
@@ -262,21 +266,24 @@ export class HandlerContext implements RunContext {
   readonly data: unknown
   readonly fencingToken: number | null
   readonly #active: ActiveRun
-  readonly #parentLog: Logger
   #log: Logger | null = null
 
-  constructor(active: ActiveRun, parentLog: Logger) {
+  constructor(active: ActiveRun) {
     this.app = active.job.app
     this.job = active.job.view
     this.run = active.run
     this.data = active.data
     this.fencingToken = active.run.fencingToken
     this.#active = active
-    this.#parentLog = parentLog
+  }
+
+  /** The handler that is called with a context. */
+  static handlerOf(context: HandlerContext): JobHandler {
+    return context.#active.job.definition.handler
   }
 
   get log(): Logger {
-    this.#log ??= this.#parentLog.child({ jobId: this.run.jobId, runId: this.run.id })
+    this.#log ??= this.#active.parentLog.child({ jobId: this.run.jobId, runId: this.run.id })
     return this.#log
   }
 

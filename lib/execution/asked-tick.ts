@@ -24,7 +24,6 @@ export class AskedTick implements ClaimRequest {
   readonly ttl: number
   /** As `JobRecord.firstLate`. */
   readonly firstLate: number
-  readonly scheduledTime: number
   readonly keep: number
 
   /** @param choice which of the ticks due, if not the latest */
@@ -44,14 +43,18 @@ export class AskedTick implements ClaimRequest {
     this.runId = runId
     this.ttl = ttl
     this.firstLate = job.firstLate
-    // Of an interval from the last end the store knows when it is due; no earlier than its `startDate`.
-    this.scheduledTime =
-      afterCompletion === null ? tick.scheduledTime : Math.max(0, trigger.next(Number.MIN_SAFE_INTEGER) ?? 0)
     this.keep = keepOf(job, period)
   }
 
   get jobId(): string {
     return this.job.id
+  }
+
+  get scheduledTime(): number {
+    const { trigger } = this
+    if (trigger.afterCompletion === null) return this.tick.scheduledTime
+    // Of an interval from the last end the store knows when it is due; no earlier than its `startDate`.
+    return Math.max(0, trigger.next(Number.MIN_SAFE_INTEGER) ?? 0)
   }
 
   get afterCompletion(): number {

@@ -158,10 +158,9 @@ export class ClaimAnswers {
       this.#goOn(job, asked, through)
       return
     }
-    const { data } = job.definition
     const startedBy = tick.caughtUp ? 'catch-up' : 'schedule'
-    const request = { runId, scheduledTime, trigger: startedBy, attempt: 1, lock, fencingToken, data } as const
-    const active = runner.start(job, request, now, monotonic)
+    const run = runner.newRun(job, runId, scheduledTime, startedBy, fencingToken, now)
+    const active = runner.start(job, run, lock, job.definition.data, monotonic)
     job.lastHeld = null
     if (afterCompletion !== null || this.#rest(job, asked, through)) this.#goOnAfter(active, job, asked)
   }
@@ -226,6 +225,7 @@ export class ClaimAnswers {
 
   /** Accounts for the ticks between two times, neither included, but for those of a time in which the job was not here. */
   #account(asked: AskedTick, as: 'passed' | 'paused', after: number, before: number): void {
+    if (before <= after + 1) return
     const { account, coordination } = this.#options
     const now = coordination.now()
     let from = after

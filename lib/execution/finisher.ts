@@ -45,9 +45,9 @@ interface GivenUp {
   readonly ending: Ending
   readonly until: number
   /** Called once the store has heard of it. */
-  readonly onTold?: (answer: ReleaseAnswer) => void
+  readonly onTold?: () => void
   /** The run that has ended, if that is not told to anybody yet. */
-  readonly finishing?: Finishing
+  finishing?: Finishing | undefined
 }
 
 /**
@@ -61,10 +61,15 @@ export class Finisher {
   readonly #newCallId: () => string
   #waiting: Finishing[] = []
   /** Those that are told of now. */
-  #flushed: readonly Ending[] = []
+  #flushed: readonly Finishing[] = []
+  /** How many of these have been answered for. */
+  #answered = 0
   #retrying: GivenUp[] = []
   /** What is told again now. */
-  #retried: readonly Pick<Ending, 'lock'>[] = []
+  #retried: readonly GivenUp[] = []
+  #handedBack: readonly HandedBack[] = []
+  /** Those whose owner has been told that there is no answer, while there might be one yet. */
+  readonly #notAwaited = new Set<Finishing>()
   #named: HeldLock[] = []
   /** Calls that are repeated as they are until they are answered. */
   #handingBack: { readonly id: string; readonly claims: readonly HandingBack[]; readonly until: number }[] = []
@@ -95,15 +100,12 @@ export class Finisher {
 
   /** The ids of the runs whose end is to be told. */
   get runIds(): string[] {
-    const ended = [...this.#waiting, ...this.#flushed, ...this.#retried, ...this.#retrying.map(({ ending }) => ending)]
-    const handedBack = this.#handingBack.flatMap(({ claims }) => claims)
-    return [...ended, ...handedBack].map(({ lock }) => lock.token)
+    const again = [...this.#retried, ...this.#retrying].map(({ ending }) => ending)
+    const handedBack = [...this.#handedBack, ...this.#handingBack.flatMap(({ claims }) => claims)]
+    return [...this.#waiting, ...this.#flushed, ...again, ...handedBack].map(({ lock }) => lock.token)
   }
 
-  /**
-   * Releases the lock of a run that does not begin, as its claim was never answered or came too late.
-   *
-   */
+  /** Releases the lock of a run that does not begin, as its claim was never answered or came too late. */
   giveUp(lock: HeldLock): void {
     // Also when its lock is over: should it have been granted, it stands among the runs that are open.
     this.#retrying.push({ ending: { lock, finished: true }, until: this.#clock.monotonic() + RETRY_LIMIT })
@@ -150,38 +152,50 @@ export class Finisher {
     await this.#lastRetry
   }
 
+  /** Nobody waits for an answer any more: what has none is as if it will have none, though the store is told on. */
+  awaitNoMore(): void {
+    for (const each of [...this.#retrying, ...this.#retried]) tellRecorded(each, 'unavailable')
+    for (const finishing of [...this.#flushed.slice(this.#answered), ...this.#waiting]) {
+      if (this.#notAwaited.has(finishing)) continue
+      this.#notAwaited.add(finishing)
+      finishing.onReleased('unavailable', false)
+      finishing.onRecorded?.('unavailable')
+    }
+  }
+
   /** A last try; what is left ends with its TTL. */
   async close(): Promise<void> {
     await this.settled()
     this.#closed = true
     await this.retryNow()
-    for (const { finishing } of this.#retrying) finishing?.onRecorded?.('unavailable')
+    this.awaitNoMore()
   }
 
   async #flush(): Promise<void> {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, BATCH)
       this.#flushed = batch
+      this.#answered = 0
       const answers = await this.#coordination.finish(batch)
       const answeredAt = this.#clock.monotonic()
       const turns = new Turns(this.#clock)
       for (let index = 0; index < batch.length; index++) {
         if (turns.isOver) await turns.pass()
         const finishing = batch[index] as Finishing
+        this.#answered = index + 1
         const { lock, finished, keepsLock = false } = finishing
         const answer = answers[index] as ReleaseAnswer
+        const isAwaited = !this.#notAwaited.delete(finishing)
         if (answer === 'unavailable') {
-          const onTold = (recorded: ReleaseAnswer): void => finishing.onRecorded?.(recorded)
           // That it has ended is to be known also when its lock is over: nobody is to run it again.
           this.#retrying.push({
             ending: { lock, finished, keepsLock },
             until: answeredAt + END_LIMIT,
-            finishing,
-            onTold
+            finishing: isAwaited ? finishing : undefined
           })
           this.#retryLater()
         }
-        finishing.onReleased(answer, answeredAt < lock.validUntil)
+        if (isAwaited) finishing.onReleased(answer, answeredAt < lock.validUntil)
       }
     }
     this.#flushed = []
@@ -202,10 +216,11 @@ export class Finisher {
     const now = this.#clock.monotonic()
     const isLive = ({ until }: { readonly until: number }): boolean => until > now
     const endings = this.#retrying.filter(isLive)
-    for (const each of this.#retrying) if (!isLive(each)) each.finishing?.onRecorded?.('unavailable')
+    for (const each of this.#retrying) if (!isLive(each)) tellRecorded(each, 'unavailable')
     const calls = this.#handingBack.filter(isLive)
     const named = this.#named.filter((lock) => lock.validUntil > now)
-    this.#retried = [...endings.map(({ ending }) => ending), ...calls.flatMap(({ claims }) => claims)]
+    this.#retried = endings
+    this.#handedBack = calls.flatMap(({ claims }) => claims)
     this.#retrying = []
     this.#handingBack = []
     this.#named = []
@@ -218,8 +233,13 @@ export class Finisher {
         ? []
         : await this.#coordination.finish(batch.map(({ ending }) => ending))
       for (const [index, each] of batch.entries()) {
-        if (silent || answers[index] === 'unavailable') this.#retrying.push(each)
-        else each.onTold?.(answers[index] as ReleaseAnswer)
+        const answer = silent ? 'unavailable' : (answers[index] as ReleaseAnswer)
+        if (answer === 'unavailable') {
+          this.#retrying.push(each)
+          continue
+        }
+        each.onTold?.()
+        tellRecorded(each, answer)
       }
       silent ||= answers.includes('unavailable')
     }
@@ -235,6 +255,14 @@ export class Finisher {
       if (silent) this.#named.push(lock)
     }
     this.#retried = []
+    this.#handedBack = []
     if (this.#retrying.length + this.#handingBack.length + this.#named.length > 0) this.#retryLater()
   }
+}
+
+/** Tells who waits for it, once, whether the store has heard of a run's end. */
+function tellRecorded(each: GivenUp, answer: ReleaseAnswer): void {
+  const { finishing } = each
+  each.finishing = undefined
+  finishing?.onRecorded?.(answer)
 }

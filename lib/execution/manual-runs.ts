@@ -101,8 +101,8 @@ export class ManualRuns {
     fencingToken: number | null,
     data: unknown
   ): ActiveRun {
-    const request = { runId, scheduledTime, trigger: 'manual', attempt: 1, lock, fencingToken, data } as const
-    return this.#options.runner.start(job, request)
+    const { runner } = this.#options
+    return runner.start(job, runner.newRun(job, runId, scheduledTime, 'manual', fencingToken), lock, data)
   }
 
   /** Resolves when no claim is under way. */

@@ -190,10 +190,11 @@ export class Recovery {
         this.#look(job, ttl + this.#delay)
         return
       }
-      const { data } = job.definition
       this.#end(search)
       if (from !== undefined) this.#options.onTakenOver(from, runId, attempt)
-      runner.start(job, { runId, scheduledTime, trigger: 'recovery', attempt, lock, fencingToken, data })
+      const run = runner.newRun(job, runId, scheduledTime, 'recovery', fencingToken)
+      run.attempt = attempt
+      runner.start(job, run, lock)
     } else {
       this.#end(search)
     }

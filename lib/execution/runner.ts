@@ -40,19 +40,6 @@ export interface RunnerOptions {
   readonly onLast: (job: JobRecord) => void
 }
 
-/** What is to be run. */
-export interface RunRequest {
-  readonly runId: string
-  readonly scheduledTime: number
-  readonly trigger: RunTrigger
-  /** 1, and one more each time that the run was taken over. */
-  readonly attempt: number
-  /** `null` for a run without a lock. */
-  readonly lock: HeldLock | null
-  readonly fencingToken: number | null
-  readonly data: unknown
-}
-
 /** Calls handlers, and sees each run through to its outcome and the release of its lock. */
 export class Runner implements ActiveRunOwner {
   readonly #options: RunnerOptions
@@ -81,6 +68,10 @@ export class Runner implements ActiveRunOwner {
     return this.#options
   }
 
+  get log(): Logger {
+    return this.#options.log
+  }
+
   /** The jobs whose handlers run now. */
   get jobIds(): string[] {
     return [...new Set([...this.#active].map(({ job }) => job.id))]
@@ -97,31 +88,44 @@ export class Runner implements ActiveRunOwner {
   }
 
   /**
+   * A run as it is told of, which begins now.
+   *
    * @param now the fleet's time
-   * @param monotonic the same moment on the monotonic clock
+   */
+  newRun(
+    job: JobRecord,
+    runId: string,
+    scheduledTime: number,
+    trigger: RunTrigger,
+    fencingToken: number | null,
+    now: number = this.#options.coordination.now()
+  ): RunRecord {
+    const { replicaId } = this.#options
+    return new RunRecord(runId, job.id, scheduledTime, Math.round(now), trigger, replicaId, fencingToken)
+  }
+
+  /**
+   * Calls the handler of a job.
+   *
+   * @param lock `null` for a run without one
+   * @param monotonic now, on the monotonic clock
    */
   start(
     job: JobRecord,
-    request: RunRequest,
-    now: number = this.#options.coordination.now(),
+    run: RunRecord,
+    lock: HeldLock | null,
+    data: unknown = job.definition.data,
     monotonic: number = this.#options.clock.monotonic()
   ): ActiveRun {
-    const { replicaId } = this.#options
-    const startedAt = Math.round(now)
-    const run = new RunRecord(
-      request.runId,
-      job.id,
-      request.scheduledTime,
-      startedAt,
-      request.trigger,
-      replicaId,
-      request.fencingToken
-    )
-    run.attempt = request.attempt
-    const active = new ActiveRun(job, run, request.data, request.lock, monotonic, this)
-    if (request.trigger === 'manual') detached(() => this.#begin(active))
+    const active = new ActiveRun(job, run, data, lock, monotonic, this)
+    if (run.trigger === 'manual') this.#beginDetached(active)
     else this.#begin(active)
     return active
+  }
+
+  /** Who asks for a run has a context, which is its handler's alone. */
+  #beginDetached(active: ActiveRun): void {
+    detached(() => this.#begin(active))
   }
 
   #begin(active: ActiveRun): void {
@@ -129,7 +133,7 @@ export class Runner implements ActiveRunOwner {
     const { job, run, held } = active
     const { stats, definition } = job
     this.#active.add(active)
-    stats.started(run.startedAt, Math.max(0, run.startedAt - run.scheduledTime))
+    stats.started(run)
     if (held !== null) {
       stats.count(COUNTER.lockAcquired)
       if (events.has('lockAcquired')) events.emit('lockAcquired', { job: job.view, run })
@@ -167,7 +171,7 @@ export class Runner implements ActiveRunOwner {
   close(): void {
     this.#closed = true
     for (const active of this.#active) {
-      active.settled = true
+      active.state = 'settled'
       active.leaveLock()
       this.#leave(active, this.#options.clock.monotonic())
       this.#complete(active, { outcome: 'abandoned', error: active.aborted?.error })
@@ -221,11 +225,10 @@ export class Runner implements ActiveRunOwner {
   }
 
   #call(active: ActiveRun): void {
-    const { handler } = active.job.definition
-    const context = new HandlerContext(active, this.#options.log)
+    const context = new HandlerContext(active)
     let result: unknown
     try {
-      result = active.runInAsyncScope(callHandler, undefined, handler, context)
+      result = active.runInAsyncScope(callHandler, context)
       if (result instanceof Promise) {
         result.then(
           (value) => this.#settle(active, true, value),
@@ -243,7 +246,7 @@ export class Runner implements ActiveRunOwner {
   #settle(active: ActiveRun, fulfilled: boolean, value: unknown): void {
     if (active.settled) return
     if (!fulfilled && this.#retry(active, value)) return
-    active.settled = true
+    active.state = 'settled'
     const { run } = active
     // Before the release, which takes time of its own.
     const now = this.#options.clock.monotonic()
@@ -333,10 +336,13 @@ export class Runner implements ActiveRunOwner {
   }
 }
 
-/** Calls a handler; what it returns is a promise when it is thenable. */
-function callHandler(handler: JobHandler, context: HandlerContext): unknown {
-  const result = channel.hasSubscribers
-    ? channel.tracePromise(async () => handler(context), { job: context.job, run: context.run })
-    : handler(context)
+/** Calls the handler with its context; what it returns is a promise when it is thenable. */
+function callHandler(this: HandlerContext): unknown {
+  const handler = HandlerContext.handlerOf(this)
+  const result = channel.hasSubscribers ? callTraced(handler, this) : handler(this)
   return isThenable(result) ? Promise.resolve(result) : result
+}
+
+function callTraced(handler: JobHandler, context: HandlerContext): unknown {
+  return channel.tracePromise(async () => handler(context), { job: context.job, run: context.run })
 }

@@ -50,9 +50,8 @@ export class UnlockedRuns {
     } else if (isMissed(job, tick, coordination.now())) {
       account.missed(job, scheduledTime, 'misfire')
     } else {
-      const { data } = job.definition
-      const request = { scheduledTime, trigger: 'schedule', attempt: 1, lock: null, fencingToken: null, data } as const
-      runner.start(job, { runId: newRunId(), ...request }).onCompleted(() => this.#again(job))
+      const run = runner.newRun(job, newRunId(), scheduledTime, 'schedule', null)
+      runner.start(job, run, null).onCompleted(() => this.#again(job))
       return
     }
     this.#again(job)
@@ -66,10 +65,7 @@ export class UnlockedRuns {
     } else if (job.stats.running > 0) {
       account.skipped(job, scheduledTime, 'overlap')
     } else {
-      const { data } = job.definition
-      const trigger = caughtUp ? 'catch-up' : 'schedule'
-      const unlocked = { attempt: 1, lock: null, fencingToken: null } as const
-      runner.start(job, { runId: newRunId(), scheduledTime, trigger, ...unlocked, data })
+      runner.start(job, runner.newRun(job, newRunId(), scheduledTime, caughtUp ? 'catch-up' : 'schedule', null), null)
     }
   }
 

@@ -1,4 +1,4 @@
-import type { SkipReason } from '../../types/run.js'
+import type { Run, SkipReason } from '../../types/run.js'
 import { NumberTable, type Row } from '../number-table.js'
 
 export const SKIP_REASONS = [
@@ -54,6 +54,9 @@ export const SKIPPED_COUNTER = Object.fromEntries(
   SKIP_REASONS.map((reason, index) => [reason, SKIPPED + index])
 ) as Readonly<Record<SkipReason, number>>
 
+/** What is counted of a run as it begins. */
+export type BegunRun = Pick<Run, 'scheduledTime' | 'startedAt'>
+
 /** A histogram as it stands. */
 export interface Histogram {
   /** The buckets' upper bounds. */
@@ -92,15 +95,11 @@ export class JobStats {
     return this.numbers[this.at + LAST_SUCCESS] as number
   }
 
-  /**
-   * A run begins.
-   *
-   * @param _delay milliseconds since its scheduled time
-   */
-  started(startedAt: number, _delay: number): void {
+  /** A run begins. */
+  started(run: BegunRun): void {
     const { numbers, at } = this
     numbers[at + RUNNING]!++
-    numbers[at + LAST_RUN] = startedAt
+    numbers[at + LAST_RUN] = run.startedAt
   }
 
   /** A run's handler is done, or is not waited for any more. */
@@ -156,10 +155,17 @@ export class CountedStats extends JobStats {
     return this.numbers[this.at + counter] as number
   }
 
-  override started(startedAt: number, delay: number): void {
-    super.started(startedAt, delay)
+  override started(run: BegunRun): void {
+    super.started(run)
     this.numbers[this.at + FIRED]!++
-    this.#observe(DELAY, DELAY_BUCKETS, delay / 1000)
+    this.#observe(DELAY, DELAY_BUCKETS, Math.max(0, run.startedAt - run.scheduledTime) / 1000)
+  }
+
+  /** As `started`, of whichever job: another's run may have begun later, and be told of before. */
+  startedOfAny(run: BegunRun): void {
+    const before = this.lastRun
+    this.started(run)
+    if (before > run.startedAt) this.numbers[this.at + LAST_RUN] = before
   }
 
   override succeeded(finishedAt: number, duration: number): void {
@@ -211,9 +217,9 @@ export class SharedStats extends JobStats {
     this.#total = total
   }
 
-  override started(startedAt: number, delay: number): void {
-    super.started(startedAt, delay)
-    this.#total.started(Math.max(startedAt, this.#total.lastRun), delay)
+  override started(run: BegunRun): void {
+    super.started(run)
+    this.#total.startedOfAny(run)
   }
 
   override settled(): void {
