@@ -1,36 +1,15 @@
 import t from 'tap'
-import { createScheduler, type RunContext, type Scheduler } from '../lib/index.js'
+import { createScheduler, type RunContext } from '../lib/index.js'
 import { Simulation } from '../lib/testing/index.js'
-import { VirtualClock } from '../lib/testing/virtual-clock.js'
 import type { HeldLock } from '../types/coordination.js'
 import type { JobOptions } from '../types/job.js'
 import { request } from './fixtures/coordination-contract.js'
-import { HeldAnswers } from './fixtures/held-answers.js'
+import { withHeldAnswers } from './fixtures/held-answers.js'
 
 // Nothing begins under a lock that is over by the time that the answer which grants it is read: the process stood still,
 // its event loop was blocked, or the network was slow.
 
 const TTL = 1000
-
-interface Parts {
-  readonly clock: VirtualClock
-  readonly answers: HeldAnswers
-  readonly scheduler: Scheduler<undefined>
-}
-
-async function withHeldAnswers(body: (parts: Parts) => Promise<void>): Promise<void> {
-  const clock = new VirtualClock()
-  const answers = new HeldAnswers(clock)
-  const scheduler = createScheduler({ clock, coordination: answers.coordination })
-  await scheduler.start()
-  try {
-    await body({ clock, answers, scheduler })
-  } finally {
-    const closed = scheduler.close()
-    await clock.advance(20_000)
-    await closed
-  }
-}
 
 function byHand(handler: (context: RunContext) => unknown): JobOptions<undefined> {
   return { id: 'job', trigger: { date: '2099-01-01T00:00:00Z' }, lock: { ttl: TTL }, handler } as JobOptions<undefined>

@@ -1,27 +1,13 @@
 import t from 'tap'
 import { MINUTE } from '../lib/duration.js'
-import { createScheduler, type Scheduler } from '../lib/index.js'
-import { VirtualClock } from '../lib/testing/virtual-clock.js'
+import type { Scheduler } from '../lib/index.js'
 import type { JobOptions } from '../types/job.js'
-import { HeldAnswers } from './fixtures/held-answers.js'
+import { withHeldAnswers } from './fixtures/held-answers.js'
 
 const NOOP = { id: 'job', trigger: { cron: '* * * * *' }, handler() {} } as const
 
-async function withHeldAnswers(
-  body: (parts: { clock: VirtualClock; answers: HeldAnswers; scheduler: Scheduler<undefined> }) => Promise<void>
-): Promise<void> {
-  const clock = new VirtualClock('2027-01-01T00:00:59.500Z')
-  const answers = new HeldAnswers(clock)
-  const scheduler = createScheduler({ clock, coordination: answers.coordination })
-  await scheduler.start()
-  try {
-    await body({ clock, answers, scheduler })
-  } finally {
-    const closed = scheduler.close()
-    await clock.advance(20_000)
-    await closed
-  }
-}
+/** Half a second before a tick. */
+const START = '2027-01-01T00:00:59.500Z'
 
 function add(scheduler: Scheduler<undefined>, options: Partial<JobOptions<undefined>> = {}): void {
   scheduler.add({ ...NOOP, ...options })
@@ -39,7 +25,7 @@ t.test('an answer that was asked for before a pause does not undo it', (t) =>
     await answers.replica().resume('job')
     await clock.advance(MINUTE)
     t.equal(scheduler.get('job')?.paused, false, 'one that was asked for later counts')
-  })
+  }, START)
 )
 
 t.test('nor one that was asked for before a resumption', (t) =>
@@ -52,7 +38,7 @@ t.test('nor one that was asked for before a resumption', (t) =>
     await scheduler.resume('job')
     await answers.letGo('claim')
     t.equal(scheduler.get('job')?.paused, false)
-  })
+  }, START)
 )
 
 t.test('nor what the store remembered before', (t) =>
@@ -72,7 +58,7 @@ t.test('nor what the store remembered before', (t) =>
     await scheduler.resume('job')
     await answers.letGo('survey')
     t.equal(scheduler.get('job')?.paused, false, 'also of a job that was removed and added again')
-  })
+  }, START)
 )
 
 t.test('a job that is removed and added, modified or rescheduled while it is being paused is paused', (t) =>
@@ -87,24 +73,18 @@ t.test('a job that is removed and added, modified or rescheduled while it is bei
     ]
     add(scheduler)
     for (const change of changes) {
-      answers.hold('pause', true)
-      const paused = scheduler.pause('job')
-      await clock.advance(1)
-      change()
-      await clock.advance(1)
-      await answers.letGo('pause')
-      await paused
-      t.equal(scheduler.get('job')?.paused, true)
-      answers.hold('resume', true)
-      const resumed = scheduler.resume('job')
-      await clock.advance(1)
-      change()
-      await clock.advance(1)
-      await answers.letGo('resume')
-      await resumed
-      t.equal(scheduler.get('job')?.paused, false)
+      for (const operation of ['pause', 'resume'] as const) {
+        answers.hold(operation, true)
+        const done = scheduler[operation]('job')
+        await clock.advance(1)
+        change()
+        await clock.advance(1)
+        await answers.letGo(operation)
+        await done
+        t.equal(scheduler.get('job')?.paused, operation === 'pause')
+      }
     }
-  })
+  }, START)
 )
 
 t.test('an answer of before does not say of another trigger what it has to do', (t) =>
@@ -123,5 +103,5 @@ t.test('an answer of before does not say of another trigger what it has to do', 
     await clock.advance(1000)
     t.same(runs, [tick, tick + 1000])
     t.same(counted, [])
-  })
+  }, START)
 )

@@ -24,6 +24,8 @@ export interface Result {
 export interface Expectation {
   /** Which ticks may have run, or been counted, twice. */
   readonly doubled?: (tick: Tick) => boolean
+  /** Which ticks may have run and been counted once as well. */
+  readonly counted?: (tick: Tick) => boolean
   /** Which ticks may have neither a run nor a reason. */
   readonly lost?: (tick: Tick) => boolean
   /** How many pairs of runs may overlap. */
@@ -55,7 +57,7 @@ export function compare(fleet: Fleet, verdict: Verdict, expected: Expectation): 
     const more = list.length > SHOWN ? ` and ${list.length - SHOWN} more` : ''
     check(list.length <= allowed, `${what}: ${list.slice(0, SHOWN).map(show).join(', ')}${more}`)
   }
-  const { doubled = () => false, lost = () => false, missed = 'none' } = expected
+  const { doubled = () => false, counted = () => false, lost = () => false, missed = 'none' } = expected
   check(verdict.ticks > 0 && verdict.ran > 0, `${verdict.ran} of ${verdict.ticks} ticks ran`)
   none('crashed', fleet.crashed)
   none(
@@ -64,7 +66,7 @@ export function compare(fleet: Fleet, verdict: Verdict, expected: Expectation): 
   )
   none(
     'counted more than once',
-    verdict.countedTwice.filter((tick) => !doubled(tick))
+    verdict.countedTwice.filter((tick) => !doubled(tick) && !counted(tick))
   )
   none(
     'neither run nor counted',

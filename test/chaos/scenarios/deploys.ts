@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { withFleet } from '../fixtures/fleet.js'
-import { type Tick, ticksBetween } from '../fixtures/judge.js'
+import { type Fleet, withFleet } from '../fixtures/fleet.js'
+import { type Tick, ticksBetween, type Verdict } from '../fixtures/judge.js'
 import type { PlannedJob } from '../fixtures/protocol.js'
 import type { Replica } from '../fixtures/replica.js'
 import { withSingle } from '../fixtures/topologies.js'
 import { trueNow } from '../fixtures/wrong-clock.js'
-import { compare, type Scenario } from '../scenario.js'
-import { JOBS, openAt, planOf, SECONDS, scaled, TTL, withReplicas } from './common.js'
+import { compare, type Expectation, type Scale, type Scenario } from '../scenario.js'
+import { type FleetSettings, JOBS, openAt, planOf, SECONDS, scaled, TTL, withReplicas } from './common.js'
 
 /** Runs that do not end by themselves, one of which heeds its signal. */
 const ENDLESS: readonly PlannedJob[] = [
@@ -18,6 +18,32 @@ const ENDLESS: readonly PlannedJob[] = [
 const BLOCK: readonly PlannedJob[] = Array.from({ length: 8 }, (_, index) => {
   return { id: `block-${index}`, interval: 4000, duration: 20, options: { lock: { ttl: TTL } } }
 })
+
+interface Deployed {
+  readonly verdict: Verdict
+  /** How long a replica took to close at most, in milliseconds. */
+  readonly longest: number
+  /** That no run was cut short, and that all replicas that were to end have done so by themselves. */
+  readonly ends: NonNullable<Expectation['also']>
+}
+
+/** Replaces the replicas of a fleet one after another, each when the new one is there. */
+async function rollingDeploy(fleet: Fleet, settings: FleetSettings, scale: Scale): Promise<Deployed> {
+  let longest = 0
+  for (let count = 0; count < scaled(scale, 3, 12); count++) {
+    await fleet.start(planOf(settings, 3 + count))
+    longest = Math.max(longest, await (fleet.replicas[count] as Replica).terminate())
+  }
+  fleet.healed()
+  const verdict = await fleet.finish(scaled(scale, 500, 3000))
+  const cut = Object.keys(verdict.outcomes).filter((outcome) => outcome !== 'success')
+  const codes = fleet.replicas.filter(({ exitCode }) => exitCode !== 0).map(({ plan }) => plan.name)
+  const ends = [
+    [cut.length === 0, `runs ended as ${cut}`],
+    [codes.length === 0, `${codes} did not end by themselves`]
+  ] as const
+  return { verdict, longest, ends }
+}
 
 export const deploys: readonly Scenario[] = [
   {
@@ -54,22 +80,11 @@ export const deploys: readonly Scenario[] = [
       withSingle((redis) => {
         const settings = { redis: redis.proxy.url }
         return withReplicas(settings, async (fleet) => {
-          const rounds = scaled(scale, 1, 4)
-          for (let count = 0; count < 3 * rounds; count++) {
-            await fleet.start(planOf(settings, 3 + count))
-            await (fleet.replicas[count] as Replica).terminate()
-          }
-          fleet.healed()
-          const verdict = await fleet.finish(scaled(scale, 500, 3000))
-          const cut = Object.keys(verdict.outcomes).filter((outcome) => outcome !== 'success')
-          const codes = fleet.replicas.filter(({ exitCode }) => exitCode !== 0).map(({ plan }) => plan.name)
+          const { verdict, ends } = await rollingDeploy(fleet, settings, scale)
           return compare(fleet, verdict, {
             everyTickRuns: true,
             recovery: 1500,
-            also: [
-              [cut.length === 0, `runs ended as ${cut}`],
-              [codes.length === 0, `${codes} did not end by themselves`]
-            ]
+            also: ends
           })
         })
       })
@@ -82,21 +97,12 @@ export const deploys: readonly Scenario[] = [
         const jobs = JOBS.filter(({ id }) => id !== 'long')
         const settings = { redis: redis.proxy.url, jobs, each: () => ({ isApp: true, closeTimeout: 1000 }) }
         return withReplicas(settings, async (fleet) => {
-          let longest = 0
-          for (let count = 0; count < scaled(scale, 3, 12); count++) {
-            await fleet.start(planOf(settings, 3 + count))
-            longest = Math.max(longest, await (fleet.replicas[count] as Replica).terminate())
-          }
-          fleet.healed()
-          const verdict = await fleet.finish(scaled(scale, 500, 3000))
-          const cut = Object.keys(verdict.outcomes).filter((outcome) => outcome !== 'success')
-          const codes = fleet.replicas.filter(({ exitCode }) => exitCode !== 0).map(({ plan }) => plan.name)
+          const { verdict, longest, ends } = await rollingDeploy(fleet, settings, scale)
           return compare(fleet, verdict, {
             everyTickRuns: true,
             recovery: 1500,
             also: [
-              [cut.length === 0, `runs ended as ${cut}`],
-              [codes.length === 0, `${codes} did not end by themselves`],
+              ...ends,
               // closeTimeout for the run that waits, what requests take, and the process' own end.
               [longest < 1000 + 300 + 1500, `a replica took ${longest} ms to close`]
             ]
