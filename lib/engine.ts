@@ -38,8 +38,11 @@ import { type DueTick, Timetable } from './timetable.js'
 import { otherProcessZone } from './triggers/index.js'
 import { WallClock } from './wall-clock.js'
 
-/** How long a handler has to settle after its signal was aborted by `close()`. */
+/** How long closing may take beyond `closeTimeout`: what it has aborted has that time to settle. */
 const ABORT_GRACE = SECOND
+
+/** The part of it in which the store can say what others have recorded of the runs that were ended. */
+const RECORD_GRACE = SECOND / 10
 
 export type Phase = 'new' | 'open' | 'running' | 'stopped' | 'draining' | 'closing'
 
@@ -178,7 +181,11 @@ export class Engine {
     const common = { clock, coordination, runner: this.#runner, finisher, newRunId }
     const jobOf = (jobId: string): JobRecord | undefined => this.jobs.get(jobId)
     const told = { coordination, events, logbook, jobOf }
-    const abandonedRuns = new AbandonedRuns({ ...told, replicaId, clock, newCallId: newRunId })
+    const runIds = (): readonly string[] => {
+      const parts = [this.#runner, finisher, this.dispatcher, this.manualRuns, this.#recovery]
+      return parts.flatMap((part) => [...part.runIds])
+    }
+    const abandonedRuns = new AbandonedRuns({ ...told, replicaId, clock, newCallId: newRunId, runIds })
     this.#abandonedRuns = abandonedRuns
     const onTakenOver = (from: OpenRun, runId: string, attempt: number): void => {
       logbook.takenOver(from, runId, attempt)
@@ -216,10 +223,7 @@ export class Engine {
       coordination,
       jobs: () => this.jobs.values(),
       newRunId,
-      runIds: () => {
-        const parts = [this.#runner, finisher, this.dispatcher, this.manualRuns, this.#recovery]
-        return parts.flatMap(({ runIds }) => [...runIds])
-      }
+      runIds
     })
     this.metrics = metrics === null ? null : new Metrics(metrics, this.jobs, this.dispatcher, coordination, total)
     try {
@@ -393,18 +397,20 @@ export class Engine {
     this.stop()
     this.#phase = 'draining'
     const { closeTimeout, clock } = this.options
+    const abortAt = clock.monotonic() + closeTimeout
     const runner = this.#runner
     if (hasBegun) this.logbook.closing(runner.jobIds, runner.size, closeTimeout)
     const settled = this.#runsSettled()
-    if (!(await isWithin(settled, closeTimeout, clock))) {
+    if (!(await isSettledBy(settled, abortAt, clock))) {
       if (runner.size > 0) this.logbook.aborting(runner.jobIds, runner.size)
       this.#runner.abortAll((job) => new RunCancelledError(`A run of the job '${job.id}'`, closeTimeout))
-      await isWithin(settled, ABORT_GRACE, clock)
+      await isSettledBy(settled, abortAt + ABORT_GRACE - RECORD_GRACE, clock)
     }
     if (runner.size > 0) this.logbook.left(runner.jobIds, runner.size)
     // Who waits for a run that does not end is told so: a request, for one, which keeps the app from closing.
     this.#runner.close()
     // So is who listens, while what the listeners use is there: the app closes it next.
+    await isSettledBy(this.#finisher.settled(), abortAt + ABORT_GRACE, clock)
     this.#finisher.awaitNoMore()
   }
 
@@ -412,9 +418,10 @@ export class Engine {
     const { closeTimeout, clock } = this.options
     this.#closeBy ??= clock.monotonic() + closeTimeout
     const settled = this.namedLocks.settled()
-    if (await isWithin(settled, Math.max(0, this.#closeBy - clock.monotonic()), clock)) return
-    this.namedLocks.abortAll(new RunCancelledError('What was done under a lock', closeTimeout))
-    await isWithin(settled, ABORT_GRACE, clock)
+    if (await isSettledBy(settled, this.#closeBy, clock)) return
+    const error = new RunCancelledError('What was done under a lock', closeTimeout)
+    // What had its time before, and has not settled, is not waited for again.
+    if (this.namedLocks.abortAll(error)) await isSettledBy(settled, clock.monotonic() + ABORT_GRACE, clock)
   }
 
   async #close(): Promise<void> {
@@ -579,10 +586,10 @@ export class Engine {
   }
 }
 
-/** Whether a promise is settled within `limit` milliseconds. */
-function isWithin(promise: Promise<void>, limit: number, clock: Clock): Promise<boolean> {
+/** Whether a promise is settled by a time on the monotonic clock. */
+function isSettledBy(promise: Promise<void>, time: number, clock: Clock): Promise<boolean> {
   return new Promise((resolve) => {
-    const timer = clock.setTimeout(() => resolve(false), limit)
+    const timer = clock.setTimeout(() => resolve(false), Math.max(0, time - clock.monotonic()))
     void promise.then(() => {
       timer.cancel()
       resolve(true)

@@ -1,6 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createScheduler, errors, type Run } from '../lib/index.js'
+import { VirtualClock } from '../lib/testing/virtual-clock.js'
+import type { CoordinationListener } from '../types/coordination.js'
+import { HeldAnswers } from './fixtures/held-answers.js'
 import { logLines } from './fixtures/log-lines.js'
 import { type Fleet, type Member, withFleet } from './fixtures/simulated-fleet.js'
 import { withRedis } from './fixtures/with-redis.js'
@@ -171,6 +174,73 @@ t.test('a run that ends, is cancelled by closing, timed out or hangs on a lost l
     t.equal(outcomes.filter(([, outcome]) => outcome === 'abandoned').length, 0)
   })
 )
+
+for (const [what, options] of [
+  ['times out', { timeout: '40s' }],
+  ['hangs until its replica closes', {}]
+] as const) {
+  t.test(`a run that others have recorded as abandoned, and ${what}, is told and counted by them alone`, (t) =>
+    withFleet(async (fleet) => {
+      const { simulation, runs } = fleet
+      const { outcomes, join } = telling(fleet)
+      const frozen = await join('1h', options)
+      await simulation.advance(DAY + SECOND)
+      await join('1h', options)
+      const [run] = runs()
+      frozen.replica.freeze('60s')
+      await simulation.advance(70 * SECOND)
+      t.match(outcomes, [[run?.id, 'abandoned']])
+      const closed = frozen.scheduler.close()
+      await simulation.advance(60 * SECOND)
+      await closed
+      t.match(outcomes, [[run?.id, 'abandoned']])
+      t.equal(outcomes.length, 1)
+      t.not(outcomes[0]?.[2], frozen)
+      const said = frozen.lines.map(({ message }) => message)
+      t.ok(said.some((message) => /recorded as abandoned/.test(message)))
+      t.notOk(said.some((message) => /keeps its lock/.test(message)))
+    })
+  )
+}
+
+t.test('runs of a process that stood still are its own to tell, whichever of its timers comes first', async (t) => {
+  for (let index = 0; index < 12; index++) {
+    const clock = new VirtualClock()
+    const scheduler = createScheduler({ clock, replicaId: `replica-${index}`, logger: logLines().logger })
+    const outcomes: (string | null)[] = []
+    scheduler.on('error', ({ run }) => void outcomes.push(run.outcome))
+    scheduler.interval('job', '1d', () => clock.sleep(90 * SECOND), { lock: '30s' })
+    await scheduler.start()
+    await scheduler.trigger('job')
+    await clock.freeze(53 * SECOND)
+    await clock.advance(60 * SECOND)
+    t.same(outcomes, ['lock_lost'], `replica-${index}`)
+    const closed = scheduler.close()
+    await clock.advance(20 * SECOND)
+    await closed
+  }
+})
+
+t.test('a scheduler that was not started looks for nothing, also after an outage', async (t) => {
+  const clock = new VirtualClock()
+  const answers = new HeldAnswers(clock)
+  let told: CoordinationListener | undefined
+  const scheduler = createScheduler({
+    clock,
+    logger: logLines().logger,
+    coordination: (parts) => {
+      told = parts.listener
+      return answers.coordination(parts)
+    }
+  })
+  await scheduler.withLock('table', { ttl: '1s' }, () => {})
+  const before = clock.pending
+  told?.onDown(new Error('gone'))
+  told?.onUp()
+  await clock.advance(0)
+  t.equal(clock.pending, before, 'no timer that would keep the process')
+  await scheduler.close()
+})
 
 t.test('a replica that starts after all have died tells what they left', (t) =>
   withFleet(async (fleet) => {

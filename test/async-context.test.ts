@@ -101,6 +101,26 @@ inBoth('a retry of a scheduled run is called in no context', async (t, create) =
   t.ok(calls.length >= 3)
 })
 
+inBoth('an attempt does not see what the one before has entered', async (t, create) => {
+  const scheduler = create({ defaults: { retry: { limit: 2, delay: 5 } } })
+  await scheduler.start()
+  const calls: string[] = []
+  const handler = (): never => {
+    calls.push(inContext())
+    storage.enterWith('an attempt')
+    throw new Error('broken')
+  }
+  scheduler.interval('scheduled', 50, handler)
+  await nextEvent(scheduler, 'error')
+  scheduler.remove('scheduled')
+  t.same(calls.slice(0, 3), ['none', 'none', 'none'])
+  calls.length = 0
+  scheduler.interval('by hand', '1h', handler)
+  await storage.run('caller', () => scheduler.trigger('by hand', { wait: true }))
+  t.same(calls, ['caller', 'caller', 'caller'])
+  await scheduler.close()
+})
+
 inBoth('a run by hand has the context of its caller, in all its attempts', async (t, create) => {
   const scheduler = create()
   const heard = listenToAll(scheduler)

@@ -1,6 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import Fastify from 'fastify'
 import t from 'tap'
-import { createScheduler, type Run } from '../lib/index.js'
+import { MemoryCoordination } from '../lib/coordination/memory.js'
+import { MemoryStore } from '../lib/coordination/memory-store.js'
+import plugin, { createScheduler, type Run, type Scheduler, type SchedulerOptions } from '../lib/index.js'
 import { VirtualClock } from '../lib/testing/virtual-clock.js'
+import type { Coordination } from '../types/coordination.js'
+import { logLines } from './fixtures/log-lines.js'
 
 const SECOND = 1000
 
@@ -140,4 +146,140 @@ t.test('what waits for a free place at stop is left to other replicas, and count
   t.equal(ran.length, 1)
   t.equal(skipped.length, 2)
   t.ok(skipped.every((each) => each.endsWith(' shutdown')))
+})
+
+t.test('a function under withLock that does not heed its signal is given up a second after closeTimeout', async (t) => {
+  for (const inApp of [false, true]) {
+    const clock = new VirtualClock()
+    const options = { clock, closeTimeout: '3s' } as const
+    const app = Fastify()
+    await app.register(plugin, { ...options, autostart: false })
+    await app.ready()
+    const scheduler = inApp ? app.jobs : createScheduler(options)
+    const work = scheduler.withLock('table', { ttl: '10s' }, () => new Promise<void>(() => {}))
+    await clock.advance(10)
+    let isClosed = false
+    const closed = (inApp ? app.close() : scheduler.close()).then(() => {
+      isClosed = true
+    })
+    for (let passed = 0; passed < 4000; passed += 100) {
+      await clock.advance(100)
+      await new Promise((resolve) => setImmediate(resolve))
+      if (passed < 3800) t.equal(isClosed, false, `after ${passed} ms`)
+    }
+    await clock.advance(50)
+    await Promise.race([closed, sleep(5000, undefined, { ref: false })])
+    t.equal(isClosed, true)
+    void work.catch(() => {})
+    if (!inApp) await app.close()
+  }
+})
+
+/** A scheduler in memory whose store answers otherwise, or later. */
+function withStore(
+  clock: VirtualClock,
+  options: SchedulerOptions<undefined>,
+  change: (target: Coordination) => Partial<Coordination>
+): Scheduler<undefined> {
+  return createScheduler({
+    clock,
+    coordination: ({ maxClockSkew, listener }) => {
+      const target = new MemoryCoordination(clock, new MemoryStore(), maxClockSkew, listener)
+      const state = { kind: 'redis', up: true, skew: 0 } as const
+      return Object.assign(Object.create(target) as Coordination, bound(target), { state }, change(target))
+    },
+    ...options
+  })
+}
+
+/** The methods of an object, which are its own wherever they are called from. */
+function bound(target: Coordination): Partial<Coordination> {
+  const names = Object.getOwnPropertyNames(MemoryCoordination.prototype) as (keyof Coordination)[]
+  const methods = names.filter((name) => name !== 'state' && typeof target[name] === 'function')
+  return Object.fromEntries(methods.map((name) => [name, (target[name] as () => unknown).bind(target)]))
+}
+
+t.test('nothing begins without a claim once closing has begun, and a tick is not counted beside its run', async (t) => {
+  for (const closeTimeout of ['300ms', '8s']) {
+    const clock = new VirtualClock('2027-01-01T00:00:00.500Z')
+    let asked = 0
+    const scheduler = withStore(clock, { closeTimeout }, () => ({
+      claim: async (requests) => {
+        asked++
+        await clock.sleep(2 * SECOND)
+        return requests.map(() => ({ status: 'unavailable', error: new Error('silent'), maybe: true }))
+      }
+    }))
+    const begun: number[] = []
+    const reasons: string[] = []
+    scheduler.interval('job', '1s', ({ run }) => void begun.push(run.scheduledTime), {
+      onRedisError: 'run',
+      misfireGraceTime: '100ms'
+    })
+    scheduler.on('skipped', ({ scheduledTime, reason }) => void reasons.push(`${scheduledTime} ${reason}`))
+    await scheduler.start()
+    await clock.advance(SECOND)
+    t.equal(asked, 1)
+    const closed = scheduler.close()
+    await clock.advance(30 * SECOND)
+    await closed
+    t.same(begun, [])
+    t.equal(new Set(reasons).size, reasons.length)
+    t.equal(reasons.length, 1)
+  }
+})
+
+t.test('an answer that comes after the runs were given up is told all the same', async (t) => {
+  for (const answer of ['lost', 'abandoned', 'released'] as const) {
+    const clock = new VirtualClock()
+    const { logger, lines } = logLines()
+    const scheduler = withStore(clock, { closeTimeout: '200ms', logger }, (target) => ({
+      finish: async (endings) => {
+        await target.finish(endings)
+        await clock.sleep(1500)
+        return endings.map(() => answer)
+      }
+    }))
+    const told: (string | null)[] = []
+    let lost = 0
+    scheduler.on('executed', ({ run }) => void told.push(run.outcome))
+    scheduler.on('error', ({ run }) => void told.push(run.outcome))
+    scheduler.on('lockLost', () => void lost++)
+    scheduler.interval('job', '1h', () => clock.sleep(100))
+    await scheduler.start()
+    await scheduler.trigger('job')
+    const drained = scheduler.drain()
+    await clock.advance(1200)
+    await drained
+    t.same(told, ['success'], 'who listens is told while the app is there')
+    await clock.advance(5 * SECOND)
+    t.same(told, ['success'])
+    t.equal(lost, answer === 'released' ? 0 : 1)
+    const warnings = lines.filter(({ level }) => level === 'warn').map(({ message }) => message)
+    const expected = {
+      lost: [/has lost its lock/],
+      abandoned: [/has lost its lock/, /was recorded as abandoned/],
+      released: []
+    }
+    t.match(warnings, expected[answer])
+    t.equal(warnings.length, expected[answer].length)
+    const metrics = (await scheduler.register?.metrics()) as string
+    t.match(metrics, new RegExp(`redis_lock_released_total\\{.*\\} ${answer === 'released' ? 1 : 0}\n`))
+    const closed = scheduler.close()
+    await clock.advance(10 * SECOND)
+    await closed
+  }
+})
+
+t.test('missed ticks that are not told yet keep no process alive after close', async (t) => {
+  const clock = new VirtualClock()
+  const scheduler = createScheduler({ clock, logger: logLines().logger })
+  scheduler.interval('job', '1s', () => {})
+  await scheduler.start()
+  await clock.advance(SECOND)
+  await clock.freeze(60 * SECOND)
+  const closed = scheduler.close()
+  await clock.advance(100)
+  await closed
+  t.equal(clock.pending, 0)
 })

@@ -27,6 +27,8 @@ export interface AbandonedRunsOptions {
   readonly events: Events
   readonly logbook: Logbook
   readonly newCallId: () => string
+  /** The ids of the runs of this process that go on, or whose end is about to be told: what becomes of them it tells itself. */
+  readonly runIds: () => readonly string[]
   /** The job of an id, if this replica has it. */
   readonly jobOf: (jobId: string) => JobRecord | undefined
 }
@@ -42,7 +44,7 @@ export class AbandonedRuns {
   #timer: TimerHandle | null = null
   #lookAt = 0
   #isAsking = false
-  #stopped = false
+  #stopped = true
 
   constructor(options: AbandonedRunsOptions) {
     this.#options = options
@@ -96,13 +98,14 @@ export class AbandonedRuns {
   }
 
   #found(found: readonly OpenRun[]): void {
-    const { coordination, jobOf } = this.#options
+    const { coordination, jobOf, runIds } = this.#options
     const now = coordination.now()
-    const asked = new Set(this.#calls.flatMap(({ runs }) => runs.map(({ runId }) => runId)))
+    const known = new Set(this.#calls.flatMap(({ runs }) => runs.map(({ runId }) => runId)))
+    for (const runId of runIds()) known.add(runId)
     const isOurs = ({ jobId, lockedUntil }: OpenRun): boolean => {
       return jobOf(jobId) !== undefined || lockedUntil + LEAVE_FOR < now
     }
-    if (!this.#stopped) this.record(found.filter((run) => !asked.has(run.runId) && isOurs(run)))
+    if (!this.#stopped) this.record(found.filter((run) => !known.has(run.runId) && isOurs(run)))
   }
 
   async #ask(): Promise<void> {

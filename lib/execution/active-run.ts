@@ -84,8 +84,8 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
   /** Its place among the runner's runs. */
   activeIndex = -1
   state: 'started' | 'settled' | 'completed' = 'started'
-  /** Whether its outcome was counted, and told to who listens. */
-  isTold = false
+  /** Whether its outcome was counted, and told to who listens; `elsewhere` by who has recorded it as abandoned. */
+  told: 'nowhere' | 'here' | 'elsewhere' = 'nowhere'
   /** How often the handler was called again. */
   retries = 0
   /** How the handler ended, as far as is known before the release; `null` until it has settled. */
@@ -94,6 +94,8 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
   aborted: RunEnd | null = null
   /** The wait for the next attempt. */
   retryTimer: TimerHandle | null = null
+  /** The context in which the run was made, for further attempts: what the one before has entered is not theirs. */
+  readonly #origin: AsyncResource | null
   readonly #owner: ActiveRunOwner
   /** Who is called once the outcome is known, and once the run has completed; most runs have nobody to call. */
   #callbacks: { readonly outcome: (() => void)[]; readonly completed: (() => void)[] } | null = null
@@ -117,6 +119,14 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
     this.held = held
     this.begunAt = begunAt
     this.#owner = owner
+    // Scheduled runs are made in none, and so are their further attempts.
+    this.#origin = run.trigger === 'manual' && job.definition.retry !== null ? new AsyncResource('JobRun') : null
+  }
+
+  /** An async context for a further attempt. */
+  newScope(): AsyncResource {
+    const make = (): AsyncResource => new AsyncResource('JobRun')
+    return this.#origin === null ? make() : this.#origin.runInAsyncScope(make)
   }
 
   /** What handlers' loggers are children of. */
@@ -190,9 +200,14 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
     if (this.#hold !== null || (this.held !== null && isOver(this.held, now))) this.#keep().end(now)
   }
 
+  /** Looks whether the lock is over, as it may be before anything has noticed. */
+  noticeEndOfLock(now: number): void {
+    if (this.held !== null && isOver(this.held, now)) this.#keep().check(now)
+  }
+
   /** Whether a further attempt may begin: not under a lock that is over. */
   mayGoOn(now: number): boolean {
-    if (this.held !== null && isOver(this.held, now)) this.#keep().check(now)
+    this.noticeEndOfLock(now)
     return this.aborted === null
   }
 

@@ -9,6 +9,7 @@ import type { Finisher, HandingBack } from './finisher.js'
 import type { Recovery } from './recovery.js'
 import type { Runner } from './runner.js'
 import type { TickAccount } from './tick-account.js'
+import { bringAgain } from './tick-choice.js'
 
 export interface ClaimAnswersOptions {
   readonly clock: Clock
@@ -182,6 +183,7 @@ export class ClaimAnswers {
       if (outcome === 'free') {
         // It is accounted for by who takes it next, which may be this replica.
         if (isLate) this.#askOnceMore(job, asked)
+        else if (asked.isCurrent) bringAgain(job, asked.latest, this.#options.wakeAt)
         return
       }
       this.#passed(job, asked, answer)

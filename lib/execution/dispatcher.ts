@@ -15,7 +15,7 @@ import type { Finisher, HandingBack } from './finisher.js'
 import type { Recovery } from './recovery.js'
 import type { Runner } from './runner.js'
 import type { TickAccount } from './tick-account.js'
-import { chooseOverdue, chooseTick, lateTick } from './tick-choice.js'
+import { bringAgain, chooseOverdue, chooseTick, lateTick } from './tick-choice.js'
 import { Turns } from './turns.js'
 import type { UnlockedRuns } from './unlocked-runs.js'
 
@@ -190,10 +190,13 @@ export class Dispatcher {
       const { pending } = job
       job.pending = null
       job.queued = false
-      if (pending !== null && !job.removed) this.#account.skipped(job, pending.scheduledTime, 'shutdown')
+      if (pending === null || job.removed) continue
+      this.#account.skipped(job, pending.scheduledTime, 'shutdown')
+      bringAgain(job, pending, this.#options.wakeAt)
     }
     this.#waiting.clear()
     this.#refusedTimer?.cancel()
+    this.#refusedTimer = null
     this.#refused.clear()
     this.pump()
   }
@@ -322,7 +325,7 @@ export class Dispatcher {
     for (const one of asked) {
       const { job, tick } = one
       this.#noteSilence(job, tick)
-      if (one.isCurrent && one.isMissed(now)) this.#runUnclaimed(job, tick)
+      if (!this.#stopped && one.isCurrent && one.isMissed(now)) this.#runUnclaimed(job, tick)
     }
     return asked.length === call.asked.length ? call : { ...call, asked, blocks: undefined }
   }
@@ -358,6 +361,7 @@ export class Dispatcher {
     const { tick, latest } = asked
     this.#noteSilence(job, tick)
     if (this.#stopped && !job.removed) this.#account.skipped(job, tick.scheduledTime, 'shutdown')
+    if (this.#stopped && asked.isCurrent) bringAgain(job, latest, this.#options.wakeAt)
     if (!asked.isCurrent || this.#stopped) return
     const hasRun = isMissed(job, tick, this.#options.coordination.now()) && this.#runUnclaimed(job, tick)
     if (job.pending === null && !hasRun) {
@@ -404,12 +408,17 @@ export class Dispatcher {
     const call = this.#unresolved
     if (call === null) return
     this.#unresolved = null
-    const { finisher, clock } = this.#options
-    const claims = call.asked.map(({ job, tick, trigger, runId, ttl }) => {
-      this.#account.skipped(job, tick.scheduledTime, 'shutdown')
+    const { finisher, clock, wakeAt } = this.#options
+    const claims = call.asked.map((asked) => {
+      const { job, tick, latest, trigger, runId, ttl } = asked
+      // It may have run without a claim.
+      const hasRun = asked.isCurrent && tick.scheduledTime <= job.accountedThrough
+      if (!hasRun) this.#account.skipped(job, tick.scheduledTime, 'shutdown')
       const lock = jobLock(job, runId, ttl, clock.monotonic())
       const onHandedBack = (outcome: HandBackAnswer): void => {
+        if (hasRun) return
         if (outcome === 'wasted') this.#account.missed(job, tick.scheduledTime, 'shutdown')
+        else if (asked.isCurrent) bringAgain(job, latest, wakeAt)
       }
       const afterCompletion = trigger.afterCompletion ?? 0
       return { lock, scheduledTime: tick.scheduledTime, afterCompletion, tell: true, onHandedBack }

@@ -25,12 +25,13 @@ const RETRY_LIMIT = 10 * MINUTE
 /** A run that has ended. */
 export interface Finishing extends Ending {
   /**
-   * Called once, with the first answer.
+   * Called with the first answer; `unavailable` also when nobody waits for it any more, and then with the answer once more
+   * should it come.
    *
    * @param inTime whether the lock would still be held now; else `lost` says nothing
    */
   onReleased(answer: ReleaseAnswer, inTime: boolean): void
-  /** Called once where the first answer was `unavailable`: with the first other one, or when the store is told no more. */
+  /** Called where that was `unavailable`: with the first other answer, and before when nobody waits for it any more. */
   onRecorded?(answer: ReleaseAnswer): void
 }
 
@@ -46,8 +47,8 @@ interface GivenUp {
   readonly until: number
   /** Called once the store has heard of it. */
   readonly onTold?: () => void
-  /** The run that has ended, if that is not told to anybody yet. */
-  finishing?: Finishing | undefined
+  /** The run that has ended. */
+  readonly finishing?: Finishing
 }
 
 /**
@@ -68,7 +69,7 @@ export class Finisher {
   /** What is told again now. */
   #retried: readonly GivenUp[] = []
   #handedBack: readonly HandedBack[] = []
-  /** Those whose owner has been told that there is no answer, while there might be one yet. */
+  /** Those of which it was said that there is no answer, while there may be one yet. */
   readonly #notAwaited = new Set<Finishing>()
   #named: HeldLock[] = []
   /** Calls that are repeated as they are until they are answered. */
@@ -93,9 +94,16 @@ export class Finisher {
     this.#clock.setImmediate(() => void this.#flush())
   }
 
-  /** Tells the store that a run's outcome is known, and its lock stays: nobody is to hold it to be abandoned. */
-  noteOutcome(lock: HeldLock): void {
-    this.push({ lock, finished: true, keepsLock: true, onReleased() {} })
+  /**
+   * Tells the store that a run's outcome is known, and its lock stays: nobody is to hold it to be abandoned.
+   *
+   * @param onRecorded called as `Finishing.onRecorded`: with `abandoned` where others were first
+   */
+  noteOutcome(lock: HeldLock, onRecorded: (answer: ReleaseAnswer) => void = () => {}): void {
+    const onReleased = (answer: ReleaseAnswer): void => {
+      if (answer !== 'unavailable') onRecorded(answer)
+    }
+    this.push({ lock, finished: true, keepsLock: true, onReleased, onRecorded })
   }
 
   /** The ids of the runs whose end is to be told. */
@@ -154,7 +162,7 @@ export class Finisher {
 
   /** Nobody waits for an answer any more: what has none is as if it will have none, though the store is told on. */
   awaitNoMore(): void {
-    for (const each of [...this.#retrying, ...this.#retried]) tellRecorded(each, 'unavailable')
+    for (const { finishing } of [...this.#retrying, ...this.#retried]) finishing?.onRecorded?.('unavailable')
     for (const finishing of [...this.#flushed.slice(this.#answered), ...this.#waiting]) {
       if (this.#notAwaited.has(finishing)) continue
       this.#notAwaited.add(finishing)
@@ -185,17 +193,13 @@ export class Finisher {
         this.#answered = index + 1
         const { lock, finished, keepsLock = false } = finishing
         const answer = answers[index] as ReleaseAnswer
-        const isAwaited = !this.#notAwaited.delete(finishing)
         if (answer === 'unavailable') {
           // That it has ended is to be known also when its lock is over: nobody is to run it again.
-          this.#retrying.push({
-            ending: { lock, finished, keepsLock },
-            until: answeredAt + END_LIMIT,
-            finishing: isAwaited ? finishing : undefined
-          })
+          this.#retrying.push({ ending: { lock, finished, keepsLock }, until: answeredAt + END_LIMIT, finishing })
           this.#retryLater()
         }
-        if (isAwaited) finishing.onReleased(answer, answeredAt < lock.validUntil)
+        const isSaid = this.#notAwaited.delete(finishing) && answer === 'unavailable'
+        if (!isSaid) finishing.onReleased(answer, answeredAt < lock.validUntil)
       }
     }
     this.#flushed = []
@@ -216,7 +220,7 @@ export class Finisher {
     const now = this.#clock.monotonic()
     const isLive = ({ until }: { readonly until: number }): boolean => until > now
     const endings = this.#retrying.filter(isLive)
-    for (const each of this.#retrying) if (!isLive(each)) tellRecorded(each, 'unavailable')
+    for (const each of this.#retrying) if (!isLive(each)) each.finishing?.onRecorded?.('unavailable')
     const calls = this.#handingBack.filter(isLive)
     const named = this.#named.filter((lock) => lock.validUntil > now)
     this.#retried = endings
@@ -239,7 +243,7 @@ export class Finisher {
           continue
         }
         each.onTold?.()
-        tellRecorded(each, answer)
+        each.finishing?.onRecorded?.(answer)
       }
       silent ||= answers.includes('unavailable')
     }
@@ -258,11 +262,4 @@ export class Finisher {
     this.#handedBack = []
     if (this.#retrying.length + this.#handingBack.length + this.#named.length > 0) this.#retryLater()
   }
-}
-
-/** Tells who waits for it, once, whether the store has heard of a run's end. */
-function tellRecorded(each: GivenUp, answer: ReleaseAnswer): void {
-  const { finishing } = each
-  each.finishing = undefined
-  finishing?.onRecorded?.(answer)
 }

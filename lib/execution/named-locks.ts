@@ -16,7 +16,7 @@ export class NamedLocks {
   readonly #tools: LockTools
   readonly #finisher: Finisher
   readonly #newToken: () => string
-  readonly #aborts = new Set<(error: Error) => void>()
+  readonly #aborts = new Set<(error: Error) => boolean>()
   readonly #idle: (() => void)[] = []
   #underWay = 0
   #closed = false
@@ -43,9 +43,11 @@ export class NamedLocks {
     }
   }
 
-  /** Aborts the signals of all that is under way. */
-  abortAll(error: Error): void {
-    for (const abort of this.#aborts) abort(error)
+  /** Aborts the signals of all that is under way. Whether there were any that were not aborted yet. */
+  abortAll(error: Error): boolean {
+    let isNew = false
+    for (const abort of this.#aborts) isNew = abort(error) || isNew
+    return isNew
   }
 
   /** Calls no function any more. */
@@ -69,7 +71,11 @@ export class NamedLocks {
     const controller = new AbortController()
     // What the function and its signal call has the caller's context.
     const scope = new AsyncResource('NamedLock')
-    const abort = (error: Error): void => scope.runInAsyncScope(() => controller.abort(error))
+    const abort = (error: Error): boolean => {
+      const isNew = !controller.signal.aborted
+      scope.runInAsyncScope(() => controller.abort(error))
+      return isNew
+    }
     let lost: Error | null = null
     const hold = new LockHold(lock, this.#tools, {
       onExtended() {},

@@ -171,11 +171,14 @@ export class Runner implements ActiveRunOwner {
   close(): void {
     this.#closed = true
     for (const active of this.#active) {
+      const now = this.#options.clock.monotonic()
+      active.noticeEndOfLock(now)
+      if (active.settled) continue
       active.state = 'settled'
       active.leaveLock()
-      this.#leave(active, this.#options.clock.monotonic())
-      this.#complete(active, { outcome: 'abandoned', error: active.aborted?.error })
-      this.#noteOutcome(active)
+      this.#leave(active, now)
+      this.#tellEarly(active, { outcome: 'abandoned', error: active.aborted?.error })
+      this.#end(active)
     }
   }
 
@@ -183,15 +186,16 @@ export class Runner implements ActiveRunOwner {
   onTimeout(active: ActiveRun): void {
     const { id, definition } = active.job
     const error = new RunTimeoutError(id, definition.timeout)
+    const now = this.#options.clock.monotonic()
+    active.noticeEndOfLock(now)
+    if (active.settled) return
     active.abort('timeout', error)
     if (active.retryTimer !== null) {
       this.#endWait(active, error)
       return
     }
-    active.duration = this.#options.clock.monotonic() - active.begunAt
-    this.#know(active, active.aborted as RunEnd)
-    this.#tell(active)
-    this.#noteOutcome(active)
+    active.duration = now - active.begunAt
+    this.#tellEarly(active, active.aborted as RunEnd)
   }
 
   onLockLost(active: ActiveRun, reason: string): void {
@@ -201,7 +205,8 @@ export class Runner implements ActiveRunOwner {
     this.locksLost++
     this.abort(active, 'lock_lost', new LockLostError(job.id, reason))
     logbook.lockLost(active, reason)
-    this.#noteOutcome(active)
+    // Nobody is to hold it to be abandoned: what becomes of it is told here, as the handler ends or before.
+    if (active.held !== null) this.#options.finisher.noteOutcome(active.held)
     if (events.has('lockLost')) events.emit('lockLost', { job: job.view, run })
   }
 
@@ -210,6 +215,10 @@ export class Runner implements ActiveRunOwner {
     let end = active.end as RunEnd
     if (answer === 'released') active.job.stats.count(COUNTER.lockReleased)
     if ((answer === 'lost' || answer === 'abandoned') && inTime) active.lockFoundLost()
+    if (active.state === 'completed') {
+      if (answer === 'abandoned') this.onRecorded(active, answer)
+      return
+    }
     if (active.lockLost && end.outcome === 'success') end = active.aborted as RunEnd
     // Until the store has heard of it others may hold the run to be abandoned: who asked is told, the rest waits.
     this.#complete(active, end, answer !== 'unavailable' && answer !== 'abandoned')
@@ -218,17 +227,21 @@ export class Runner implements ActiveRunOwner {
 
   /** The store has heard of an end that it did not answer for at first. */
   onRecorded(active: ActiveRun, answer: ReleaseAnswer): void {
-    if (active.isTold) return
     // It is counted and told by who has recorded it, and not again.
-    if (answer === 'abandoned') this.#options.logbook.abandonedRunEnded(active, active.run.outcome as RunOutcome)
-    else this.#tell(active)
+    if (answer !== 'abandoned') {
+      if (active.told === 'nowhere') this.#tell(active)
+    } else if (active.told !== 'elsewhere') {
+      active.told = 'elsewhere'
+      this.#options.logbook.abandonedRunEnded(active, active.run.outcome as RunOutcome)
+    }
   }
 
   #call(active: ActiveRun): void {
     const context = new HandlerContext(active)
     let result: unknown
     try {
-      result = active.runInAsyncScope(callHandler, context)
+      const scope = active.retries === 0 ? active : active.newScope()
+      result = scope.runInAsyncScope(callHandler, context)
       if (result instanceof Promise) {
         result.then(
           (value) => this.#settle(active, true, value),
@@ -266,14 +279,23 @@ export class Runner implements ActiveRunOwner {
       this.#know(active, end)
       if (isRecorded) this.#tell(active)
     }
+    this.#end(active)
+  }
+
+  #end(active: ActiveRun): void {
     active.completed()
     if (!active.finished) this.#options.onUnfinished(active.job)
     if (active.job.isFinished) this.#options.onLast(active.job)
   }
 
-  /** Nobody is to hold a run to be abandoned whose outcome is known, or about to be. */
-  #noteOutcome({ held }: ActiveRun): void {
-    if (held !== null) this.#options.finisher.noteOutcome(held)
+  /** Tells an outcome that is known while the handler goes on. Who has lost its lock may have been recorded as abandoned. */
+  #tellEarly(active: ActiveRun, end: RunEnd): void {
+    if (active.run.outcome !== null) return
+    const { held } = active
+    this.#know(active, end)
+    if (!active.lockLost) this.#tell(active)
+    if (held === null) return
+    this.#options.finisher.noteOutcome(held, (answer) => this.onRecorded(active, answer))
   }
 
   /** A run's outcome is known. */
@@ -292,14 +314,14 @@ export class Runner implements ActiveRunOwner {
     const { stats } = job
     const { error } = run
     const outcome = run.outcome as RunOutcome
-    active.isTold = true
+    active.told = 'here'
     if (outcome === 'success') {
       stats.succeeded(run.finishedAt as number, active.duration)
       logbook.runSucceeded(active)
       if (events.has('executed')) events.emit('executed', { job: job.view, run })
     } else {
       stats.failed(active.duration)
-      logbook.runFailed(active, { outcome, error }, !active.settled)
+      logbook.runFailed(active, { outcome, error })
       if (events.has('error')) events.emit('error', { job: job.view, run, error })
     }
   }

@@ -65,3 +65,16 @@ export function lateTick(job: JobRecord, scheduledTime: number, firstLate: numbe
   const dueTime = scheduledTime + jitterOf(job.id, scheduledTime, job.definition.jitter, period)
   return { scheduledTime, dueTime, following, firstLate, preceding: null, caughtUp }
 }
+
+/**
+ * Makes a tick that was dropped, as no ticks are taken, due anew where its trigger has none after it: should they be taken
+ * again, nothing else brings it.
+ */
+export function bringAgain(
+  job: JobRecord,
+  tick: DueTick,
+  wakeAt: (job: JobRecord, at: number, tick?: DueTick) => void
+): void {
+  if (job.removed || tick.following !== null) return
+  wakeAt(job, tick.dueTime, job.trigger.afterCompletion === null ? tick : undefined)
+}

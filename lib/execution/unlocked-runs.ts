@@ -60,7 +60,9 @@ export class UnlockedRuns {
   /** Runs a tick that Redis did not answer for (`onRedisError: 'run'`). */
   startUnclaimed(job: JobRecord, { scheduledTime, caughtUp }: DueTick): void {
     const { runner, account, newRunId } = this.#options
-    if (job.paused) {
+    if (runner.closed) {
+      account.skipped(job, scheduledTime, 'shutdown')
+    } else if (job.paused) {
       account.skipped(job, scheduledTime, 'paused')
     } else if (job.stats.running > 0) {
       account.skipped(job, scheduledTime, 'overlap')

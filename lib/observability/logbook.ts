@@ -25,10 +25,12 @@ export class Logbook {
     if (isEnabled(this.#log, 'debug')) this.#write('debug', fieldsOf(active, 'success'), 'a run has ended')
   }
 
-  /** A run has any other outcome. @param goesOn whether its handler has not ended */
-  runFailed(active: ActiveRun, { outcome, error }: RunEnd, goesOn: boolean): void {
+  /** A run has any other outcome; its handler may go on. */
+  runFailed(active: ActiveRun, { outcome, error }: RunEnd): void {
+    const goesOn = !active.settled
     const fields = { err: error ?? show(error), ...fieldsOf(active, outcome), ...(goesOn ? { goesOn } : {}) }
-    const more = goesOn ? ': its handler goes on, and it keeps its lock until that has ended' : ''
+    const kept = active.held === null || active.lockLost ? '' : ', and it keeps its lock until that has ended'
+    const more = goesOn ? `: its handler goes on${kept}` : ''
     this.#write('error', fields, `a run failed${more}`)
   }
 

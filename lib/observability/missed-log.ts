@@ -1,4 +1,4 @@
-import type { Clock } from '../../types/clock.js'
+import type { Clock, TimerHandle } from '../../types/clock.js'
 import type { Logger } from '../../types/logger.js'
 import type { SkipReason } from '../../types/run.js'
 import { SECOND } from '../duration.js'
@@ -22,7 +22,7 @@ export class MissedLog {
   readonly #log: Logger
   readonly #clock: Clock
   readonly #groups = new Map<SkipReason, Group>()
-  #isArmed = false
+  #timer: TimerHandle | null = null
 
   constructor(log: Logger, clock: Clock) {
     this.#log = log
@@ -40,14 +40,13 @@ export class MissedLog {
       group.first = Math.min(group.first, first)
       group.last = Math.max(group.last, last)
     }
-    if (this.#isArmed) return
-    this.#isArmed = true
-    this.#clock.setTimeout(() => this.flush(), COLLECT)
+    this.#timer ??= this.#clock.setTimeout(() => this.flush(), COLLECT)
   }
 
   /** Tells at once what was collected. */
   flush(): void {
-    this.#isArmed = false
+    this.#timer?.cancel()
+    this.#timer = null
     for (const [reason, { jobs, missed, first, last }] of this.#groups) {
       const jobIds = [...jobs].slice(0, MAX_NAMED)
       const fields = {
