@@ -83,6 +83,13 @@ const REFUSALS: readonly Refusal[] = [
   }
 ]
 
+/** Ten times as fast. */
+const fast = {
+  ...systemClock,
+  setTimeout: (fn: () => void, ms: number) => systemClock.setTimeout(fn, ms / 10),
+  monotonic: () => 10 * systemClock.monotonic()
+}
+
 const upIs = async (scheduler: Scheduler<undefined>, up: 0 | 1): Promise<void> => {
   while (!new RegExp(`^apscheduler_redis_up ${up}$`, 'm').test(`${await scheduler.register?.metrics()}`))
     await sleep(20)
@@ -161,12 +168,113 @@ t.test('an answer for which nothing is written does not show that claims can be 
   })
 )
 
+t.test('a reply that is told again does not show that claims can be had', (t) =>
+  withRedis(async (redis) => {
+    const told: string[] = []
+    const listener = { onUp: () => void told.push('up'), onDown: () => void told.push('down') }
+    const replica = redisReplica(redis.url, { listener })
+    await replica.open()
+    const granted = [request({ jobId: 'job' })]
+    const [first] = await replica.claim(granted, 'a')
+    await redis.client.config('SET', 'maxmemory', '1')
+    await replica.acquire('name', 1000, 'token')
+    t.match(await replica.claim(granted, 'a'), [
+      { status: 'granted', fencingToken: first?.status === 'granted' ? first.fencingToken : 0 }
+    ])
+    t.same(told, ['up', 'down'])
+    await redis.client.config('SET', 'maxmemory', '0')
+    t.match(await replica.claim([request({ jobId: 'other' })], 'b'), [{ status: 'granted' }])
+    t.same(told, ['up', 'down', 'up'])
+    await replica.close()
+  })
+)
+
+/** What a claim needs and a foreign key of another type spoils, and whether it can be seen without a claim. */
+const SPOILT = [
+  { key: 'paused', seen: true },
+  { key: 'open', seen: true },
+  { key: 'handed', seen: true },
+  { key: 'taken:1000', seen: false }
+]
+
+for (const { key, seen } of SPOILT) {
+  t.test(`a claim that is refused as \`${key}\` is of another type: down for as long as the next would be`, (t) =>
+    withRedis(async (redis) => {
+      const told: string[] = []
+      const listener = {
+        onUp: () => void told.push('up'),
+        onDown: (error: Error) => void told.push(`down: ${error.message.replace(/.*: /, '')}`)
+      }
+      const replica = redisReplica(redis.url, { listener, prefix: 'app', clock: fast })
+      await replica.open()
+      const wrong = /^down: WRONGTYPE/
+      const blocks = { scheduledTime: 1000, asked: [], waiting: ['block'], onTaken: () => {} }
+      // By hand, and so asked for once.
+      const claim = async (): Promise<string | undefined> => {
+        const kind = key === 'open' ? 'tick' : 'manual'
+        return (await replica.claim([request({ jobId: `job-${Math.random()}`, kind })], undefined, blocks))[0]?.status
+      }
+      for (const outage of [1, 2]) {
+        await redis.client.set(`rls:{app}:${key}`, 'x')
+        t.equal(await claim(), 'unavailable')
+        // Some ten seconds of its clock.
+        for (let count = 0; count < 10; count++) {
+          await sleep(100)
+          if (!seen) t.equal(await claim(), 'unavailable')
+        }
+        t.equal(told.length, 2 * outage, 'told once')
+        t.match(told.at(-1), wrong)
+        await redis.client.del(`rls:{app}:${key}`)
+        while (told.length === 2 * outage) await sleep(20)
+        t.equal(told.at(-1), 'up', 'without a claim')
+        t.equal(await claim(), 'granted')
+        t.equal(told.length, 2 * outage + 1)
+      }
+      await replica.close()
+    })
+  )
+}
+
+t.test('what claims need and cannot be had from the start on is an outage too', (t) =>
+  withRedis(async (redis) => {
+    const { logger, lines } = logLines()
+    await redis.client.set('rls:{app}:handed', 'x')
+    const scheduler = createScheduler({ redis: redis.url, prefix: 'app', logger, clock: fast })
+    scheduler.date('job', '2099-01-01T00:00:00Z', () => {})
+    await scheduler.start()
+    t.match(reasonIn(lines), /WRONGTYPE/)
+    await upIs(scheduler, 0)
+    await redis.client.del('rls:{app}:handed')
+    await upIs(scheduler, 1)
+    // It is seen as soon by one that was up.
+    await redis.client.set('rls:{app}:handed', 'x')
+    await upIs(scheduler, 0)
+    await redis.client.del('rls:{app}:handed')
+    await upIs(scheduler, 1)
+    await scheduler.close()
+  })
+)
+
+t.test('a run by hand that Redis refused once keeps no outage going: abandoned runs are looked for', (t) =>
+  withRedis(async ({ url, client }) => {
+    const scheduler = createScheduler({ redis: url, prefix: 'app', clock: fast })
+    scheduler.interval('daily', '1d', () => {})
+    await scheduler.start()
+    await client.set('rls:{app}:paused', 'x')
+    await t.rejects(scheduler.trigger('daily'), { code: 'FST_ERR_RLS_REDIS_UNAVAILABLE', message: /WRONGTYPE/ })
+    await client.del('rls:{app}:paused')
+    const since = Date.now() - 600_000
+    await client.zadd('rls:{app}:open', since, `dead-0-1 5 ${since} dead ${since} 0 daily`)
+    while ((await client.zcard('rls:{app}:open')) > 0) await sleep(50)
+    await upIs(scheduler, 1)
+    await scheduler.close()
+  })
+)
+
 t.test('a Redis that refuses writes is down also for a replica that has nothing to claim', (t) =>
   withRedis(async (redis) => {
-    // Ten times as fast: a replica without work looks every ten seconds.
-    const clock = { ...systemClock, setTimeout: (fn: () => void, ms: number) => systemClock.setTimeout(fn, ms / 10) }
-    const monotonic = (): number => 10 * systemClock.monotonic()
-    const scheduler = createScheduler({ redis: redis.url, prefix: 'app', clock: { ...clock, monotonic } })
+    // A replica without work looks every ten seconds.
+    const scheduler = createScheduler({ redis: redis.url, prefix: 'app', clock: fast })
     scheduler.date('job', '2099-01-01T00:00:00Z', () => {})
     await scheduler.start()
     await upIs(scheduler, 1)

@@ -55,7 +55,7 @@ export const MAX_ATTEMPTS = 10
  *       what the record said of it before, with -1 for a `previous`
  *       that there is none of, and with `/resumedAt` after one that is earlier than that; `index:tick:definition:replicaId` of the
  *       requests whose job was last claimed by another definition; what was handed back, as the hash has it; for each block that
- *       is only asked about a digit, 1 when it is taken
+ *       is only asked about a digit, 1 when it is taken; without this last where the call is repeated
  */
 export const CLAIM_SCRIPT = `
 local call, concat, format, match, sub = redis.call, table.concat, string.format, string.match, string.sub
@@ -67,7 +67,7 @@ local now = math.floor(micros / 1000)
 if callId ~= '-' then
   local last = redis.pcall('GET', KEYS[4])
   if type(last) == 'string' and sub(last, 1, #callId + 1) == callId .. ' ' then
-    return { micros, sub(last, #callId + 2), '', {}, '' }
+    return { micros, sub(last, #callId + 2), '', {} }
   end
 end
 

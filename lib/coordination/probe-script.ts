@@ -1,12 +1,13 @@
 import { RefusalError } from './refusals.js'
 
 /**
- * Tries all that the scripts, and what is asked beside them, use, on keys that are gone afterwards: so a Redis that
- * refuses, as it is full or the user may not do all of that, is known before a claim finds out.
+ * Tries all that the scripts, and what is asked beside them, use, on keys that are gone afterwards, and on those that all
+ * claims share without changing them: so a Redis that refuses, as it is full, the user may not do all of that, or a key is of
+ * another type, is known before a claim finds out.
  *
  * Inside a script, as in a Cluster it is then the node that holds the app's keys, also for `INFO`.
  *
- * KEYS  fence, handed, and four that are nobody's
+ * KEYS  fence, handed, paused, open, and four that are nobody's
  * Reply Redis' time in microseconds; what was handed back; the commands that this user may not run, with spaces between;
  *       the reply to `INFO`, or `''` where that is refused; the last fencing token, or `''`; an error where a command
  *       fails for another reason
@@ -22,7 +23,7 @@ local function try(...)
     failed = failed or reply
   end
 end
-local fence, handed, text, hash, set, sorted = unpack(KEYS)
+local fence, handed, paused, open, text, hash, set, sorted = unpack(KEYS)
 local time = try('TIME')
 try('SET', text, '1', 'PX', 1000)
 try('GET', text)
@@ -33,7 +34,7 @@ try('PEXPIRE', text, 1000)
 try('HSET', hash, 'a', '1')
 try('HSETNX', hash, 'a', '1')
 try('HGET', hash, 'a')
-try('HMGET', hash, 'a')
+try('HMGET', paused, 'a')
 try('HDEL', hash, 'b')
 local told = try('HGETALL', handed)
 try('SADD', set, 'a')
@@ -41,7 +42,7 @@ try('SMISMEMBER', set, 'a')
 try('ZADD', sorted, 1, 'a')
 try('ZRANGE', sorted, 0, 0)
 try('ZRANGEBYSCORE', sorted, 0, 0)
-try('ZREM', sorted, 'b')
+try('ZREM', open, '-')
 try('DEL', text, hash, set, sorted)
 local info = redis.pcall('INFO')
 if #refused == 0 and failed then return failed end

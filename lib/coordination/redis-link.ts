@@ -51,6 +51,12 @@ export const MEASURE_EVERY = SECOND
 /** How long ago a claim, or another write, may be before it is tried whether one can be had. */
 const PROVE_EVERY = 10 * SECOND
 
+/**
+ * For how long after a claim was refused only a claim shows that one can be had, where the probes find nothing: longer than
+ * a claim that was refused waits until it is asked for again. Beyond it nobody asks for that one any more.
+ */
+const CLAIM_DOUBT = 4 * SECOND
+
 /** How long a connection may be away, as when Redis closes one that was idle, before that is an outage. */
 const LOST_GRACE = SECOND
 
@@ -73,9 +79,10 @@ export class RedisLink {
   readonly #local: Clock
   readonly #listener: LinkListener
   #up: boolean | null = null
-  /** In an outage: whether a refusal was told, and whether only a claim can show that it is over. */
+  /** Whether a refusal was told in this outage. */
   #refusalTold = false
-  #needsClaim = false
+  /** When a claim was last refused for a reason that the probes may not see, on the monotonic clock. */
+  #claimRefusedAt = Number.NEGATIVE_INFINITY
   /** Why this connection is in database 0 instead of its own: nothing is sent to it. */
   #refusedDatabase: Error | null = null
   /** What was said of the credentials before the first contact had an end. */
@@ -108,7 +115,8 @@ export class RedisLink {
   }
 
   /**
-   * Connects, where that is ours to do. Resolves once claims can be had, or are known not to for now.
+   * Connects, where that is ours to do. Resolves once claims can be had, or are known not to for now. What it throws it has
+   * told to nobody else; until it is closed it goes on connecting all the same.
    *
    * @throws RedisAuthError, RedisDatabaseError
    */
@@ -123,17 +131,10 @@ export class RedisLink {
       await withDeadline(this.#firstContact(), EXCHANGE_LIMIT, this.#local)
     } catch (error) {
       // ioredis 5 may say of its connection that it is ready, or away, before it has said why.
-      const refused = isAuthError(error) ? error : this.#refusedCredentials
-      if (refused !== null) {
-        await this.close()
-        throw new RedisAuthError(this.#redis.address, messageOf(refused))
-      }
-      if (this.#refusedDatabase !== null) {
-        const refused = this.#refusedDatabase
-        await this.close()
-        throw refused
-      }
-      this.unavailable('be reached', error)
+      const refused = isAuthError(error) ? error : this.up ? null : this.#refusedCredentials
+      if (refused !== null) throw new RedisAuthError(this.#redis.address, messageOf(refused))
+      if (this.#refusedDatabase !== null) throw this.#refusedDatabase
+      this.#unproven('be reached', error)
     }
   }
 
@@ -246,7 +247,7 @@ export class RedisLink {
       else if (isProven) await this.#measure(time)
       else await this.#prove(write)
     } catch (error) {
-      this.unavailable('be reached', error)
+      this.#unproven('be reached', error)
     } finally {
       this.#looking = false
     }
@@ -264,7 +265,7 @@ export class RedisLink {
 
   async #prove(ask: () => Promise<number>): Promise<void> {
     await this.#measure(ask)
-    if (!this.#needsClaim) this.proven()
+    if (this.#local.monotonic() - this.#claimRefusedAt >= CLAIM_DOUBT) this.proven()
   }
 
   /**
@@ -309,16 +310,19 @@ export class RedisLink {
     if (this.#up === true || this.#closed) return
     this.#up = true
     this.#refusalTold = false
-    this.#needsClaim = false
+    this.#claimRefusedAt = Number.NEGATIVE_INFINITY
     this.#listener.onUp()
   }
 
-  /** The error for a claim that failed. No claim can be had, whatever Redis says, until one was. */
+  /** The error for a claim that failed. */
   claimUnavailable(what: string, cause: unknown): Error {
-    if (isReplyError(cause) && !isRefusal(cause)) {
-      this.#needsClaim = true
-      this.#down(cause, true)
-    }
+    if (isReplyError(cause) && !isUndone(cause)) this.#claimRefusedAt = this.#local.monotonic()
+    return this.#unproven(what, cause)
+  }
+
+  /** The error for a claim, or a try of what claims need, that failed: whatever Redis says by it, none can be had. */
+  #unproven(what: string, cause: unknown): Error {
+    if (isReplyError(cause) && !isRefusal(cause)) this.#down(cause, true)
     return this.unavailable(what, cause)
   }
 
@@ -329,7 +333,7 @@ export class RedisLink {
       if (!(cause instanceof NotConnectedError)) this.#down(cause, false)
     } else if (isVague(cause)) void this.#findOut(cause)
     else if (isRefusal(cause)) this.#down(cause, true)
-    else if (!this.#needsClaim) this.#listener.onRefused(messageOf(cause))
+    else if (this.#up !== false) this.#listener.onRefused(messageOf(cause))
     return new RedisUnavailableError(what, messageOf(cause))
   }
 

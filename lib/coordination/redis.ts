@@ -74,7 +74,7 @@ interface ScriptCommands {
   rlsClaim(
     keyCount: number,
     ...args: (string | number)[]
-  ): Promise<[micros: number, answers: string, differing: string, handed: HandedFields, taken: string]>
+  ): Promise<[micros: number, answers: string, differing: string, handed: HandedFields, taken?: string]>
   rlsFinish(keyCount: number, ...args: string[]): Promise<string>
   rlsHandBack(keyCount: number, ...args: string[]): Promise<string>
   rlsAcquire(
@@ -183,7 +183,13 @@ export class RedisCoordination implements CoordinationNode {
   }
 
   async open(): Promise<void> {
-    await this.#link.open()
+    try {
+      await this.#link.open()
+    } catch (error) {
+      // One of several masters may be done without: what comes of it is for the others to say.
+      if (!this.#options.isVote) await this.close()
+      throw error
+    }
   }
 
   async claim(requests: readonly ClaimRequest[], callId = '-', blocks?: ClaimBlocks): Promise<readonly ClaimAnswer[]> {
@@ -204,8 +210,8 @@ export class RedisCoordination implements CoordinationNode {
       this.#link.clock.sample(sent, micros / 1000)
       const isGranted = answers.startsWith('0 ')
       if (isGranted) this.#lastGrant = answers
-      // What is not granted to a call without an id has written nothing.
-      if (isGranted || callId !== '-') this.#link.proven()
+      // What is not granted to a call without an id has written nothing; a reply that is told again neither.
+      if (taken !== undefined && (isGranted || callId !== '-')) this.#link.proven()
       const read = readAnswers(requests, answers, call.sent)
       if (differing !== '') {
         for (const { index, tick, other } of readDiffering(differing)) {
@@ -220,7 +226,7 @@ export class RedisCoordination implements CoordinationNode {
         }
       }
       this.#tellHanded(handed)
-      for (let at = taken.indexOf('1'); at >= 0; at = taken.indexOf('1', at + 1)) {
+      for (let at = taken?.indexOf('1') ?? -1; at >= 0; at = taken?.indexOf('1', at + 1) ?? -1) {
         blocks?.onTaken(blocks.waiting[at] as string)
       }
       return read
@@ -448,7 +454,8 @@ export class RedisCoordination implements CoordinationNode {
   /** Tries all that claims need, and looks whom they are asked of. */
   async #askAll(): Promise<number> {
     const own = ['', ':hash', ':set', ':sorted'].map((end) => this.#probeKey + end)
-    const probed = readProbe(await this.#commands.rlsProbe(6, this.#fenceKey, this.#handedKey, ...own))
+    const keys = [this.#fenceKey, this.#handedKey, this.#pausedKey, `${this.#base}:open`, ...own]
+    const probed = readProbe(await this.#commands.rlsProbe(keys.length, ...keys))
     for (const reason of findUnsafe(probed.info)) this.#options.listener.onUnsafe(reason)
     this.#noteServer(runIdOf(probed.info) ?? '', probed.fence)
     this.#tellHanded(probed.handed)
