@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createScheduler } from '../lib/index.js'
+import { withProxies } from './chaos/fixtures/tcp-proxy.js'
 import { logLines } from './fixtures/log-lines.js'
 import { nextEvent } from './fixtures/next-event.js'
 import { withMasters } from './fixtures/quorum-replicas.js'
+import type { TestRedis } from './fixtures/with-redis.js'
 
 const PERIOD = 100
 
@@ -97,3 +99,71 @@ t.test('credentials that one master refuses are refused at the start, without th
     await right.close()
   })
 )
+
+/** Why a master refuses the scheduler's connection, and how that is mended. */
+const LATE_REFUSALS = [
+  {
+    what: 'the credentials',
+    path: '//:wrong@',
+    end: '',
+    refuse: ({ client }: TestRedis) => client.config('SET', 'requirepass', 'right'),
+    mend: ({ client }: TestRedis) => client.config('SET', 'requirepass', 'wrong')
+  },
+  {
+    what: 'the user',
+    path: '//app:secret@',
+    end: '',
+    refuse: async () => {},
+    mend: ({ client }: TestRedis) => client.acl('SETUSER', 'app', 'on', '>secret', '~*', '+@all')
+  },
+  { what: 'the database', path: '//', end: '/99', refuse: async () => {}, mend: null }
+]
+
+for (const { what, path, end, refuse, mend } of LATE_REFUSALS) {
+  t.test(`a master that refuses ${what} too late to stop the start is a master that is down`, (t) =>
+    withMasters(3, (masters) =>
+      withProxies([masters[2]?.port as number], async ([proxy]) => {
+        const [, second, third] = masters as [TestRedis, TestRedis, TestRedis]
+        await refuse(third)
+        // The others have decided by then.
+        proxy?.delay(300)
+        const { logger, lines } = logLines()
+        const told = (pattern: RegExp): number => {
+          const texts = lines.map(({ message, fields: { err } }) => `${message} ${(err as Error | undefined)?.message}`)
+          return texts.filter((text) => pattern.test(text)).length
+        }
+        const until = async (is: () => boolean | Promise<boolean>): Promise<void> => {
+          while (!(await is())) await sleep(20)
+        }
+        const up = async (): Promise<string | undefined> => {
+          return /^apscheduler_redis_up (\d)$/m.exec(`${await scheduler.register?.metrics()}`)?.[1]
+        }
+        const redis = masters.slice(0, 2).map(({ url }) => url)
+        const scheduler = createScheduler({
+          redis: [...redis, `${proxy?.url.replace('//', path)}${end}`],
+          prefix: 'app',
+          logger
+        })
+        await scheduler.start()
+        const missing = /a master is missing, and the others decide without it: Redis at \S+ refused/
+        await until(() => told(missing) > 0)
+        t.equal(told(/wrong|secret/), 0, 'without the password')
+        if (mend !== null) {
+          proxy?.delay(0)
+          await mend(third)
+          await until(() => told(/a master is back/) > 0)
+          await second.kill()
+          await until(() => told(/a master is missing/) === 2)
+          t.equal(await up(), '1', 'two of three decide')
+          t.equal((await scheduler.withLock('name', {}, () => 1)).acquired, true)
+        } else {
+          await second.kill()
+          await until(async () => (await up()) === '0')
+          t.equal(told(/a majority of its masters.* refused the database/), 1, 'two are down: that is told')
+          t.equal(told(/a master is missing/), 1)
+        }
+        await scheduler.close()
+      })
+    )
+  )
+}

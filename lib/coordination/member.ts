@@ -58,6 +58,7 @@ export class Member implements Voter {
   /** Whether that is as it refuses what it is asked. */
   refuses = false
   readonly #clock: Clock
+  readonly #onChange: () => void
   readonly #debts = new Map<string, Debt>()
   readonly #pauses = new Map<string, () => Promise<void>>()
   /** What the node has been told to let go of, and how, and has not answered: a hanging node may hear of it at any time. */
@@ -70,6 +71,7 @@ export class Member implements Voter {
   /** @param onChange called when the node came up or went down */
   constructor({ address, connect }: Master, clock: Clock, listener: NodeListener, onChange: () => void) {
     this.#clock = clock
+    this.#onChange = onChange
     this.at = address === '' ? '' : ` at ${address}`
     this.node = connect({
       ...listener,
@@ -80,13 +82,16 @@ export class Member implements Voter {
         void this.pay()
         listener.onPast()
       },
-      onDown: (error, refuses = false) => {
-        this.trouble = error
-        this.refuses = refuses
-        onChange()
-      },
+      onDown: (error, refuses = false) => this.noteTrouble(error, refuses),
       onUnsafe: (reason) => listener.onUnsafe(address === '' ? reason : `${address}: ${reason}`)
     })
+  }
+
+  /** The node is down: why, and whether it refuses. */
+  noteTrouble(error: Error, refuses: boolean): void {
+    this.trouble = error
+    this.refuses = refuses
+    this.#onChange()
   }
 
   async finish(endings: readonly Ending[]): Promise<readonly ReleaseAnswer[]> {

@@ -42,13 +42,14 @@ export class QuorumListener implements NodeListener {
     if (this.#closed) return
     const most = majorityOf(members.length)
     const up = members.filter(({ node }) => node.state.up).length
-    const down = members.filter((member) => member.trouble !== null)
+    // At the start there is a majority neither way before the nodes have been heard.
+    const down = members.filter(({ node, trouble }) => (this.#up === null ? trouble !== null : !node.state.up))
     if (up >= most && this.#up !== true) {
       this.#up = true
       this.#listener.onUp()
     } else if (down.length > members.length - most && this.#up !== false) {
       this.#up = false
-      const reason = down.map(({ trouble }) => trouble?.message).join('; ')
+      const reason = down.map(({ at, trouble }) => trouble?.message ?? `the one${at} has not answered yet`).join('; ')
       const error = new RedisUnavailableError('be used on a majority of its masters', reason)
       this.#listener.onDown(
         error,

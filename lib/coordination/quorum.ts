@@ -95,8 +95,8 @@ export class QuorumCoordination implements Coordination {
           return member.node.state.up
         } catch (error) {
           refused ??= error
-          // Too late to stop the start.
-          if (isOpen) this.#listener.onUnsafe(error instanceof Error ? error.message : String(error))
+          // Too late to stop the start: it is a master that is down, and may come.
+          if (isOpen && !member.node.state.up) member.noteTrouble(error as Error, true)
           return false
         }
       },

@@ -236,6 +236,25 @@ t.test('a majority that is down is trouble, said at once; when it comes back all
   })
 )
 
+t.test('a node that has never answered is no part of a majority', (t) =>
+  withMemory(async ([a, b, c]) => {
+    c.mode = 'hung'
+    const told: string[] = []
+    const one = quorumOver([a, b, c].map(memoryMaster), {
+      onUp: () => void told.push('up'),
+      onDown: ({ message }) => void told.push(message),
+      onNotice: (_, message) => void told.push(message)
+    })
+    await one.open()
+    b.kill()
+    t.equal(one.state.up, false)
+    t.match(told, ['up', /a majority of its masters: it is down; the one has not answered yet$/])
+    b.wake()
+    t.equal(told.at(-1), 'up')
+    c.wake()
+  })
+)
+
 t.test('what a node grants when it is too late is given back', (t) =>
   withMemory(async ([a, b, c], replica) => {
     const scheduledTime = Date.now()
