@@ -1,5 +1,6 @@
 import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis'
 import { SECOND } from '../duration.js'
+import { isOfReplica } from './refusals.js'
 
 // What the scheduler's connections are opened with, whoever says where to.
 
@@ -31,7 +32,7 @@ export const DEFAULT_OPTIONS = {
   keepAlive: 10 * SECOND,
   // What was the master is a replica now, or cut off from its own: a new connection finds the new one, where there is a
   // way to.
-  reconnectOnError: (error: Error) => /^(READONLY|NOREPLICAS)/.test(error.message),
+  reconnectOnError: isOfReplica,
   retryStrategy,
   // A Sentinel that hangs is passed over, and all of them are asked again and again.
   sentinelCommandTimeout: CONNECT_LIMIT,
@@ -61,6 +62,8 @@ const CLUSTER_OPTIONS = {
   retryDelayOnFailover: 0,
   retryDelayOnClusterDown: 0,
   clusterRetryStrategy: retryStrategy,
+  // A node that is lost is looked for in the Cluster's slots, and not only where it was.
+  clusterNodeRetryStrategy: undefined,
   himportFieldsets: undefined
 } as ClusterOptions
 
@@ -86,7 +89,7 @@ function duplicateRedis(client: Redis): Redis {
     ...DEFAULT_OPTIONS,
     ...NOT_OF_THE_APP,
     ...OWN_OPTIONS,
-    enableReadyCheck: isToBeChecked(sentinels),
+    enableReadyCheck: isToBeChecked(sentinels) || !waitsForHandshake(client),
     db: condition?.select ?? db ?? 0
   })
 }
@@ -94,6 +97,15 @@ function duplicateRedis(client: Redis): Redis {
 /** Behind Sentinels it is looked at whether what they have named a master is one. */
 export function isToBeChecked(sentinels: unknown): boolean {
   return Boolean(sentinels)
+}
+
+/**
+ * Whether it is ready only when what a connection begins with is answered, as from ioredis 6 on. ioredis 5 would not know
+ * by then whether it is in its database, and takes a connection that was closed meanwhile for ready, for ever. The ready
+ * check comes after these answers, and looks whether the connection is still there.
+ */
+function waitsForHandshake({ options }: Redis): boolean {
+  return 'replyMapping' in options
 }
 
 function duplicateCluster(client: Cluster): Cluster {

@@ -1,5 +1,8 @@
 /** The oldest Redis whose commands are all that the scripts use. */
-const OLDEST = [6, 2] as const
+const OLDEST = [6, 2]
+
+/** The first that heeds `min-replicas-to-write` in scripts too. Valkey and the services that go by a version of Redis' are later. */
+const HEEDS_REPLICAS = [6, 2, 7]
 
 /** What a server calls its process; `null` where it does not tell. */
 export function runIdOf(info: string | null): string | null {
@@ -16,25 +19,38 @@ export function findUnsafe(info: string | null): string[] {
     return ['this Redis user may not run INFO: whether Redis evicts keys, or is too old, cannot be seen; allow +info']
   }
   const found: string[] = []
-  const version = /^redis_version:(\d+)\.(\d+)/m.exec(info)
-  if (version !== null) {
-    const [major, minor] = [Number(version[1]), Number(version[2])]
-    if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
-      found.push(`Redis ${major}.${minor} is older than ${OLDEST.join('.')}, the oldest that is supported`)
-    }
+  const version = /^redis_version:([\d.]+)/m.exec(info)?.[1] ?? ''
+  if (isOlder(version, OLDEST)) {
+    found.push(`Redis ${version} is older than ${OLDEST.join('.')}, the oldest that is supported`)
   }
   const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1]
   if (policy !== undefined && policy !== 'noeviction') {
     found.push(`Redis evicts keys (maxmemory-policy ${policy}): claims and locks can be lost; set it to noeviction`)
   }
-  // Said only where `min-replicas-to-write` and `min-replicas-max-lag` are set. A master of a Cluster that is cut off from
-  // the others takes no writes any more by itself.
+  // A master of a Cluster that is cut off from the others takes no writes any more by itself.
   const isMaster = /^role:master/m.test(info) && /^connected_slaves:[1-9]/m.test(info)
-  if (isMaster && !/^min_slaves_good_slaves:/m.test(info) && !/^cluster_enabled:1/m.test(info)) {
+  if (!isMaster || /^cluster_enabled:1/m.test(info)) return found
+  const split = 'after a split two masters grant the same ticks for as long as it lasts'
+  // Said only where `min-replicas-to-write` and `min-replicas-max-lag` are set.
+  if (!/^min_slaves_good_slaves:/m.test(info)) {
     found.push(
-      'Redis has replicas and takes writes without them: after a split two masters grant the same ticks for as long as ' +
-        'it lasts; set min-replicas-to-write to 1 and min-replicas-max-lag to 3'
+      `Redis has replicas and takes writes without them: ${split}; set min-replicas-to-write to 1 and min-replicas-max-lag to 3`
     )
   }
+  if (isOlder(version, HEEDS_REPLICAS)) {
+    const needed = HEEDS_REPLICAS.join('.')
+    found.push(`Redis ${version} does not heed min-replicas-to-write in scripts: ${split}; take ${needed} or later`)
+  }
   return found
+}
+
+/** Whether a version is older than another; not where it is not known. */
+function isOlder(version: string, than: readonly number[]): boolean {
+  if (version === '') return false
+  const parts = version.split('.').map(Number)
+  for (const [index, least] of than.entries()) {
+    const part = parts[index] ?? 0
+    if (part !== least) return part < least
+  }
+  return false
 }

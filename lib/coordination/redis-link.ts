@@ -11,6 +11,7 @@ import type { RedisClient } from './redis-client.js'
 import {
   isAuthError,
   isLoading,
+  isPassing,
   isRefusal,
   isReplyError,
   isSelectError,
@@ -83,7 +84,7 @@ export class RedisLink {
   #refusalTold = false
   /** When a claim was last refused for a reason that the probes may not see, on the monotonic clock. */
   #claimRefusedAt = Number.NEGATIVE_INFINITY
-  /** Why this connection is in database 0 instead of its own: nothing is sent to it. */
+  /** Why this connection is in database 0 instead of its own: until it is in that, nothing else is sent to it. */
   #refusedDatabase: Error | null = null
   /** What was said of the credentials before the first contact had an end. */
   #refusedCredentials: Error | null = null
@@ -133,7 +134,7 @@ export class RedisLink {
       // ioredis 5 may say of its connection that it is ready, or away, before it has said why.
       const refused = isAuthError(error) ? error : this.up ? null : this.#refusedCredentials
       if (refused !== null) throw new RedisAuthError(this.#redis.address, messageOf(refused))
-      if (this.#refusedDatabase !== null) throw this.#refusedDatabase
+      if (this.#refusedDatabase instanceof RedisDatabaseError) throw this.#refusedDatabase
       this.#unproven('be reached', error)
     }
   }
@@ -170,12 +171,17 @@ export class RedisLink {
     const reason = lastNodeError instanceof Error ? lastNodeError : error
     if (this.#up === null && isAuthError(reason)) this.#refusedCredentials = reason
     if (isSelectError(reason)) {
-      this.#refusedDatabase = new RedisDatabaseError(this.#redis.address, messageOf(reason))
-      this.#down(this.#refusedDatabase, true)
+      this.#noteDatabase(reason)
       return
     }
     // One that is ready closes after it, and may be there again at once.
     if (isReplyError(reason) || this.#client.status !== 'ready') this.unavailable('be reached', reason)
+  }
+
+  /** The database was refused: as everything is for a while, or it in particular. */
+  #noteDatabase(reason: Error): void {
+    this.#refusedDatabase = isPassing(reason) ? reason : new RedisDatabaseError(this.#redis.address, messageOf(reason))
+    this.#down(this.#refusedDatabase, true)
   }
 
   readonly #onChange = (): void => letProcessEnd(this.#client)
@@ -259,8 +265,21 @@ export class RedisLink {
   }
 
   async #meet(): Promise<void> {
+    if (this.#refusedDatabase !== null) await this.#select()
     await this.#prove(this.#probes.all)
     this.#isMet = true
+  }
+
+  /** Asks for the database once more, which ioredis itself does only on a new connection. */
+  async #select(): Promise<void> {
+    const { db = 0 } = this.#client.options as { db?: number }
+    try {
+      await this.#answerTo(() => this.#client.select(db))
+      this.#refusedDatabase = null
+    } catch (error) {
+      if (isReplyError(error)) this.#noteDatabase(error)
+      throw new NotConnectedError(messageOf(error))
+    }
   }
 
   async #prove(ask: () => Promise<number>): Promise<void> {
@@ -285,10 +304,14 @@ export class RedisLink {
   /**
    * One exchange with Redis, refused at once while there is no connection, and bounded in time.
    */
-  async exchange<Value>(send: () => Promise<Value>): Promise<Value> {
+  exchange<Value>(send: () => Promise<Value>): Promise<Value> {
     // Also for a client of the app's, whose offline queue would execute the command when nobody wants it any more.
-    if (this.#client.status !== 'ready') throw new NotConnectedError('there is no connection')
-    if (this.#refusedDatabase !== null) throw new NotConnectedError(this.#refusedDatabase.message)
+    if (this.#client.status !== 'ready') return Promise.reject(new NotConnectedError('there is no connection'))
+    if (this.#refusedDatabase !== null) return Promise.reject(new NotConnectedError(this.#refusedDatabase.message))
+    return this.#answerTo(send)
+  }
+
+  async #answerTo<Value>(send: () => Promise<Value>): Promise<Value> {
     try {
       const value = await withDeadline(send(), EXCHANGE_LIMIT, this.#local)
       this.#silentSince = null
@@ -351,7 +374,7 @@ export class RedisLink {
 
   #down(reason: unknown, isRefusal: boolean): void {
     // What is refused at the start is told by `open` itself.
-    if (this.#closed || (this.#up === null && (isAuthError(reason) || this.#refusedDatabase !== null))) return
+    if (this.#closed || (this.#up === null && (isAuthError(reason) || reason instanceof RedisDatabaseError))) return
     const isNew = this.#up !== false
     // That it loads its data is how it comes back.
     const isTold = this.#refusalTold || !isRefusal || isLoading(reason as Error)

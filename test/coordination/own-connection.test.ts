@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { Redis as Redis5 } from 'ioredis5'
 import t from 'tap'
-import { duplicate } from '../../lib/coordination/own-connection.js'
+import { DEFAULT_OPTIONS, duplicate } from '../../lib/coordination/own-connection.js'
 import { createScheduler } from '../../lib/index.js'
 import type { RedisInput } from '../../types/scheduler.js'
 import { withProxies } from '../chaos/fixtures/tcp-proxy.js'
@@ -188,3 +188,18 @@ t.test('a client that cannot be duplicated is used as it is, and renewed when it
     })
   )
 )
+
+t.test('a server that is no master any more is left, also where Redis 6.2 wraps what it says', async (t) => {
+  const refused = [
+    "READONLY You can't write against a read only replica. script: 01, on @user_script:5.",
+    'NOREPLICAS Not enough good replicas to write.',
+    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
+  ]
+  const wrapped = refused.map(
+    (text) => `ERR Error running script (call to f_01): @user_script:5: @user_script: 5: -${text}`
+  )
+  for (const text of [...refused, ...wrapped]) t.ok(DEFAULT_OPTIONS.reconnectOnError(new Error(text)), text)
+  for (const text of ['OOM command not allowed', 'ERR no READONLY here', 'NOPERM this user']) {
+    t.notOk(DEFAULT_OPTIONS.reconnectOnError(new Error(text)), text)
+  }
+})
