@@ -94,6 +94,7 @@ export const masters: readonly Scenario[] = [
       withMasters(3, (servers) =>
         withReplicas({ redis: servers.map(({ proxy }) => proxy.url) }, async (fleet) => {
           const dead = servers.slice(0, 2)
+          const killedAt = trueNow()
           await Promise.all(dead.map((server) => server.kill()))
           const since = trueNow()
           await sleep(scaled(scale, 2500, 10_000))
@@ -109,6 +110,7 @@ export const masters: readonly Scenario[] = [
             missed: 'some',
             // The majority has forgotten its claims: that is a Redis which has lost its data.
             doubled: openBetween(back, allBack),
+            counted: openBetween(killedAt - 1000, since),
             overlapping: JOBS.length,
             recovery: 6000,
             also: [[alone.length === 0, `${alone.length} runs began without a majority`]]
