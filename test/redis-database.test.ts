@@ -14,7 +14,14 @@ const REFUSED = { code: 'FST_ERR_RLS_REDIS_DATABASE' }
 
 t.test('a database that Redis does not have is refused, and not exchanged for database 0', async (t) => {
   await withRedis(async ({ url, port, client }) => {
-    const cases: NonNullable<SchedulerOptions['redis']>[] = [`${url}/99`, `${url}?db=16`, { port, db: 17 }]
+    const cases: NonNullable<SchedulerOptions['redis']>[] = [
+      `${url}/99`,
+      `${url}?db=16`,
+      { port, db: 17 },
+      new Redis({ port, db: 18, lazyConnect: true, disableClientInfo: true }),
+      new Redis5({ port, db: 19, lazyConnect: true }),
+      new Redis5({ port, db: 20, lazyConnect: true, disableClientInfo: true })
+    ]
     for (const redis of cases) {
       const own = createScheduler({ redis, prefix: 'database' })
       const message = /^Redis at \S+ refused the database: .*out of range/
@@ -175,4 +182,20 @@ t.test('a user that loses the database, and is given it again, has its jobs agai
       t.equal(await redis.client.dbsize(), 0)
     })
   )
+)
+
+t.test('one that takes no more connections for a while is no Redis without the database', (t) =>
+  withRedis(async ({ port, url, client }) => {
+    for (const redis of [`${url}/3`, new Redis5({ port, db: 3, lazyConnect: true })]) {
+      await client.config('SET', 'maxclients', '1')
+      const own = createScheduler({ redis, prefix: 'database', jobs: [quick], logger: false })
+      await own.start()
+      await t.rejects(own.trigger('quick'), { code: 'FST_ERR_RLS_REDIS_UNAVAILABLE' })
+      await client.config('SET', 'maxclients', '100')
+      while (!/^apscheduler_redis_up 1$/m.test(`${await own.register?.metrics()}`)) await sleep(20)
+      t.equal((await own.trigger('quick', { wait: true }))?.outcome, 'success')
+      await own.close()
+    }
+    t.equal(await client.dbsize(), 0)
+  })
 )

@@ -1,6 +1,7 @@
 import { readFile, rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import { Redis as Redis5 } from 'ioredis5'
 import t from 'tap'
 import { systemClock } from '../lib/clock.js'
 import * as claimScript from '../lib/coordination/claim-script.js'
@@ -67,7 +68,7 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     code: 'BUSY',
-    args: ['--busy-reply-threshold', '50'],
+    args: ['--lua-time-limit', '50'],
     refuse: async ({ port, client }) => {
       const busy = new Redis(port)
       busy.on('error', () => {})
@@ -305,4 +306,42 @@ t.test('a user that may not do all is told what is missing; one that may not ask
     t.match(reasonIn(lines), /NOPERM .*: hgetall, smismember$/)
     await other.close()
   })
+)
+
+t.test(
+  'a Redis that loads its data is waited for, after a restart and at the start of the app, whichever ioredis asks',
+  (t) =>
+    withRedis(
+      async (redis) => {
+        await redis.client.eval('for key = 1, 100 do redis.call("SET", key, string.rep("-", 1000)) end', 0)
+        for (const Client of [Redis, Redis5]) {
+          const { logger, lines } = logLines()
+          const told = (): string[] =>
+            lines.map(({ message }) => message).filter((message) => /^Redis (?!has)/.test(message))
+          const client: Redis = Reflect.construct(Client, [{ port: redis.port, db: 3, lazyConnect: true }])
+          const make = () => createScheduler({ redis: client, prefix: `loading-${Client === Redis ? 6 : 5}`, logger })
+          const running = make()
+          running.interval('job', 100, () => {})
+          await running.start()
+          await nextEvent(running, 'executed')
+          await redis.client.save()
+          const loaded = redis.restart()
+          while (!/^Redis (refuses|does not)/.test(told().join())) await sleep(20)
+          const started = make()
+          await started.start()
+          await t.rejects(
+            started.withLock('name', {}, () => 1),
+            { code: 'FST_ERR_RLS_REDIS_UNAVAILABLE' }
+          )
+          await upIs(started, 0)
+          await loaded
+          await Promise.all([nextEvent(running, 'executed'), upIs(started, 1)])
+          t.equal(told().filter((message) => /answers again/.test(message)).length, 2, 'once for each')
+          t.equal(told().length, 4, 'as is the outage')
+          await Promise.all([running.close(), started.close()])
+        }
+      },
+      // 4 seconds, in which it answers.
+      ['--key-load-delay', '40000', '--loading-process-events-interval-bytes', '1024', '--rdbcompression', 'no']
+    )
 )

@@ -23,8 +23,9 @@ export const OWN_OPTIONS = {
 
 /** What it has unless the options of the scheduler say otherwise. */
 export const DEFAULT_OPTIONS = {
-  // A Redis that loads its data says so when it is asked for something.
+  // A Redis that loads its data says so when it is asked for something; where there is a check, it is made each second.
   enableReadyCheck: false,
+  maxLoadingRetryTime: SECOND,
   connectTimeout: CONNECT_LIMIT,
   disconnectTimeout: SECOND / 10,
   // A connection that has died without a word is replaced, and not waited for until the kernel gives it up.
