@@ -373,7 +373,10 @@ export type ClaimAnswer =
       readonly by: string
       readonly previous: number | null
     }
-  /** A run of the job still holds its lock. The tick is `taken`, so that it is counted once for the fleet, unless it `waits`. */
+  /**
+   * A run of the job still holds its lock. The tick is `taken`, so that it is counted once for the fleet, unless it `waits`.
+   * `by` is the run that holds the lock, told by one of several stores: `''` where none does.
+   */
   | {
       readonly status: 'overlap'
       readonly taken: boolean
@@ -381,6 +384,7 @@ export type ClaimAnswer =
       readonly isLeft: boolean
       readonly previous: number | null
       readonly resumedAt: number | null
+      readonly by?: string
     }
   /** `first` is true for the one replica that is to count the tick; to the others `by` and `previous` are as above. */
   | { readonly status: 'paused'; readonly first: true; readonly previous: number | null }

@@ -50,6 +50,7 @@ export const MAX_ATTEMPTS = 10
  * Reply Redis' time in microseconds; a string of the answers, one after the other: `0 fence previous scheduledTime` for
  *       granted, `1` for claimed elsewhere, `7 last` for the same of a request that waits, `9 last claimedBy previous`
  *       for the same of a vote, `2 taken previous` for overlap (with 2 added to `taken` when the run is to be taken over),
+ *       `o taken previous holder` for the same of a vote, with `-` for a lock that no run holds,
  *       `u` for a job whose record cannot be read, `3 previous` for paused, `8 claimedBy previous` for the same of a tick that is claimed elsewhere, `4 due` for
  *       early, `5 remaining` for running, `6 fence scheduledTime attempt id fence startedAt replicaId` for a run taken over, with
  *       what the record said of it before, with -1 for a `previous`
@@ -358,7 +359,9 @@ local function answer(i)
         if #handed > 0 and call('HDEL', KEYS[3], jobIds[i]) == 1 then handed = call('HGETALL', KEYS[3]) end
       end
       if code == 3 then answers[i] = '3 ' .. told
-      elseif code == 2 then answers[i] = '2 ' .. (taken and 1 or 0) + (isLeft and 2 or 0) .. ' ' .. told
+      elseif code == 2 then
+        answers[i] = (term.vote and 'o ' or '2 ') .. (taken and 1 or 0) + (isLeft and 2 or 0) .. ' ' .. told
+        if term.vote then answers[i] = answers[i] .. ' ' .. (match(known[count + i + 1] or '', '^%S+$') or '-') end
       else answers[i] = '0 ' .. fenceText .. ' ' .. told .. ' ' .. digits(scheduledTime) end
     end
   end

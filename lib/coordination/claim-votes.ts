@@ -43,7 +43,7 @@ export function decideClaim(request: ClaimRequest, votes: readonly Vote<ClaimAns
     if (paused.length >= most) return { status: 'paused', first: true, previous: count.previous }
     return null
   }
-  if (overlaps.length >= most && (request.waits || mine === 0)) {
+  if (overlaps.length >= most && (request.waits || mine === 0 || isOthers(request, overlaps, most))) {
     return count.overlap(false)
   }
   if (request.kind === 'recover') {
@@ -71,6 +71,23 @@ export function decideClaim(request: ClaimRequest, votes: readonly Vote<ClaimAns
 export function isClear(votes: readonly Vote<ClaimAnswer>[]): boolean {
   const told = votes.flatMap((vote) => (vote !== null && isMine(vote) && 'previous' in vote ? [vote.previous] : []))
   return told.every((previous) => previous === told[0])
+}
+
+/** Whether a majority has the lock of a run by hand given to one other. */
+function isOthers({ kind }: ClaimRequest, overlaps: readonly Answered<'overlap'>[], most: number): boolean {
+  return kind === 'manual' && mostFrequent(overlaps.flatMap(({ by }) => by || [])).count >= most
+}
+
+/**
+ * Whether a run by hand keeps the votes it has while they are split, as for locks by name: the one with the lowest id of
+ * those that have any. Ticks need no such order: what is split to the last is asked for again.
+ */
+export function isFirstByHand({ kind, runId }: ClaimRequest, votes: readonly Vote<ClaimAnswer>[]): boolean {
+  return (
+    kind === 'manual' &&
+    votes.some((vote) => vote?.status === 'granted') &&
+    votes.every((vote) => vote?.status !== 'overlap' || (vote.by !== undefined && vote.by > runId))
+  )
 }
 
 /** Whether a tick was taken by the request, and is to be confirmed before it is run or counted. */

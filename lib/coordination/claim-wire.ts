@@ -204,18 +204,10 @@ class AnswerReader {
         const from = this.#takenOver(request, scheduledTime, attempt - 1)
         return { status: 'granted', lock, fencingToken, previous: null, resumedAt: null, scheduledTime, attempt, from }
       }
-      case '2': {
-        const flags = this.#number()
-        const told = this.#words[this.#at++] as string
-        const taken = flags % 2 === 1
-        return {
-          status: 'overlap',
-          taken,
-          isLeft: flags >= 2,
-          previous: previousIn(told),
-          resumedAt: resumedAtIn(told)
-        }
-      }
+      case '2':
+        return this.#overlap()
+      case 'o':
+        return { ...this.#overlap(), by: this.#by() }
       case '3':
         return { status: 'paused', first: true, previous: this.#tick() }
       case '8':
@@ -241,6 +233,18 @@ class AnswerReader {
         const error = new RedisUnavailableError('claim ticks', `unreadable answer ${this.#answers}`)
         return { status: 'unavailable', error, maybe: true }
       }
+    }
+  }
+
+  #overlap(): Extract<ClaimAnswer, { status: 'overlap' }> {
+    const flags = this.#number()
+    const told = this.#words[this.#at++] as string
+    return {
+      status: 'overlap',
+      taken: flags % 2 === 1,
+      isLeft: flags >= 2,
+      previous: previousIn(told),
+      resumedAt: resumedAtIn(told)
     }
   }
 

@@ -139,7 +139,10 @@ export class MemoryClaims {
         attempt: 1
       }
     }
-    if (overlaps) return { status: 'overlap', taken, isLeft, previous, resumedAt }
+    if (overlaps) {
+      const overlap = { status: 'overlap', taken, isLeft, previous, resumedAt } as const
+      return this.#store.isVote ? { ...overlap, by: isLeft ? '' : record.token } : overlap
+    }
     if (record.runId !== runId) this.#store.leave(record, jobId, now, monotonic)
     record.runTick = scheduledTime
     // An interval from the last end is measured from the end of any run.

@@ -12,6 +12,7 @@ import { ballot } from './ballot.js'
 import {
   decideClaim,
   isClear,
+  isFirstByHand,
   isHeldByMost,
   isMine,
   isToConfirm,
@@ -23,8 +24,9 @@ import type { LockMender } from './lock-mender.js'
 import type { Member } from './member.js'
 import { decideConfirm, majorityOf, noMajorityError, type Vote } from './votes.js'
 
-/** How often a claim is asked for while the votes are split. */
+/** How often a claim is asked for while the votes are split, and by the run by hand that is to have its lock. */
 const TRIES = 5
+const TRIES_OF_THE_FIRST = 16
 
 type Answers = readonly ClaimAnswer[]
 
@@ -39,7 +41,7 @@ interface Round {
   readonly asked: readonly Asked[]
   /** What was decided, `null` for undecided; `null` altogether until then. */
   outcomes: readonly (ClaimAnswer | null)[] | null
-  /** Whether a majority holds the request's tick, as far as it was known then. */
+  /** Whether a majority holds the request's tick, as far as it was known then, or the others are to let go of theirs. */
   held: readonly boolean[]
   /** How many nodes have not answered. */
   left: number
@@ -78,7 +80,7 @@ export class QuorumClaims {
     let open: readonly Asked[] = requests.map((request, index) => ({ request, index }))
     for (let count = 1; open.length > 0; count++) {
       if (count > 1) await this.#pause()
-      const outcomes = await this.#try(open, count === TRIES)
+      const outcomes = await this.#try(open, count)
       for (const [index, outcome] of outcomes.entries()) {
         if (outcome !== null) answers[(open[index] as Asked).index] = outcome
       }
@@ -118,7 +120,7 @@ export class QuorumClaims {
     return claims.map((_, index) => decideConfirm(votesOf(votes, index)) === true)
   }
 
-  async #try(asked: readonly Asked[], isLast: boolean): Promise<readonly (ClaimAnswer | null)[]> {
+  async #try(asked: readonly Asked[], count: number): Promise<readonly (ClaimAnswer | null)[]> {
     const requests = asked.map(({ request }) => request)
     const round: Round = { asked, outcomes: null, held: [], left: this.#members.length, late: [], refusals: [] }
     for (const { runId } of requests) this.#rounds.set(runId, round)
@@ -143,14 +145,20 @@ export class QuorumClaims {
         else this.#giveLate(round, member, answers)
       }
     })
+    const isLast = count >= TRIES
+    const isFirst = requests.map((request, index) => {
+      return count < TRIES_OF_THE_FIRST && isFirstByHand(request, votesOf(ballots, index))
+    })
     const decided = requests.map((request, index) => {
       const votes = votesOf(ballots, index)
-      return decideClaim(request, votes) ?? (isLast ? settleForLess(request, votes) : null)
+      return decideClaim(request, votes) ?? (isLast && !isFirst[index] ? settleForLess(request, votes) : null)
     })
     const outcomes = await this.#confirmed(round, requests, decided, isLast)
     const isRefused = (index: number): boolean => outcomes[index] !== decided[index]
     round.outcomes = outcomes
-    round.held = requests.map((_, index) => !isRefused(index) && isHeldByMost(votesOf(ballots, index)))
+    round.held = requests.map((_, index) => {
+      return !isRefused(index) && (isFirst[index] === true || isHeldByMost(votesOf(ballots, index)))
+    })
     for (const [index, outcome] of outcomes.entries()) {
       if (outcome?.status !== 'granted' || outcome.lock === null) continue
       this.#mender.given(outcome.lock, votesOf(ballots, index))

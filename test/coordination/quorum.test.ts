@@ -171,7 +171,11 @@ function further(master: Master, delay: number): Master {
         await sleep(delay)
         return node.acquire(...args)
       }
-      return Object.assign(Object.create(node), { acquire }) as CoordinationNode
+      const claim: CoordinationNode['claim'] = async (...args) => {
+        await sleep(delay)
+        return node.claim(...args)
+      }
+      return Object.assign(Object.create(node), { acquire, claim }) as CoordinationNode
     }
   }
 }
@@ -194,6 +198,39 @@ t.test('of replicas that each reach another master first one has the lock, howev
     await Promise.all(replicas.map((one) => one.close()))
   })
 )
+
+for (const [nodes, count] of [
+  [3, 5],
+  [3, 3],
+  [5, 5]
+] as const) {
+  t.test(
+    `of ${count} replicas that ask for a run by hand, each of another of ${nodes} masters first, one has it`,
+    async (t) => {
+      const stores = Array.from({ length: nodes }, () => new TestStore())
+      const replicas = Array.from({ length: count }, (_, of) => {
+        const masters = stores.map((store, at) => further(memoryMaster(store), 20 * ((at + of) % nodes)))
+        // They wait for the same time after a split.
+        return new QuorumCoordination({ masters, clock: systemClock, listener: listen(), random: () => 0.5 })
+      })
+      for (const ids of ['abcde', 'edcba', 'cbaed', 'bedca']) {
+        const asked = replicas.map((_, index) => request({ jobId: ids, kind: 'manual', runId: `${ids}-${ids[index]}` }))
+        const answers = await Promise.all(replicas.map((one, index) => one.claim([asked[index] as ClaimRequest])))
+        const statuses = answers.map(([answer]) => answer?.status)
+        t.equal(statuses.filter((status) => status === 'granted').length, 1, `${ids}: ${statuses}`)
+        t.ok(statuses.every((status) => status === 'granted' || status === 'overlap'))
+        const holder = asked[statuses.indexOf('granted')]?.runId
+        const held = stores.map(({ store }) => store.jobs.get(ids)?.token)
+        t.ok(held.filter((token) => token === holder).length > nodes / 2)
+        t.ok(
+          held.every((token) => token === holder || token === ''),
+          'and nothing of the others stays'
+        )
+      }
+      await Promise.all(replicas.map((one) => one.close()))
+    }
+  )
+}
 
 t.test('a majority that is down is trouble, said at once; when it comes back all goes on', (t) =>
   withMemory(async ([a, b, c], replica) => {
