@@ -90,6 +90,30 @@ t.test('a tick while Redis is down is asked for again, and runs late within its 
   )
 )
 
+t.test('with the default grace the tick at which Redis falls silent is missed as redis_error', (t) =>
+  withRedis((redis) =>
+    withScheduler(redis, {}, async (scheduler) => {
+      const missed: [number, string][] = []
+      const ran: number[] = []
+      scheduler.on('missed', ({ scheduledTime, reason }) => void missed.push([scheduledTime, reason]))
+      scheduler.interval('job', '1s', ({ run }) => void ran.push(run.scheduledTime))
+      await nextEvent(scheduler, 'executed')
+      await redis.kill()
+      await nextEvent(scheduler, 'lockFailed')
+      await sleep(2500)
+      await redis.restart()
+      await nextEvent(scheduler, 'executed')
+      t.ok(missed.length >= 2)
+      t.same([...new Set(missed.map(([, reason]) => reason))], ['redis_error'])
+      const all = [...ran, ...missed.map(([tick]) => tick)].sort()
+      t.same(
+        all,
+        all.map((_, index) => (all[0] as number) + 1000 * index)
+      )
+    })
+  )
+)
+
 t.test('a tick that Redis does not answer for within the grace is missed, with the reason redis_error', (t) =>
   withRedis((redis) =>
     withScheduler(redis, {}, async (scheduler) => {

@@ -1,5 +1,6 @@
 import type { SkipReason } from '../../types/run.js'
 import type { Trigger } from '../../types/trigger.js'
+import { DEFAULT_GRACE } from '../job-options.js'
 import type { JobRecord } from '../job-record.js'
 import type { Events } from '../observability/events.js'
 import { COUNTER, SKIPPED_COUNTER } from '../observability/job-stats.js'
@@ -80,7 +81,7 @@ export class TickAccount {
     // The default grace of a tick ends before the next tick, so all of them are beyond it.
     const late = grace === null ? before : Math.max(after + 1, Math.min(before, Math.ceil(now - grace)))
     const silence = this.#silence
-    const from = silence === null ? before : Math.ceil(silence.from - (grace ?? 0))
+    const from = silence === null ? before : Math.ceil(openFrom(of, silence.from))
     const until = silence === null ? before : Math.ceil(silence.until)
     this.#range(of, after, Math.min(late, from), 'misfire')
     this.#range(of, Math.max(after, from - 1), Math.min(late, until), 'redis_error')
@@ -89,11 +90,10 @@ export class TickAccount {
   }
 
   /** Why a tick that is too late to run is so. */
-  reasonOf({ grace }: AccountedJob, scheduledTime: number): 'misfire' | 'redis_error' {
+  reasonOf(of: AccountedJob, scheduledTime: number): 'misfire' | 'redis_error' {
     const silence = this.#silence
-    return silence !== null && scheduledTime + (grace ?? 0) >= silence.from && scheduledTime <= silence.until
-      ? 'redis_error'
-      : 'misfire'
+    if (silence === null || scheduledTime > silence.until) return 'misfire'
+    return scheduledTime >= openFrom(of, silence.from) ? 'redis_error' : 'misfire'
   }
 
   /** The ticks between two times, neither included, that had no run as the job was paused. */
@@ -123,4 +123,11 @@ export class TickAccount {
     }
     stats.count(SKIPPED_COUNTER[reason], count)
   }
+}
+
+/** From when on the grace of a job's ticks is not over at a time. */
+function openFrom({ trigger, grace }: AccountedJob, time: number): number {
+  if (grace !== null) return time - grace
+  // By default it ends before the next tick, so that there is one at most.
+  return latestTick(trigger, time - DEFAULT_GRACE - 1, Math.floor(time)) ?? time
 }
