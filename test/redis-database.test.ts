@@ -130,7 +130,10 @@ t.test('a Redis that is busy when it is asked for the database is waited for, wh
           await redis.client.script('KILL')
           await executed
           await own.close()
-          t.match(told(lines), [/^Redis refuses what jobs need.*BUSY/, /^Redis answers again/], 'said once')
+          // A claim may have been on its way as the connection was cut.
+          const said = told(lines).filter((line) => !/does not answer/.test(line))
+          t.match(said, [/^Redis refuses what jobs need.*BUSY/, /^Redis answers again/], 'said once')
+          t.equal(said.length, 2)
         }
         t.equal(await redis.client.dbsize(), 0, 'nothing was written to database 0')
       }),
