@@ -53,8 +53,8 @@ interface GivenUp {
 
 /**
  * Lets go of what this process holds: ends runs, those of one turn of the event loop in one call, takes claims back, and
- * releases locks. What Redis does not answer for is tried again in the background: an end or a claim for `RETRY_LIMIT`, a
- * lock alone until it has ended by itself.
+ * releases locks. What Redis does not answer for is tried again in the background: an end for `END_LIMIT`, a claim for
+ * `RETRY_LIMIT`, a lock alone until it has ended by itself.
  */
 export class Finisher {
   readonly #coordination: Coordination
