@@ -145,8 +145,8 @@ export class Engine {
       () => this.dispatcher.pump(),
       (trigger, tick) => this.dispatcher.enqueueAll(trigger, tick),
       (job) => this.#finished.touch(job),
-      // Redis' clock is watched where it is measured.
-      coordination.state.kind === 'memory' ? () => wallClock.look() : undefined
+      // A step of Redis' clock is told where it is measured. That two clocks drift apart is none.
+      coordination.state.kind === 'memory' ? () => wallClock.look() : () => this.#noteClock()
     )
     this.#finished = new FinishedJobs({
       clock,
@@ -517,6 +517,9 @@ export class Engine {
       this.#abandonedRuns.wait()
     }
     this.#outage = null
+    // How far the clock went back meanwhile says nothing of what is taken: the store is asked for that.
+    this.#clockOffset = null
+    this.#noteClock()
     if (this.#phase === 'running') this.#survey.take()
     // What is owned is given back before anything is asked for: an own lock must not look like an overlap.
     void this.#finisher.retryNow()

@@ -1,10 +1,15 @@
-import t from 'tap'
-import { HOUR, MINUTE } from '../lib/duration.js'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { FleetClock } from '../lib/coordination/fleet-clock.js'
+import { HOUR, MINUTE, SECOND } from '../lib/duration.js'
 import { createScheduler, type Scheduler } from '../lib/index.js'
 import { VirtualClock } from '../lib/testing/virtual-clock.js'
 import type { Coordination, CoordinationListener } from '../types/coordination.js'
 import { HeldAnswers } from './fixtures/held-answers.js'
 import { type LogLine, logLines } from './fixtures/log-lines.js'
+import { nextEvent } from './fixtures/next-event.js'
+import { withFleet } from './fixtures/simulated-fleet.js'
+import { withRedis } from './fixtures/with-redis.js'
 
 /** A replica whose store's clock is `ahead` of its own. */
 function replica(
@@ -44,6 +49,19 @@ async function close(clock: VirtualClock, ...schedulers: Scheduler<undefined>[])
   await Promise.all(closed)
 }
 
+/** What all stores say is the time is off by so much, until the test has ended. */
+function shiftStores(t: Test): { by: number } {
+  const shift = { by: 0 }
+  const { sample } = FleetClock.prototype
+  FleetClock.prototype.sample = function (sent, storeTime) {
+    sample.call(this, sent, storeTime + shift.by)
+  }
+  t.teardown(() => {
+    FleetClock.prototype.sample = sample
+  })
+  return shift
+}
+
 for (const back of [5 * MINUTE, HOUR, 26 * HOUR]) {
   t.test(
     `Redis' clock goes back by ${back / MINUTE} minutes: said once, with the time until which jobs stand`,
@@ -53,7 +71,6 @@ for (const back of [5 * MINUTE, HOUR, 26 * HOUR]) {
       let ahead = 0
       const { scheduler, lines, listener } = replica(clock, answers, () => ahead)
       await scheduler.start()
-      listener().onClockStep()
       await clock.advance(MINUTE)
       t.same(warnings(lines), [])
       const until = new Date(clock.now()).toISOString()
@@ -84,4 +101,64 @@ t.test('a replica that starts afterwards says so as well: by what is taken', asy
   t.match(warnings(second.lines), [/until 2027-01-01T12:02:00.000Z/])
   t.same(warnings(first.lines), [])
   await close(clock, first.scheduler, second.scheduler)
+})
+
+t.test('the clock of one Redis goes back for the first time: said once', async (t) => {
+  const shift = shiftStores(t)
+  await withRedis(async ({ url }) => {
+    const { logger, lines } = logLines()
+    const scheduler = createScheduler({ redis: url, prefix: 'back', logger })
+    scheduler.interval('job', 100, () => {})
+    await scheduler.start()
+    const { run } = await nextEvent(scheduler, 'executed')
+    shift.by = -HOUR
+    const giveUpAt = Date.now() + 10 * SECOND
+    while (warnings(lines).length === 0 && Date.now() < giveUpAt) await sleep(20)
+    t.equal(warnings(lines).length, 1)
+    const until = Date.parse(/until (\S+),/.exec(warnings(lines)[0] ?? '')?.[1] ?? '')
+    t.ok(until >= run.scheduledTime && until < giveUpAt, 'with the time where the clock was')
+    await scheduler.close()
+    t.equal(warnings(lines).length, 1)
+  })
+})
+
+for (const [outage, isWarned] of [
+  [2 * MINUTE, true],
+  [10 * MINUTE, false]
+] as const) {
+  const what = isWarned ? 'said as far as ticks are taken' : 'not said, as none of them is taken'
+  t.test(`a clock that goes back by 5 minutes in an outage of ${outage / MINUTE}: ${what}`, async (t) => {
+    const shift = shiftStores(t)
+    await withFleet(async ({ simulation, join, runs }) => {
+      const { lines } = await join(({ scheduler }) => void scheduler.interval('job', '10s', () => {}))
+      shift.by = 20
+      await simulation.advance(MINUTE)
+      simulation.store.kill()
+      await simulation.advance(outage)
+      const until = new Date(runs().at(-1)?.scheduledTime ?? 0).toISOString()
+      shift.by = -5 * MINUTE
+      simulation.store.start()
+      await simulation.advance(20 * SECOND)
+      const told = `Redis' clock has gone back: jobs have no ticks until ${until}, as those are taken`
+      t.same(warnings(lines), isWarned ? [told] : [])
+      shift.by -= 20
+      await simulation.advance(5 * MINUTE)
+      t.equal(warnings(lines).length, isWarned ? 1 : 0, 'and nothing at the next, small step')
+    })
+  })
+}
+
+t.test('clocks that drift apart are none that go back', async (t) => {
+  const clock = new VirtualClock('2027-01-01T12:00:30Z')
+  let ahead = 0
+  const { scheduler, lines, listener } = replica(clock, new HeldAnswers(clock), () => ahead)
+  await scheduler.start()
+  listener().onClockStep()
+  for (let count = 0; count < 200; count++) {
+    await clock.advance(10 * SECOND)
+    ahead -= 50
+  }
+  listener().onClockStep()
+  t.same(warnings(lines), [])
+  await close(clock, scheduler)
 })
