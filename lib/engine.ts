@@ -463,7 +463,7 @@ export class Engine {
 
   #onHandedBack(jobId: string, scheduledTime: number, by: string): void {
     const job = this.jobs.get(jobId)
-    if (job === undefined || this.#phase !== 'running') return
+    if (job === undefined || this.#phase !== 'running' || job.definition.lockTtl === null) return
     if (!job.noteHandedBack(scheduledTime, by, nextInSequence())) return
     this.#lateTicks.bring(job, scheduledTime, scheduledTime)
     this.dispatcher.pump()

@@ -63,6 +63,8 @@ export class JobRecord implements Timed {
   /** When it was asked for or said whether it is paused, in this process' sequence. */
   #pauseKnownAt = 0
   #handBacks: HandBacks | null = null
+  /** The last claim that was handed back of a tick which its trigger does not have: each is told again and again. */
+  #foreignHandBack = ''
   #definition: ResolvedJob
   #words: Definition | null = null
 
@@ -112,8 +114,16 @@ export class JobRecord implements Timed {
     this.#takenThrough = tick
   }
 
-  /** A claim of one of its ticks was handed back, as of `HandBacks.note`. Whether that is news. */
+  /**
+   * A claim of the job was handed back, as of `HandBacks.note`. Whether that is news of one of its ticks: it may be one of
+   * another trigger, which the job had before, or has on another replica.
+   */
   noteHandedBack(tick: number, by: string, heard: number): boolean {
+    if (by === this.#foreignHandBack) return false
+    if (this.trigger.afterCompletion === null && this.trigger.next(tick - 1) !== tick) {
+      this.#foreignHandBack = by
+      return false
+    }
     this.#handBacks ??= new HandBacks()
     if (!this.#handBacks.note(tick, by, heard)) return false
     this.takenThrough = Math.min(this.takenThrough, tick - 1)

@@ -166,3 +166,40 @@ t.test('a notice that comes again, or late, is no news', async (t) => {
   t.notOk(heard.isNewsSince(2000, 7))
   t.notOk(heard.isNewsSince(1000, 0))
 })
+
+for (const [what, changes, isRun] of [
+  ['has another cron', { trigger: { cron: '0 3 * * *' } }, false],
+  ['is a date', { trigger: { date: '2027-06-01T00:00:00Z' } }, false],
+  ['has no lock', { trigger: { cron: '0 3 * * *' }, lock: false }, false],
+  ['has all other ticks', { trigger: { cron: '0,2-59 * * * *' } }, false],
+  ['has that tick too', { trigger: { any: [{ cron: '0 3 * * *' }, { date: '2027-01-01T00:01:00Z' }] } }, true]
+] as const) {
+  t.test(`a tick is handed back by a replica of before a deploy, after which the job ${what}`, async (t) => {
+    const simulation = new Simulation()
+    const [closing, staying] = [simulation.replica(), simulation.replica()]
+    const [old, next] = [createScheduler(closing.options), createScheduler(staying.options)]
+    const ticks: string[] = []
+    const missed: number[] = []
+    old.cron('job', '* * * * *', () => void t.fail('it closes first'))
+    next.add({
+      ...changes,
+      id: 'job',
+      handler: ({ run }) => void ticks.push(new Date(run.scheduledTime).toISOString())
+    })
+    next.on('missed', ({ scheduledTime }) => void missed.push(scheduledTime))
+    await old.start()
+    await next.start()
+    await simulation.advance('59s')
+    simulation.store.disturb({ delay: [30, 30] })
+    staying.freeze('2s')
+    await simulation.advance('1045ms')
+    const closed = old.close()
+    await simulation.advance('10s')
+    await closed
+    t.same(ticks, isRun ? ['2027-01-01T00:01:00.000Z'] : [])
+    t.same(missed, [])
+    const ended = next.close()
+    await simulation.advance('10s')
+    await ended
+  })
+}
