@@ -451,6 +451,37 @@ t.test('the time a job was paused is not caught up on, also when nobody was ther
   })
 )
 
+for (const reason of ['overlap', 'paused'] as const) {
+  t.test(`a tick that ended as ${reason} is not counted again after a failover to data of before it`, (t) =>
+    withFleet(async ({ simulation, join }) => {
+      const { scheduler, skipped } = await join(({ replica, scheduler }) => {
+        scheduler.cron('job', '* * * * *', () => replica.sleep(170 * SECOND))
+        // The store is asked every few seconds whether this one is paused, and so found to be away.
+        scheduler.interval('unlocked', '1d', () => {}, { lock: false })
+      })
+      if (reason === 'paused') {
+        const paused = scheduler.pause('job')
+        await simulation.settle()
+        await paused
+      }
+      await simulation.advance(130 * SECOND)
+      const told = (): typeof skipped => skipped.filter(([tick]) => tick >= 2 * MINUTE)
+      t.same(told(), [[2 * MINUTE, reason]])
+      simulation.store.kill()
+      const record = simulation.store.memory.jobs.get('job')
+      record!.tick = record!.previous
+      record!.previous -= MINUTE
+      await simulation.advance(15 * SECOND)
+      simulation.store.start()
+      await simulation.advance(40 * SECOND)
+      t.same(told(), [
+        [2 * MINUTE, reason],
+        [3 * MINUTE, reason]
+      ])
+    })
+  )
+}
+
 t.test('a week of missed seconds is counted without counting them one by one', (t) =>
   withFleet(async ({ simulation, join }) => {
     const define = ({ scheduler }: Member): void => {

@@ -93,7 +93,7 @@ export class ClaimAnswers {
           return
         }
         this.#passed(job, asked, answer)
-        this.#noteTaken(job, asked)
+        this.#noteOwn(job, asked)
         this.#options.account.skipped(job, scheduledTime, 'overlap')
         this.#goOn(job, asked, through)
         return
@@ -103,6 +103,7 @@ export class ClaimAnswers {
           this.#account(asked, 'paused', after, scheduledTime)
           this.#options.account.skipped(job, scheduledTime, 'paused')
           this.#account(asked, 'paused', scheduledTime, through + 1)
+          this.#noteOwn(job, asked)
         }
         this.#goOn(job, asked, through)
         return
@@ -122,6 +123,12 @@ export class ClaimAnswers {
   #noteTaken(job: JobRecord, asked: AskedTick, through = asked.through): void {
     // Of another trigger's ticks it says nothing.
     if (asked.isCurrent) job.takenThrough = through
+  }
+
+  /** What this replica has taken: it runs it, or has accounted for it. */
+  #noteOwn(job: JobRecord, asked: AskedTick): void {
+    this.#noteTaken(job, asked)
+    if (asked.isCurrent) job.claimedThrough = asked.through
   }
 
   #granted(
@@ -149,8 +156,7 @@ export class ClaimAnswers {
       return
     }
     this.#passed(job, asked, answer)
-    this.#noteTaken(job, asked)
-    if (asked.isCurrent) job.claimedThrough = through
+    this.#noteOwn(job, asked)
     if (lock === null || hasRun || asked.isMissed(now)) {
       // Taken, so that it is counted once for the fleet; or too late only now.
       if (lock !== null) finisher.push({ lock, finished: true, onReleased() {} })
