@@ -192,7 +192,7 @@ export class Engine {
       abandonedRuns.record([from])
     }
     this.#recovery = new Recovery({ ...common, replicaId, watch, onTakenOver, room: () => this.dispatcher.room })
-    this.manualRuns = new ManualRuns({ ...common, recovery: this.#recovery, account })
+    this.manualRuns = new ManualRuns({ ...common, recovery: this.#recovery, account, unlocked })
     const enqueue = (job: JobRecord, tick: DueTick): void => this.dispatcher.enqueue(job, tick)
     this.#lateTicks = new LateTicks({ coordination, enqueue, wakeAt })
     this.#survey = new Survey({

@@ -312,6 +312,40 @@ t.test("`after: 'completion'` measures from the end of the last run", async (t) 
   }
 })
 
+t.test("`after: 'completion'` measures from the end of a run by hand too", async (t) => {
+  for (const lock of [{}, false] as const) {
+    for (const asked of [0, 9 * MINUTE]) {
+      await withVirtualScheduler(async ({ clock, scheduler }) => {
+        const starts: [string, number][] = []
+        scheduler.add({
+          id: 'a',
+          trigger: { interval: '10m', after: 'completion' },
+          lock,
+          async handler({ run }) {
+            starts.push([run.trigger, Math.round((clock.now() - START) / SECOND) * SECOND])
+            if (asked > 0) await clock.sleep(2 * MINUTE)
+          }
+        })
+        await scheduler.start()
+        await clock.advance(asked)
+        const active = scheduler.trigger('a')
+        await clock.advance(0)
+        await active
+        await clock.advance(20 * MINUTE - 1)
+        const due = asked === 0 ? 10 * MINUTE : 21 * MINUTE
+        t.same(
+          starts,
+          [
+            ['manual', asked],
+            ['schedule', due]
+          ],
+          lock === false ? 'unlocked' : 'locked'
+        )
+      })
+    }
+  }
+})
+
 t.test("`after: 'completion'` keeps to startDate and endDate", async (t) => {
   await withVirtualScheduler(async ({ clock, scheduler }) => {
     const starts: number[] = []

@@ -9,6 +9,7 @@ import type { Finisher } from './finisher.js'
 import type { Recovery } from './recovery.js'
 import type { Runner } from './runner.js'
 import type { TickAccount } from './tick-account.js'
+import type { UnlockedRuns } from './unlocked-runs.js'
 
 /** How often a run is asked for whose answer was read after its lock had ended. */
 const TRIES = 3
@@ -19,6 +20,7 @@ export interface ManualRunsOptions {
   readonly runner: Runner
   readonly finisher: Finisher
   readonly recovery: Recovery
+  readonly unlocked: UnlockedRuns
   readonly account: TickAccount
   readonly newRunId: () => string
 }
@@ -43,7 +45,7 @@ export class ManualRuns {
    */
   async start(job: JobRecord, data: unknown): Promise<ActiveRun | null> {
     const { lockTtl } = job.definition
-    if (lockTtl === null) return this.#startUnlocked(job, data)
+    if (lockTtl === null) return this.#options.unlocked.startManual(job, data)
     this.#asking++
     try {
       for (let count = 1; count <= TRIES; count++) {
@@ -56,11 +58,6 @@ export class ManualRuns {
     }
     this.#options.account.lockFailed(job, Math.round(this.#options.coordination.now()), 'error')
     throw new RedisUnavailableError('start a run', `its answer came later than the lock's TTL, ${lockTtl} ms`)
-  }
-
-  #startUnlocked(job: JobRecord, data: unknown): ActiveRun | null {
-    if (job.stats.running > 0) return null
-    return this.#run(job, this.#options.newRunId(), Math.round(this.#options.coordination.now()), null, null, data)
   }
 
   /** Asks for the run once: `late` when the lock is over by the time that the answer is read. */
@@ -97,8 +94,8 @@ export class ManualRuns {
     job: JobRecord,
     runId: string,
     scheduledTime: number,
-    lock: HeldLock | null,
-    fencingToken: number | null,
+    lock: HeldLock,
+    fencingToken: number,
     data: unknown
   ): ActiveRun {
     const { runner } = this.#options

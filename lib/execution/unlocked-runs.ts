@@ -1,6 +1,7 @@
 import type { Coordination } from '../../types/coordination.js'
 import type { JobRecord } from '../job-record.js'
 import type { DueTick } from '../timetable.js'
+import type { ActiveRun } from './active-run.js'
 import { isMissed } from './claim-request.js'
 import type { Runner } from './runner.js'
 import type { TickAccount } from './tick-account.js'
@@ -55,6 +56,19 @@ export class UnlockedRuns {
       return
     }
     this.#again(job)
+  }
+
+  /** Runs a job by hand; `null` when a run of it goes on. */
+  startManual(job: JobRecord, data: unknown): ActiveRun | null {
+    if (job.stats.running > 0) return null
+    const { coordination, runner, newRunId } = this.#options
+    const run = runner.newRun(job, newRunId(), Math.round(coordination.now()), 'manual', null)
+    const active = runner.start(job, run, null, data)
+    active.onCompleted(() => {
+      // Before the first tick no interval is measured yet.
+      if (job.lastUnlocked !== null) this.#again(job)
+    })
+    return active
   }
 
   /** Runs a tick that Redis did not answer for (`onRedisError: 'run'`). */
