@@ -76,6 +76,18 @@ t.test('a date long past as it is added is missed, once for the fleet', (t) =>
   })
 )
 
+t.test('without claims nobody knows whether a date long past ran: it is told by nobody', (t) =>
+  withFleet(async (fleet) => {
+    const { simulation, start, join, runs, missed } = fleet
+    const define = on(start + MINUTE, { lock: false })
+    let member = await join(define)
+    await simulation.advance(2 * MINUTE)
+    for (let count = 0; count < 3; count++) member = await redeploy(fleet, member, define, MINUTE)
+    t.equal(runs().length, 1)
+    t.same(missed(), [])
+  })
+)
+
 t.test('a date that passed within its grace before the job was added runs, late as it is', (t) =>
   withFleet(async ({ simulation, start, join, runs, missed }) => {
     const define = ({ scheduler }: Member): void => {
