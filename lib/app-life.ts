@@ -54,7 +54,13 @@ export function followApp(app: FastifyInstance, { engine, clock, autostart, chec
   app.register(async function jobs(child) {
     afterHooks = child.ready as AfterHooks
   })
+  const end = (): Promise<void> => {
+    ticks?.close()
+    return engine.quiesce()
+  }
   app.addHook('onReady', async () => {
+    // Added here it is called before any `preClose` hook, of which one may be slow, and one that fails ends the others.
+    app.addHook('onClose', async () => void end())
     check()
     await opened(app, engine)
     if (ticks === null) return
@@ -63,10 +69,7 @@ export function followApp(app: FastifyInstance, { engine, clock, autostart, chec
   })
   app.addHook('onListen', async () => ticks?.onListen())
   // Before requests are waited for, some of which wait for a run, and before any plugin closes what runs work with.
-  app.addHook('preClose', async () => {
-    ticks?.close()
-    await engine.quiesce()
-  })
+  app.addHook('preClose', end)
   app.addHook('onClose', async () => engine.close())
 }
 

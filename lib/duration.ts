@@ -65,7 +65,7 @@ function read(value: unknown, name: string): number | null {
     if (value.length === 0 || value.length > 100 || UNITLESS.test(value) || MONTHS.test(value)) return null
     // `ms` answers undefined or NaN for what it cannot read, whatever its types say.
     const parsed = loadMs()(value as StringValue) as number | undefined
-    return parsed === undefined || Number.isNaN(parsed) ? null : parsed
+    return parsed === undefined || Number.isNaN(parsed) ? null : exact(parsed)
   }
   if (typeof value !== 'object' || value === null) return null
   const parts = copyKnown(value, PART_NAMES, `\`${name}\``)
@@ -78,5 +78,11 @@ function read(value: unknown, name: string): number | null {
     sum += count * PARTS[part]
     given = true
   }
-  return given ? sum : null
+  return given ? exact(sum) : null
+}
+
+/** What is meant by 1.1 hours, which a computer makes 3960000.0000000005 ms. */
+function exact(length: number): number {
+  const whole = Math.round(length)
+  return Math.abs(length - whole) <= 8 * Number.EPSILON * whole ? whole : length
 }

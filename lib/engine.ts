@@ -89,6 +89,7 @@ export class Engine {
   #closing: Promise<void> | null = null
   /** Until when what goes on under locks by name may go on, on the monotonic clock: counted from when closing began. */
   #closeBy: number | null = null
+  #closeTimer: TimerHandle | null = null
   #pausePoll: TimerHandle | null = null
   /** The outage that was told of: since when, on the monotonic clock, and how many locks had been lost by then. */
   #outage: { readonly since: number; readonly locksLost: number } | null = null
@@ -333,7 +334,10 @@ export class Engine {
 
   /** Ends the runs, and what goes on under locks by name, within one `closeTimeout`; all else is as before. */
   async quiesce(): Promise<void> {
-    await Promise.all([this.drain(), this.#endNamedLocks()])
+    const drained = this.drain()
+    this.#abortNamedLocksInTime()
+    await drained
+    await this.#namedLocksSettled()
   }
 
   close(): Promise<void> {
@@ -414,21 +418,26 @@ export class Engine {
     this.#finisher.awaitNoMore()
   }
 
-  async #endNamedLocks(): Promise<void> {
+  /** A request that is waited for may take one at any time. */
+  #abortNamedLocksInTime(): void {
+    if (this.#closeBy !== null) return
     const { closeTimeout, clock } = this.options
-    this.#closeBy ??= clock.monotonic() + closeTimeout
-    const settled = this.namedLocks.settled()
-    if (await isSettledBy(settled, this.#closeBy, clock)) return
     const error = new RunCancelledError('What was done under a lock', closeTimeout)
-    // What had its time before, and has not settled, is not waited for again.
-    if (this.namedLocks.abortAll(error)) await isSettledBy(settled, clock.monotonic() + ABORT_GRACE, clock)
+    this.#closeBy = clock.monotonic() + closeTimeout
+    this.#closeTimer = clock.setTimeout(() => this.namedLocks.abortAll(error), closeTimeout)
+  }
+
+  async #namedLocksSettled(): Promise<void> {
+    const until = (this.#closeBy ?? 0) + ABORT_GRACE
+    await isSettledBy(this.namedLocks.settled(), until, this.options.clock)
   }
 
   async #close(): Promise<void> {
     await this.quiesce()
     this.#phase = 'closing'
-    // Those that were taken meanwhile.
-    await this.#endNamedLocks()
+    // What has taken one meanwhile.
+    await this.#namedLocksSettled()
+    this.#closeTimer?.cancel()
     this.namedLocks.close()
     this.#watch.close()
     await this.#finisher.close()

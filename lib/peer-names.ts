@@ -81,6 +81,18 @@ export const PEER_SCHEDULER_NAMES: PeerNames = {
   'in `defaults`': words('lock lockTtl ttl retry retries attempts timeout jitter misfireGraceTime coalesce recovery')
 }
 
+/** What other clients, and plugins for them, call an option of ioredis; ioredis itself passes over what it does not know. */
+export const PEER_REDIS_NAMES: PeerNames = {
+  "`redis: 'redis://...'`": words('url uri redisUrl connectionString connection'),
+  '`redis`, with the client itself': words('client redisClient'),
+  '`host` and `port`': words('socket hostname address server'),
+  '`redis`, with an ioredis Cluster': words('cluster clusterNodes nodes rootNodes startupNodes hosts'),
+  '`db`': words('database'),
+  '`username`': words('user'),
+  '`password`': words('auth authPass pass passwd'),
+  '`tls`': words('ssl useTls useSsl')
+}
+
 export const PEER_METRICS_NAMES: PeerNames = {
   '`register`': words('registry promRegistry'),
   '`endpoint`': words('path url route'),

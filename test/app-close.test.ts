@@ -148,6 +148,72 @@ t.test('what goes on under withLock ends before other plugins close, or is abort
   t.same(order, ['FST_ERR_RLS_RUN_CANCELLED', 'later'])
 })
 
+t.test('what goes on under a lock that is taken after closing began is aborted closeTimeout after that', async (t) => {
+  const app = await listening({ closeTimeout: 300 })
+  const [arrived, go, aborted, stay] = [gate(), gate(), gate(), gate()]
+  let reason: unknown
+  app.get('/', async () => {
+    arrived.pass()
+    await go.passed
+    await app.jobs.withLock('table', { ttl: '10s' }, async ({ signal }) => {
+      await once(signal, 'abort')
+      reason = signal.reason
+    })
+    aborted.pass()
+    await stay.passed
+    return app.jobs.withLock('table', { ttl: '10s' }, async ({ signal }) => {
+      await once(signal, 'abort')
+      return 'at once'
+    })
+  })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const reply = once(get(urlOf(app, '/'), { agent: false }), 'response') as Promise<[IncomingMessage]>
+  await arrived.passed
+  const closing = app.close()
+  // Nothing runs: the drain is over at once, and the request is waited for.
+  await sleep(50)
+  go.pass()
+  await aborted.passed
+  t.match(reason, { code: 'FST_ERR_RLS_RUN_CANCELLED' })
+  stay.pass()
+  t.same(
+    JSON.parse(await bodyOf((await reply)[0])),
+    { acquired: true, value: 'at once' },
+    'one that is taken later, as it begins'
+  )
+  await closing
+})
+
+t.test(
+  "an earlier plugin's `preClose` hook that is slow or fails neither puts off the drain nor keeps the app open",
+  async (t) => {
+    for (const hook of [() => sleep(400), () => Promise.reject(new Error('of the balancer'))]) {
+      const app = Fastify()
+      app.addHook('preClose', hook)
+      await app.register(scheduler, { closeTimeout: 100 })
+      const begun = gate()
+      let ticks = 0
+      app.jobs.interval('tick', 20, () => void ticks++)
+      app.jobs.interval('hand', '1h', async ({ signal }) => {
+        begun.pass()
+        await once(signal, 'abort')
+      })
+      app.post('/run', app.jobs.route('hand', { wait: true }))
+      await app.listen({ port: 0, host: '127.0.0.1' })
+      await nextEvent(app.jobs, 'executed')
+      const run = request(urlOf(app, '/run'), { method: 'POST', agent: false })
+      const reply = once(run.end(), 'response') as Promise<[IncomingMessage]>
+      await begun.passed
+      const closing = app.close().catch(noop)
+      await new Promise(setImmediate)
+      const seen = ticks
+      t.match(JSON.parse(await bodyOf((await reply)[0])), { outcome: 'cancelled' })
+      await closing
+      t.equal(ticks, seen, 'no tick came since closing began')
+    }
+  }
+)
+
 t.test('drain() ends the runs while routes, metrics and withLock go on', async (t) => {
   const app = await listening({ closeTimeout: 50 })
   let ticks = 0

@@ -11,6 +11,11 @@ t.test('a string needs a unit, and a unit of one meaning', async (t) => {
     ['1 MIN', 60_000],
     ['2 Minutes', 120_000],
     ['0s', 0],
+    ['1.1h', 3_960_000],
+    ['2.2 hours', 7_920_000],
+    ['1.1d', 95_040_000],
+    ['1.001s', 1001],
+    ['99.9y', 99.9 * 31_557_600_000],
     ['1w', 604_800_000]
   ] as const) {
     t.equal(parseDuration(text, 'x'), length, text)
@@ -32,6 +37,25 @@ t.test('a string needs a unit, and a unit of one meaning', async (t) => {
     t.throws(() => parseDuration(text, 'x'), { message: /a string such as '5m'/ }, text)
   }
 })
+
+t.test(
+  'parts of units that are whole milliseconds are taken, whatever a computer makes of them, and others are not',
+  async (t) => {
+    t.equal(parseDuration({ hours: 1.1 }, 'x'), 3_960_000)
+    t.equal(parseDuration({ days: 2.2, hours: 3.3, seconds: 0.007 }, 'x'), 201_960_007)
+    for (const value of [
+      '0.5ms',
+      '1.0001s',
+      '0.00000001ms',
+      { seconds: 0.0005 },
+      { milliseconds: 1e-9 },
+      1.5,
+      1.0000000001
+    ]) {
+      t.throws(() => parseDuration(value as Duration, 'x'), { message: /whole milliseconds/ }, JSON.stringify(value))
+    }
+  }
+)
 
 t.test('what is out of range is told by the bound it is beyond', async (t) => {
   const says = (value: Duration, range: Parameters<typeof parseDuration>[2]): string => {

@@ -1,4 +1,5 @@
 import Fastify from 'fastify'
+import { Redis } from 'ioredis'
 import t from 'tap'
 import plugin, { createScheduler } from '../lib/index.js'
 import { DEFAULT_KEYS, JOB_KEYS, RETRY_KEYS } from '../lib/job-options.js'
@@ -45,6 +46,12 @@ const CASES: readonly (readonly [what: () => unknown, peer: string, ours: RegExp
   [trigger({ interval: '5m', jitter: 3 }), 'jitter', /option of the job/],
   [options({ client: {} }), 'client', /`redis`/],
   [options({ tz: 'UTC' }), 'tz', /`timezone`/],
+  [options({ redis: { url: 'redis://:secret@example.com/2' } }), 'url', /in `redis`: here it is `redis: 'redis:.*'`$/],
+  [options({ redis: { socket: { host: 'example.com' } } }), 'socket', /`host` and `port`/],
+  [options({ redis: { host: 'example.com', database: 2 } }), 'database', /`db`/],
+  [options({ redis: { host: 'example.com', auth_pass: 'secret' } }), 'auth_pass', /`password`$/],
+  [options({ redis: { rootNodes: [] } }), 'rootNodes', /an ioredis Cluster/],
+  [options({ redis: ['redis://a', 'redis://b', { url: 'redis://c' }] }), 'url', /`redis: 'redis:.*'`$/],
   [options({ job_defaults: {} }), 'job_defaults', /`defaults`/],
   [options({ retry: 3 }), 'retry', /in `defaults`/],
   [options({ defaults: { attempts: 3 } }), 'attempts', /`retry/],
@@ -78,6 +85,7 @@ t.test("no name of a peer's is one of ours, and none has two meanings", async (t
     [SCHEDULER_KEYS, peers.PEER_SCHEDULER_NAMES],
     [[...METRICS_KEYS, 'endpoint'], peers.PEER_METRICS_NAMES],
     [RETRY_KEYS, peers.PEER_RETRY_NAMES],
+    [Object.keys(new Redis({ lazyConnect: true }).options), peers.PEER_REDIS_NAMES],
     [['ttl'], peers.PEER_LOCK_NAMES],
     [['data', 'wait'], peers.PEER_TRIGGER_CALL_NAMES],
     [['cron', 'interval', 'date', 'any', 'all', 'timezone', 'startDate', 'endDate'], peers.PEER_TRIGGER_NAMES]

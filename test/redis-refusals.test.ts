@@ -20,6 +20,7 @@ interface Refusal {
   readonly code: string
   /** Settings of the server. */
   readonly args?: readonly string[]
+  prepare?(redis: TestRedis): Promise<unknown>
   refuse(redis: TestRedis): Promise<unknown>
   heal(redis: TestRedis): Promise<unknown>
 }
@@ -81,6 +82,16 @@ const REFUSALS: readonly Refusal[] = [
       );
     },
     heal: ({ client }) => client.script('KILL')
+  },
+  {
+    code: 'CLUSTERDOWN',
+    args: ['--cluster-enabled', 'yes'],
+    prepare: async ({ client }) => {
+      await client.cluster('ADDSLOTS', ...Array.from({ length: 16_384 }, (_, slot) => slot))
+      while (!/cluster_state:ok/.test(`${await client.cluster('INFO')}`)) await sleep(20)
+    },
+    refuse: ({ client }) => client.cluster('DELSLOTS', 0),
+    heal: ({ client }) => client.cluster('ADDSLOTS', 0)
   }
 ]
 
@@ -102,9 +113,10 @@ function reasonIn(lines: readonly LogLine[]): string | undefined {
   return (err as Error | undefined)?.message
 }
 
-for (const { code, args = [], refuse, heal } of REFUSALS) {
+for (const { code, args = [], prepare, refuse, heal } of REFUSALS) {
   t.test(`a Redis that refuses (${code}) is down, told once an outage, until a claim can be had`, (t) =>
     withRedis(async (redis) => {
+      await prepare?.(redis)
       const { logger, lines } = logLines()
       const told = (pattern: RegExp): number => lines.filter(({ message }) => pattern.test(message)).length
       const scheduler = createScheduler({ redis: redis.url, prefix: 'app', logger, closeTimeout: 500 })

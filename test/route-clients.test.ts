@@ -40,6 +40,14 @@ for (const [name, options] of Object.entries({ http: {}, http2: { http2: true } 
           await arrived(reply)
           return reply.code(201).send('made')
         })
+        app.post('/empty', { config: { triggerJob: 'empty' } }, async (_request, reply) => {
+          await arrived(reply)
+          reply.code(204)
+        })
+        app.post('/rejected', { config: { triggerJob: 'rejected' } }, async (_request, reply) => {
+          await arrived(reply)
+          reply.code(409)
+        })
         app.post('/broken', { config: { triggerJob: 'broken' } }, async (_request, reply) => {
           await arrived(reply)
           throw new Error('broken after all')
@@ -56,7 +64,10 @@ for (const [name, options] of Object.entries({ http: {}, http2: { http2: true } 
           return 'done'
         })
       },
-      [job('late'), job('broken'), job('streamed'), { ...job('locked'), handler: () => once(app.server, 'unlock') }]
+      [
+        ...['late', 'empty', 'rejected', 'broken', 'streamed'].map(job),
+        { ...job('locked'), handler: () => once(app.server, 'unlock') }
+      ]
     )
     const leave = async (method: string, path: string): Promise<void> => {
       const here = once(app.server, 'arrived')
@@ -67,6 +78,11 @@ for (const [name, options] of Object.entries({ http: {}, http2: { http2: true } 
     const executed = nextEvent(app.jobs, 'executed')
     await leave('POST', '/late')
     t.equal((await executed).job.id, 'late')
+
+    await leave('POST', '/rejected')
+    const empty = nextEvent(app.jobs, 'executed')
+    await leave('POST', '/empty')
+    t.equal((await empty).job.id, 'empty', 'where Fastify has no answer to send')
 
     const streamed = nextEvent(app.jobs, 'executed')
     await leave('GET', '/streamed')
@@ -83,7 +99,7 @@ for (const [name, options] of Object.entries({ http: {}, http2: { http2: true } 
     const again = nextEvent(app.jobs, 'executed', ({ job }) => job.id === 'late')
     await leave('POST', '/late')
     await again
-    t.same(runs, ['late', 'streamed', 'locked', 'late'], 'once each, and not for an answer of 500')
+    t.same(runs, ['late', 'empty', 'streamed', 'locked', 'late'], 'once each, and not for an answer of 500')
     await app.close()
     t.match(
       lines.filter(({ message }) => /holds its lock/.test(message)),

@@ -61,6 +61,29 @@ t.test('the timeout of a handler that hangs is told when it passes, and its run 
   })
 )
 
+t.test('a lock that is lost before the timeout passes is told as lost once, also where closing leaves the run', (t) =>
+  withVirtualScheduler(async (parts) => {
+    const { clock, scheduler, events, lines } = parts
+    const lost = (): unknown[] => [
+      events.filter(({ name }) => name === 'lockLost').length,
+      lines.filter(({ message }) => /lost its lock/.test(message)).length
+    ]
+    scheduler.interval('hung', '1h', () => new Promise(() => {}), { lock: '1s', timeout: '20s' })
+    await scheduler.start()
+    await scheduler.trigger('hung')
+    await clock.freeze(5 * SECOND)
+    await clock.advance(100)
+    t.same(lost(), [1, 1])
+    await clock.advance(20 * SECOND)
+    t.same(lost(), [1, 1], 'after its timeout')
+    t.equal(await sampleOf(parts, 'redis_lock_lost_total', 'hung'), 1)
+    const closed = scheduler.close()
+    await clock.advance(20 * SECOND)
+    await closed
+    t.same(lost(), [1, 1], 'after closing')
+  })
+)
+
 t.test('who waits for a run by hand that hangs hears of its timeout', (t) =>
   withVirtualScheduler(async ({ clock, scheduler }) => {
     scheduler.interval('hung', '1h', () => new Promise(() => {}), { timeout: '3s', lock: false })

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify from 'fastify'
 import t from 'tap'
@@ -122,6 +123,22 @@ t.test('close waits for withLock, then aborts it', async (t) => {
   await closing
   t.match(reason, { code: 'FST_ERR_RLS_RUN_CANCELLED' })
   t.same(await result, { acquired: true, value: 'aborted' })
+  t.equal(clock.pending, 0)
+})
+
+t.test('a run that takes a lock after closing began is aborted with the others', async (t) => {
+  const clock = new VirtualClock()
+  const scheduler = createScheduler({ clock, closeTimeout: '3s' })
+  scheduler.interval('a', '1h', async () => {
+    await clock.sleep(SECOND)
+    await scheduler.withLock('table', { ttl: '10s' }, ({ signal }) => once(signal, 'abort'))
+  })
+  await scheduler.start()
+  const run = await scheduler.trigger('a')
+  const closed = scheduler.close()
+  await clock.advance(4 * SECOND)
+  await closed
+  t.equal(run?.outcome, 'cancelled', 'also where it heeds the signal of its lock alone')
   t.equal(clock.pending, 0)
 })
 

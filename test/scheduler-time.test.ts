@@ -442,3 +442,22 @@ t.test('100,000 jobs of 20 triggers: one run each a tick, under the concurrency'
   t.ok(clock.pending < 10, 'all jobs share a few timers')
   await scheduler.close()
 })
+
+t.test('a step back in memory is told once, whatever is added or started again meanwhile', (t) =>
+  withVirtualScheduler(async (parts) => {
+    const { clock, scheduler, lines } = parts
+    scheduler.cron('job', '* * * * *', () => {})
+    await scheduler.start()
+    await clock.advance(3 * MINUTE)
+    clock.jump(-60 * MINUTE)
+    await clock.advance(MINUTE)
+    scheduler.stop()
+    await scheduler.start()
+    scheduler.remove('job')
+    scheduler.cron('job', '* * * * *', () => {})
+    await clock.advance(MINUTE)
+    const told = lines.flatMap(({ level, message }) => (level === 'warn' ? [message] : []))
+    t.equal(told.length, 1, told.join('; '))
+    t.match(told[0], /^the clock was set back by 3600 s: what was due until/)
+  })
+)

@@ -1,8 +1,9 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { RedisInput, RedisMasterInput } from '../../types/scheduler.js'
 import { isPlainObject } from '../check.js'
-import { OptionInvalidError, RedisUrlInvalidError } from '../errors.js'
+import { OptionInvalidError, OptionUnknownError, RedisUrlInvalidError } from '../errors.js'
 import { loadIoredis } from '../lazy.js'
+import { ourNameFor, PEER_REDIS_NAMES } from '../peer-names.js'
 import { show } from '../show.js'
 import { DEFAULT_OPTIONS, duplicate, isClient, isCluster, isToBeChecked, OWN_OPTIONS } from './own-connection.js'
 
@@ -21,7 +22,7 @@ const MAX_MASTERS = 99
 /**
  * Makes the option `redis` into one client, or into one for each master; connects nothing.
  *
- * @throws RedisUrlInvalidError, OptionInvalidError; without the password in either
+ * @throws RedisUrlInvalidError, OptionInvalidError, OptionUnknownError; without the password in either
  */
 export function resolveRedis(input: RedisInput): RedisClient | RedisClient[] {
   return Array.isArray(input) ? resolveMasters(input) : resolveOne(input as RedisMasterInput | Cluster)
@@ -89,6 +90,10 @@ function checkNumbers(options: unknown): void {
 function fromOptions(input: RedisOptions): RedisClient {
   // The replies our scripts read are those of ioredis' own mapping.
   const { replyMapping: _ignored, ...options } = input
+  for (const [key, value] of Object.entries(options)) {
+    const ours = value === undefined ? null : ourNameFor(key, PEER_REDIS_NAMES)
+    if (ours !== null) throw new OptionUnknownError(key, '`redis`', `: here it is ${ours}`)
+  }
   const { host, port, sentinels } = options as { host?: unknown; port?: unknown; sentinels?: unknown }
   if (host !== undefined && typeof host !== 'string') throw new OptionInvalidError('redis.host', 'a string', show(host))
   if (port !== undefined && !(Number.isInteger(Number(port)) && Number(port) > 0 && Number(port) < 65_536)) {

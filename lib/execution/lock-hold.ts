@@ -44,6 +44,8 @@ export class LockHold implements Watched {
   }
 
   check(now: number): void {
+    // What is known to be lost is told once, and not extended.
+    if (this.lost) return
     if (isOver(this.lock, now)) {
       this.#lose(STOOD_STILL)
       return

@@ -16,10 +16,12 @@ export class NamedLocks {
   readonly #tools: LockTools
   readonly #finisher: Finisher
   readonly #newToken: () => string
-  readonly #aborts = new Set<(error: Error) => boolean>()
+  readonly #aborts = new Set<(error: Error) => void>()
   readonly #idle: (() => void)[] = []
   #underWay = 0
   #closed = false
+  /** Why everything is aborted, once it is. */
+  #aborted: Error | null = null
 
   /** @param newToken makes a token that is unique across replicas */
   constructor(tools: LockTools, finisher: Finisher, newToken: () => string) {
@@ -43,11 +45,10 @@ export class NamedLocks {
     }
   }
 
-  /** Aborts the signals of all that is under way. Whether there were any that were not aborted yet. */
-  abortAll(error: Error): boolean {
-    let isNew = false
-    for (const abort of this.#aborts) isNew = abort(error) || isNew
-    return isNew
+  /** Aborts the signals of all that is under way, and of what begins later once it has. */
+  abortAll(error: Error): void {
+    this.#aborted ??= error
+    for (const abort of this.#aborts) abort(error)
   }
 
   /** Calls no function any more. */
@@ -71,11 +72,7 @@ export class NamedLocks {
     const controller = new AbortController()
     // What the function and its signal call has the caller's context.
     const scope = new AsyncResource('NamedLock')
-    const abort = (error: Error): boolean => {
-      const isNew = !controller.signal.aborted
-      scope.runInAsyncScope(() => controller.abort(error))
-      return isNew
-    }
+    const abort = (error: Error): void => scope.runInAsyncScope(() => controller.abort(error))
     let lost: Error | null = null
     const hold = new LockHold(lock, this.#tools, {
       onExtended() {},
@@ -88,7 +85,10 @@ export class NamedLocks {
     try {
       let value: Awaited<Value>
       try {
-        value = await scope.runInAsyncScope(() => fn({ signal: controller.signal, fencingToken }))
+        const returned = scope.runInAsyncScope(() => fn({ signal: controller.signal, fencingToken }))
+        // It has begun to listen by now.
+        if (this.#aborted !== null) abort(this.#aborted)
+        value = await returned
       } finally {
         await this.#release(hold)
       }

@@ -89,7 +89,8 @@ export class Survey {
         job.learnPaused(state.paused, askedAt)
         if (job.trigger === triggers[index]) this.#answered(job, state)
       }
-      if (last > coordination.now()) this.#options.onFuture(last)
+      // In memory it is told as it happens.
+      if (coordination.state.kind !== 'memory' && last > coordination.now()) this.#options.onFuture(last)
       this.#options.onSurveyed()
     } catch (err) {
       // Asked again when the store answers, or in a while when it does but refuses; until then this replica learns of each

@@ -1,7 +1,7 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import type { JobRouteHandler, TriggerRouteOptions } from '../../types/plugin.js'
 import type { Scheduler, TriggerOptions } from '../../types/scheduler.js'
-import { copyKnown } from '../check.js'
+import { copyKnown, isThenable } from '../check.js'
 import { JobLockedError, JobUnknownError, OptionInvalidError } from '../errors.js'
 import { logSafely } from '../observability/log.js'
 import { PEER_TRIGGER_CALL_NAMES } from '../peer-names.js'
@@ -25,9 +25,11 @@ export class TriggerRoutes {
 
   constructor(app: FastifyInstance, scheduler: Scheduler<FastifyInstance>) {
     this.#scheduler = scheduler
-    app.addHook('onRoute', ({ method, url, config }) => {
+    app.addHook('onRoute', (route) => {
+      const { method, url, config } = route
       if (config?.triggerJob === undefined) return
       this.#named.push({ id: config.triggerJob, where: `, which the route ${method} ${url} names` })
+      route.handler = this.#watched(route.handler)
     })
     app.addHook('onRequest', async (request) => this.#checkLate(request))
     app.addHook('onSend', (request, reply, payload, done) => {
@@ -84,6 +86,22 @@ export class TriggerRoutes {
       if (run === null) throw new JobLockedError(id)
       if (wait && run.outcome !== null) reply.code(STATUS_OF[run.outcome])
       return toBody(run)
+    }
+  }
+
+  /** A handler that does the same. To a client that has left Fastify sends no answer of a handler that returns none, nor calls its hooks. */
+  #watched(handler: RouteHandlerMethod): RouteHandlerMethod {
+    const onReturned = (request: FastifyRequest, reply: FastifyReply, value: unknown): void => {
+      if (value === undefined && !reply.sent && isGone(reply)) this.#triggerAfter(request, reply)
+    }
+    return function (this: FastifyInstance, request, reply) {
+      const returned: unknown = handler.call(this, request, reply)
+      if (isThenable(returned))
+        returned.then(
+          (value) => onReturned(request, reply, value),
+          () => {}
+        )
+      return returned
     }
   }
 
