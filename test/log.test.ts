@@ -214,6 +214,27 @@ t.test('another definition of a job is told with who has it, and in which words 
   })
 )
 
+t.test('a difference of very many jobs, as of a default, is not a warning of each', async (t) => {
+  const { logger, lines } = logLines()
+  const warnings = new DefinitionWarnings(
+    { shareDefinition: async () => null } as unknown as Coordination,
+    new Logbook(logger)
+  )
+  for (let index = 0; index < 500; index++) {
+    const job = {
+      id: `job-${index}`,
+      trigger: { key: 'cron' },
+      definition: { id: `job-${index}`, jitter: 0 },
+      definitionWords: { trigger: 'same', options: 'a' }
+    } as unknown as JobRecord
+    await warnings.tell(job, { definition: { trigger: 'same', options: 'b' }, replicaId: 'two' })
+  }
+  const warned = lines.filter(({ level }) => level === 'warn')
+  t.equal(warned.length, 21)
+  t.match(warned.at(-1)?.message, /^more than 20 jobs are defined differently/)
+  t.equal(lines.length, 501, 'the others are told at debug')
+})
+
 t.test('what differs in two definitions is told once the other replica has said what its own is', async (t) => {
   const { logger, lines } = logLines()
   const texts = new Map<string, string>()

@@ -2,17 +2,24 @@ import type { Coordination, OtherDefinition } from '../../types/coordination.js'
 import type { JobRecord } from '../job-record.js'
 import type { Logbook } from './logbook.js'
 
+/** Of how many jobs is warned. A default that a deploy changes is one of all jobs, which may be thousands. */
+const MAX_WARNED = 20
+
 type Values = Readonly<Record<string, unknown>>
 
 /**
  * Warns of jobs that another replica defines otherwise, as between two builds of an app. Of each it is told once that they
- * differ, and once what differs, as soon as the other replica has found that out too and has said what its definition is.
+ * differ, and once what differs, as soon as the other replica has found that out too and has said what its definition is. Of most of many
+ * jobs that is told at `debug`.
  */
 export class DefinitionWarnings {
   readonly #coordination: Coordination
   readonly #logbook: Logbook
   /** Of each job what was told: that it differs, or also how. */
   readonly #told = new WeakMap<JobRecord, 'that' | 'how'>()
+  /** The jobs that are warned of. */
+  readonly #warned = new Set<string>()
+  #isLimitTold = false
 
   constructor(coordination: Coordination, logbook: Logbook) {
     this.#coordination = coordination
@@ -34,7 +41,8 @@ export class DefinitionWarnings {
       )
       const names = 'version' in here || 'version' in there ? [...differs, 'version'] : differs
       const pick = (values: Values): Values => Object.fromEntries(names.map((name) => [name, values[name] ?? null]))
-      this.#logbook.definitionDiffers(id, replicaId, differs, { here: pick(here), there: pick(there) })
+      const values = { here: pick(here), there: pick(there) }
+      this.#logbook.definitionDiffers(this.#levelFor(id), id, replicaId, differs, values)
       return
     }
     this.#told.set(job, 'that')
@@ -43,7 +51,15 @@ export class DefinitionWarnings {
       ...(own.trigger === definition.trigger ? [] : ['trigger']),
       ...(own.options === definition.options ? [] : ['options'])
     ]
-    this.#logbook.definitionDiffers(id, replicaId, differs, null)
+    this.#logbook.definitionDiffers(this.#levelFor(id), id, replicaId, differs, null)
+  }
+
+  #levelFor(jobId: string): 'warn' | 'debug' {
+    if (this.#warned.size < MAX_WARNED) this.#warned.add(jobId)
+    if (this.#warned.has(jobId)) return 'warn'
+    if (!this.#isLimitTold) this.#logbook.moreDefinitionsDiffer(MAX_WARNED)
+    this.#isLimitTold = true
+    return 'debug'
   }
 }
 

@@ -122,6 +122,7 @@ export class Logbook {
    * @param here what that is in this process, and there; `null` where it is not known
    */
   definitionDiffers(
+    level: 'warn' | 'debug',
     jobId: string,
     replicaId: string | null,
     differs: readonly string[],
@@ -132,7 +133,16 @@ export class Logbook {
   ): void {
     const who = replicaId === null ? 'another replica' : `the replica ${replicaId}`
     const fields = { jobId, ...(replicaId === null ? {} : { replicaId }), differs, ...values }
-    this.#write('warn', fields, `${who} defines the job '${jobId}' differently: ${differs.join(', ')}`)
+    this.#write(level, fields, `${who} defines the job '${jobId}' differently: ${differs.join(', ')}`)
+  }
+
+  /** Others than the first `count` jobs are defined otherwise too. */
+  moreDefinitionsDiffer(count: number): void {
+    this.#write(
+      'warn',
+      {},
+      `more than ${count} jobs are defined differently by other replicas: the others are told at debug`
+    )
   }
 
   lockLost({ run }: ActiveRun, reason: string): void {
