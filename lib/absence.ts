@@ -25,11 +25,14 @@ export class GoneJobs {
   readonly #gone = new Map<string, Gone>()
 
   /** @param now the time by which ticks are due */
-  leave({ id, trigger, isOnce, begunAt, absences, accountedThrough, firstBegunAt }: JobRecord, now: number): void {
+  leave(job: JobRecord, now: number): void {
+    const { id, trigger, isOnce, begunAt, absences, accountedThrough } = job
     if (isOnce || trigger.afterCompletion !== null || !Number.isFinite(begunAt)) return
     const key = `${id}\n${trigger.key}`
+    // By the time it comes back its claims may be forgotten.
+    const firstBegunAt = Math.max(job.firstBegunAt ?? begunAt, job.takenThrough)
     this.#gone.delete(key)
-    this.#gone.set(key, { from: now, absences, accountedThrough, firstBegunAt: firstBegunAt ?? begunAt })
+    this.#gone.set(key, { from: now, absences, accountedThrough, firstBegunAt })
     if (this.#gone.size > MAX_GONE) this.#gone.delete(this.#gone.keys().next().value as string)
   }
 

@@ -45,7 +45,10 @@ export class JobRecord implements Timed {
   lastHeld: number | null = null
   /** Since when this replica has had the job's ticks, by the fleet's clock; `-Infinity` before. */
   begunAt = Number.NEGATIVE_INFINITY
-  /** When it had it with this trigger for the first time, of a job that has come back, and when it did not have it since. */
+  /**
+   * When it had it with this trigger for the first time, or the last tick that was taken before it went, of a job that has
+   * come back, and when it did not have it since.
+   */
   firstBegunAt: number | null = null
   absences: readonly Absence[] = []
   /** Since when the fleet has had its ticks, as the store says; `null` while that is not known. */

@@ -672,6 +672,70 @@ t.test('with jitter too a tick within its grace is found among late ones', (t) =
   })
 )
 
+t.test('ticks that ran before a job was removed are not told as missed when it comes back weeks later', (t) =>
+  withFleet(async ({ simulation, join, missed, runs }) => {
+    const define = job({ trigger: { interval: '1h' } })
+    const member = await join(define)
+    await simulation.advance(2 * DAY)
+    simulation.store.kill()
+    await simulation.advance(HOUR)
+    simulation.store.start()
+    member.scheduler.remove('job')
+    await simulation.advance(10 * DAY)
+    define(member)
+    await simulation.advance(SECOND)
+    t.equal(runs().length, 48)
+    t.same(missed(), [2 * DAY + HOUR])
+  })
+)
+
+for (const [what, trigger, ran] of [
+  ['of a cron that ends', { cron: '0 9 1,21 * *', endDate: '2027-02-01T00:00:00Z' }, 1],
+  ['of dates', (start: number) => ({ any: [{ date: start + 5 * DAY }, { date: start + 20 * DAY }] }), 2],
+  ['of an interval that begins late', (start: number) => ({ interval: '1d', startDate: start + 19 * DAY }), 3]
+] as const) {
+  for (const grace of ['30s', '30d'] as const) {
+    t.test(`the last ticks ${what} are not told as missed a week later, nor run again, grace: ${grace}`, (t) =>
+      withFleet(
+        async (fleet) => {
+          const { simulation, start, join, missed, runs } = fleet
+          const define = job({
+            trigger: (typeof trigger === 'function' ? trigger(start) : trigger) as TriggerInput,
+            misfireGraceTime: grace
+          })
+          let member = await join(define)
+          for (const days of [7, 14.5]) {
+            await simulation.advance(days * DAY)
+            member.replica.crash()
+            member = await join(define)
+          }
+          member.replica.crash()
+          t.equal(runs().length, ran)
+          await simulation.advance(12 * DAY)
+          await join(define)
+          await simulation.advance(MINUTE)
+          t.equal(runs().length, ran)
+          t.same(missed(), [])
+        },
+        { start: '2027-01-01T12:00:00Z' }
+      )
+    )
+  }
+}
+
+t.test('a first tick that a job waited for is told as missed also weeks later', (t) =>
+  withFleet(async ({ simulation, start, join, missed }) => {
+    const define = job({ trigger: { any: [{ date: start + 20 * DAY }, { date: start + 300 * DAY }] } })
+    const first = await join(define)
+    await simulation.advance(5 * DAY)
+    first.replica.crash()
+    await simulation.advance(30 * DAY)
+    await join(define)
+    await simulation.advance(SECOND)
+    t.same(missed(), [20 * DAY])
+  })
+)
+
 t.test('what Redis forgets after a week is forgotten in a simulation as well', (t) =>
   withFleet(async ({ simulation, join, missed }) => {
     const first = await join(job({ trigger: { interval: '1h' } }))

@@ -6,6 +6,12 @@ import { DAY, HOUR, MINUTE } from '../duration.js'
 export const MAX_ATTEMPTS = 10
 
 /**
+ * How long it is remembered at most since when the fleet has had a job, from the job's first claim on: no longer than any
+ * claim, as ticks whose claims are forgotten would count as nobody's.
+ */
+export const KEEP_SINCE = 7 * DAY
+
+/**
  * Claims the due ticks of many jobs, and takes the locks of those that are to run, in one atomic step.
  *
  * Per job one string, `claim:<id>`, remembers its last claimed tick and its last granted run:
@@ -198,6 +204,15 @@ local function noteAccounted(i, definition, tick)
   end
 end
 
+-- The first claim under a trigger: from here on its claims say what was taken.
+local function noteClaimed(i, definition, keep)
+  local key = base .. 'since:' .. jobIds[i]
+  local known = redis.pcall('GET', key)
+  if match(type(known) == 'string' and known or '', '^%-?%d+ (%S+)$') == triggerOf(definition) then
+    call('PEXPIRE', key, math.min(tonumber(keep), ${KEEP_SINCE}))
+  end
+end
+
 -- Ticks of another trigger say nothing of this one's.
 local function accounted(before, resumedAt, as, definition)
   if before < 0 or (as ~= definition and triggerOf(as) ~= triggerOf(definition)) then return '-1' end
@@ -349,10 +364,12 @@ local function answer(i)
           noteDate(i, definition, runId)
           call('SET', claimKey, record(tick, tick, by, run, claimedAs), 'PX', keep)
         else
-          if claimedAs ~= definition and tick >= 0 and triggerOf(claimedAs) ~= triggerOf(definition) then
+          local isOther = claimedAs ~= definition and triggerOf(claimedAs) ~= triggerOf(definition)
+          if isOther and tick >= 0 then
             if isDate(claimedAs) then noteDate(i, claimedAs, '-') end
             noteAccounted(i, claimedAs, tick)
           end
+          if (isOther or tick < 0) and after == 0 and not isDate(definition) then noteClaimed(i, definition, keep) end
           call('SET', claimKey, record(through, before, by, run, definition), 'PX', keep)
         end
         if unbegun then close(i, unbegun) end

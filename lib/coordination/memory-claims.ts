@@ -52,6 +52,8 @@ export class MemoryClaims {
     if (record.tick > tick || (record.tick === tick && !record.open)) return
     if (!record.open) record.previous = record.tick
     else endUnbegun(record, now)
+    const isFirst = record.tick < 0 || record.definition.trigger !== definition.trigger
+    if (isFirst) this.#store.noteClaimed(jobId, definition, keep, monotonic)
     record.tick = tick
     record.claimedBy = runId
     record.open = false
@@ -111,9 +113,13 @@ export class MemoryClaims {
         noteDate(record, definition, runId)
         record.previous = tick
       } else {
-        if (tick >= 0 && record.definition.trigger !== definition.trigger) {
+        const isOther = record.definition.trigger !== definition.trigger
+        if (tick >= 0 && isOther) {
           if (isDate(record.definition)) noteDate(record, record.definition, '')
           this.#noteAccounted(jobId, record.definition, tick)
+        }
+        if ((isOther || tick < 0) && afterCompletion === 0 && !isDate(definition)) {
+          this.#store.noteClaimed(jobId, definition, request.keep, monotonic)
         }
         record.tick = through
         record.previous = before

@@ -7,7 +7,7 @@ import type {
   ReleaseAnswer,
   SurveyRequest
 } from '../../types/coordination.js'
-import { MAX_ATTEMPTS } from './claim-script.js'
+import { KEEP_SINCE, MAX_ATTEMPTS } from './claim-script.js'
 import { ABANDONED_AFTER } from './open-scripts.js'
 
 /** Of how many runs it is remembered that they were abandoned, should their replicas come back. */
@@ -135,18 +135,28 @@ export class MemoryStore {
     if (since === null) return null
     const found = this.since.get(jobId)
     const record = found !== undefined && found.keptUntil > now ? found : null
-    const tick = claimed?.definition.trigger === trigger && claimed.tick >= 0 ? claimed.tick : accounted
-    let at = Math.min(accounted, tick)
+    const tick = claimed?.definition.trigger === trigger && claimed.tick >= 0 ? claimed.tick : null
+    let at = Math.min(accounted, tick ?? accounted)
+    let keptUntil = now + keep
     if (record === null) {
-      if (isOnce && (claimed === undefined || claimed.definition.trigger === trigger)) return at
-    } else {
-      const isOther = record.trigger !== trigger
+      if (tick !== null || (isOnce && (claimed === undefined || claimed.definition.trigger === trigger))) return at
+    } else if (record.trigger !== trigger) {
       // What has been replaced, and is only not gone yet.
-      if (isOther && since <= record.at) return at
-      at = isOther ? since : Math.min(record.at, accounted)
+      if (since <= record.at) return at
+      at = since
+    } else {
+      const isClaimed = tick !== null && tick >= record.at
+      keptUntil = isClaimed ? record.keptUntil : Math.max(record.keptUntil, keptUntil)
+      at = Math.min(record.at, accounted)
     }
-    this.since.set(jobId, { trigger, at, keptUntil: Math.max(record?.keptUntil ?? 0, now + keep) })
+    this.since.set(jobId, { trigger, at, keptUntil })
     return at
+  }
+
+  /** The first claim under a trigger: from here on its claims say what was taken. */
+  noteClaimed(jobId: string, { trigger }: Definition, keep: number, now: number): void {
+    const record = this.since.get(jobId)
+    if (record?.trigger === trigger && record.keptUntil > now) record.keptUntil = now + Math.min(keep, KEEP_SINCE)
   }
 
   isPaused(jobId: string): boolean {

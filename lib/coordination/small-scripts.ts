@@ -1,4 +1,5 @@
 import { MINUTE } from '../duration.js'
+import { KEEP_SINCE } from './claim-script.js'
 
 // What is asked of Redis beside claims: the time, pauses, locks by name, and that claims are confirmed.
 
@@ -71,7 +72,8 @@ return known
  * Notes since when the fleet has had jobs, and says so: `since:<id>` is that time in milliseconds and the trigger's word.
  * Of replicas with one trigger the first counts. Another trigger, of a replica that came later, takes its place: what
  * was before it, also with a trigger that comes back, leaves nothing to account for. A job of which only its last claimed
- * tick is known was there by then. Claims of jobs that are there are remembered on.
+ * tick is known was there by then. Claims of jobs that are there are remembered on; what is noted here is so until there is
+ * one that is later.
  *
  * KEYS  fence, as what the jobs' keys begin with, and lie in the slot of
  * ARGV  for each job a line `since isOnce accounted keep trigger jobId`, with `-` for `since` where it is not noted, and 1 for
@@ -96,7 +98,8 @@ for i = 1, #jobs do
   local at, by = string.match(known[2 * i] or '', '^(%-?%d+) (%S+)$')
   local tick, claimedAs = string.match(known[2 * i + 1] or '', '^(%-?%d+) .* ([^.%s]+)%.%S+$')
   local own = accounted
-  if claimedAs == trigger and tonumber(tick) >= 0 and tonumber(tick) < tonumber(accounted) then own = tick end
+  local isClaimed = claimedAs == trigger and tonumber(tick) >= 0
+  if isClaimed and tonumber(tick) < tonumber(accounted) then own = tick end
   if known[2 * i + 1] then
     local left = redis.call('PTTL', claimKey)
     if left >= 0 and left < keep then redis.call('PEXPIRE', claimKey, keep) end
@@ -104,14 +107,17 @@ for i = 1, #jobs do
   local isFirst = not at and (not claimedAs or claimedAs == trigger)
   -- What has been replaced may only not be gone yet.
   local isOld = since ~= '-' and at and by ~= trigger and tonumber(since) <= tonumber(at)
-  if since == '-' or isOld or (isOnce and isFirst) then
+  if since == '-' or isOld or (isOnce and isFirst) or (isClaimed and not at) then
     reply[i] = own
-  else
-    if not at then at = own
-    elseif by ~= trigger then at = since
-    elseif tonumber(accounted) < tonumber(at) then at = accounted end
-    redis.call('SET', sinceKey, at .. ' ' .. trigger, 'PX', math.max(redis.call('PTTL', sinceKey), keep))
+  elseif by == trigger then
+    local isLater = isClaimed and tonumber(tick) >= tonumber(at)
+    if tonumber(accounted) < tonumber(at) then at = accounted end
+    redis.call('SET', sinceKey, at .. ' ' .. trigger, 'KEEPTTL')
+    if not isLater then redis.call('PEXPIRE', sinceKey, math.max(redis.call('PTTL', sinceKey), keep)) end
     reply[i] = at
+  else
+    reply[i] = at and since or own
+    redis.call('SET', sinceKey, reply[i] .. ' ' .. trigger, 'PX', keep)
   end
 end
 return table.concat(reply, ' ')
@@ -194,8 +200,8 @@ end
 local known = redis.call('MGET', unpack(keys))
 for i = 1, #claims do
   local tick, keep, definition, runId, fence, runTick, attempt = unpack(claims[i])
-  local before, previous, claimedBy, run =
-    string.match(known[i + 2] or '', '^(%-?%d+) (%-?%d+) (%S+) (%d+ %S+ %d+ %d+ %S+ %-?%d+ %d+) %S+$')
+  local before, previous, claimedBy, run, claimedAs =
+    string.match(known[i + 2] or '', '^(%-?%d+) (%-?%d+) (%S+) (%d+ %S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
   -- One that cannot be read stays as it is.
   local isForeign = not before and (known[i + 2] or redis.call('EXISTS', keys[i + 2]) == 1)
   if not before then before, previous, claimedBy, run = '-1', '-1', '-', now .. ' - 0 0 - -1 0' end
@@ -209,6 +215,15 @@ for i = 1, #claims do
     elseif openBy and string.match(run, '^0 (%S+)') == openBy then
       -- The run of a claim that was never confirmed has not begun.
       run = before .. string.sub(run, 2)
+    end
+    local trigger = string.match(definition, '^[^.]+')
+    if before == '-1' or string.match(claimedAs, '^[^.]+') ~= trigger then
+      -- As with the first claim under a trigger.
+      local sinceKey = base .. 'since:' .. jobIds[i]
+      local since = redis.pcall('GET', sinceKey)
+      if type(since) == 'string' and string.match(since, '%S+$') == trigger then
+        redis.call('PEXPIRE', sinceKey, math.min(keep, ${KEEP_SINCE}))
+      end
     end
     local record = tick .. ' ' .. (openBy and previous or before) .. ' ' .. runId .. ' ' .. run .. ' ' .. definition
     redis.call('SET', keys[i + 2], record, 'PX', keep)
