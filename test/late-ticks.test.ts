@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { JobOptions, Run, TriggerInput } from '../lib/index.js'
+import { createScheduler, type JobOptions, type Run, type TriggerInput } from '../lib/index.js'
 import { jitterOf } from '../lib/triggers/index.js'
 import { type Member, withFleet } from './fixtures/simulated-fleet.js'
 
@@ -450,6 +450,42 @@ t.test('the time a job was paused is not caught up on, also when nobody was ther
     )
   })
 )
+
+for (const [grace, dateIs] of [
+  ['1s', []],
+  ['1h', [[HOUR, 'paused']]]
+] as const) {
+  t.test(`nor is the first tick of a job, or its only one, with a grace of ${grace}`, (t) =>
+    withFleet(async ({ simulation, start, join, missed, runs }) => {
+      const define = ({ scheduler }: Pick<Member, 'scheduler'>): void => {
+        const options = { misfireGraceTime: grace, handler: () => {} }
+        scheduler.add({ id: 'hourly', trigger: { interval: '1h' }, ...options })
+        scheduler.add({ id: 'date', trigger: { date: start + HOUR }, ...options })
+      }
+      const before = await join(define)
+      await simulation.advance(30 * MINUTE)
+      for (const id of ['hourly', 'date']) await before.scheduler.pause(id)
+      before.replica.crash()
+      await simulation.advance(HOUR)
+      const web = createScheduler({ ...simulation.replica().options, logger: false })
+      define({ scheduler: web })
+      const resumed = Promise.all([web.resume('hourly'), web.resume('date')])
+      await simulation.advance(SECOND)
+      await resumed
+      const { scheduler, skipped } = await join(define)
+      await simulation.advance(SECOND)
+      t.equal(scheduler.get('date')?.paused, false)
+      t.same(skipped, dateIs)
+      await simulation.advance(HOUR)
+      t.same(ticksOf(runs(), start), [2 * HOUR])
+      t.same(missed(), [])
+      t.same(skipped, [...dateIs, [HOUR, 'paused']])
+      const closed = web.close()
+      await simulation.advance(SECOND)
+      await closed
+    })
+  )
+}
 
 for (const reason of ['overlap', 'paused'] as const) {
   t.test(`a tick that ended as ${reason} is not counted again after a failover to data of before it`, (t) =>

@@ -265,7 +265,7 @@ export interface SurveyRequest {
 /** What a store remembers of a job. */
 export interface JobState {
   readonly paused: boolean
-  /** The last tick that was claimed, or when the job was resumed; `null` when there is none on record for this trigger. */
+  /** The last tick that was claimed for this trigger, or when the job was resumed if that was later; `null` for neither. */
   readonly previous: number | null
   /**
    * Since when the fleet has had the job with this trigger, so that its first tick is accounted for like any other: what
@@ -350,7 +350,7 @@ export type ClaimAnswer =
       readonly fencingToken: number
       /** The tick up to which all is accounted for, or `null` when there is none on record for this trigger. */
       readonly previous: number | null
-      /** When the job was resumed, if that was later than `previous`: the ticks until then had no run for that. */
+      /** When the job was resumed, if that was later than `previous`, or that is `null`: the ticks until then had no run for that. */
       readonly resumedAt: number | null
       /**
        * The tick claimed: the one asked for, but for `afterCompletion`, where the store knows it best, and for

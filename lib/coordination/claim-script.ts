@@ -215,7 +215,7 @@ end
 
 -- Ticks of another trigger say nothing of this one's.
 local function accounted(before, resumedAt, as, definition)
-  if before < 0 or (as ~= definition and triggerOf(as) ~= triggerOf(definition)) then return '-1' end
+  if as ~= definition and triggerOf(as) ~= triggerOf(definition) then before = -1 end
   return resumedAt > before and digits(before) .. '/' .. digits(resumedAt) or digits(before)
 end
 

@@ -200,7 +200,7 @@ class Count {
   /** When the job was resumed, if that was later than the tick before. */
   get resumedAt(): number | null {
     const resumedAt = largest([...this.granted, ...this.overlaps].map((answer) => answer.resumedAt))
-    return resumedAt !== null && resumedAt > (this.previous ?? Number.POSITIVE_INFINITY) ? resumedAt : null
+    return resumedAt !== null && resumedAt > (this.previous ?? Number.NEGATIVE_INFINITY) ? resumedAt : null
   }
 
   overlap(taken: boolean): ClaimAnswer {

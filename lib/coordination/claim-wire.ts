@@ -310,16 +310,17 @@ export function readState(
 ): JobState {
   const isResumed = pause?.startsWith('-') ?? false
   const paused = pause !== null && pause !== undefined && !isResumed
+  const resumedAt = isResumed ? Number.parseInt(pause?.slice(1) ?? '', 10) || null : null
   const [, last, before, claimedBy, endedAt, runId, attempt, trigger] = RECORD.exec(record ?? '') ?? []
-  if (last === undefined) return { paused, previous: null, since, unfinished: false }
+  if (last === undefined) return { paused, previous: resumedAt, since, unfinished: false }
   const isOpen = claimedBy?.startsWith('?') ?? false
   const tick = isOpen ? before : last
   const isUnfinished = endedAt === '0' && runId !== '-' && claimedBy !== `?${runId}`
   const takenOver = Number(attempt)
-  const resumedAt = isResumed ? Number.parseInt(pause?.slice(1) ?? '', 10) || -1 : -1
+  const isNone = Number(tick) < 0 || trigger !== definition.trigger
   return {
     paused,
-    previous: Number(tick) < 0 || trigger !== definition.trigger ? null : Math.max(Number(tick), resumedAt),
+    previous: isNone ? resumedAt : Math.max(Number(tick), resumedAt ?? -1),
     since,
     unfinished: isUnfinished && takenOver > 0 && takenOver < MAX_ATTEMPTS
   }

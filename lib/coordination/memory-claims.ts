@@ -100,7 +100,7 @@ export class MemoryClaims {
     const before = repeated || record.open ? record.previous : tick
     const previous = accounted(record, before, definition)
     const resumed = this.#store.resumedAt(jobId)
-    const resumedAt = previous !== null && resumed > previous ? resumed : null
+    const resumedAt = resumed > (previous ?? Number.NEGATIVE_INFINITY) ? resumed : null
     const isLeft = request.rerun && isUnfinished(record) && record.runId !== runId && !isHeld(record, monotonic)
     const overlaps = isLeft || (isHeld(record, monotonic) && record.token !== runId)
     const taken = !manual && !(overlaps && request.waits && kind === 'tick' && !paused)

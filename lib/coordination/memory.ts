@@ -325,9 +325,10 @@ export class MemoryCoordination implements CoordinationNode {
 
   /** Ticks of another trigger say nothing of this one's, and nothing is caught up on for the time a job was paused. */
   #previous(jobId: string, record: ClaimRecord | undefined, definition: Definition): number | null {
-    if (record === undefined) return null
-    const tick = accounted(record, record.open ? record.previous : record.tick, definition)
-    return tick === null ? null : Math.max(tick, this.#store.resumedAt(jobId))
+    const tick =
+      record === undefined ? null : accounted(record, record.open ? record.previous : record.tick, definition)
+    const previous = Math.max(tick ?? Number.NEGATIVE_INFINITY, this.#store.resumedAt(jobId))
+    return Number.isFinite(previous) ? previous : null
   }
 
   #lockOf(lock: HeldLock): LockRecord | undefined {

@@ -139,7 +139,7 @@ export class ClaimAnswers {
     received: Received
   ): void {
     const { finisher, runner, clock } = this.#options
-    const { lock, fencingToken } = answer
+    const { lock, fencingToken, resumedAt } = answer
     const { tick, through, runId, trigger } = asked
     const { afterCompletion } = trigger
     // Only the store knows the tick of an interval from the last end.
@@ -162,6 +162,8 @@ export class ClaimAnswers {
       if (lock !== null) finisher.push({ lock, finished: true, onReleased() {} })
       if (!hasRun)
         this.#options.account.missed(job, scheduledTime, this.#options.account.reasonOf(asked, scheduledTime))
+      else if (resumedAt !== null && scheduledTime <= resumedAt)
+        this.#options.account.skipped(job, scheduledTime, 'paused')
       this.#goOn(job, asked, through)
       return
     }

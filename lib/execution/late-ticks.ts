@@ -49,7 +49,10 @@ export class LateTicks {
   #catchUpOnce(job: JobRecord, previous: number | null): void {
     const { trigger, begunAt, lookBack } = job
     const date = trigger.next(Number.NEGATIVE_INFINITY)
-    if (date === null || date > begunAt - lookBack) return
+    if (date === null || date > begunAt) return
+    // It fell into a pause: one that has just gone by is brought all the same, and has no run.
+    if (previous !== null && date < previous) job.accountedThrough = Math.max(job.accountedThrough, date)
+    if (date > begunAt - lookBack) return
     if (date <= Math.max(previous ?? Number.NEGATIVE_INFINITY, job.accountedThrough, job.takenThrough)) return
     // Whether it ran may be forgotten by now: it is not run, however long its grace is.
     this.#options.enqueue(job, { ...lateTick(job, date, date, true), dueTime: Number.NEGATIVE_INFINITY })

@@ -251,6 +251,13 @@ t.test('what cannot be had as it was asked for is accounted for, or free', async
   t.match(decideClaim(waiting, [elsewhere('r1', 70), elsewhere('r1', 50), elsewhere('r1', 60)]), { last: 60 })
 })
 
+t.test('the ticks until a resumption had no run, also where there is no tick before them', async (t) => {
+  const resumed = (previous: number | null) => granted({ previous, resumedAt: 50 })
+  const tick = request({ jobId: 'job' })
+  t.match(decideClaim(tick, [resumed(null), granted(), resumed(null)]), { previous: null, resumedAt: 50 })
+  t.match(decideClaim(tick, [resumed(null), granted({ previous: 60 }), granted({ previous: 60 })]), { resumedAt: null })
+})
+
 t.test('a run to be taken over stays one while its job is paused', async (t) => {
   const recover = request({ jobId: 'job', kind: 'recover' })
   const answer = decideClaim(recover, [paused(''), granted(), paused('')])
