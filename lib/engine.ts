@@ -105,7 +105,7 @@ export class Engine {
   /** @throws the coded errors of the jobs in the options, and of the registry; then nothing was opened */
   constructor(options: ResolvedOptions) {
     this.options = options
-    const { clock, log, replicaId, concurrency, defaults, timezone, durationBuckets, metrics } = options
+    const { clock, givenClock, log, replicaId, concurrency, defaults, timezone, durationBuckets, metrics } = options
     const coordination = createCoordination(
       options,
       // Redis' answers come in the context of who asked, its connection's news in that of who connected.
@@ -166,6 +166,7 @@ export class Engine {
     this.#runner = new Runner({
       replicaId,
       clock,
+      givenClock,
       coordination,
       watch,
       finisher,

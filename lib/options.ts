@@ -34,6 +34,8 @@ export interface ResolvedOptions {
   readonly log: Logger
   readonly app: unknown
   readonly clock: Clock
+  /** The clock as it was given, by which a scheduler is told from others. */
+  readonly givenClock: Clock
   readonly coordination: CoordinationFactory | undefined
 }
 
@@ -124,6 +126,7 @@ export function resolveOptions(options: SchedulerOptions): ResolvedOptions {
     log: logger === false ? silentLogger : logger,
     app,
     clock: detachedClock(clock),
+    givenClock: clock,
     coordination
   })
 }

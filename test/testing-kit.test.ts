@@ -205,6 +205,48 @@ t.test('a handler that waits for something that never comes is waited for once, 
   await closed
 })
 
+t.test('simulations in one process wait each for its own handlers', async (t) => {
+  const warnings: Error[] = []
+  const note = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', note)
+  t.teardown(() => void process.off('warning', note))
+  const real = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+  const patient = new Simulation({ patience: '1m' })
+  const working = createScheduler(patient.replica().options)
+  let begin = (): void => {}
+  const begun = new Promise<void>((resolve) => {
+    begin = resolve
+  })
+  let end = (): void => {}
+  const ended = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  const took: number[] = []
+  working.interval('work', '20s', async () => {
+    const before = patient.now
+    begin()
+    await ended
+    took.push(patient.now - before)
+  })
+  await working.start()
+  const advanced = patient.advance('30s')
+  await begun
+  const other = new Simulation({ patience: '50ms' })
+  const quick = createScheduler(other.replica().options)
+  quick.interval('quick', '10s', () => {})
+  await quick.start()
+  await other.advance('20s')
+  t.ok((quick.get('quick')?.lastRun ?? 0) > 0)
+  await real(100)
+  end()
+  await advanced
+  await real(0)
+  t.same(took, [0], 'its time stood still meanwhile')
+  t.same(warnings, [], 'and nobody else has waited for it')
+  await working.close()
+  await quick.close()
+})
+
 t.test('with `patience: 0` nothing real is waited for', async (t) => {
   const simulation = new Simulation({ patience: 0 })
   const scheduler = createScheduler(simulation.replica().options)

@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
-import type { TimerHandle } from '../../types/clock.js'
+import type { Clock, TimerHandle } from '../../types/clock.js'
 import type { HeldLock, ReleaseAnswer } from '../../types/coordination.js'
 import type { Job } from '../../types/job.js'
 import type { Logger } from '../../types/logger.js'
@@ -49,6 +49,7 @@ export class RunRecord implements Run {
 export interface ActiveRunOwner {
   readonly lockTools: LockTools
   readonly log: Logger
+  readonly givenClock: Clock
   onTimeout(active: ActiveRun): void
   onLockLost(active: ActiveRun, reason: string): void
   onReleased(active: ActiveRun, answer: ReleaseAnswer, inTime: boolean): void
@@ -132,6 +133,11 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
   /** What handlers' loggers are children of. */
   get parentLog(): Logger {
     return this.#owner.log
+  }
+
+  /** The clock as it was given to its scheduler. */
+  get givenClock(): Clock {
+    return this.#owner.givenClock
   }
 
   /** The run's lock; to be asked for only when it has one. */
@@ -295,6 +301,11 @@ export class HandlerContext implements RunContext {
   /** The handler that is called with a context. */
   static handlerOf(context: HandlerContext): JobHandler {
     return context.#active.job.definition.handler
+  }
+
+  /** The clock of its scheduler. */
+  static clockOf(context: HandlerContext): Clock {
+    return context.#active.givenClock
   }
 
   get log(): Logger {

@@ -20,12 +20,17 @@ import type { Watch } from './watch.js'
 /** Wraps each call of a handler, so that OpenTelemetry and its like can hook in. The message is `{ job, run }`. */
 export const RUN_CHANNEL = 'fastify-redlock-scheduler:run'
 
+/** Where the message has its scheduler's clock, by which the testing kit knows whose run it is. */
+export const RUN_CLOCK = Symbol.for('fastify-redlock-scheduler:clock')
+
 const SUCCESS: RunEnd = Object.freeze({ outcome: 'success' })
 
 const channel = tracingChannel(RUN_CHANNEL)
 export interface RunnerOptions {
   readonly replicaId: string
   readonly clock: Clock
+  /** The clock as it was given. */
+  readonly givenClock: Clock
   readonly coordination: Coordination
   readonly watch: Watch
   readonly finisher: Finisher
@@ -70,6 +75,10 @@ export class Runner implements ActiveRunOwner {
 
   get log(): Logger {
     return this.#options.log
+  }
+
+  get givenClock(): Clock {
+    return this.#options.givenClock
   }
 
   /** The jobs whose handlers run now. */
@@ -366,5 +375,7 @@ function callHandler(this: HandlerContext): unknown {
 }
 
 function callTraced(handler: JobHandler, context: HandlerContext): unknown {
-  return channel.tracePromise(async () => handler(context), { job: context.job, run: context.run })
+  const { job, run } = context
+  const message = { job, run, [RUN_CLOCK]: HandlerContext.clockOf(context) }
+  return channel.tracePromise(async () => handler(context), message)
 }

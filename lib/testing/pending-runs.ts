@@ -1,22 +1,32 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { tracingChannel } from 'node:diagnostics_channel'
 import { emitWarning } from 'node:process'
+import type { Clock } from '../../types/clock.js'
 import type { Run } from '../../types/run.js'
 import { systemClock } from '../clock.js'
-import { RUN_CHANNEL } from '../execution/runner.js'
+import { RUN_CHANNEL, RUN_CLOCK } from '../execution/runner.js'
 
 /** A call of a handler that goes on. */
 interface PendingRun {
   readonly run: Run
+  readonly clock: Clock | undefined
+  /** Who runs it by hand, and waits for whatever it waits for. */
+  readonly parent: PendingRun | undefined
   /** For how many things it waits that come with simulated time. */
   waiting: number
   /** Whether it was waited for in vain. */
   isLeft: boolean
 }
 
+/** The message of the tracing channel, which is one object from a call's beginning to its end. */
+interface Message {
+  readonly run: Run
+  readonly [RUN_CLOCK]?: Clock
+}
+
 const current = new AsyncLocalStorage<PendingRun>()
-/** By the message of the tracing channel, which is one object from a call's beginning to its end. */
-const pending = new Map<unknown, PendingRun>()
+/** Whose runs are noted where, by the clock of their replica. */
+const noted = new WeakMap<Clock, PendingRuns>()
 const onChange: (() => void)[] = []
 let isObserved = false
 
@@ -24,27 +34,24 @@ function changed(): void {
   for (const resolve of onChange.splice(0)) resolve()
 }
 
-/** Notes each call of a handler in this process, from its beginning to its end. */
-export function observeRuns(): void {
+function observeRuns(): void {
   if (isObserved) return
   isObserved = true
-  const channel = tracingChannel<PendingRun, { run: Run }>(RUN_CHANNEL)
-  const parents = new WeakMap<object, PendingRun>()
+  const channel = tracingChannel<PendingRun, Message>(RUN_CHANNEL)
+  const calls = new WeakMap<object, PendingRun>()
   channel.start.bindStore(current, (message) => {
-    const one: PendingRun = { run: message.run, waiting: 0, isLeft: false }
-    pending.set(message, one)
+    const { run, [RUN_CLOCK]: clock } = message
     const parent = current.getStore()
-    // Who runs a job by hand, and waits for it, waits for whatever that waits for.
-    if (parent !== undefined) {
-      parent.waiting++
-      parents.set(message, parent)
-    }
+    const one: PendingRun = { run, clock, parent, waiting: 0, isLeft: false }
+    calls.set(message, one)
+    if (clock !== undefined) noted.get(clock)?.runs.add(one)
+    if (parent !== undefined) parent.waiting++
     return one
   })
   const end = (message: object): void => {
-    pending.delete(message)
-    const parent = parents.get(message)
-    if (parent !== undefined) parent.waiting--
+    const one = calls.get(message)
+    if (one?.clock !== undefined) noted.get(one.clock)?.runs.delete(one)
+    if (one?.parent !== undefined) one.parent.waiting--
     changed()
   }
   channel.subscribe({ start() {}, end() {}, asyncStart() {}, asyncEnd: end, error() {} })
@@ -62,55 +69,62 @@ export function waitingForTime<Value>(promise: Promise<Value>): Promise<Value> {
 }
 
 /** Forgets the runs of a replica that is no more. */
-export function forgetRuns(replicaId: string): void {
-  for (const [message, { run }] of pending) if (run.replicaId === replicaId) pending.delete(message)
+export function forgetRuns(clock: Clock): void {
+  noted.get(clock)?.forget(clock)
 }
 
-/**
- * Waits until no handler of these replicas waits for anything but simulated time, such as a file or a request that is real.
- *
- * @param patience for how many real milliseconds each is waited for; then it is told, and left
- * @param settle lets promises settle
- * @returns `null` when there is nothing to wait for
- */
-export function realWorkDone(
-  isOurs: (replicaId: string) => boolean,
-  patience: number,
-  settle: () => Promise<void>
-): Promise<void> | null {
-  return hasRealWork(isOurs) ? waitForRealWork(isOurs, patience, settle) : null
-}
+/** The calls of handlers in one simulation that go on. */
+export class PendingRuns {
+  readonly runs = new Set<PendingRun>()
 
-async function waitForRealWork(
-  isOurs: (replicaId: string) => boolean,
-  patience: number,
-  settle: () => Promise<void>
-): Promise<void> {
-  const until = systemClock.monotonic() + patience
-  while (hasRealWork(isOurs)) {
-    const left = until - systemClock.monotonic()
-    if (left <= 0) {
-      for (const one of pending.values()) if (isReal(one, isOurs)) leave(one, patience)
-      return
-    }
-    await new Promise<void>((resolve) => {
-      const timer = systemClock.setTimeout(resolve, left)
-      onChange.push(() => {
-        timer.cancel()
-        resolve()
+  /** Notes each call of a handler of a replica, from its beginning to its end. */
+  observe(clock: Clock): void {
+    observeRuns()
+    noted.set(clock, this)
+  }
+
+  forget(clock: Clock): void {
+    for (const one of this.runs) if (one.clock === clock) this.runs.delete(one)
+  }
+
+  /**
+   * Waits until no handler waits for anything but simulated time, such as a file or a request that is real.
+   *
+   * @param patience for how many real milliseconds each is waited for; then it is told, and left
+   * @param settle lets promises settle
+   * @returns `null` when there is nothing to wait for
+   */
+  realWorkDone(patience: number, settle: () => Promise<void>): Promise<void> | null {
+    return this.#hasRealWork() ? this.#waitForRealWork(patience, settle) : null
+  }
+
+  async #waitForRealWork(patience: number, settle: () => Promise<void>): Promise<void> {
+    const until = systemClock.monotonic() + patience
+    while (this.#hasRealWork()) {
+      const left = until - systemClock.monotonic()
+      if (left <= 0) {
+        for (const one of this.runs) if (isReal(one)) leave(one, patience)
+        return
+      }
+      await new Promise<void>((resolve) => {
+        const timer = systemClock.setTimeout(resolve, left)
+        onChange.push(() => {
+          timer.cancel()
+          resolve()
+        })
       })
-    })
-    await settle()
+      await settle()
+    }
+  }
+
+  #hasRealWork(): boolean {
+    for (const one of this.runs) if (isReal(one)) return true
+    return false
   }
 }
 
-function hasRealWork(isOurs: (replicaId: string) => boolean): boolean {
-  for (const one of pending.values()) if (isReal(one, isOurs)) return true
-  return false
-}
-
-function isReal({ run, waiting, isLeft }: PendingRun, isOurs: (replicaId: string) => boolean): boolean {
-  return !isLeft && waiting === 0 && isOurs(run.replicaId)
+function isReal({ waiting, isLeft }: PendingRun): boolean {
+  return !isLeft && waiting === 0
 }
 
 function leave(one: PendingRun, patience: number): void {

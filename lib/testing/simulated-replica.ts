@@ -63,7 +63,7 @@ export class SimulatedReplica {
   /** Its process dies where it stands, as by SIGKILL. What it had sent arrives all the same. */
   crash(): void {
     this.#clock.kill()
-    forgetRuns(this.options.replicaId)
+    forgetRuns(this.#clock)
   }
 
   /**

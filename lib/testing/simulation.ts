@@ -5,7 +5,7 @@ import { HOUR, parseDuration, SECOND } from '../duration.js'
 import { OptionInvalidError } from '../errors.js'
 import { show } from '../show.js'
 import { readDate } from '../triggers/index.js'
-import { forgetRuns, observeRuns, realWorkDone, waitingForTime } from './pending-runs.js'
+import { PendingRuns, waitingForTime } from './pending-runs.js'
 import { createRandom } from './random.js'
 import { SimulatedReplica, type SimulatedReplicaOptions } from './simulated-replica.js'
 import { SimulatedStore } from './simulated-store.js'
@@ -56,7 +56,9 @@ export class Simulation {
   readonly stores: readonly SimulatedStore[]
   readonly #time: VirtualClock
   readonly #random: () => number
-  readonly #ids = new Set<string>()
+  /** The handlers that are waited for; `null` when none is. */
+  readonly #pending: PendingRuns | null = null
+  #replicas = 0
 
   /** @throws OptionUnknownError, OptionInvalidError, DateInvalidError */
   constructor(options: SimulationOptions = {}) {
@@ -75,10 +77,10 @@ export class Simulation {
     this.#time = new VirtualClock(readDate(start, 'start', 'UTC'))
     this.#random = createRandom(seed)
     if (limit === 0) return
-    observeRuns()
+    const pending = new PendingRuns()
     const settle = (): Promise<void> => this.#time.settle()
-    const isOurs = (replicaId: string): boolean => this.#ids.has(replicaId)
-    this.#time.onSettled = () => realWorkDone(isOurs, limit, settle)
+    this.#time.onSettled = () => pending.realWorkDone(limit, settle)
+    this.#pending = pending
   }
 
   /** The first of the stores; with one master the only one. */
@@ -102,11 +104,10 @@ export class Simulation {
    * @throws OptionUnknownError, OptionInvalidError
    */
   replica(options: SimulatedReplicaOptions = {}): SimulatedReplica {
-    const id = `replica-${this.#ids.size + 1}`
+    const id = `replica-${this.#replicas + 1}`
     const replica = new SimulatedReplica(id, this.#time, this.stores, this.#random, options)
-    // One of this id in an earlier simulation is no matter any more.
-    forgetRuns(id)
-    this.#ids.add(id)
+    this.#replicas++
+    this.#pending?.observe(replica.options.clock)
     return replica
   }
 
