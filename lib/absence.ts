@@ -36,6 +36,11 @@ export class GoneJobs {
     if (this.#gone.size > MAX_GONE) this.#gone.delete(this.#gone.keys().next().value as string)
   }
 
+  /** The times that were noted were wrong. */
+  clear(): void {
+    this.#gone.clear()
+  }
+
   /** A job has begun, for the first time or again. */
   enter(job: JobRecord): void {
     const key = `${job.id}\n${job.trigger.key}`

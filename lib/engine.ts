@@ -112,7 +112,7 @@ export class Engine {
       detachedMethods({
         onUp: () => this.#onUp(),
         onDown: (error, refuses) => this.#onDown(error, refuses),
-        onClockStep: () => this.#onClockStep(),
+        onClockStep: (measured) => this.#onClockStep(measured),
         onPast: () => this.#onPast(),
         onHandedBack: (jobId, scheduledTime, by) => this.#onHandedBack(jobId, scheduledTime, by),
         onDefinitionDiffers: (...differing) => this.#onDefinitionDiffers(...differing),
@@ -545,14 +545,24 @@ export class Engine {
     this.logbook.outageBegan(err, refuses)
   }
 
-  #onClockStep(): void {
+  #onClockStep(measured = 0): void {
     const { log, maxClockSkew } = this.options
     const skew = Math.round(this.coordination.state.skew)
-    this.#timetable.resync()
+    if (Math.abs(measured) > maxClockSkew) this.#onMeasured(measured)
+    else this.#timetable.resync()
     this.#noteClock()
     if (Math.abs(skew) <= maxClockSkew || this.#skewReported) return
     this.#skewReported = true
     logSafely(log, 'warn', { skew }, `this machine's clock is ${skew} ms off Redis' clock, by which jobs are run`)
+  }
+
+  /** Until now this process' own clock was that of the fleet, and it was wrong: all that was noted by it is put right. */
+  #onMeasured(step: number): void {
+    const now = this.coordination.now()
+    this.dispatcher.moveTimes(step)
+    this.jobs.moveTimes(step, now)
+    this.#timetable.moveTimes(step)
+    for (const job of this.jobs.values()) this.#lateTicks.bringDue(job, now)
   }
 
   #onSetBack(until: number, step: number): void {

@@ -3,7 +3,7 @@ import type { Definition } from '../types/coordination.js'
 import type { Job } from '../types/job.js'
 import type { Trigger, TriggerObject } from '../types/trigger.js'
 import type { Absence } from './absence.js'
-import { DAY } from './duration.js'
+import { DAY, SECOND } from './duration.js'
 import type { Block, Blocks } from './execution/blocks.js'
 import { HandBacks } from './execution/hand-backs.js'
 import { hash32 } from './hash.js'
@@ -187,6 +187,25 @@ export class JobRecord implements Timed {
     this.takenThrough = Math.min(this.takenThrough, floor)
     this.claimedThrough = Number.NEGATIVE_INFINITY
     if (this.lastUnlocked !== null) this.lastUnlocked = Math.min(this.lastUnlocked, floor)
+  }
+
+  /**
+   * Puts right what was noted by this process' own clock, to which the store's, that is now known, adds `step`. What ran
+   * without a claim stands for the tick that was due then or next, not for the one whose name it had.
+   */
+  moveTimes(step: number, now: number): void {
+    this.begunAt += step
+    if (this.firstBegunAt !== null) this.firstBegunAt += step
+    this.absences = this.absences.map(({ from, until }) => ({ from: from + step, until: Math.floor(until + step) }))
+    const moved = (tick: number): number => {
+      const ran = tick + step
+      // A clock that is wrong by whole periods is so by a little more or less.
+      const due = Number.isFinite(ran) ? this.trigger.next(ran - SECOND) : null
+      return due !== null && due <= now ? due : Math.floor(Math.min(ran, now))
+    }
+    this.accountedThrough = moved(this.accountedThrough)
+    // A date that has been is not twice.
+    if (this.lastUnlocked !== null && !this.isOnce) this.lastUnlocked = moved(this.lastUnlocked)
   }
 
   /** Gives the job another definition, and the trigger that belongs to it. */

@@ -113,6 +113,12 @@ export class JobRegistry {
     }
   }
 
+  /** As of `JobRecord.moveTimes`. */
+  moveTimes(step: number, now: number): void {
+    for (const job of this.#jobs.values()) job.moveTimes(step, now)
+    this.#gone.clear()
+  }
+
   /** Whether there was such a job. */
   remove(id: string): JobRecord | null {
     const job = this.#jobs.get(id)

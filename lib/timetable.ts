@@ -202,6 +202,29 @@ export class Timetable<Job extends Timed> {
   }
 
   /**
+   * `now` is another clock's, which is `step` ahead of the one before: goes on with what is due later by it. What was due
+   * before by it, or was put off, is for the caller to bring.
+   */
+  moveTimes(step: number): void {
+    for (const alarm of [...this.#alarms.values()]) {
+      const { job, at } = alarm
+      if (job.trigger.afterCompletion !== null) {
+        this.wake(job, at + step)
+      } else {
+        this.#alarms.delete(job)
+        this.#heap.remove(alarm)
+      }
+    }
+    for (const line of this.#lines.values()) {
+      line.last = null
+      this.#heap.remove(line)
+      this.#enter(line)
+      if (line.index < 0) for (const job of line.jobs.copy()) this.#onFinished(job)
+    }
+    this.#rearm()
+  }
+
+  /**
    * `now` was corrected by a step back: goes on with what is later than `floor`. What is over stays so, as a date that
    * has been must not be twice.
    */

@@ -200,6 +200,28 @@ t.test('a leap forwards that is taken back runs nothing twice', async (t) => {
   })
 })
 
+t.test(
+  "`after: 'completion'` without a lock goes on after a leap that is taken back to before where it began",
+  async (t) => {
+    await withVirtualScheduler(async ({ clock, scheduler }) => {
+      const begun: number[] = []
+      scheduler.add({
+        id: 'after',
+        trigger: { interval: '1m', after: 'completion' },
+        lock: false,
+        handler: () => void begun.push(clock.monotonic())
+      })
+      await scheduler.start()
+      await clock.advance(150 * SECOND)
+      clock.jump(DAY)
+      await clock.advance(15 * SECOND)
+      clock.jump(-DAY - 2 * MINUTE)
+      await clock.advance(5 * MINUTE)
+      t.ok(begun.length >= 7, `${begun.length} runs`)
+    })
+  }
+)
+
 t.test('a job added after such a jump starts with the first tick later than its adding', async (t) => {
   await withVirtualScheduler(async (parts) => {
     const { clock, scheduler } = parts

@@ -170,8 +170,12 @@ export interface CoordinationListener {
    * `refuses` what it is asked.
    */
   onDown(error: Error, refuses?: boolean): void
-  /** `now()` has moved by a step. */
-  onClockStep(): void
+  /**
+   * `now()` has moved by a step.
+   *
+   * @param measured by how many milliseconds, where it was this process' own time until now
+   */
+  onClockStep(measured?: number): void
   /** Something in the store is older than what was known of it, or one of several stores has come back. */
   onPast(): void
   /**

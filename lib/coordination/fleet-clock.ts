@@ -20,13 +20,13 @@ interface Sample {
  */
 export class FleetClock {
   readonly #clock: Clock
-  readonly #onStep: () => void
+  readonly #onStep: (measured?: number) => void
   #samples: Sample[] = []
   #best: Sample | null = null
   #sampledAt = Number.NEGATIVE_INFINITY
 
-  /** @param onStep called when `now()` has moved by a step */
-  constructor(clock: Clock, onStep: () => void) {
+  /** @param onStep called when `now()` has moved by a step, with the step where it is the first measurement */
+  constructor(clock: Clock, onStep: (measured?: number) => void) {
     this.#clock = clock
     this.#onStep = onStep
   }
@@ -39,6 +39,10 @@ export class FleetClock {
   /** The process' wall clock minus the store's, in milliseconds. */
   get skew(): number {
     return this.#clock.now() - this.now()
+  }
+
+  get isMeasured(): boolean {
+    return this.#best !== null
   }
 
   /** When the last measurement was, on the monotonic clock. */
@@ -60,9 +64,10 @@ export class FleetClock {
     const best = this.#best
     if (best === null || Math.abs(sample.offset - best.offset) > sample.error + best.error + TOLERANCE) {
       // The first measurement, or one that the best cannot explain: a clock has stepped, and what was known is void.
+      const before = this.now()
       this.#samples = [sample]
       this.#best = sample
-      this.#onStep()
+      this.#onStep(best === null ? this.now() - before : undefined)
       return
     }
     this.#samples.push(sample)

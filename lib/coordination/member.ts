@@ -51,6 +51,8 @@ export class Member implements Voter {
   /** Where it is, for a log: ` at ` and its address; `''` for one that is nowhere. */
   readonly at: string
   silent = false
+  /** Whether it has ever been up, so that its clock is known. */
+  isMeasured = false
   /** Called when the node has released a lock that it was owed to be told of. */
   onReleased: (lock: HeldLock) => void = () => {}
   /** Why the node is not up; `null` while it is, and before anything is known. */
@@ -76,6 +78,7 @@ export class Member implements Voter {
     this.node = connect({
       ...listener,
       onUp: () => {
+        this.isMeasured = true
         this.trouble = null
         this.silent = false
         onChange()

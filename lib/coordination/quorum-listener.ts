@@ -16,6 +16,8 @@ export class QuorumListener implements NodeListener {
   #burstEnds = 0
   #up: boolean | null = null
   #closed = false
+  /** Whether the time is that of a node: until one is up it is this process' own. */
+  #isMeasured = false
   /** Nodes whose outage has been told of. */
   readonly #missing = new Set<Member>()
 
@@ -41,7 +43,12 @@ export class QuorumListener implements NodeListener {
   update(members: readonly Member[]): void {
     if (this.#closed) return
     const most = majorityOf(members.length)
-    const up = members.filter(({ node }) => node.state.up).length
+    const nodes = members.flatMap(({ node }) => (node.state.up ? [node] : []))
+    const up = nodes.length
+    if (nodes[0] !== undefined && !this.#isMeasured) {
+      this.#isMeasured = true
+      this.#listener.onClockStep(nodes[0].now() - this.#clock.now())
+    }
     // At the start there is a majority neither way before the nodes have been heard.
     const down = members.filter(({ node, trouble }) => (this.#up === null ? trouble !== null : !node.state.up))
     if (up >= most && this.#up !== true) {

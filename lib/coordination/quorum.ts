@@ -78,10 +78,12 @@ export class QuorumCoordination implements Coordination {
     return { kind: 'redis', up: up >= this.#most, skew: up === 0 ? 0 : this.#clock.now() - this.now() }
   }
 
-  /** The time that a majority has reached: with all nodes up the median of their clocks. */
+  /** The time that a majority has reached: with all nodes up the median of their clocks. While none is, as last measured. */
   now(): number {
-    const clocks = this.#members.filter(({ node }) => node.state.up).map(({ node }) => node.now())
-    if (clocks.length === 0) return this.#clock.now()
+    let known = this.#members.filter(({ node }) => node.state.up)
+    if (known.length === 0) known = this.#members.filter(({ isMeasured }) => isMeasured)
+    if (known.length === 0) return this.#clock.now()
+    const clocks = known.map(({ node }) => node.now())
     return clocks.sort((a, b) => b - a)[Math.min(this.#most, clocks.length) - 1] as number
   }
 

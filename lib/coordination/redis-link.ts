@@ -29,7 +29,7 @@ export interface LinkListener {
    * refuses.
    */
   onDown(error: Error, refuses: boolean): void
-  onClockStep(): void
+  onClockStep(measured?: number): void
   /** Redis refuses one request, and grants claims. */
   onRefused(message: string): void
 }
@@ -107,7 +107,7 @@ export class RedisLink {
     this.#client = redis.client
     this.#local = local
     this.#listener = listener
-    this.clock = new FleetClock(local, () => listener.onClockStep())
+    this.clock = new FleetClock(local, (measured) => listener.onClockStep(measured))
   }
 
   /** Whether claims can be had, as far as is known. */
@@ -309,6 +309,12 @@ export class RedisLink {
     if (this.#client.status !== 'ready') return Promise.reject(new NotConnectedError('there is no connection'))
     if (this.#refusedDatabase !== null) return Promise.reject(new NotConnectedError(this.#refusedDatabase.message))
     return this.#answerTo(send)
+  }
+
+  /** As `exchange`, for what is due by Redis' time: refused until that is known. */
+  exchangeDue<Value>(send: () => Promise<Value>): Promise<Value> {
+    if (this.clock.isMeasured || this.#client.status !== 'ready') return this.exchange(send)
+    return Promise.reject(new NotConnectedError('it has not said yet what time it is'))
   }
 
   async #answerTo<Value>(send: () => Promise<Value>): Promise<Value> {

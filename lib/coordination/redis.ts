@@ -151,7 +151,7 @@ export class RedisCoordination implements CoordinationNode {
     this.#link = new RedisLink(options.redis, probes, options.clock, {
       onUp: () => options.listener.onUp(),
       onDown: (error, refuses) => options.listener.onDown(error, refuses),
-      onClockStep: () => options.listener.onClockStep(),
+      onClockStep: (measured) => options.listener.onClockStep(measured),
       onRefused: (message) => options.listener.onUnsafe(`Redis refuses what it is asked: ${message}`)
     })
     this.#client.defineCommand('rlsClaim', { lua: CLAIM_SCRIPT })
@@ -205,7 +205,7 @@ export class RedisCoordination implements CoordinationNode {
     if (callId !== '-') this.#lastCall = call
     try {
       // An answer that comes too late is dropped: the call is repeated, or what it may have claimed is taken back.
-      const reply = await this.#link.exchange(() => this.#commands.rlsClaim(keys.length, ...keys, ...args))
+      const reply = await this.#link.exchangeDue(() => this.#commands.rlsClaim(keys.length, ...keys, ...args))
       const [micros, answers, differing, handed, taken] = reply
       this.#link.clock.sample(sent, micros / 1000)
       const isGranted = answers.startsWith('0 ')

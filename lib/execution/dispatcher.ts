@@ -174,6 +174,19 @@ export class Dispatcher {
     this.pump()
   }
 
+  /**
+   * The fleet's clock is known, and what was due before was so by another, which is off by `step`: it is due no more. But for
+   * intervals from the last end, of which the store says when they are.
+   */
+  moveTimes(step: number): void {
+    this.#account.moveTimes(step)
+    for (const job of this.#queue.clear()) {
+      job.queued = false
+      if (job.trigger.afterCompletion === null) job.pending = null
+      else this.#push(job)
+    }
+  }
+
   /** Takes ticks, as it does from the beginning, also again after `stop`. */
   start(): void {
     this.#stopped = false

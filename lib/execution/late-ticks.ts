@@ -33,8 +33,17 @@ export class LateTicks {
     const after = Math.max(known, job.accountedThrough, job.takenThrough)
     const firstLate = job.nextTick(after)
     if (firstLate === null || firstLate > begunAt) return
-    const latest = latestOf(job, firstLate - 1)
+    const latest = latestOf(job, firstLate - 1, begunAt)
     if (latest !== null) this.bring(job, latest, firstLate)
+  }
+
+  /** Brings the ticks that were due since this replica had the job, as the timetable went by a wrong clock. */
+  bringDue(job: JobRecord, now: number): void {
+    const { trigger, begunAt, lookBack, accountedThrough, lastUnlocked } = job
+    if (trigger.afterCompletion !== null || !Number.isFinite(begunAt)) return
+    const firstLate = job.nextTick(Math.max(begunAt - lookBack, accountedThrough, lastUnlocked ?? accountedThrough))
+    if (firstLate === null || firstLate > now) return
+    this.bring(job, latestOf(job, firstLate - 1, now) ?? firstLate, firstLate)
   }
 
   /** Brings a tick now, or when it is due by its jitter. */
@@ -59,9 +68,9 @@ export class LateTicks {
   }
 }
 
-/** The latest tick after a time that was due before the job began, and is not of a time in which it was not here. */
-function latestOf({ trigger, begunAt, absences }: JobRecord, after: number): number | null {
-  let until = begunAt
+/** The latest tick after one time and up to another that is not of a time in which the job was not here. */
+function latestOf({ trigger, absences }: JobRecord, after: number, by: number): number | null {
+  let until = by
   for (const absence of [...absences].reverse()) {
     const latest = latestTick(trigger, Math.max(after, absence.until), until)
     if (latest !== null) return latest

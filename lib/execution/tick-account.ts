@@ -45,6 +45,12 @@ export class TickAccount {
     if (answered && this.isSilent) this.#silence = { from: this.#silence?.from ?? sentAt, until: now }
   }
 
+  /** The fleet's clock is known, and what was noted by it before is off by `step`. */
+  moveTimes(step: number): void {
+    const silence = this.#silence
+    if (silence !== null) this.#silence = { from: silence.from + step, until: silence.until + step }
+  }
+
   /** A tick has no run on this replica. */
   skipped(job: JobRecord, scheduledTime: number, reason: SkipReason): void {
     job.stats.count(SKIPPED_COUNTER[reason])

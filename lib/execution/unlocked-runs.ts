@@ -35,8 +35,10 @@ export class UnlockedRuns {
       this.#again(job)
       return
     }
-    // A tick that is handed out again, as a clock was set back: without claims it is refused here.
-    if (job.lastUnlocked !== null && scheduledTime <= job.lastUnlocked) return
+    // A tick that is handed out again, as a clock was set back: without claims it is refused here. An interval from the
+    // last end has none.
+    const isAgain = job.lastUnlocked !== null && scheduledTime <= job.lastUnlocked
+    if (isAgain && job.trigger.afterCompletion === null) return
     if (firstLate < scheduledTime) {
       const after = Math.max(firstLate - 1, job.lastUnlocked ?? Number.NEGATIVE_INFINITY)
       const of = { job, trigger: job.trigger, grace: job.definition.misfireGraceTime }

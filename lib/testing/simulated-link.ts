@@ -53,7 +53,7 @@ export class SimulatedLink {
 
   constructor(options: SimulatedLinkOptions) {
     this.#options = options
-    this.fleetClock = new FleetClock(options.clock, () => options.listener.onClockStep())
+    this.fleetClock = new FleetClock(options.clock, (measured) => options.listener.onClockStep(measured))
   }
 
   get up(): boolean {

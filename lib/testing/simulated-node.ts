@@ -71,8 +71,17 @@ export class SimulatedNode implements CoordinationNode {
     const call = isRepeated && this.#lastCall !== null ? this.#lastCall : { id: callId, sent, maybe: false }
     if (callId !== undefined) this.#lastCall = call
     const written = requests.map(copyRequest)
+    const what = 'claim ticks'
+    const otherwise = (error: Error, maybe: boolean): ClaimReply => {
+      call.maybe ||= maybe
+      const answers = requests.map(() => ({ status: 'unavailable', error, maybe: call.maybe }) as const)
+      return { answers, differing: [], handed: [], taken: [] }
+    }
+    if (!this.#link.fleetClock.isMeasured) {
+      return otherwise(new RedisUnavailableError(what, 'it has not said yet what time it is'), false).answers
+    }
     const reply = await this.#try<ClaimReply>(
-      'claim ticks',
+      what,
       async (memory) => {
         const taken: string[] = []
         this.#differing = []
@@ -80,11 +89,7 @@ export class SimulatedNode implements CoordinationNode {
         const differing = this.#differing
         return { answers: await claimed, differing, handed: store.handedBack(), taken }
       },
-      (error, maybe) => {
-        call.maybe ||= maybe
-        const answers = requests.map(() => ({ status: 'unavailable', error, maybe: call.maybe }) as const)
-        return { answers, differing: [], handed: [], taken: [] }
-      }
+      otherwise
     )
     for (const answer of reply.answers) {
       if (answer.status === 'granted' && answer.lock !== null) this.#age(answer.lock, call.sent)
