@@ -537,6 +537,7 @@ export class Engine {
   }
 
   #onPast(): void {
+    this.namedLocks.releaseAgain()
     if (this.#phase !== 'new') void this.#settlement.settle()
   }
 

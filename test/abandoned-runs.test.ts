@@ -1,10 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { MemoryCoordination } from '../lib/coordination/memory.js'
+import { MemoryStore } from '../lib/coordination/memory-store.js'
+import type { Finisher } from '../lib/execution/finisher.js'
+import { NamedLocks } from '../lib/execution/named-locks.js'
+import { Watch } from '../lib/execution/watch.js'
 import { createScheduler, errors, type Run } from '../lib/index.js'
 import { VirtualClock } from '../lib/testing/virtual-clock.js'
-import type { CoordinationListener } from '../types/coordination.js'
+import type { CoordinationListener, HeldLock } from '../types/coordination.js'
+import { listen } from './fixtures/coordination-contract.js'
 import { HeldAnswers } from './fixtures/held-answers.js'
 import { logLines } from './fixtures/log-lines.js'
+import { withMasters } from './fixtures/quorum-replicas.js'
 import { type Fleet, type Member, withFleet } from './fixtures/simulated-fleet.js'
 import { withRedis } from './fixtures/with-redis.js'
 
@@ -326,6 +333,66 @@ t.test('Redis restarted from a snapshot that was taken in a run: its lock is not
     ['--dbfilename', 'dump.rdb']
   )
 )
+
+for (const count of [1, 3]) {
+  const where = count === 1 ? 'Redis' : 'a majority of the masters'
+  t.test(`${where} restarted from a snapshot: a lock by name that was released since is free`, (t) =>
+    withMasters(count, async (masters) => {
+      const redis = masters.map(({ url }) => url)
+      const options = { redis: count === 1 ? (redis[0] as string) : redis, prefix: 'snapshot', logger: false } as const
+      const [first, second] = [createScheduler(options), createScheduler(options)]
+      const stale = masters.slice(0, Math.ceil(count / 2))
+      const lock = { ttl: '1h' }
+      const save = async (): Promise<void> => {
+        await Promise.all(stale.map(({ client }) => client.save()))
+      }
+      t.equal((await first.withLock('export', lock, save)).acquired, true)
+      await second.withLock('other', lock, () => {})
+      for (const { client } of stale) t.equal(await client.exists('rls:{snapshot}:named:export'), 0)
+      for (const { kill } of stale) await kill()
+      await Promise.all(stale.map(({ restart }) => restart()))
+      const until = Date.now() + 10_000
+      let isFree = false
+      while (!isFree && Date.now() < until) {
+        isFree = (await second.withLock('export', lock, () => {}).catch(() => null))?.acquired ?? false
+        if (!isFree) await sleep(50)
+      }
+      t.ok(isFree, 'long before its TTL')
+      await Promise.all([first.close(), second.close()])
+    })
+  )
+}
+
+t.test('locks by name that were let go of are remembered until their end, and not without bounds', async (t) => {
+  const clock = new VirtualClock()
+  let released = 0
+  const told: HeldLock[] = []
+  const tools = {
+    clock,
+    watch: new Watch(clock),
+    coordination: Object.assign(new MemoryCoordination(clock, new MemoryStore(), 1000, listen()), {
+      release: async () => {
+        released++
+        return 'released' as const
+      }
+    })
+  }
+  const finisher = { giveUpNamed: (lock: HeldLock) => void told.push(lock) } as unknown as Finisher
+  let ids = 0
+  const locks = new NamedLocks(tools, finisher, () => `token-${++ids}`)
+  await locks.with('short', 1000, () => {})
+  await clock.advance(1500)
+  for (let count = 0; count < 10_010; count++) await locks.with(`name-${count}`, 60_000, () => {})
+  t.equal(released, 10_011)
+  locks.releaseAgain()
+  t.equal(told.length, 10_000)
+  t.match(told[0], { name: 'name-10', token: 'token-12', validUntil: clock.monotonic() + 60_000 })
+  await clock.advance(61_000)
+  await locks.with('last', 1000, () => {})
+  told.length = 0
+  locks.releaseAgain()
+  t.equal(told.length, 1)
+})
 
 t.test('the error of an abandoned run has a code, and says whose it was', async (t) => {
   const error = new errors.RunAbandonedError('job', 'replica-1')

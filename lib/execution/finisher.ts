@@ -71,7 +71,7 @@ export class Finisher {
   #handedBack: readonly HandedBack[] = []
   /** Those of which it was said that there is no answer, while there may be one yet. */
   readonly #notAwaited = new Set<Finishing>()
-  #named: HeldLock[] = []
+  readonly #named = new Set<HeldLock>()
   /** Calls that are repeated as they are until they are answered. */
   #handingBack: { readonly id: string; readonly claims: readonly HandingBack[]; readonly until: number }[] = []
   #lastRetry = Promise.resolve()
@@ -133,7 +133,7 @@ export class Finisher {
 
   /** Releases a lock by name, should it be ours. */
   giveUpNamed(lock: HeldLock): void {
-    this.#named.push(lock)
+    this.#named.add(lock)
     this.#retryLater()
   }
 
@@ -222,12 +222,12 @@ export class Finisher {
     const endings = this.#retrying.filter(isLive)
     for (const each of this.#retrying) if (!isLive(each)) each.finishing?.onRecorded?.('unavailable')
     const calls = this.#handingBack.filter(isLive)
-    const named = this.#named.filter((lock) => lock.validUntil > now)
+    const named = [...this.#named].filter((lock) => lock.validUntil > now)
     this.#retried = endings
     this.#handedBack = calls.flatMap(({ claims }) => claims)
     this.#retrying = []
     this.#handingBack = []
-    this.#named = []
+    this.#named.clear()
     // A store that has not answered once is not asked for the rest, which would take as long each. What is left may be
     // more than a call can have arguments.
     let silent = false
@@ -254,12 +254,16 @@ export class Finisher {
       if (silent) this.#handingBack.push(call)
       else for (const [index, claim] of claims.entries()) claim.onHandedBack(answers[index] as HandBackAnswer)
     }
-    for (const lock of named) {
-      silent ||= (await this.#coordination.release(lock)) === 'unavailable'
-      if (silent) this.#named.push(lock)
+    for (let at = 0; at < named.length; at += BATCH) {
+      const batch = named.slice(at, at + BATCH)
+      const answers = silent ? [] : await Promise.all(batch.map((lock) => this.#coordination.release(lock)))
+      for (const [index, lock] of batch.entries()) {
+        if (silent || answers[index] === 'unavailable') this.#named.add(lock)
+      }
+      silent ||= answers.includes('unavailable')
     }
     this.#retried = []
     this.#handedBack = []
-    if (this.#retrying.length + this.#handingBack.length + this.#named.length > 0) this.#retryLater()
+    if (this.#retrying.length + this.#handingBack.length + this.#named.size > 0) this.#retryLater()
   }
 }

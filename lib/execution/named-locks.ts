@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
-import type { AcquireAnswer } from '../../types/coordination.js'
+import type { AcquireAnswer, HeldLock, ReleaseAnswer } from '../../types/coordination.js'
 import type { WithLockContext, WithLockResult } from '../../types/scheduler.js'
 import { isOver } from '../coordination/lock-validity.js'
 import { LockLostError, NotRunningError, RedisUnavailableError } from '../errors.js'
@@ -8,6 +8,9 @@ import { LockHold, type LockTools } from './lock-hold.js'
 
 /** How often a lock is asked for whose answer was read after it had ended. */
 const TRIES = 3
+
+/** How many locks are remembered that were let go of, the last ones. */
+const MAX_RELEASED = 10_000
 
 type Taken = Extract<AcquireAnswer, { status: 'granted' }>
 
@@ -18,6 +21,8 @@ export class NamedLocks {
   readonly #newToken: () => string
   readonly #aborts = new Set<(error: Error) => void>()
   readonly #idle: (() => void)[] = []
+  /** What was let go of, and could still be held in a store that has forgotten that: until it has ended by itself. */
+  readonly #released = new Set<HeldLock>()
   #underWay = 0
   #closed = false
   /** Why everything is aborted, once it is. */
@@ -49,6 +54,11 @@ export class NamedLocks {
   abortAll(error: Error): void {
     this.#aborted ??= error
     for (const abort of this.#aborts) abort(error)
+  }
+
+  /** A store may have come back with data of the past: in it locks may be held that were let go of since. */
+  releaseAgain(): void {
+    for (const lock of this.#released) this.#finisher.giveUpNamed(lock)
   }
 
   /** Calls no function any more. */
@@ -110,16 +120,15 @@ export class NamedLocks {
       const token = this.#newToken()
       const answer = await coordination.acquire(name, ttl, token)
       const now = clock.monotonic()
-      const own = { name, kind: 'named', token, ttl, validUntil: now + ttl } as const
       if (answer.status === 'unavailable') {
         // It may have been taken all the same, and only the reply be lost.
-        this.#finisher.giveUpNamed(own)
+        this.#finisher.giveUpNamed(this.#remember(name, ttl, token))
         throw answer.error
       }
       if (answer.status === 'held') return null
       if (!this.#closed && !isOver(answer.lock, now)) return answer
       // Read too late; not to be in the way of the next.
-      if ((await coordination.release(answer.lock)) === 'unavailable') this.#finisher.giveUpNamed(own)
+      await this.#letGo(answer.lock)
       if (this.#closed) throw new NotRunningError(`take the lock '${name}'`, 'is closed')
     }
     throw new RedisUnavailableError('take a lock', `its answer came later than the lock's TTL, ${ttl} ms`)
@@ -127,8 +136,25 @@ export class NamedLocks {
 
   async #release(hold: LockHold): Promise<void> {
     hold.end(this.#tools.clock.monotonic())
-    const answer = await this.#tools.coordination.release(hold.lock)
-    if (answer === 'lost') hold.foundLost()
-    if (answer === 'unavailable') this.#finisher.giveUpNamed(hold.lock)
+    if ((await this.#letGo(hold.lock)) === 'lost') hold.foundLost()
+  }
+
+  async #letGo(lock: HeldLock): Promise<ReleaseAnswer> {
+    const remembered = this.#remember(lock.name, lock.ttl, lock.token)
+    const answer = await this.#tools.coordination.release(lock)
+    if (answer === 'unavailable') this.#finisher.giveUpNamed(remembered)
+    return answer
+  }
+
+  /** @returns the lock as it may be held by the store at most, which was asked for its whole TTL by now */
+  #remember(name: string, ttl: number, token: string): HeldLock {
+    const now = this.#tools.clock.monotonic()
+    const lock: HeldLock = { name, kind: 'named', token, ttl, validUntil: now + ttl }
+    for (const each of this.#released) {
+      if (each.validUntil > now && this.#released.size < MAX_RELEASED) break
+      this.#released.delete(each)
+    }
+    this.#released.add(lock)
+    return lock
   }
 }
