@@ -193,7 +193,14 @@ export class Engine {
       logbook.takenOver(from, runId, attempt)
       abandonedRuns.record([from])
     }
-    this.#recovery = new Recovery({ ...common, replicaId, watch, onTakenOver, room: () => this.dispatcher.room })
+    this.#recovery = new Recovery({
+      ...common,
+      replicaId,
+      watch,
+      onTakenOver,
+      room: () => this.dispatcher.room,
+      onRoom
+    })
     this.manualRuns = new ManualRuns({ ...common, recovery: this.#recovery, account, unlocked })
     const enqueue = (job: JobRecord, tick: DueTick): void => this.dispatcher.enqueue(job, tick)
     this.#lateTicks = new LateTicks({ coordination, enqueue, wakeAt })

@@ -65,8 +65,11 @@ export const RETRY_KEYS = ['limit', 'delay', 'factor', 'maxDelay', 'jitter'] as 
 /** How late a run may start unless the job says so; capped below the distance to the next tick. */
 export const DEFAULT_GRACE = 30 * SECOND
 
+/** How long the lock of a replica that died stays. */
+export const DEFAULT_LOCK_TTL = 30 * SECOND
+
 const FACTORY_DEFAULTS = Object.freeze({
-  lockTtl: 30 * SECOND,
+  lockTtl: DEFAULT_LOCK_TTL,
   misfireGraceTime: null,
   coalesce: 'latest',
   recovery: 'none',
@@ -176,7 +179,7 @@ function resolveLock(lock: unknown, defaults: ResolvedDefaults): number | null {
   if (lock === false) return null
   if (typeof lock === 'string' || typeof lock === 'number') return resolveLockTtl(lock, 'lock')
   const { ttl } = copyKnown(lock, ['ttl'], '`lock`', PEER_LOCK_NAMES) as LockOptions
-  return ttl === undefined ? (defaults.lockTtl ?? FACTORY_DEFAULTS.lockTtl) : resolveLockTtl(ttl, 'lock.ttl')
+  return ttl === undefined ? (defaults.lockTtl ?? DEFAULT_LOCK_TTL) : resolveLockTtl(ttl, 'lock.ttl')
 }
 
 function resolveRetry(retry: unknown): ResolvedRetry | null {

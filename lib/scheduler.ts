@@ -15,10 +15,9 @@ import type {
 import type { PreviewOptions, TriggerInput } from '../types/trigger.js'
 import { detached } from './async-context.js'
 import { copyKnown, isPlainObject } from './check.js'
-import { MINUTE } from './duration.js'
 import { Engine } from './engine.js'
 import { OptionInvalidError } from './errors.js'
-import { checkName, resolveLockTtl } from './job-options.js'
+import { checkName, DEFAULT_LOCK_TTL, resolveLockTtl } from './job-options.js'
 import { resolveOptions } from './options.js'
 import { PEER_LOCK_NAMES, PEER_TRIGGER_CALL_NAMES } from './peer-names.js'
 import { show } from './show.js'
@@ -133,7 +132,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
     const { ttl: given } = copyKnown(options, ['ttl'], "`withLock`'s options", PEER_LOCK_NAMES) as WithLockOptions
     const ttl = given === undefined ? this.#engine.options.defaults.lockTtl : resolveLockTtl(given, 'ttl')
     await this.#engine.open(`take the lock '${name}'`)
-    return await this.#engine.namedLocks.with(name, ttl ?? 5 * MINUTE, fn)
+    return await this.#engine.namedLocks.with(name, ttl ?? DEFAULT_LOCK_TTL, fn)
   }
 
   on<Name extends SchedulerEventName>(name: Name, listener: SchedulerListener<Name>): this {

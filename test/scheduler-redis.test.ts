@@ -80,6 +80,24 @@ t.test('a withLock asked for before close is drained, or refused', async (t) => 
   })
 })
 
+t.test('a lock by name without a ttl has the default one, also where jobs have none', async (t) => {
+  await withRedis(async (redis) => {
+    for (const [lock, ttl] of [
+      [undefined, 30_000],
+      ['5s', 5000],
+      [false, 30_000]
+    ] as const) {
+      const scheduler = over(redis, { prefix: 'ttl', defaults: lock === undefined ? {} : { lock } })
+      await scheduler.start()
+      await scheduler.withLock('report', {}, async () => {
+        const left = await redis.client.pttl('rls:{ttl}:named:report')
+        t.ok(left > ttl - 2000 && left <= ttl, `${left} ms of ${ttl}`)
+      })
+      await scheduler.close()
+    }
+  })
+})
+
 t.test('nothing is opened after close', async (t) => {
   await withRedis(async (redis) => {
     const before = await connections(redis)

@@ -363,7 +363,7 @@ export type ClaimAnswer =
       readonly scheduledTime: number
       /** 1, and one more each time that the run is taken over. */
       readonly attempt: number
-      /** The run that is taken over. */
+      /** The run that is taken over, unless who has taken it over before has let go of it since. */
       readonly from?: OpenRun
     }
   /**

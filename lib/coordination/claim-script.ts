@@ -5,6 +5,9 @@ import { DAY, HOUR, MINUTE } from '../duration.js'
  */
 export const MAX_ATTEMPTS = 10
 
+/** The id, in a record, of a run whose takeover was given up before it began: it is unfinished, and nobody's. */
+export const GIVEN_UP = '~'
+
 /**
  * How long it is remembered at most since when the fleet has had a job, from the job's first claim on: no longer than any
  * claim, as ticks whose claims are forgotten would count as nobody's.
@@ -58,7 +61,7 @@ export const KEEP_SINCE = 7 * DAY
  *       for the same of a vote, `2 taken previous` for overlap (with 2 added to `taken` when the run is to be taken over),
  *       `o taken previous holder` for the same of a vote, with `-` for a lock that no run holds,
  *       `u` for a job whose record cannot be read, `3 previous` for paused, `8 claimedBy previous` for the same of a tick that is claimed elsewhere, `4 due` for
- *       early, `5 remaining` for running, `6 fence scheduledTime attempt id fence startedAt replicaId` for a run taken over, with
+ *       early, `5 remaining` for running, `6 fence scheduledTime attempt id fence startedAt replicaId lockedUntil` for a run taken over, with
  *       what the record said of it before, with -1 for a `previous`
  *       that there is none of, and with `/resumedAt` after one that is earlier than that; `index:tick:definition:replicaId` of the
  *       requests whose job was last claimed by another definition; what was handed back, as the hash has it; for each block that
@@ -270,6 +273,7 @@ local function answer(i)
       answers[i] = '8 - -1'
     elseif takeLock(i, ttl) then
       local from, runTick, taken = match(run, '^%d+ (%S+ %S+ %S+ %S+) (%-?%d+) (%d+)$')
+      local lockedUntil = call('ZSCORE', openKey, sub(run, 3) .. ' ' .. jobIds[i]) or digits(now)
       if not mine then
         taken = attempt + 1
         run = '0 ' .. runId .. ' ' .. nextFence() .. begun .. runTick .. ' ' .. taken
@@ -278,7 +282,7 @@ local function answer(i)
         call('SET', claimKey, record(tick, previous, claimedBy, run, claimedAs), 'KEEPTTL')
         open(i, run, ttl)
       end
-      answers[i] = '6 ' .. fenceText .. ' ' .. runTick .. ' ' .. taken .. ' ' .. from
+      answers[i] = '6 ' .. fenceText .. ' ' .. runTick .. ' ' .. taken .. ' ' .. from .. ' ' .. lockedUntil
     else
       answers[i] = '5 ' .. call('PTTL', lockKey)
     end

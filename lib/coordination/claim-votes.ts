@@ -225,7 +225,9 @@ function grant(count: Count): ClaimAnswer {
     scheduledTime: max((answer) => answer.scheduledTime),
     attempt: max((answer) => answer.attempt)
   }
-  return first.from === undefined ? answer : { ...answer, from: first.from }
+  // A node that gave the run to somebody who has let go of it since does not know any more whose it was.
+  const from = granted.find((answer) => answer.from !== undefined)?.from
+  return from === undefined ? answer : { ...answer, from }
 }
 
 /** When a majority would grant what it does not grant yet. */

@@ -12,7 +12,7 @@ import type {
   SurveyRequest
 } from '../../types/coordination.js'
 import { RedisUnavailableError } from '../errors.js'
-import { MAX_ATTEMPTS } from './claim-script.js'
+import { GIVEN_UP, MAX_ATTEMPTS } from './claim-script.js'
 import { validUntil } from './lock-validity.js'
 
 // How requests, answers and records are written between this process and the scripts of claim-script.ts.
@@ -202,7 +202,8 @@ class AnswerReader {
         const scheduledTime = this.#number()
         const attempt = this.#number()
         const from = this.#takenOver(request, scheduledTime, attempt - 1)
-        return { status: 'granted', lock, fencingToken, previous: null, resumedAt: null, scheduledTime, attempt, from }
+        const before = { previous: null, resumedAt: null, ...(from === null ? {} : { from }) }
+        return { status: 'granted', lock, fencingToken, ...before, scheduledTime, attempt }
       }
       case '2':
         return this.#overlap()
@@ -257,12 +258,15 @@ class AnswerReader {
     return previousIn(this.#words[this.#at++] as string)
   }
 
-  #takenOver({ jobId }: ClaimRequest, scheduledTime: number, attempt: number): OpenRun {
+  /** The run that is taken over; `null` where it was taken over before by who has given it up since, and is not known any more. */
+  #takenOver({ jobId }: ClaimRequest, scheduledTime: number, attempt: number): OpenRun | null {
     const runId = this.#words[this.#at++] as string
     const fencingToken = this.#number()
     const startedAt = this.#number()
     const replicaId = this.#words[this.#at++] as string
-    return { runId, jobId, replicaId, fencingToken, scheduledTime, startedAt, attempt, lockedUntil: startedAt }
+    const lockedUntil = this.#number()
+    if (runId === GIVEN_UP) return null
+    return { runId, jobId, replicaId, fencingToken, scheduledTime, startedAt, attempt, lockedUntil }
   }
 
   #by(): string {

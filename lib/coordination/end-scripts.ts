@@ -1,5 +1,6 @@
 import { DAY, HOUR } from '../duration.js'
 import { SERIES } from '../run-ids.js'
+import { GIVEN_UP } from './claim-script.js'
 
 /** How many runs that the caller has not named are ended in one call. */
 const MAX_SWEPT = 2000
@@ -91,7 +92,7 @@ for i = 1, count do
       redis.call('SET', claimKey, ended, 'KEEPTTL')
     elseif finished == '2' and tonumber(attempt) > 1 then
       -- Under no request's id: should this one be repeated, it takes the run over as any other.
-      local before = string.format('%s %s 0 ~ %s %d %s', ticks, claimedBy, run, tonumber(attempt) - 1, definition)
+      local before = string.format('%s %s 0 ${GIVEN_UP} %s %d %s', ticks, claimedBy, run, tonumber(attempt) - 1, definition)
       redis.call('SET', claimKey, before, 'KEEPTTL')
     end
   end

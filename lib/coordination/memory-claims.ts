@@ -6,6 +6,7 @@ import type {
   HeldLock,
   SettledClaim
 } from '../../types/coordination.js'
+import { GIVEN_UP } from './claim-script.js'
 import { validUntil } from './lock-validity.js'
 import {
   type ClaimRecord,
@@ -185,7 +186,7 @@ export class MemoryClaims {
     if (isHeld(record, monotonic) && record.token !== runId) {
       return { status: 'running', remaining: record.expiresAt - monotonic }
     }
-    const from = openRunOf(record, jobId, now, monotonic)
+    const from = record.runId === GIVEN_UP ? null : openRunOf(record, jobId, now, monotonic)
     const fencingToken = this.#store.nextFence(now)
     if (!mine) {
       // Should its holder come back, its claim is over.
@@ -196,8 +197,8 @@ export class MemoryClaims {
     }
     const { attempt } = record
     const granted = this.#lock(request, record, monotonic)
-    const before = { previous: null, resumedAt: null }
-    return { status: 'granted', lock: granted, fencingToken, ...before, scheduledTime: runTick, attempt, from }
+    const before = { previous: null, resumedAt: null, ...(from === null ? {} : { from }) }
+    return { status: 'granted', lock: granted, fencingToken, ...before, scheduledTime: runTick, attempt }
   }
 
   #begin(record: ClaimRecord, runId: string, fencingToken: number, now: number): void {

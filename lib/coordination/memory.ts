@@ -21,6 +21,7 @@ import type {
   SurveyRequest
 } from '../../types/coordination.js'
 import { readRunId } from '../run-ids.js'
+import { GIVEN_UP } from './claim-script.js'
 import { validUntil } from './lock-validity.js'
 import { accounted, MemoryClaims } from './memory-claims.js'
 import {
@@ -113,7 +114,7 @@ export class MemoryCoordination implements CoordinationNode {
       if (!finished && unbegun && record.runId === lock.token && record.attempt > 1) {
         record.attempt--
         // Under no request's id: should this one be repeated, it takes the run over as any other.
-        record.runId = '~'
+        record.runId = GIVEN_UP
       }
       const answer = free(record, lock.token, monotonic)
       return isAbandoned ? 'abandoned' : answer

@@ -157,13 +157,19 @@ export class ClaimAnswers {
     }
     this.#passed(job, asked, answer)
     this.#noteOwn(job, asked)
-    if (lock === null || hasRun || asked.isMissed(now)) {
-      // Taken, so that it is counted once for the fleet; or too late only now.
+    const isMissed = lock === null || asked.isMissed(now)
+    if (hasRun || isMissed || runner.runsUnlocked(job.id)) {
+      // Taken, so that it is counted once for the fleet: too late only now, or beside a run that the store knows nothing of.
+      const { account } = this.#options
       if (lock !== null) finisher.push({ lock, finished: true, onReleased() {} })
-      if (!hasRun)
-        this.#options.account.missed(job, scheduledTime, this.#options.account.reasonOf(asked, scheduledTime))
-      else if (resumedAt !== null && scheduledTime <= resumedAt)
-        this.#options.account.skipped(job, scheduledTime, 'paused')
+      if (hasRun) {
+        if (resumedAt !== null && scheduledTime <= resumedAt) account.skipped(job, scheduledTime, 'paused')
+      } else if (isMissed) {
+        account.missed(job, scheduledTime, account.reasonOf(asked, scheduledTime))
+      } else {
+        account.lockFailed(job, scheduledTime, 'held')
+        account.skipped(job, scheduledTime, 'overlap')
+      }
       this.#goOn(job, asked, through)
       return
     }

@@ -115,7 +115,8 @@ export class Dispatcher {
 
   /** How many more runs there is room for. */
   get room(): number {
-    return this.#options.concurrency - this.#options.runner.size - this.#asking
+    const { concurrency, runner, recovery } = this.#options
+    return concurrency - runner.size - this.#asking - recovery.asking
   }
 
   /** The ids of the runs that are asked for, or may have been granted. */

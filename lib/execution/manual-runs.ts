@@ -65,6 +65,10 @@ export class ManualRuns {
     const { coordination, runner, newRunId, clock, finisher, account, recovery } = this.#options
     const runId = newRunId()
     const scheduledTime = Math.round(coordination.now())
+    if (runner.runsUnlocked(job.id)) {
+      account.lockFailed(job, scheduledTime, 'held')
+      return null
+    }
     this.runIds.add(runId)
     const [answer] = await coordination.claim([toManualRequest(job, runId, scheduledTime, ttl)])
     this.runIds.delete(runId)

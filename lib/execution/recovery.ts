@@ -31,6 +31,8 @@ export interface RecoveryOptions {
   readonly onTakenOver: (from: OpenRun, runId: string, attempt: number) => void
   /** For how many more runs there is room. */
   readonly room: () => number
+  /** Called when what was asked for is answered: there may be room again. */
+  readonly onRoom: () => void
 }
 
 /** A job whose run is looked for. */
@@ -75,6 +77,11 @@ export class Recovery {
   /** Whether a run of the job is looked for, that goes on elsewhere or is to be taken over. */
   isLookingFor(job: JobRecord): boolean {
     return this.#searches.has(job)
+  }
+
+  /** How many runs are asked for. */
+  get asking(): number {
+    return this.#asked.length
   }
 
   /** The ids of the runs that are asked for. */
@@ -165,6 +172,7 @@ export class Recovery {
       this.#answered(search, requests[index] as ClaimRequest, answers[index] as ClaimAnswer)
     }
     this.#asked = []
+    this.#options.onRoom()
   }
 
   #answered(search: Search, { runId, ttl }: ClaimRequest, answer: ClaimAnswer): void {
@@ -182,6 +190,11 @@ export class Recovery {
       const { lock, scheduledTime, attempt, fencingToken, from } = answer
       if (this.#stopped || job.removed || runner.closed) {
         finisher.giveUpTakeover(lock)
+        return
+      }
+      if (runner.runsUnlocked(job.id)) {
+        finisher.giveUpTakeover(lock)
+        this.#look(job, 10 * SECOND)
         return
       }
       if (isOver(lock, clock.monotonic())) {

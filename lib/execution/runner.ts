@@ -54,6 +54,8 @@ export class Runner implements ActiveRunOwner {
       active.activeIndex = place
     }
   )
+  /** How many runs without a lock go on, by the id of their job, which may have been removed and added again meanwhile. */
+  readonly #unlocked = new Map<string, number>()
   #idle: (() => void)[] = []
   #closed = false
   /** How many locks were lost so far. */
@@ -89,6 +91,11 @@ export class Runner implements ActiveRunOwner {
   /** The ids of the runs that go on under a lock. */
   get runIds(): string[] {
     return [...this.#active].flatMap(({ held }) => (held === null ? [] : [held.token]))
+  }
+
+  /** Whether a run of a job goes on here without a lock, so that the store knows nothing of it. */
+  runsUnlocked(jobId: string): boolean {
+    return this.#unlocked.size > 0 && this.#unlocked.has(jobId)
   }
 
   /** How many handlers run now. */
@@ -143,7 +150,9 @@ export class Runner implements ActiveRunOwner {
     const { stats, definition } = job
     this.#active.add(active)
     stats.started(run)
-    if (held !== null) {
+    if (held === null) {
+      this.#unlocked.set(job.id, (this.#unlocked.get(job.id) ?? 0) + 1)
+    } else {
       stats.count(COUNTER.lockAcquired)
       if (events.has('lockAcquired')) events.emit('lockAcquired', { job: job.view, run })
     }
@@ -360,10 +369,17 @@ export class Runner implements ActiveRunOwner {
 
   #leave(active: ActiveRun, now: number): void {
     this.#active.delete(active)
+    if (active.held === null) this.#leaveUnlocked(active.job.id)
     this.#options.watch.delete(active)
     active.job.stats.settled()
     if (this.#active.size === 0 && this.#idle.length > 0) for (const resolve of this.#idle.splice(0)) resolve()
     active.duration = now - active.begunAt
+  }
+
+  #leaveUnlocked(jobId: string): void {
+    const others = (this.#unlocked.get(jobId) ?? 1) - 1
+    if (others > 0) this.#unlocked.set(jobId, others)
+    else this.#unlocked.delete(jobId)
   }
 }
 

@@ -48,7 +48,7 @@ export class UnlockedRuns {
     job.lastUnlocked = scheduledTime
     if (job.paused) {
       account.skipped(job, scheduledTime, 'paused')
-    } else if (job.stats.running > 0) {
+    } else if (this.#goesOn(job)) {
       account.skipped(job, scheduledTime, 'overlap')
     } else if (isMissed(job, tick, coordination.now())) {
       account.missed(job, scheduledTime, 'misfire')
@@ -62,7 +62,7 @@ export class UnlockedRuns {
 
   /** Runs a job by hand; `null` when a run of it goes on. */
   startManual(job: JobRecord, data: unknown): ActiveRun | null {
-    if (job.stats.running > 0) return null
+    if (this.#goesOn(job)) return null
     const { coordination, runner, newRunId } = this.#options
     const run = runner.newRun(job, newRunId(), Math.round(coordination.now()), 'manual', null)
     const active = runner.start(job, run, null, data)
@@ -80,11 +80,16 @@ export class UnlockedRuns {
       account.skipped(job, scheduledTime, 'shutdown')
     } else if (job.paused) {
       account.skipped(job, scheduledTime, 'paused')
-    } else if (job.stats.running > 0) {
+    } else if (this.#goesOn(job)) {
       account.skipped(job, scheduledTime, 'overlap')
     } else {
       runner.start(job, runner.newRun(job, newRunId(), scheduledTime, caughtUp ? 'catch-up' : 'schedule', null), null)
     }
+  }
+
+  /** Whether a run of the job goes on in this process, also one of a job of this id that was removed. */
+  #goesOn(job: JobRecord): boolean {
+    return job.stats.running > 0 || this.#options.runner.runsUnlocked(job.id)
   }
 
   /** An interval from the last end has no ticks of its own: it comes again from here. */
