@@ -15,6 +15,7 @@ t.teardown(() => scheduler.close())
 const job = (extra: object) => () => scheduler.add({ id: 'a', trigger: { interval: '1h' }, handler, ...extra } as never)
 const trigger = (input: object) => () => scheduler.preview(input as never)
 const options = (extra: object) => () => createScheduler(extra as never)
+const over = (redis: unknown) => options({ redis, prefix: 'app' })
 
 const CASES: readonly (readonly [what: () => unknown, peer: string, ours: RegExp])[] = [
   [job({ every: '5m' }), 'every', /trigger: \{ interval: '5m' \}/],
@@ -46,12 +47,12 @@ const CASES: readonly (readonly [what: () => unknown, peer: string, ours: RegExp
   [trigger({ interval: '5m', jitter: 3 }), 'jitter', /option of the job/],
   [options({ client: {} }), 'client', /`redis`/],
   [options({ tz: 'UTC' }), 'tz', /`timezone`/],
-  [options({ redis: { url: 'redis://:secret@example.com/2' } }), 'url', /in `redis`: here it is `redis: 'redis:.*'`$/],
-  [options({ redis: { socket: { host: 'example.com' } } }), 'socket', /`host` and `port`/],
-  [options({ redis: { host: 'example.com', database: 2 } }), 'database', /`db`/],
-  [options({ redis: { host: 'example.com', auth_pass: 'secret' } }), 'auth_pass', /`password`$/],
-  [options({ redis: { rootNodes: [] } }), 'rootNodes', /an ioredis Cluster/],
-  [options({ redis: ['redis://a', 'redis://b', { url: 'redis://c' }] }), 'url', /`redis: 'redis:.*'`$/],
+  [over({ url: 'redis://:secret@example.com/2' }), 'url', /in `redis`: here it is `redis: 'redis:.*'`$/],
+  [over({ socket: { host: 'example.com' } }), 'socket', /`host` and `port`/],
+  [over({ host: 'example.com', database: 2 }), 'database', /`db`/],
+  [over({ host: 'example.com', auth_pass: 'secret' }), 'auth_pass', /`password`$/],
+  [over({ rootNodes: [] }), 'rootNodes', /an ioredis Cluster/],
+  [over(['redis://a', 'redis://b', { url: 'redis://c' }]), 'url', /`redis: 'redis:.*'`$/],
   [options({ job_defaults: {} }), 'job_defaults', /`defaults`/],
   [options({ retry: 3 }), 'retry', /in `defaults`/],
   [options({ defaults: { attempts: 3 } }), 'attempts', /`retry/],

@@ -313,7 +313,8 @@ export class RedisLink {
 
   /** As `exchange`, for what is due by Redis' time: refused until that is known. */
   exchangeDue<Value>(send: () => Promise<Value>): Promise<Value> {
-    if (this.clock.isMeasured || this.#client.status !== 'ready') return this.exchange(send)
+    const isRefused = this.#client.status !== 'ready' || this.#refusedDatabase !== null
+    if (this.clock.isMeasured || isRefused) return this.exchange(send)
     return Promise.reject(new NotConnectedError('it has not said yet what time it is'))
   }
 
