@@ -55,7 +55,7 @@ t.test(
         [`rediss://localhost:${plainPort}`, /no answer|wrong version number|closed|ETIMEDOUT/],
         [`redis://localhost:${port}`, /no answer|closed|ECONNRESET|ETIMEDOUT/]
       ] as const
-      for (const [redis, reason] of cases) {
+      const tried = cases.map(async ([redis, reason]) => {
         const { logger, lines } = logLines()
         const scheduler = createScheduler({ redis, prefix: 'app', logger, closeTimeout: 500 })
         scheduler.interval('job', '1s', () => {})
@@ -65,6 +65,7 @@ t.test(
         t.equal(told.length, 1, `${redis}: once, however often it is tried`)
         t.match((told[0]?.fields.err as Error | undefined)?.message, reason)
         await scheduler.close()
-      }
+      })
+      await Promise.all(tried)
     })
 )
