@@ -2,6 +2,7 @@
 import t from 'tap'
 import { createScheduler, type JobOptions } from '../lib/index.js'
 import { VirtualClock } from '../lib/testing/virtual-clock.js'
+import { withHeldAnswers } from './fixtures/held-answers.js'
 import { withFleet } from './fixtures/simulated-fleet.js'
 
 const SECOND = 1000
@@ -78,6 +79,26 @@ t.test(
       await closed
     }
   }
+)
+
+t.test('a run by hand that is granted when one without a lock has begun meanwhile is none', (t) =>
+  withHeldAnswers(async ({ clock, answers, scheduler }) => {
+    const { most, handler } = counted(() => clock.sleep(2500))
+    scheduler.interval('job', '1h', handler)
+    answers.hold('claim')
+    const asked = scheduler.trigger('job')
+    await clock.advance(10)
+    scheduler.modify('job', { lock: false })
+    t.match(await scheduler.trigger('job'), { fencingToken: null })
+    await answers.letGo('claim')
+    t.equal(await asked, null)
+    await clock.advance(5000)
+    t.equal(most(), 1)
+    scheduler.modify('job', { lock: '30s' })
+    const again = scheduler.trigger('job')
+    await clock.advance(10)
+    t.match(await again, { jobId: 'job' }, 'and it keeps no lock')
+  })
 )
 
 t.test('takeovers and ticks that are asked for at once have one `concurrency`', (t) =>

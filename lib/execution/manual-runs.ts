@@ -78,6 +78,12 @@ export class ManualRuns {
         finisher.push({ lock, finished: true, onReleased() {} })
         throw new NotRunningError(`trigger the job '${job.id}'`, 'is closed')
       }
+      if (runner.runsUnlocked(job.id)) {
+        // Begun meanwhile, as the store did not answer.
+        finisher.push({ lock, finished: true, onReleased() {} })
+        account.lockFailed(job, scheduledTime, 'held')
+        return null
+      }
       if (!isOver(lock, clock.monotonic())) return this.#run(job, runId, scheduledTime, lock, fencingToken, data)
       // Not to be in the way of the next.
       await new Promise<void>((resolve) => finisher.push({ lock, finished: true, onReleased: () => resolve() }))
