@@ -1,16 +1,22 @@
 // Is this checkout dearer than another revision? `npm run bench:compare -- <revision> [dispatch|locked] [rounds]` builds the
-// revision beside this checkout and measures both in turn, each round in fresh processes, in alternating order. It prints the
-// median of the rounds' ratios (this one in that of the revision) and the 95% interval of that median.
+// revision beside this checkout and measures both in turn, each round in fresh processes, in alternating order; the CPU of
+// dispatch in one process, as two processes differ by more than what is asked for. It prints the median of the rounds' ratios
+// (this one in that of the revision) and the 95% interval of that median.
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { machine, median, percentile, plainEnv } from './measure.js'
-import { QUESTIONS, type Sample } from './side.js'
+import type { InTurn } from './in-turn.js'
+import { machine, median, percentile, plainEnv, runPeer } from './measure.js'
+import { JOBS, QUESTIONS, type Sample } from './side.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const RESAMPLES = 5000
+
+/** Of the two that run in one process: milliseconds until V8 has compiled what runs, each being due every other second. */
+const WARM_UP = 30_000
+const SECONDS = 24
 
 const [revision, ...rest] = process.argv.slice(2)
 const named = rest.filter((arg) => Number.isNaN(Number(arg)))
@@ -24,19 +30,25 @@ if (revision === undefined || chosen.length < Math.max(1, named.length) || !Numb
 const other = checkOut(revision)
 try {
   console.log(`${machine()}; ${rounds} rounds of each side, alternating; this checkout in that of ${revision}.\n`)
-  for (const question of chosen) compare(question)
+  for (const question of chosen) await compare(question)
 } finally {
   execFileSync('git', ['worktree', 'remove', '--force', other], { cwd: ROOT })
 }
 
-function compare(question: string): void {
+async function compare(question: (typeof QUESTIONS)[number]): Promise<void> {
   const pairs: { readonly mine: Sample; readonly theirs: Sample }[] = []
   for (let round = 0; round < rounds; round++) {
     const first = round % 2 === 0 ? ROOT : other
     const one = sample(first, question)
     const two = sample(first === ROOT ? other : ROOT, question)
-    pairs.push(first === ROOT ? { mine: one, theirs: two } : { mine: two, theirs: one })
-    const { mine, theirs } = pairs.at(-1) as (typeof pairs)[number]
+    let [mine, theirs] = first === ROOT ? [one, two] : [two, one]
+    if (question === 'dispatch') {
+      const [cpuOne, cpuTwo] = await inTurn(first, first === ROOT ? other : ROOT)
+      const [cpuMine, cpuTheirs] = first === ROOT ? [cpuOne, cpuTwo] : [cpuTwo, cpuOne]
+      mine = { ...mine, cpu: cpuMine.cpu, faults: mine.faults + cpuMine.faults }
+      theirs = { ...theirs, cpu: cpuTheirs.cpu }
+    }
+    pairs.push({ mine, theirs })
     console.error(`${question} ${round + 1}: ${mine.cpu.toFixed(2)} and ${theirs.cpu.toFixed(2)} µs a run`)
   }
   console.log(
@@ -70,6 +82,13 @@ function interval(values: readonly number[]): [low: number, high: number] {
 function sample(folder: string, question: string): Sample {
   const args = ['--import=tsx', join(folder, 'bench', 'side.ts'), question]
   return JSON.parse(execFileSync(process.execPath, args, { cwd: folder, env: plainEnv(), encoding: 'utf8' })) as Sample
+}
+
+/** Both in one process, in the order in which they are loaded. */
+function inTurn(one: string, two: string): Promise<[InTurn, InTurn]> {
+  const files = [one, two].map((folder) => join(folder, 'dist', 'lib', 'index.js'))
+  const args = [...files, `${JOBS}`, `${WARM_UP}`, `${SECONDS}`]
+  return runPeer<[InTurn, InTurn]>(fileURLToPath(new URL('in-turn.ts', import.meta.url)), args)
 }
 
 /** A checkout of a revision, built, with the benchmarks of this one. */

@@ -3,10 +3,10 @@ import type { Definition } from '../types/coordination.js'
 import type { Job } from '../types/job.js'
 import type { Trigger, TriggerObject } from '../types/trigger.js'
 import type { Absence } from './absence.js'
+import { type ClaimTerms, claimTermsOf } from './claim-terms.js'
 import { DAY, SECOND } from './duration.js'
 import type { Block, Blocks } from './execution/blocks.js'
 import { HandBacks } from './execution/hand-backs.js'
-import { hash32 } from './hash.js'
 import { DEFAULT_GRACE, type ResolvedJob } from './job-options.js'
 import type { JobStats } from './observability/job-stats.js'
 import type { DueTick, Timed, Timetable } from './timetable.js'
@@ -69,7 +69,7 @@ export class JobRecord implements Timed {
   /** The last claim that was handed back of a tick which its trigger does not have: each is told again and again. */
   #foreignHandBack = ''
   #definition: ResolvedJob
-  #words: Definition | null = null
+  #terms: ClaimTerms | null = null
 
   constructor(
     definition: ResolvedJob,
@@ -212,19 +212,18 @@ export class JobRecord implements Timed {
   redefine(definition: ResolvedJob, trigger: Trigger): void {
     this.#definition = definition
     this.trigger = trigger
-    this.#words = null
+    this.#terms = null
+  }
+
+  /** What it says of its claims. */
+  get terms(): ClaimTerms {
+    this.#terms ??= claimTermsOf(this.#definition, this.trigger)
+    return this.#terms
   }
 
   /** What tells this definition from another of the same id. */
   get definitionWords(): Definition {
-    if (this.#words === null) {
-      const { id: _id, trigger: _trigger, handler: _handler, data: _data, ...options } = this.#definition
-      this.#words = {
-        trigger: `${this.isOnce ? '@' : ''}${word(this.trigger.key)}`,
-        options: word(JSON.stringify(options))
-      }
-    }
-    return this.#words
+    return this.terms.definition
   }
 
   get jitter(): number {
@@ -233,7 +232,7 @@ export class JobRecord implements Timed {
 
   /** Whether it has one tick: a date. */
   get isOnce(): boolean {
-    return 'date' in this.definition.trigger
+    return this.terms.isOnce
   }
 
   get lookBack(): number {
@@ -241,10 +240,6 @@ export class JobRecord implements Timed {
     const { misfireGraceTime, jitter } = this.definition
     return Math.min(MAX_LOOK_BACK, (misfireGraceTime ?? DEFAULT_GRACE) + jitter)
   }
-}
-
-function word(text: string): string {
-  return hash32(text).toString(36)
 }
 
 class JobView implements Job {

@@ -220,6 +220,17 @@ export interface ClaimRequest {
   /** A run whose replica died is to be taken over before there is another one. */
   readonly rerun: boolean
   readonly definition: Definition
+  readonly memo?: ClaimMemo
+}
+
+/**
+ * Where a store may keep what it has of a job from one claim to the next, so that it need not look it up for each tick. Of
+ * who asks, and only for the store to read.
+ */
+export interface ClaimMemo {
+  /** Which store has written it; `null` before the first. */
+  store: object | null
+  record: object | null
 }
 
 /**

@@ -6,18 +6,11 @@ import type {
   HeldLock,
   SettledClaim
 } from '../../types/coordination.js'
+import { type ClaimRecord, endClaim, isUnfinished, openRunOf } from './claim-record.js'
 import { GIVEN_UP } from './claim-script.js'
+import { hasSameTrigger, isDate, isSame } from './definition.js'
 import { validUntil } from './lock-validity.js'
-import {
-  type ClaimRecord,
-  endClaim,
-  free,
-  isHeld,
-  isUnfinished,
-  type LockRecord,
-  type MemoryStore,
-  openRunOf
-} from './memory-store.js'
+import { free, isHeld, type LockRecord, type MemoryStore, type Moment } from './memory-store.js'
 
 /** Claims ticks and takes locks in memory, as the script of claim-script.ts does in Redis. */
 export class MemoryClaims {
@@ -33,27 +26,25 @@ export class MemoryClaims {
     this.#replicaId = replicaId
   }
 
-  /** @param monotonic the same moment as `now`, on the monotonic clock */
-  answer(request: ClaimRequest, now: number, monotonic: number): ClaimAnswer {
-    const { jobId, kind, pausedInitially, definition } = request
-    this.#store.pauseByCode(jobId, pausedInitially, now)
-    const record = this.#store.jobOf(jobId, monotonic)
+  answer(request: ClaimRequest, moment: Moment): ClaimAnswer {
+    const { jobId, kind, pausedInitially, definition, memo } = request
+    this.#store.pauseByCode(jobId, pausedInitially, moment)
+    const record = this.#store.jobOf(jobId, moment, memo)
     if (record !== undefined && !isSame(record.definition, definition)) {
       this.#listener.onDefinitionDiffers(jobId, record.tick, { definition: record.definition, replicaId: null })
     }
-    return kind === 'recover'
-      ? this.#recover(request, record, now, monotonic)
-      : this.#claim(request, record, now, monotonic)
+    return kind === 'recover' ? this.#recover(request, record, moment) : this.#claim(request, record, moment)
   }
 
   /** Takes over a claim that a majority of stores like this one has confirmed. */
-  settle(claim: SettledClaim, now: number, monotonic: number): void {
+  settle(claim: SettledClaim, moment: Moment): void {
     const { jobId, runId, tick, run, keep, definition } = claim
-    const record = this.#store.jobOf(jobId, monotonic) ?? this.#newRecord(claim, now, monotonic)
+    const { now, monotonic } = moment
+    const record = this.#store.jobOf(jobId, moment) ?? this.#newRecord(claim, moment)
     if (record.tick > tick || (record.tick === tick && !record.open)) return
     if (!record.open) record.previous = record.tick
     else endUnbegun(record, now)
-    const isFirst = record.tick < 0 || record.definition.trigger !== definition.trigger
+    const isFirst = record.tick < 0 || !hasSameTrigger(record.definition, definition)
     if (isFirst) this.#store.noteClaimed(jobId, definition, keep, monotonic)
     record.tick = tick
     record.claimedBy = runId
@@ -61,14 +52,15 @@ export class MemoryClaims {
     record.definition = definition
     record.keptUntil = monotonic + keep
     if (run === null) return
-    this.#store.leave(record, jobId, now, monotonic)
+    this.#store.leave(record, jobId, moment)
     record.runTick = run.scheduledTime
     record.attempt = run.attempt
     this.#begin(record, runId, run.fencingToken, now)
   }
 
   // The order of these steps is the contract's, and that of the Lua script in claim-script.ts.
-  #claim(request: ClaimRequest, known: ClaimRecord | undefined, now: number, monotonic: number): ClaimAnswer {
+  #claim(request: ClaimRequest, known: ClaimRecord | undefined, moment: Moment): ClaimAnswer {
+    const { now, monotonic } = moment
     const { jobId, kind, runId, afterCompletion, definition } = request
     const manual = kind === 'manual'
     let record = known
@@ -76,7 +68,7 @@ export class MemoryClaims {
 
     if (afterCompletion > 0 && !manual) {
       // The first replica to ask sets the time from which the interval is measured.
-      record ??= this.#newRecord(request, now, monotonic)
+      record ??= this.#newRecord(request, moment)
       const mine = record.claimedBy === runId && record.tick >= 0
       const since = Math.max(record.endedAt, record.tick)
       const due = mine ? record.tick : Math.max(since + afterCompletion, scheduledTime)
@@ -86,14 +78,14 @@ export class MemoryClaims {
     }
     if (!manual && scheduledTime > now + this.#maxClockSkew) return { status: 'early', due: scheduledTime }
 
-    record ??= this.#newRecord(request, now, monotonic)
+    record ??= this.#newRecord(request, moment)
     const { claimedBy, tick } = record
     const repeated = claimedBy === runId
     const paused = !manual && this.#store.isPaused(jobId)
-    const isAside = !manual && this.#isAside(record, request)
+    const isAside = !manual && scheduledTime < tick && this.#isAside(record, request)
     if (!manual && !repeated && !isAside && scheduledTime <= tick) {
       const previous = accounted(record, record.previous, definition)
-      if (record.definition.trigger !== definition.trigger) this.#noteAccounted(jobId, definition, scheduledTime)
+      if (!hasSameTrigger(record.definition, definition)) this.#noteAccounted(jobId, definition, scheduledTime)
       if (paused) return { status: 'paused', first: false, previous, by: claimedBy }
       return { status: 'claimed_elsewhere', last: request.waits ? tick : null, by: claimedBy, previous }
     }
@@ -114,7 +106,7 @@ export class MemoryClaims {
         noteDate(record, definition, runId)
         record.previous = tick
       } else {
-        const isOther = record.definition.trigger !== definition.trigger
+        const isOther = !hasSameTrigger(record.definition, definition)
         if (tick >= 0 && isOther) {
           if (isDate(record.definition)) noteDate(record, record.definition, '')
           this.#noteAccounted(jobId, record.definition, tick)
@@ -150,7 +142,7 @@ export class MemoryClaims {
       const overlap = { status: 'overlap', taken, isLeft, previous, resumedAt } as const
       return this.#store.isVote ? { ...overlap, by: isLeft ? '' : record.token } : overlap
     }
-    if (record.runId !== runId) this.#store.leave(record, jobId, now, monotonic)
+    if (record.runId !== runId) this.#store.leave(record, jobId, moment)
     record.runTick = scheduledTime
     // An interval from the last end is measured from the end of any run.
     if (manual && afterCompletion > 0) record.keptUntil = monotonic + request.keep
@@ -167,16 +159,16 @@ export class MemoryClaims {
     if (since?.trigger === trigger) since.at = Math.max(since.at, tick)
   }
 
-  /** Whether a date takes the place of a trigger whose ticks are later, and is not claimed yet: it is a tick of its own. */
-  #isAside(record: ClaimRecord, { scheduledTime, definition, runId }: ClaimRequest): boolean {
-    if (scheduledTime >= record.tick || !isDate(definition) || record.definition.trigger === definition.trigger)
-      return false
+  /** Whether a date that lies before the last tick takes the place of another trigger, and is not claimed yet: it is a tick of its own. */
+  #isAside(record: ClaimRecord, { definition, runId }: ClaimRequest): boolean {
+    if (!isDate(definition) || hasSameTrigger(record.definition, definition)) return false
     const by = record.dates?.get(definition.trigger)
     return (!record.open || record.claimedBy === runId) && (by === undefined || by === runId)
   }
 
-  #recover(request: ClaimRequest, record: ClaimRecord | undefined, now: number, monotonic: number): ClaimAnswer {
+  #recover(request: ClaimRequest, record: ClaimRecord | undefined, moment: Moment): ClaimAnswer {
     const { jobId, runId } = request
+    const { now, monotonic } = moment
     const mine = record !== undefined && record.runId === runId && record.endedAt === 0
     if (record === undefined || !(mine || isUnfinished(record))) {
       return { status: 'claimed_elsewhere', last: null, by: '', previous: null }
@@ -186,12 +178,12 @@ export class MemoryClaims {
     if (isHeld(record, monotonic) && record.token !== runId) {
       return { status: 'running', remaining: record.expiresAt - monotonic }
     }
-    const from = record.runId === GIVEN_UP ? null : openRunOf(record, jobId, now, monotonic)
+    const from = record.runId === GIVEN_UP ? null : openRunOf(record, jobId, moment)
     const fencingToken = this.#store.nextFence(now)
     if (!mine) {
       // Should its holder come back, its claim is over.
       if (record.claimedBy === record.runId) endClaim(record)
-      this.#store.leave(record, jobId, now, monotonic)
+      this.#store.leave(record, jobId, moment)
       record.attempt++
       this.#begin(record, runId, fencingToken, now)
     }
@@ -218,8 +210,7 @@ export class MemoryClaims {
 
   #newRecord(
     { jobId, keep, definition }: Pick<ClaimRequest, 'jobId' | 'keep' | 'definition'>,
-    now: number,
-    monotonic: number
+    { now, monotonic }: Moment
   ): ClaimRecord {
     const record: ClaimRecord = {
       tick: -1,
@@ -245,10 +236,6 @@ export class MemoryClaims {
   }
 }
 
-function isDate({ trigger }: Definition): boolean {
-  return trigger.startsWith('@')
-}
-
 function noteDate(record: ClaimRecord, { trigger }: Definition, runId: string): void {
   record.dates ??= new Map()
   record.dates.set(trigger, runId)
@@ -264,10 +251,5 @@ function endUnbegun(record: ClaimRecord, now: number): void {
 
 /** The tick up to which all is accounted for; ticks of another trigger say nothing of this one's. */
 export function accounted(record: ClaimRecord, tick: number, definition: Definition): number | null {
-  const isSameTrigger = record.definition === definition || record.definition.trigger === definition.trigger
-  return tick < 0 || !isSameTrigger ? null : tick
-}
-
-function isSame(a: Definition, b: Definition): boolean {
-  return a === b || (a.trigger === b.trigger && a.options === b.options)
+  return tick < 0 || !hasSameTrigger(record.definition, definition) ? null : tick
 }

@@ -1,5 +1,6 @@
 import type {
   ClaimAnswer,
+  ClaimMemo,
   CoordinationListener,
   Definition,
   HandBackAnswer,
@@ -7,7 +8,8 @@ import type {
   ReleaseAnswer,
   SurveyRequest
 } from '../../types/coordination.js'
-import { KEEP_SINCE, MAX_ATTEMPTS } from './claim-script.js'
+import { type ClaimRecord, openRunOf } from './claim-record.js'
+import { KEEP_SINCE } from './claim-script.js'
 import { ABANDONED_AFTER } from './open-scripts.js'
 
 /** Of how many runs it is remembered that they were abandoned, should their replicas come back. */
@@ -16,37 +18,16 @@ const MAX_ABANDONED = 10_000
 /** Of how many ticks it is remembered which blocks are taken. */
 const MAX_TICKS = 64
 
-/** What is remembered of a job, with its lock; the words are those of the claim's record in claim-script.ts. */
-export interface ClaimRecord extends LockRecord {
-  /** The last claimed tick, -1 before the first. */
-  tick: number
-  /** The one before it, or -1. */
-  previous: number
-  /** The request that claimed it; `''` once its run has ended. */
-  claimedBy: string
-  /** Whether that is a vote, and not confirmed yet. */
-  open: boolean
-  /** The last granted run, and when it ended; 0 while it goes on. */
-  runId: string
-  endedAt: number
-  runTick: number
-  attempt: number
-  fencingToken: number
-  startedAt: number
-  replicaId: string
-  /** Whether nobody has recorded what became of it. */
-  isOpen: boolean
-  definition: Definition
-  /** Dates that were claimed while the job had ticks of other triggers as well: their triggers, with the requests. */
-  dates: Map<string, string> | null
-  /** Until when it is remembered, on the monotonic clock. */
-  keptUntil: number
-}
-
 /** A lock: its holder's token, `''` for none, and when it ends by itself, on the monotonic clock. */
 export interface LockRecord {
   token: string
   expiresAt: number
+}
+
+/** One moment by both clocks: the fleet's, and the monotonic one. */
+export interface Moment {
+  readonly now: number
+  readonly monotonic: number
 }
 
 /** Since when the fleet has had a job with a trigger, and until when that is remembered, on the monotonic clock. */
@@ -120,12 +101,28 @@ export class MemoryStore {
     this.#taken.delete(scheduledTime)
   }
 
-  /** What is remembered of a job, as long as it is to be. */
-  jobOf(jobId: string, now: number): ClaimRecord | undefined {
+  /**
+   * What is remembered of a job, as long as it is to be.
+   *
+   * @param memo where to keep it for the next time: measured, looking it up among 10,000 is a tenth of a tick
+   */
+  jobOf(jobId: string, { monotonic }: Moment, memo?: ClaimMemo): ClaimRecord | undefined {
+    if (memo?.store === this) {
+      const kept = memo.record as ClaimRecord
+      // One that was deleted is not remembered by these words either.
+      if (isRemembered(kept, monotonic)) return kept
+    }
     const record = this.jobs.get(jobId)
-    if (record === undefined || record.keptUntil > now || isHeld(record, now)) return record
-    this.jobs.delete(jobId)
-    return undefined
+    if (record === undefined) return undefined
+    if (!isRemembered(record, monotonic)) {
+      this.jobs.delete(jobId)
+      return undefined
+    }
+    if (memo !== undefined) {
+      memo.store = this
+      memo.record = record
+    }
+    return record
   }
 
   /** Notes since when a job has been there, as SINCE_SCRIPT does. */
@@ -171,7 +168,7 @@ export class MemoryStore {
   }
 
   /** The code says whether a job is paused. */
-  pauseByCode(jobId: string, paused: boolean, now: number): void {
+  pauseByCode(jobId: string, paused: boolean, { now }: Moment): void {
     if (!paused && this.paused.size === 0) return
     const known = this.paused.get(jobId)
     if (paused && (known === undefined || (typeof known === 'object' && known.byCode))) this.paused.set(jobId, 'code')
@@ -185,21 +182,20 @@ export class MemoryStore {
   }
 
   /** Another run takes the place of a job's last one. */
-  leave(record: ClaimRecord, jobId: string, now: number, monotonic: number): void {
-    if (record.isOpen) this.left.set(record.runId, openRunOf(record, jobId, now, monotonic))
+  leave(record: ClaimRecord, jobId: string, moment: Moment): void {
+    if (record.isOpen) this.left.set(record.runId, openRunOf(record, jobId, moment))
   }
 
   /** Runs whose lock has ended some seconds ago, and whose end nobody has recorded. */
-  findAbandoned(now: number, monotonic: number): OpenRun[] {
+  findAbandoned(moment: Moment): OpenRun[] {
+    const { now, monotonic } = moment
     const found: OpenRun[] = []
     for (const run of this.left.values()) if (run.lockedUntil + ABANDONED_AFTER <= now) found.push(run)
-    for (const [jobId, record] of this.jobs) {
+    this.jobs.forEach((record, jobId) => {
       // A claim that was never confirmed has no run that has begun.
       const hasBegun = record.isOpen && !(record.open && record.claimedBy === record.runId)
-      if (hasBegun && record.expiresAt + ABANDONED_AFTER <= monotonic) {
-        found.push(openRunOf(record, jobId, now, monotonic))
-      }
-    }
+      if (hasBegun && record.expiresAt + ABANDONED_AFTER <= monotonic) found.push(openRunOf(record, jobId, moment))
+    })
     return found
   }
 
@@ -212,33 +208,18 @@ export class MemoryStore {
   /** Forgets what has had its time, now and then, so that jobs that come and go leave nothing behind. */
   sweep(now: number): void {
     if (this.jobs.size + this.named.size + this.since.size < this.#sweepAt) return
-    for (const [jobId, { keptUntil }] of this.jobs) if (keptUntil <= now) this.jobs.delete(jobId)
+    for (const [jobId, record] of this.jobs) if (!isRemembered(record, now)) this.jobs.delete(jobId)
     for (const [name, { expiresAt }] of this.named) if (expiresAt <= now) this.named.delete(name)
     for (const [jobId, { keptUntil }] of this.since) if (keptUntil <= now) this.since.delete(jobId)
     this.#sweepAt = Math.max(1000, 2 * (this.jobs.size + this.named.size + this.since.size))
   }
 }
 
-/** Whether a run of the job has begun and not ended, so that it may have to be taken over. */
-export function isUnfinished({ runId, endedAt, attempt, open, claimedBy }: ClaimRecord): boolean {
-  if (open && runId === claimedBy) return false
-  return runId !== '' && endedAt === 0 && attempt > 0 && attempt < MAX_ATTEMPTS
-}
-
-/** @param monotonic the same moment as `now`, on the monotonic clock */
-export function openRunOf(record: ClaimRecord, jobId: string, now: number, monotonic: number): OpenRun {
-  const { runId, replicaId, fencingToken, runTick: scheduledTime, startedAt, attempt, expiresAt } = record
-  const lockedUntil = now + expiresAt - monotonic
-  return { runId, jobId, replicaId, fencingToken, scheduledTime, startedAt, attempt, lockedUntil }
-}
-
-/** The claim is nobody's any more; its tick stays claimed. */
-export function endClaim(record: ClaimRecord): void {
-  record.claimedBy = ''
-  record.open = false
-}
-
 /** `now` is on the monotonic clock, as in all that follows. */
+function isRemembered(record: ClaimRecord, now: number): boolean {
+  return record.keptUntil > now || isHeld(record, now)
+}
+
 export function isHeld(lock: LockRecord, now: number): boolean {
   return lock.token !== '' && lock.expiresAt > now
 }

@@ -21,19 +21,11 @@ import type {
   SurveyRequest
 } from '../../types/coordination.js'
 import { readRunId } from '../run-ids.js'
+import { type ClaimRecord, endClaim, isUnfinished } from './claim-record.js'
 import { GIVEN_UP } from './claim-script.js'
 import { validUntil } from './lock-validity.js'
 import { accounted, MemoryClaims } from './memory-claims.js'
-import {
-  type ClaimRecord,
-  endClaim,
-  free,
-  isHeld,
-  isHeldBy,
-  isUnfinished,
-  type LockRecord,
-  type MemoryStore
-} from './memory-store.js'
+import { free, isHeld, isHeldBy, type LockRecord, type MemoryStore, type Moment } from './memory-store.js'
 
 /** Coordination in this process only: the same contract as Redis, without a network. */
 export class MemoryCoordination implements CoordinationNode {
@@ -74,14 +66,13 @@ export class MemoryCoordination implements CoordinationNode {
   ): Promise<readonly ClaimAnswer[]> {
     const last = this.#store.replies.get(this.#listener)
     if (callId !== undefined && last?.callId === callId) return last.answers
-    const now = this.#clock.now()
-    const monotonic = this.#clock.monotonic()
-    this.#store.sweep(monotonic)
-    const answers: ClaimAnswer[] = []
-    if (blocks !== undefined) this.#answerBlocks(blocks, requests, answers, now, monotonic)
-    while (answers.length < requests.length) {
-      answers.push(this.#claims.answer(requests[answers.length] as ClaimRequest, now, monotonic))
-    }
+    const moment = this.#moment()
+    this.#store.sweep(moment.monotonic)
+    // As they were before the call: those that it asks for are in its answers.
+    const taken = blocks === undefined ? [] : this.#takenOf(blocks)
+    const answers = requests.map((request) => this.#claims.answer(request, moment))
+    if (blocks !== undefined) this.#noteTaken(blocks, answers)
+    for (const name of taken) blocks?.onTaken(name)
     if (callId !== undefined) this.#store.replies.set(this.#listener, { callId, answers })
     return answers
   }
@@ -96,8 +87,7 @@ export class MemoryCoordination implements CoordinationNode {
   }
 
   async finish(endings: readonly Ending[]): Promise<readonly ReleaseAnswer[]> {
-    const now = this.#clock.now()
-    const monotonic = this.#clock.monotonic()
+    const { now, monotonic } = this.#moment()
     const { jobs, left, abandoned } = this.#store
     return endings.map(({ lock, finished, unbegun, keepsLock }) => {
       const record = jobs.get(lock.name)
@@ -124,8 +114,7 @@ export class MemoryCoordination implements CoordinationNode {
   async handBack(claims: readonly HandedBack[], callId: string): Promise<readonly HandBackAnswer[]> {
     const last = this.#store.handBackReplies.get(this.#listener)
     if (last?.callId === callId) return last.answers
-    const now = this.#clock.now()
-    const monotonic = this.#clock.monotonic()
+    const { now, monotonic } = this.#moment()
     const answers = claims.map(({ lock, scheduledTime, afterCompletion, tell }): HandBackAnswer => {
       const record = this.#store.jobs.get(lock.name)
       this.#store.left.delete(lock.token)
@@ -189,9 +178,8 @@ export class MemoryCoordination implements CoordinationNode {
   }
 
   async settle(claims: readonly SettledClaim[]): Promise<void> {
-    const now = this.#clock.now()
-    const monotonic = this.#clock.monotonic()
-    for (const claim of claims) this.#claims.settle(claim, now, monotonic)
+    const moment = this.#moment()
+    for (const claim of claims) this.#claims.settle(claim, moment)
   }
 
   async mend(lock: HeldLock): Promise<boolean> {
@@ -207,7 +195,7 @@ export class MemoryCoordination implements CoordinationNode {
   }
 
   findAbandoned(): Promise<readonly OpenRun[]> | null {
-    const found = this.#store.findAbandoned(this.#clock.now(), this.#clock.monotonic())
+    const found = this.#store.findAbandoned(this.#moment())
     return found.length === 0 ? null : Promise.resolve(found)
   }
 
@@ -244,8 +232,7 @@ export class MemoryCoordination implements CoordinationNode {
   }
 
   async settleWith(until: string, live: readonly string[], claims: readonly SettledClaim[]): Promise<void> {
-    const now = this.#clock.now()
-    const monotonic = this.#clock.monotonic()
+    const { now, monotonic } = this.#moment()
     const last = readRunId(until)
     for (const record of this.#store.jobs.values()) {
       const { runId } = record
@@ -274,17 +261,18 @@ export class MemoryCoordination implements CoordinationNode {
   }
 
   async survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]> {
-    const now = this.#clock.monotonic()
-    this.#store.sweep(now)
+    const moment = this.#moment()
+    const { monotonic } = moment
+    this.#store.sweep(monotonic)
     return jobs.map((request) => {
       const { jobId, definition, pausedInitially, keep } = request
-      this.#store.pauseByCode(jobId, pausedInitially, this.#clock.now())
-      const record = this.#store.jobOf(jobId, now)
-      if (record !== undefined) record.keptUntil = Math.max(record.keptUntil, now + keep)
+      this.#store.pauseByCode(jobId, pausedInitially, moment)
+      const record = this.#store.jobOf(jobId, moment)
+      if (record !== undefined) record.keptUntil = Math.max(record.keptUntil, monotonic + keep)
       return {
         paused: this.#store.isPaused(jobId),
         previous: this.#previous(jobId, record, definition),
-        since: this.#store.noteSince(request, record, now),
+        since: this.#store.noteSince(request, record, monotonic),
         unfinished: record !== undefined && isUnfinished(record)
       }
     })
@@ -300,28 +288,20 @@ export class MemoryCoordination implements CoordinationNode {
     this.#store.listeners.delete(this.#listener)
   }
 
-  /** Answers the requests that are blocks. */
-  #answerBlocks(
-    { scheduledTime, asked, waiting, onTaken }: ClaimBlocks,
-    requests: readonly ClaimRequest[],
-    answers: ClaimAnswer[],
-    now: number,
-    monotonic: number
-  ): void {
+  /** Which of the blocks that wait are taken. */
+  #takenOf({ scheduledTime, waiting }: ClaimBlocks): string[] {
     const taken = this.#store.takenBlocks(scheduledTime)
-    // As they were before the call: those that it asks for are in its answers.
-    const others = waiting.filter((name) => taken.has(name))
+    return waiting.filter((name) => taken.has(name))
+  }
+
+  /** Remembers which of the blocks that were asked for are taken now. */
+  #noteTaken({ scheduledTime, asked }: ClaimBlocks, answers: readonly ClaimAnswer[]): void {
+    const taken = this.#store.takenBlocks(scheduledTime)
+    let at = 0
     for (const { name, size } of asked) {
-      let isWhole = true
-      for (let left = size; left > 0; left--) {
-        const request = requests[answers.length] as ClaimRequest
-        const answer = this.#claims.answer(request, now, monotonic)
-        isWhole &&= isTaken(answer)
-        answers.push(answer)
-      }
-      if (isWhole) taken.add(name)
+      if (answers.slice(at, at + size).every(isTaken)) taken.add(name)
+      at += size
     }
-    for (const name of others) onTaken(name)
   }
 
   /** Ticks of another trigger say nothing of this one's, and nothing is caught up on for the time a job was paused. */
@@ -330,6 +310,10 @@ export class MemoryCoordination implements CoordinationNode {
       record === undefined ? null : accounted(record, record.open ? record.previous : record.tick, definition)
     const previous = Math.max(tick ?? Number.NEGATIVE_INFINITY, this.#store.resumedAt(jobId))
     return Number.isFinite(previous) ? previous : null
+  }
+
+  #moment(): Moment {
+    return { now: this.#clock.now(), monotonic: this.#clock.monotonic() }
   }
 
   #lockOf(lock: HeldLock): LockRecord | undefined {

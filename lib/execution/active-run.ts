@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
-import type { Clock, TimerHandle } from '../../types/clock.js'
+import type { Clock } from '../../types/clock.js'
 import type { HeldLock, ReleaseAnswer } from '../../types/coordination.js'
 import type { Job } from '../../types/job.js'
 import type { Logger } from '../../types/logger.js'
@@ -9,6 +9,7 @@ import type { JobRecord } from '../job-record.js'
 import { COUNTER } from '../observability/job-stats.js'
 import type { Finishing } from './finisher.js'
 import { extensionOf, LockHold, type LockOwner, type LockTools } from './lock-hold.js'
+import { Retries } from './retries.js'
 import type { Watched } from './watch.js'
 
 /** A run as users see it; the runner writes to it as it goes on. */
@@ -87,16 +88,12 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
   state: 'started' | 'settled' | 'completed' = 'started'
   /** Whether its outcome was counted, and told to who listens; `elsewhere` by who has recorded it as abandoned. */
   told: 'nowhere' | 'here' | 'elsewhere' = 'nowhere'
-  /** How often the handler was called again. */
-  retries = 0
   /** How the handler ended, as far as is known before the release; `null` until it has settled. */
   end: RunEnd | null = null
   /** Why the signal was aborted, and the outcome that follows; `null` when it was not. */
   aborted: RunEnd | null = null
-  /** The wait for the next attempt. */
-  retryTimer: TimerHandle | null = null
-  /** The context in which the run was made, for further attempts: what the one before has entered is not theirs. */
-  readonly #origin: AsyncResource | null
+  /** `null` until it is known to need further attempts. */
+  retries: Retries | null = null
   readonly #owner: ActiveRunOwner
   /** Who is called once the outcome is known, and once the run has completed; most runs have nobody to call. */
   #callbacks: { readonly outcome: (() => void)[]; readonly completed: (() => void)[] } | null = null
@@ -120,14 +117,9 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
     this.held = held
     this.begunAt = begunAt
     this.#owner = owner
-    // Scheduled runs are made in none, and so are their further attempts.
-    this.#origin = run.trigger === 'manual' && job.definition.retry !== null ? new AsyncResource('JobRun') : null
-  }
-
-  /** An async context for a further attempt. */
-  newScope(): AsyncResource {
-    const make = (): AsyncResource => new AsyncResource('JobRun')
-    return this.#origin === null ? make() : this.#origin.runInAsyncScope(make)
+    // Scheduled runs are made in no context, and so are their further attempts.
+    if (run.trigger === 'manual' && job.definition.retry !== null)
+      this.retries = new Retries(new AsyncResource('JobRun'))
   }
 
   /** What handlers' loggers are children of. */

@@ -33,8 +33,9 @@ export interface CallMaker {
  * @returns `null` when nothing is left to be asked for of the jobs that were taken from the queue
  */
 export function makeCall(queue: DueQueue, room: number, maker: CallMaker): ClaimCall | null {
-  const asked: AskedTick[] = []
-  const alone: AskedTick[] = []
+  const none: AskedTick[] = []
+  const whole: AskedTick[][] = []
+  const alone: AskedTick[][] = []
   const blocks: { readonly name: string; readonly size: number }[] = []
   let scheduledTime: number | null = null
   for (const { block, jobs } of queue.take(room)) {
@@ -49,12 +50,12 @@ export function makeCall(queue: DueQueue, room: number, maker: CallMaker): Claim
     if (isSame && block !== null && block.name !== null && isWhole(block, first, chosen)) {
       scheduledTime = first
       blocks.push({ name: block.name, size: chosen.length })
-      asked.push(...chosen)
+      whole.push(chosen)
     } else {
-      alone.push(...chosen)
+      alone.push(chosen)
     }
   }
-  asked.push(...alone)
+  const asked = none.concat(...whole, ...alone)
   if (asked.length === 0) return null
   const about = scheduledTime === null ? undefined : askAbout(queue, scheduledTime, blocks, maker)
   return { id: maker.newRunId(), askedAt: nextInSequence(), asked, blocks: about }

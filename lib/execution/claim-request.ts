@@ -1,7 +1,7 @@
 import type { ClaimRequest, HeldLock } from '../../types/coordination.js'
-import type { Trigger } from '../../types/trigger.js'
+import type { ClaimTerms } from '../claim-terms.js'
 import { DAY } from '../duration.js'
-import { DEFAULT_GRACE, type ResolvedJob } from '../job-options.js'
+import { DEFAULT_GRACE } from '../job-options.js'
 import type { JobRecord } from '../job-record.js'
 import type { DueTick } from '../timetable.js'
 
@@ -27,37 +27,28 @@ function withoutTick(
   runId: string,
   ttl: number
 ): Omit<ClaimRequest, 'kind' | 'scheduledTime' | 'through'> {
-  const { pausedInitially, recovery } = job.definition
-  const afterCompletion = job.trigger.afterCompletion ?? 0
-  return {
-    jobId: job.id,
-    runId,
-    ttl,
-    keep: keepOf(job, afterCompletion),
-    afterCompletion,
-    pausedInitially,
-    waits: false,
-    rerun: recovery === 'rerun',
-    definition: job.definitionWords
-  }
+  const { terms } = job
+  const { jobId, afterCompletion, pausedInitially, rerun, definition } = terms
+  const keep = keepOf(terms, afterCompletion)
+  return { jobId, runId, ttl, keep, afterCompletion, pausedInitially, waits: false, rerun, definition }
 }
 
 /** How long what is claimed of a job is remembered, with `period` to its next tick. */
-export function keepOf(job: JobRecord, period: number): number {
-  return job.isOnce ? KEEP_ONCE : Math.min(MAX_KEEP, 2 * period + KEEP)
+export function keepOf({ isOnce }: ClaimTerms, period: number): number {
+  return isOnce ? KEEP_ONCE : Math.min(MAX_KEEP, 2 * period + KEEP)
 }
 
 /** Whether a tick is later than its grace allows; the default grace is capped below the distance to the next one. */
-export function isTooLate(tick: DueTick, trigger: Trigger, { misfireGraceTime }: ResolvedJob, now: number): boolean {
-  if (trigger.afterCompletion !== null) return false
+export function isTooLate(tick: DueTick, { afterCompletion, grace }: ClaimTerms, now: number): boolean {
+  if (afterCompletion > 0) return false
   const { scheduledTime, dueTime, following } = tick
   const most = following === null ? DEFAULT_GRACE : Math.min(DEFAULT_GRACE, following - scheduledTime - 1)
-  return now - dueTime > (misfireGraceTime ?? most)
+  return now - dueTime > (grace ?? most)
 }
 
 /** Whether a tick of a job is later than its grace allows. */
-export function isMissed({ trigger, definition }: JobRecord, tick: DueTick, now: number): boolean {
-  return isTooLate(tick, trigger, definition, now)
+export function isMissed({ terms }: JobRecord, tick: DueTick, now: number): boolean {
+  return isTooLate(tick, terms, now)
 }
 
 /** The lock of a request that may have been granted, though nobody was told. */

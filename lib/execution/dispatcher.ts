@@ -164,7 +164,7 @@ export class Dispatcher {
 
   /** Asks for what is due, as far as there is room. */
   pump(): void {
-    if (!this.#draining && this.#retryTimer === null && this.#ready()) void detached(() => this.#drain())
+    if (!this.#draining && this.#retryTimer === null && this.#ready()) this.#drainDetached()
   }
 
   /** The coordination answers again: asks at once for what waits. */
@@ -240,6 +240,11 @@ export class Dispatcher {
   #ready(): boolean {
     // What may have been executed is repeated once more also after the end: it is to be handed back.
     return this.#unresolved !== null || (!this.#stopped && this.#queue.size > 0 && this.room > 0)
+  }
+
+  /** Apart from `pump`, which each run's end calls: a function that makes functions costs more also where it makes none. */
+  #drainDetached(): void {
+    void detached(() => this.#drain())
   }
 
   async #drain(): Promise<void> {
@@ -320,17 +325,18 @@ export class Dispatcher {
   /** What is to be asked for of a job, or `null` when there is nothing any more. */
   #choose(job: JobRecord, now: number): AskedTick | null {
     const { pending } = job
-    const ttl = job.definition.lockTtl
     // From here on a later tick of the job is a new one.
     job.pending = null
     if (pending === null || job.removed) return null
-    if (ttl === null) {
+    if (job.terms.ttl === null) {
       // Changed to run without a claim while it waited.
       this.#options.unlocked.start(job, pending)
       return null
     }
-    const choice = chooseOverdue(job, pending, now) ?? chooseTick(job, pending, now)
-    return new AskedTick(job, choice, pending, this.#options.newRunId(), ttl, now)
+    // Most often it is the only one.
+    const isOnly = job.firstLate >= pending.scheduledTime
+    const choice = isOnly ? null : (chooseOverdue(job, pending, now) ?? chooseTick(job, pending, now))
+    return new AskedTick(job, choice, pending, this.#options.newRunId(), now)
   }
 
   /** That part of a call which is to be repeated: as it is, so that it gets the answers it had. */

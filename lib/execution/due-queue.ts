@@ -162,6 +162,7 @@ export class DueQueue {
 
   /** Makes groups of the jobs that have arrived one by one. */
   #gather(): void {
+    if (this.#arrivedJobs.size === 0) return
     for (const [block, jobs] of this.#arrivedJobs) {
       this.#shuffle?.(jobs)
       this.#arrived.push(new DueGroup(block, jobs))

@@ -14,6 +14,7 @@ import type { Logbook } from '../observability/logbook.js'
 import { ActiveRun, type ActiveRunOwner, HandlerContext, type RunEnd, RunRecord } from './active-run.js'
 import type { Finisher } from './finisher.js'
 import type { LockTools } from './lock-hold.js'
+import { Retries } from './retries.js'
 import { retryDelay } from './retry-delay.js'
 import type { Watch } from './watch.js'
 
@@ -173,10 +174,7 @@ export class Runner implements ActiveRunOwner {
 
   /** Between two attempts there is no handler to wait for. */
   #endWait(active: ActiveRun, error: Error): void {
-    if (active.retryTimer === null) return
-    active.retryTimer.cancel()
-    active.retryTimer = null
-    this.#settle(active, false, error)
+    if (active.retries?.endWait()) this.#settle(active, false, error)
   }
 
   /** Aborts all runs that go on, and starts nothing more. */
@@ -193,8 +191,9 @@ export class Runner implements ActiveRunOwner {
       active.noticeEndOfLock(now)
       if (active.settled) continue
       active.state = 'settled'
+      active.duration = now - active.begunAt
       active.leaveLock()
-      this.#leave(active, now)
+      this.#leave(active)
       this.#tellEarly(active, { outcome: 'abandoned', error: active.aborted?.error })
       this.#end(active)
     }
@@ -208,7 +207,7 @@ export class Runner implements ActiveRunOwner {
     active.noticeEndOfLock(now)
     if (active.settled) return
     active.abort('timeout', error)
-    if (active.retryTimer !== null) {
+    if (active.retries?.isWaiting) {
       this.#endWait(active, error)
       return
     }
@@ -258,7 +257,8 @@ export class Runner implements ActiveRunOwner {
     const context = new HandlerContext(active)
     let result: unknown
     try {
-      const scope = active.retries === 0 ? active : active.newScope()
+      const { retries } = active
+      const scope = retries === null || retries.count === 0 ? active : retries.newScope()
       result = scope.runInAsyncScope(callHandler, context)
       if (result instanceof Promise) {
         result.then(
@@ -281,8 +281,9 @@ export class Runner implements ActiveRunOwner {
     const { run } = active
     // Before the release, which takes time of its own.
     const now = this.#options.clock.monotonic()
+    active.duration = now - active.begunAt
     active.endLock(now)
-    this.#leave(active, now)
+    this.#leave(active)
     if (fulfilled) run.result = value
     active.end = active.aborted ?? (fulfilled ? SUCCESS : { outcome: 'error', error: value })
     if (run.outcome !== null) this.#options.logbook.runEndedLate(active, fulfilled ? undefined : value)
@@ -349,31 +350,32 @@ export class Runner implements ActiveRunOwner {
     const { clock, events, logbook } = this.#options
     const { job, run } = active
     const { retry } = job.definition
-    if (retry === null || active.retries >= retry.limit || active.aborted !== null) return false
-    const delay = retryDelay(retry, run.id, active.retries + 1)
-    active.retryTimer = clock.setTimeout(() => {
-      active.retryTimer = null
-      if (!active.mayGoOn(this.#options.clock.monotonic())) {
+    const count = active.retries?.count ?? 0
+    if (retry === null || count >= retry.limit || active.aborted !== null) return false
+    const delay = retryDelay(retry, run.id, count + 1)
+    const retries = active.retries ?? new Retries(null)
+    active.retries = retries
+    retries.wait(clock, delay, () => {
+      if (!active.mayGoOn(clock.monotonic())) {
         this.#settle(active, false, active.aborted?.error)
         return
       }
       job.stats.count(COUNTER.retries)
-      active.retries++
+      retries.count++
       run.attempt++
       this.#call(active)
-    }, delay)
+    })
     logbook.attemptFailed(active, error, delay)
     if (events.has('retried')) events.emit('retried', { job: job.view, run, error, delay })
     return true
   }
 
-  #leave(active: ActiveRun, now: number): void {
+  #leave(active: ActiveRun): void {
     this.#active.delete(active)
     if (active.held === null) this.#leaveUnlocked(active.job.id)
     this.#options.watch.delete(active)
     active.job.stats.settled()
     if (this.#active.size === 0 && this.#idle.length > 0) for (const resolve of this.#idle.splice(0)) resolve()
-    active.duration = now - active.begunAt
   }
 
   #leaveUnlocked(jobId: string): void {

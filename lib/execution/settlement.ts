@@ -26,12 +26,12 @@ export class Settlement {
     const { coordination, jobs, runIds, newRunId } = this.#options
     const claims: SettledClaim[] = []
     for (const job of jobs()) {
-      const { id, claimedThrough, trigger, definition, definitionWords } = job
+      const { id, claimedThrough, trigger, terms } = job
       // When an interval from the last end is due the store alone knows.
-      if (claimedThrough < 0 || definition.lockTtl === null || trigger.afterCompletion !== null) continue
+      if (claimedThrough < 0 || terms.ttl === null || trigger.afterCompletion !== null) continue
       const following = trigger.next(claimedThrough)
-      const keep = keepOf(job, following === null ? 0 : following - claimedThrough)
-      claims.push({ jobId: id, runId: '', tick: claimedThrough, run: null, keep, definition: definitionWords })
+      const keep = keepOf(terms, following === null ? 0 : following - claimedThrough)
+      claims.push({ jobId: id, runId: '', tick: claimedThrough, run: null, keep, definition: terms.definition })
     }
     await coordination.settleWith(newRunId(), runIds(), claims)
   }

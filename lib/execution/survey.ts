@@ -101,7 +101,7 @@ export class Survey {
   }
 
   #requestOf(job: JobRecord): SurveyRequest {
-    const { id, definition, definitionWords, trigger, begunAt } = job
+    const { id, definition, terms, trigger, begunAt } = job
     const isClaimed = definition.lockTtl !== null
     const isAccounted = isClaimed && trigger.afterCompletion === null && Number.isFinite(begunAt)
     // Where nothing is on record, that is since this replica has had it, also before it was removed and added again.
@@ -110,12 +110,12 @@ export class Survey {
     const period = trigger.afterCompletion ?? Math.max(0, (this.#options.nextOf(job) ?? now) - now)
     return {
       jobId: id,
-      definition: definitionWords,
+      definition: terms.definition,
       pausedInitially: definition.pausedInitially,
       since: isAccounted ? Math.floor(begunAt) : null,
-      isOnce: job.isOnce,
+      isOnce: terms.isOnce,
       accounted: isAccounted ? Math.floor(known) : 0,
-      keep: isClaimed ? Math.ceil(keepOf(job, period)) : 0
+      keep: isClaimed ? Math.ceil(keepOf(terms, period)) : 0
     }
   }
 

@@ -188,7 +188,7 @@ export class SimulatedNode implements CoordinationNode {
   findAbandoned(): Promise<readonly OpenRun[]> | null {
     const { store, time } = this.#options
     // Every replica looks every few seconds: where nothing is to be found, the looks are left out.
-    if (store.memory.findAbandoned(time.now(), time.monotonic()).length === 0) return null
+    if (store.memory.findAbandoned({ now: time.now(), monotonic: time.monotonic() }).length === 0) return null
     return this.#try<readonly OpenRun[]>(
       'look for runs',
       async (memory) => (await memory.findAbandoned()) ?? [],
