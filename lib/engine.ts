@@ -113,7 +113,7 @@ export class Engine {
         onUp: () => this.#onUp(),
         onDown: (error, refuses) => this.#onDown(error, refuses),
         onClockStep: (measured) => this.#onClockStep(measured),
-        onPast: () => this.#onPast(),
+        onPast: (isAll = false) => this.#onPast(isAll),
         onHandedBack: (jobId, scheduledTime, by) => this.#onHandedBack(jobId, scheduledTime, by),
         onDefinitionDiffers: (...differing) => this.#onDefinitionDiffers(...differing),
         onUnsafe: (reason) => this.#onUnsafe(reason),
@@ -530,7 +530,7 @@ export class Engine {
       const locksLost = this.#runner.locksLost - outage.locksLost
       this.logbook.outageEnded({ duration, waiting: this.dispatcher.backlog, locksLost })
       // It may have been restarted with data of the past, which is told before anything is asked.
-      this.#onPast()
+      this.#onPast(false)
       this.#abandonedRuns.wait()
     }
     this.#outage = null
@@ -543,9 +543,9 @@ export class Engine {
     this.dispatcher.wakeUp()
   }
 
-  #onPast(): void {
+  #onPast(isAll: boolean): void {
     this.namedLocks.releaseAgain()
-    if (this.#phase !== 'new') void this.#settlement.settle()
+    if (this.#phase !== 'new') void this.#settlement.settle(isAll)
   }
 
   #onDown(err: Error, refuses = false): void {

@@ -176,8 +176,12 @@ export interface CoordinationListener {
    * @param measured by how many milliseconds, where it was this process' own time until now
    */
   onClockStep(measured?: number): void
-  /** Something in the store is older than what was known of it, or one of several stores has come back. */
-  onPast(): void
+  /**
+   * Something in the store is older than what was known of it, or one of several stores has come back.
+   *
+   * @param isAll whether it holds of all that the store knows, as there is no other that knows more
+   */
+  onPast(isAll?: boolean): void
   /**
    * Another replica will not run a tick it had claimed: it is to be asked for again. May come more than once.
    *

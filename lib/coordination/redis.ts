@@ -457,8 +457,9 @@ export class RedisCoordination implements CoordinationNode {
     const keys = [this.#fenceKey, this.#handedKey, this.#pausedKey, `${this.#base}:open`, ...own]
     const probed = readProbe(await this.#commands.rlsProbe(keys.length, ...keys))
     for (const reason of findUnsafe(probed.info)) this.#options.listener.onUnsafe(reason)
-    this.#noteServer(runIdOf(probed.info) ?? '', probed.fence)
+    // What was handed back is not taken, and not to be told to be.
     this.#tellHanded(probed.handed)
+    this.#noteServer(runIdOf(probed.info) ?? '', probed.fence)
     return probed.micros
   }
 
@@ -474,7 +475,7 @@ export class RedisCoordination implements CoordinationNode {
       const lost = fence === 0 ? 'has lost its data' : 'has data from the past'
       listener.onNotice('warn', `Redis at ${redis.address} ${lost}: claims, locks and pauses since are unknown to it`)
     }
-    if (isOther || isPast) listener.onPast()
+    if (isOther || isPast) listener.onPast(true)
   }
 
   #tellHanded(fields: HandedFields): void {

@@ -22,16 +22,21 @@ export class Settlement {
     this.#options = options
   }
 
-  async settle(): Promise<void> {
+  /**
+   * @param isAll whether the ticks that other replicas have taken are told as well: these may come back to the store later
+   *   than who asks it for the next tick, and would count those as missed
+   */
+  async settle(isAll: boolean): Promise<void> {
     const { coordination, jobs, runIds, newRunId } = this.#options
     const claims: SettledClaim[] = []
     for (const job of jobs()) {
-      const { id, claimedThrough, trigger, terms } = job
+      const { id, claimedThrough, takenThrough, trigger, terms } = job
+      const tick = isAll ? Math.max(claimedThrough, takenThrough) : claimedThrough
       // When an interval from the last end is due the store alone knows.
-      if (claimedThrough < 0 || terms.ttl === null || trigger.afterCompletion !== null) continue
-      const following = trigger.next(claimedThrough)
-      const keep = keepOf(terms, following === null ? 0 : following - claimedThrough)
-      claims.push({ jobId: id, runId: '', tick: claimedThrough, run: null, keep, definition: terms.definition })
+      if (tick < 0 || terms.ttl === null || trigger.afterCompletion !== null) continue
+      const following = trigger.next(tick)
+      const keep = keepOf(terms, following === null ? 0 : following - tick)
+      claims.push({ jobId: id, runId: '', tick, run: null, keep, definition: terms.definition })
     }
     await coordination.settleWith(newRunId(), runIds(), claims)
   }
