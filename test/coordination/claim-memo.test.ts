@@ -1,0 +1,56 @@
+import t from 'tap'
+import { MemoryCoordination } from '../../lib/coordination/memory.js'
+import { MemoryStore } from '../../lib/coordination/memory-store.js'
+import { VirtualClock } from '../../lib/testing/virtual-clock.js'
+import type { ClaimRequest } from '../../types/coordination.js'
+import { listen } from '../fixtures/coordination-contract.js'
+
+// Where a store keeps a job's record between two claims, it finds what it would have looked up.
+
+const KEEP = 60_000
+
+function setUp() {
+  const clock = new VirtualClock()
+  const memo: ClaimRequest['memo'] = { store: null, record: null }
+  const request = (runId: string, withMemo = true): ClaimRequest => {
+    return {
+      jobId: 'job',
+      kind: 'tick',
+      scheduledTime: clock.now(),
+      through: clock.now(),
+      runId,
+      ttl: 1000,
+      keep: KEEP,
+      afterCompletion: 0,
+      pausedInitially: false,
+      waits: false,
+      rerun: false,
+      definition: { trigger: 'a', options: 'a' },
+      ...(withMemo ? { memo } : {})
+    }
+  }
+  const store = () => new MemoryCoordination(clock, new MemoryStore(), 1000, listen())
+  return { clock, request, store }
+}
+
+t.test('of several stores each finds its own', async (t) => {
+  const { request, store } = setUp()
+  const [one, two] = [store(), store()]
+  t.match(await one.claim([request('of one')]), [{ status: 'granted', previous: null }])
+  t.match(await two.claim([request('of two')]), [{ status: 'granted', previous: null }])
+  t.match(await one.claim([request('other')]), [{ status: 'claimed_elsewhere', by: 'of one' }])
+  t.match(await two.claim([request('other')]), [{ status: 'claimed_elsewhere', by: 'of two' }])
+})
+
+t.test('what has had its time is forgotten, and what took its place is found', async (t) => {
+  const { clock, request, store } = setUp()
+  const one = store()
+  const tick = clock.now()
+  t.match(await one.claim([request('first')]), [{ status: 'granted', previous: null }])
+  await clock.advance(KEEP / 2)
+  t.match(await one.claim([request('second')]), [{ status: 'granted', previous: tick }])
+  await clock.advance(KEEP)
+  // Another replica, whose record is a new one.
+  t.match(await one.claim([request('third', false)]), [{ status: 'granted', previous: null }])
+  t.match(await one.claim([request('fourth')]), [{ status: 'claimed_elsewhere' }])
+})
