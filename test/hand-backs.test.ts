@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { MINUTE } from '../lib/duration.js'
 import { HandBacks } from '../lib/execution/hand-backs.js'
@@ -8,6 +9,8 @@ import type { ClaimAnswer, Coordination, HeldLock } from '../types/coordination.
 import type { JobOptions } from '../types/job.js'
 import { request } from './fixtures/coordination-contract.js'
 import { HeldAnswers } from './fixtures/held-answers.js'
+import { redisReplica } from './fixtures/redis-replicas.js'
+import { withRedis } from './fixtures/with-redis.js'
 
 /** Jobs of one trigger, each minute: as many as make a block, or more. */
 function addJobs(
@@ -203,3 +206,32 @@ for (const [what, changes, isRun] of [
     await ended
   })
 }
+
+t.test('a Redis that is another is told what is taken after it has told what was handed back', (t) =>
+  withRedis(
+    async ({ url, client, kill, restart }) => {
+      const heard: string[] = []
+      const replica = redisReplica(url, {
+        prefix: 'order',
+        listener: {
+          onHandedBack: (jobId, tick) => void heard.push(`${jobId} ${tick}`),
+          onPast: (isAll) => void heard.push(`past, of all: ${isAll}`)
+        }
+      })
+      await replica.open()
+      await client.hset('rls:{order}:handed', 'job', '1000 request')
+      await client.save()
+      heard.length = 0
+      await kill()
+      await restart()
+      const until = Date.now() + 10_000
+      while (!heard.some((each) => each.startsWith('past')) && Date.now() < until) await sleep(20)
+      await replica.close()
+      t.same(
+        heard.filter((each, index) => heard.indexOf(each) === index),
+        ['job 1000', 'past, of all: true']
+      )
+    },
+    ['--dbfilename', 'dump.rdb']
+  )
+)
