@@ -53,7 +53,8 @@ export class JobRecord implements Timed {
   absences: readonly Absence[] = []
   /** Since when the fleet has had its ticks, as the store says; `null` while that is not known. */
   since: number | null = null
-  lineIndex = -1
+  /** Its place among the jobs of its trigger in the timetable. */
+  place = -1
   /** The latest tick that this replica has run, or counted as its own: nobody hands it back. */
   claimedThrough = Number.NEGATIVE_INFINITY
   #takenThrough = Number.NEGATIVE_INFINITY

@@ -1,6 +1,6 @@
 import type { Clock, TimerHandle } from '../types/clock.js'
 import type { Trigger } from '../types/trigger.js'
-import { Bag } from './bag.js'
+import { Bag, type Placed } from './bag.js'
 import { SECOND } from './duration.js'
 import { Heap, type HeapNode } from './heap.js'
 import { jitterOf, latestTick } from './triggers/index.js'
@@ -12,7 +12,7 @@ import { jitterOf, latestTick } from './triggers/index.js'
 const MAX_HOP = 10 * SECOND
 
 /** A job as the timetable sees it. */
-export interface Timed {
+export interface Timed extends Placed {
   readonly id: string
   readonly trigger: Trigger
   /** Set when its ticks begin: those due later are handed out, earlier ones never were here. */
@@ -24,8 +24,6 @@ export interface Timed {
    * the job is added, or while the service started, is not lost. 0 for triggers that have further ticks.
    */
   readonly lookBack: number
-  /** Its place among the jobs of its trigger, -1 outside of them; the timetable's own. */
-  lineIndex: number
 }
 
 /** One tick of a job that is due now. */
@@ -284,12 +282,7 @@ export class Timetable<Job extends Timed> {
       if (line.index < 0) this.#onFinished(job)
       return
     }
-    const jobs = new Bag<Job>(
-      (each) => each.lineIndex,
-      (each, place) => {
-        each.lineIndex = place
-      }
-    )
+    const jobs = new Bag<Job>()
     jobs.add(job)
     const added: Line<Job> = { kind: 'line', at: 0, index: -1, trigger, jobs, last: null }
     this.#lines.set(trigger, added)

@@ -24,7 +24,7 @@ import { readRunId } from '../run-ids.js'
 import { type ClaimRecord, endClaim, isUnfinished } from './claim-record.js'
 import { GIVEN_UP } from './claim-script.js'
 import { validUntil } from './lock-validity.js'
-import { accounted, MemoryClaims } from './memory-claims.js'
+import { accounted, JobLock, MemoryClaims } from './memory-claims.js'
 import { free, isHeld, isHeldBy, type LockRecord, type MemoryStore, type Moment } from './memory-store.js'
 
 /** Coordination in this process only: the same contract as Redis, without a network. */
@@ -88,9 +88,9 @@ export class MemoryCoordination implements CoordinationNode {
 
   async finish(endings: readonly Ending[]): Promise<readonly ReleaseAnswer[]> {
     const { now, monotonic } = this.#moment()
-    const { jobs, left, abandoned } = this.#store
+    const { left, abandoned } = this.#store
     return endings.map(({ lock, finished, unbegun, keepsLock }) => {
-      const record = jobs.get(lock.name)
+      const record = JobLock.recordOf(lock, this.#store)
       if (left.size > 0) left.delete(lock.token)
       if (record?.runId === lock.token) record.isOpen = false
       const isAbandoned = abandoned.size > 0 && abandoned.has(lock.token)

@@ -137,6 +137,6 @@ export class AbandonedRuns {
     run.finishedAt = Math.max(startedAt, Math.round(lockedUntil))
     run.error = error
     job.stats.failed(run.finishedAt - startedAt)
-    if (events.has('error')) events.emit('error', { job: job.view, run, error })
+    if (events.heard.error) events.emit('error', { job: job.view, run, error })
   }
 }

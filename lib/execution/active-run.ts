@@ -82,9 +82,8 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
   readonly held: HeldLock | null
   /** When the timeout has passed, or before the lock's hold is made, when the lock is first to be extended. */
   checkAt = Number.POSITIVE_INFINITY
-  watchIndex = -1
   /** Its place among the runner's runs. */
-  activeIndex = -1
+  place = -1
   state: 'started' | 'settled' | 'completed' = 'started'
   /** Whether its outcome was counted, and told to who listens; `elsewhere` by who has recorded it as abandoned. */
   told: 'nowhere' | 'here' | 'elsewhere' = 'nowhere'
@@ -184,7 +183,7 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
     } else {
       return
     }
-    this.#owner.lockTools.watch.add(this)
+    this.#owner.lockTools.watch.touch(this)
   }
 
   check(now: number): void {

@@ -28,7 +28,7 @@ export interface LockTools {
 export class LockHold implements Watched {
   readonly lock: HeldLock
   checkAt: number
-  watchIndex = -1
+  place = -1
   /** Whether the lock is known to be lost. */
   lost = false
   readonly #tools: LockTools

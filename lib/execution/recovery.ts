@@ -39,7 +39,7 @@ export interface RecoveryOptions {
 class Search implements Watched {
   readonly job: JobRecord
   checkAt = Number.POSITIVE_INFINITY
-  watchIndex = -1
+  place = -1
   readonly #onDue: (search: Search) => void
 
   constructor(job: JobRecord, onDue: (search: Search) => void) {

@@ -49,12 +49,7 @@ export interface RunnerOptions {
 /** Calls handlers, and sees each run through to its outcome and the release of its lock. */
 export class Runner implements ActiveRunOwner {
   readonly #options: RunnerOptions
-  readonly #active = new Bag<ActiveRun>(
-    (active) => active.activeIndex,
-    (active, place) => {
-      active.activeIndex = place
-    }
-  )
+  readonly #active = new Bag<ActiveRun>()
   /** How many runs without a lock go on, by the id of their job, which may have been removed and added again meanwhile. */
   readonly #unlocked = new Map<string, number>()
   #idle: (() => void)[] = []
@@ -64,6 +59,7 @@ export class Runner implements ActiveRunOwner {
 
   constructor(options: RunnerOptions) {
     this.#options = options
+    options.watch.watchAlso(this.#active)
   }
 
   /** Whether nothing is to start any more. */
@@ -150,15 +146,16 @@ export class Runner implements ActiveRunOwner {
     const { job, run, held } = active
     const { stats, definition } = job
     this.#active.add(active)
+    if (this.#active.size === 1) this.#options.watch.keepAlive()
     stats.started(run)
     if (held === null) {
       this.#unlocked.set(job.id, (this.#unlocked.get(job.id) ?? 0) + 1)
     } else {
       stats.count(COUNTER.lockAcquired)
-      if (events.has('lockAcquired')) events.emit('lockAcquired', { job: job.view, run })
+      if (events.heard.lockAcquired) events.emit('lockAcquired', { job: job.view, run })
     }
     active.watch(definition.timeout)
-    if (events.has('submitted')) events.emit('submitted', { job: job.view, run })
+    if (events.heard.submitted) events.emit('submitted', { job: job.view, run })
     this.#call(active)
   }
 
@@ -224,7 +221,7 @@ export class Runner implements ActiveRunOwner {
     logbook.lockLost(active, reason)
     // Nobody is to hold it to be abandoned: what becomes of it is told here, as the handler ends or before.
     if (active.held !== null) this.#options.finisher.noteOutcome(active.held)
-    if (events.has('lockLost')) events.emit('lockLost', { job: job.view, run })
+    if (events.heard.lockLost) events.emit('lockLost', { job: job.view, run })
   }
 
   /** A run whose lock was lost without its noticing is no success, whatever its handler returned. */
@@ -337,11 +334,11 @@ export class Runner implements ActiveRunOwner {
     if (outcome === 'success') {
       stats.succeeded(run.finishedAt as number, active.duration)
       logbook.runSucceeded(active)
-      if (events.has('executed')) events.emit('executed', { job: job.view, run })
+      if (events.heard.executed) events.emit('executed', { job: job.view, run })
     } else {
       stats.failed(active.duration)
       logbook.runFailed(active, { outcome, error })
-      if (events.has('error')) events.emit('error', { job: job.view, run, error })
+      if (events.heard.error) events.emit('error', { job: job.view, run, error })
     }
   }
 
@@ -366,16 +363,17 @@ export class Runner implements ActiveRunOwner {
       this.#call(active)
     })
     logbook.attemptFailed(active, error, delay)
-    if (events.has('retried')) events.emit('retried', { job: job.view, run, error, delay })
+    if (events.heard.retried) events.emit('retried', { job: job.view, run, error, delay })
     return true
   }
 
   #leave(active: ActiveRun): void {
     this.#active.delete(active)
     if (active.held === null) this.#leaveUnlocked(active.job.id)
-    this.#options.watch.delete(active)
     active.job.stats.settled()
-    if (this.#active.size === 0 && this.#idle.length > 0) for (const resolve of this.#idle.splice(0)) resolve()
+    if (this.#active.size > 0) return
+    this.#options.watch.keepAlive()
+    for (const resolve of this.#idle.splice(0)) resolve()
   }
 
   #leaveUnlocked(jobId: string): void {

@@ -54,13 +54,13 @@ export class TickAccount {
   /** A tick has no run on this replica. */
   skipped(job: JobRecord, scheduledTime: number, reason: SkipReason): void {
     job.stats.count(SKIPPED_COUNTER[reason])
-    if (this.#events.has('skipped')) this.#events.emit('skipped', { job: job.view, scheduledTime, reason })
+    if (this.#events.heard.skipped) this.#events.emit('skipped', { job: job.view, scheduledTime, reason })
   }
 
   /** Another replica has taken a tick of all jobs of a block. */
   takenElsewhere(block: Block, scheduledTime: number): void {
     block.noteTaken(scheduledTime)
-    if (this.#events.has('skipped')) for (const job of block.jobs) this.skipped(job, scheduledTime, 'claimed_elsewhere')
+    if (this.#events.heard.skipped) for (const job of block.jobs) this.skipped(job, scheduledTime, 'claimed_elsewhere')
     else block.countTakenElsewhere()
   }
 
@@ -68,14 +68,14 @@ export class TickAccount {
   missed(job: JobRecord, scheduledTime: number, reason: SkipReason): void {
     job.stats.count(COUNTER.missed)
     this.#missedLog.note(job.id, reason, scheduledTime)
-    if (this.#events.has('missed')) this.#events.emit('missed', { job: job.view, scheduledTime, reason })
+    if (this.#events.heard.missed) this.#events.emit('missed', { job: job.view, scheduledTime, reason })
     this.skipped(job, scheduledTime, reason)
   }
 
   /** A run could not have its lock: another run holds it, or Redis did not answer. */
   lockFailed(job: JobRecord, scheduledTime: number, reason: 'held' | 'error'): void {
     job.stats.count(reason === 'held' ? COUNTER.lockFailedHeld : COUNTER.lockFailedError)
-    if (this.#events.has('lockFailed')) this.#events.emit('lockFailed', { job: job.view, scheduledTime, reason })
+    if (this.#events.heard.lockFailed) this.#events.emit('lockFailed', { job: job.view, scheduledTime, reason })
   }
 
   /**
@@ -111,7 +111,7 @@ export class TickAccount {
     const { stats } = job
     const isMissed = reason === 'misfire' || reason === 'redis_error'
     let from = after
-    if (this.#events.has('skipped') || (isMissed && this.#events.has('missed'))) {
+    if (this.#events.heard.skipped || (isMissed && this.#events.heard.missed)) {
       for (let told = 0; told < MAX_TOLD; told++) {
         const next = from < before - 1 ? trigger.next(from) : null
         if (next === null || next >= before) return

@@ -10,7 +10,7 @@ const PIECES = 8
 export class Turns {
   readonly #clock: Clock
   #begunAt: number
-  #pieces = 0
+  #left = PIECES
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -19,8 +19,10 @@ export class Turns {
 
   /** Called before each piece. Whether the event loop is to have a turn first, by `pass`. */
   get isOver(): boolean {
-    this.#pieces++
-    return this.#pieces % PIECES === 0 && this.#clock.monotonic() - this.#begunAt > LONGEST
+    this.#left--
+    if (this.#left > 0) return false
+    this.#left = PIECES
+    return this.#clock.monotonic() - this.#begunAt > LONGEST
   }
 
   /** Resolves after a turn of the event loop. */

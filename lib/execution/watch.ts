@@ -1,12 +1,10 @@
 import type { Clock, TimerHandle } from '../../types/clock.js'
-import { Bag } from '../bag.js'
+import { Bag, type Placed } from '../bag.js'
 
 /** Something that wants to be looked at by a certain time. */
-export interface Watched {
+export interface Watched extends Placed {
   /** When, on the monotonic clock; `Infinity` for never. To be followed by `Watch.touch` when it becomes earlier. */
   readonly checkAt: number
-  /** The item's place among the watched, -1 outside of them; the watch's own. */
-  watchIndex: number
   /** Called once that time has come; it sets `checkAt` anew or is deleted. */
   check(now: number): void
 }
@@ -17,12 +15,9 @@ export interface Watched {
  */
 export class Watch {
   readonly #clock: Clock
-  readonly #items = new Bag<Watched>(
-    (item) => item.watchIndex,
-    (item, place) => {
-      item.watchIndex = place
-    }
-  )
+  readonly #items = new Bag<Watched>()
+  /** Items that somebody else keeps. */
+  #others: Bag<Watched> | null = null
   #timer: TimerHandle | null = null
   #armedFor = Number.POSITIVE_INFINITY
   #closed = false
@@ -31,16 +26,29 @@ export class Watch {
     this.#clock = clock
   }
 
+  /**
+   * Looks also at what somebody else keeps, who calls `touch` for what is new there, and `keepAlive` when the first is there or the
+   * last has gone: a run need not be in two lists.
+   */
+  watchAlso(items: Bag<Watched>): void {
+    this.#others = items
+  }
+
   add(item: Watched): void {
-    if (this.#items.size === 0) this.#timer?.ref?.()
     this.#items.add(item)
+    if (this.#items.size === 1) this.keepAlive()
     this.touch(item)
   }
 
   delete(item: Watched): void {
     this.#items.delete(item)
-    // Left to lapse, it keeps no process alive.
-    if (this.#items.size === 0) this.#timer?.unref?.()
+    if (this.#items.size === 0) this.keepAlive()
+  }
+
+  /** The timer keeps the process alive while something goes on; left to lapse, it does not. */
+  keepAlive(): void {
+    if (this.#items.size + (this.#others?.size ?? 0) === 0) this.#timer?.unref?.()
+    else this.#timer?.ref?.()
   }
 
   touch(item: Watched): void {
@@ -62,10 +70,14 @@ export class Watch {
   #fire(): void {
     this.#armedFor = Number.POSITIVE_INFINITY
     const now = this.#clock.monotonic()
-    // A check may delete its own item, and others, and add new ones.
-    for (const item of this.#items) if (this.#items.has(item) && item.checkAt <= now) item.check(now)
     let next = Number.POSITIVE_INFINITY
+    for (const items of [this.#items, this.#others]) {
+      if (items === null) continue
+      // A check may delete its own item, and others, and add new ones.
+      for (const item of items) if (items.has(item) && item.checkAt <= now) item.check(now)
+    }
     for (const { checkAt } of this.#items) next = Math.min(next, checkAt)
+    for (const { checkAt } of this.#others ?? []) next = Math.min(next, checkAt)
     if (!this.#closed && next < Number.POSITIVE_INFINITY) this.#arm(next)
   }
 }

@@ -6,21 +6,21 @@ import { OptionInvalidError } from '../errors.js'
 import { show } from '../show.js'
 import { logSafely } from './log.js'
 
-const EVENT_NAMES: Record<SchedulerEventName, true> = {
-  submitted: true,
-  executed: true,
-  error: true,
-  retried: true,
-  missed: true,
-  skipped: true,
-  lockAcquired: true,
-  lockFailed: true,
-  lockLost: true,
-  paused: true,
-  resumed: true,
-  added: true,
-  modified: true,
-  removed: true
+const UNHEARD: Record<SchedulerEventName, boolean> = {
+  submitted: false,
+  executed: false,
+  error: false,
+  retried: false,
+  missed: false,
+  skipped: false,
+  lockAcquired: false,
+  lockFailed: false,
+  lockLost: false,
+  paused: false,
+  resumed: false,
+  added: false,
+  modified: false,
+  removed: false
 }
 
 type AnyListener = (event: never) => unknown
@@ -37,28 +37,32 @@ interface Entry {
 export class Events {
   readonly #log: Logger
   readonly #entries = new Map<SchedulerEventName, Entry[]>()
+  readonly #heard = { ...UNHEARD }
 
   constructor(log: Logger) {
     this.#log = log
   }
 
+  /**
+   * Whether anybody listens: an event nobody hears need not be made. It is read several times a run, so it is a field for each,
+   * and nothing is looked up.
+   */
+  get heard(): Readonly<Record<SchedulerEventName, boolean>> {
+    return this.#heard
+  }
+
   /** @throws OptionInvalidError when there is no such event, or the listener is not a function */
   add<Name extends SchedulerEventName>(name: Name, listener: SchedulerListener<Name>, once: boolean): void {
-    if (!Object.hasOwn(EVENT_NAMES, name)) {
-      throw new OptionInvalidError('event', `one of ${Object.keys(EVENT_NAMES).join(', ')}`, show(name))
+    if (!Object.hasOwn(UNHEARD, name)) {
+      throw new OptionInvalidError('event', `one of ${Object.keys(UNHEARD).join(', ')}`, show(name))
     }
     if (typeof listener !== 'function') throw new OptionInvalidError('listener', 'a function', show(listener))
     // A new array each time: an event under way goes to those who listened when it began.
-    this.#entries.set(name, [...(this.#entries.get(name) ?? []), { listener, once }])
+    this.#set(name, [...(this.#entries.get(name) ?? []), { listener, once }])
   }
 
   delete<Name extends SchedulerEventName>(name: Name, listener: SchedulerListener<Name>): void {
     this.#drop(name, (entry) => entry.listener === listener)
-  }
-
-  /** Whether anybody listens: an event nobody hears need not be made. */
-  has(name: SchedulerEventName): boolean {
-    return (this.#entries.get(name)?.length ?? 0) > 0
   }
 
   emit<Name extends SchedulerEventName>(name: Name, event: SchedulerEvents[Name]): void {
@@ -79,7 +83,12 @@ export class Events {
   #drop(name: SchedulerEventName, matches: (entry: Entry) => boolean): void {
     const entries = this.#entries.get(name) ?? []
     const index = entries.findIndex(matches)
-    if (index >= 0) this.#entries.set(name, entries.toSpliced(index, 1))
+    if (index >= 0) this.#set(name, entries.toSpliced(index, 1))
+  }
+
+  #set(name: SchedulerEventName, entries: Entry[]): void {
+    this.#entries.set(name, entries)
+    this.#heard[name] = entries.length > 0
   }
 
   #failed(name: SchedulerEventName, err: unknown): void {

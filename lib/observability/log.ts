@@ -9,6 +9,7 @@ const LEVELS: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error', 'f
 /** Whether a level is on; of a logger that does not say so, all are. Makes nothing. */
 export function isEnabled(log: Logger, level: LogLevel): boolean {
   try {
+    if (log.level === 'silent') return false
     const pino = log as { isLevelEnabled?: (level: string) => boolean }
     if (typeof pino.isLevelEnabled === 'function') return pino.isLevelEnabled(level)
     // As Fastify's without `logger`: one function that does nothing, for all levels.

@@ -5,7 +5,7 @@ import { VirtualClock } from '../../lib/testing/virtual-clock.js'
 import type { ClaimRequest } from '../../types/coordination.js'
 import { listen } from '../fixtures/coordination-contract.js'
 
-// Where a store keeps a job's record between two claims, it finds what it would have looked up.
+// Where a store keeps a job's record between two claims, or with its lock, it finds what it would have looked up.
 
 const KEEP = 60_000
 
@@ -53,4 +53,28 @@ t.test('what has had its time is forgotten, and what took its place is found', a
   // Another replica, whose record is a new one.
   t.match(await one.claim([request('third', false)]), [{ status: 'granted', previous: null }])
   t.match(await one.claim([request('fourth')]), [{ status: 'claimed_elsewhere' }])
+})
+
+t.test('a lock ends where it was taken, and nowhere else', async (t) => {
+  const { request, store } = setUp()
+  const [one, two] = [store(), store()]
+  const [granted] = await one.claim([request('of one')])
+  await two.claim([request('of two')])
+  if (granted?.status !== 'granted' || granted.lock === null) throw new Error('not granted')
+  const ending = { lock: granted.lock, finished: true }
+  t.strictSame(await two.finish([ending]), ['lost'])
+  t.equal(await one.extend(granted.lock), 'extended', 'it is held where it was taken')
+  t.strictSame(await one.finish([ending]), ['released'])
+})
+
+t.test('the end of a run of a forgotten job ends none of the job that took its place', async (t) => {
+  const { clock, request, store } = setUp()
+  const one = store()
+  const [granted] = await one.claim([request('first')])
+  if (granted?.status !== 'granted' || granted.lock === null) throw new Error('not granted')
+  await clock.advance(2 * KEEP)
+  const [second] = await one.claim([request('second')])
+  if (second?.status !== 'granted' || second.lock === null) throw new Error('not granted')
+  t.strictSame(await one.finish([{ lock: granted.lock, finished: true }]), ['lost'])
+  t.equal(await one.extend(second.lock), 'extended')
 })
