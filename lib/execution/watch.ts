@@ -16,8 +16,8 @@ export interface Watched extends Placed {
 export class Watch {
   readonly #clock: Clock
   readonly #items = new Bag<Watched>()
-  /** Items that somebody else keeps. */
-  #others: Bag<Watched> | null = null
+  /** Its own items, and those that somebody else keeps. */
+  readonly #lists: Bag<Watched>[] = [this.#items]
   #timer: TimerHandle | null = null
   #armedFor = Number.POSITIVE_INFINITY
   #closed = false
@@ -31,7 +31,7 @@ export class Watch {
    * last has gone: a run need not be in two lists.
    */
   watchAlso(items: Bag<Watched>): void {
-    this.#others = items
+    this.#lists.push(items)
   }
 
   add(item: Watched): void {
@@ -47,7 +47,7 @@ export class Watch {
 
   /** The timer keeps the process alive while something goes on; left to lapse, it does not. */
   keepAlive(): void {
-    if (this.#items.size + (this.#others?.size ?? 0) === 0) this.#timer?.unref?.()
+    if (this.#lists.every(({ size }) => size === 0)) this.#timer?.unref?.()
     else this.#timer?.ref?.()
   }
 
@@ -70,14 +70,12 @@ export class Watch {
   #fire(): void {
     this.#armedFor = Number.POSITIVE_INFINITY
     const now = this.#clock.monotonic()
-    let next = Number.POSITIVE_INFINITY
-    for (const items of [this.#items, this.#others]) {
-      if (items === null) continue
+    for (const items of this.#lists) {
       // A check may delete its own item, and others, and add new ones.
       for (const item of items) if (items.has(item) && item.checkAt <= now) item.check(now)
     }
-    for (const { checkAt } of this.#items) next = Math.min(next, checkAt)
-    for (const { checkAt } of this.#others ?? []) next = Math.min(next, checkAt)
+    let next = Number.POSITIVE_INFINITY
+    for (const items of this.#lists) for (const { checkAt } of items) next = Math.min(next, checkAt)
     if (!this.#closed && next < Number.POSITIVE_INFINITY) this.#arm(next)
   }
 }

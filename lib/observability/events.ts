@@ -6,6 +6,7 @@ import { OptionInvalidError } from '../errors.js'
 import { show } from '../show.js'
 import { logSafely } from './log.js'
 
+/** All events there are; none is heard at first. */
 const UNHEARD: Record<SchedulerEventName, boolean> = {
   submitted: false,
   executed: false,
