@@ -1,13 +1,13 @@
 import { type EventEmitter, errorMonitor } from 'node:events'
 import type { FastifyInstance } from 'fastify'
 import type { Clock, TimerHandle } from '../types/clock.js'
-import { systemClock } from './clock.js'
-import { withDeadline } from './coordination/deadline.js'
-import { SECOND } from './duration.js'
+import { systemClock } from './base/clock.js'
+import { withDeadline } from './base/deadline.js'
+import { SECOND } from './base/duration.js'
+import { show } from './base/show.js'
 import type { Engine } from './engine.js'
 import { OptionInvalidError } from './errors.js'
 import { logSafely } from './observability/log.js'
-import { show } from './show.js'
 
 /** How long ticks wait for a `listen()` that neither succeeds nor fails. */
 const LISTEN_LIMIT = 10 * SECOND

@@ -1,7 +1,15 @@
 export type { Clock, TimerHandle } from '../types/clock.js'
 export type { Duration, DurationParts } from '../types/duration.js'
 export type { RemovalReason, SchedulerEventName, SchedulerEvents, SchedulerListener } from '../types/events.js'
-export type { Job, JobChanges, JobDefaults, JobOptions, JobShorthand, LockOptions, RetryOptions } from '../types/job.js'
+export type { Job } from '../types/job.js'
+export type {
+  JobChanges,
+  JobDefaults,
+  JobOptions,
+  JobShorthand,
+  LockOptions,
+  RetryOptions
+} from '../types/job-options.js'
 export type { Logger } from '../types/logger.js'
 export type {
   FastifyScheduler,

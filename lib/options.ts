@@ -2,19 +2,20 @@ import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Clock } from '../types/clock.js'
 import type { CoordinationFactory } from '../types/coordination.js'
-import type { JobOptions } from '../types/job.js'
+import type { JobOptions } from '../types/job-options.js'
 import type { Logger } from '../types/logger.js'
-import type { MetricsOptions, MetricsRegister, RedisInput, SchedulerOptions } from '../types/scheduler.js'
-import { detachedClock } from './async-context.js'
-import { copyKnown } from './check.js'
-import { systemClock } from './clock.js'
-import { HOUR, parseDuration, SECOND } from './duration.js'
+import type { MetricsOptions, RedisInput, SchedulerOptions } from '../types/scheduler.js'
+import { detachedClock } from './base/async-context.js'
+import { copyKnown } from './base/check.js'
+import { systemClock } from './base/clock.js'
+import { HOUR, parseDuration, SECOND } from './base/duration.js'
+import { PEER_METRICS_NAMES, PEER_SCHEDULER_NAMES } from './base/peer-names.js'
+import { show } from './base/show.js'
 import { OptionInvalidError } from './errors.js'
-import { type ResolvedDefaults, resolveDefaults } from './job-options.js'
+import { type ResolvedDefaults, resolveDefaults } from './jobs/options.js'
 import { silentLogger } from './observability/log.js'
+import type { ResolvedMetrics } from './observability/metrics/metrics.js'
 import { stderrLogger } from './observability/stderr-logger.js'
-import { PEER_METRICS_NAMES, PEER_SCHEDULER_NAMES } from './peer-names.js'
-import { show } from './show.js'
 import { checkTimezone } from './triggers/index.js'
 
 /** The scheduler's options: checked, copied, filled in and frozen. Durations are in milliseconds. */
@@ -37,13 +38,6 @@ export interface ResolvedOptions {
   /** The clock as it was given, by which a scheduler is told from others. */
   readonly givenClock: Clock
   readonly coordination: CoordinationFactory | undefined
-}
-
-export interface ResolvedMetrics {
-  /** `undefined` for a new one of prom-client's, made when it is first asked for. */
-  readonly register: MetricsRegister | undefined
-  readonly prefix: string
-  readonly perJob: boolean
 }
 
 export const SCHEDULER_KEYS = [

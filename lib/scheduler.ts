@@ -1,7 +1,8 @@
 import { inspect } from 'node:util'
 import type { Duration } from '../types/duration.js'
 import type { SchedulerEventName, SchedulerListener } from '../types/events.js'
-import type { Job, JobChanges, JobOptions, JobShorthand } from '../types/job.js'
+import type { Job } from '../types/job.js'
+import type { JobChanges, JobOptions, JobShorthand } from '../types/job-options.js'
 import type { JobHandler, Run } from '../types/run.js'
 import type {
   MetricsRegister,
@@ -13,14 +14,14 @@ import type {
   WithLockResult
 } from '../types/scheduler.js'
 import type { PreviewOptions, TriggerInput } from '../types/trigger.js'
-import { detached } from './async-context.js'
-import { copyKnown, isPlainObject } from './check.js'
+import { detached } from './base/async-context.js'
+import { copyKnown, isPlainObject } from './base/check.js'
+import { PEER_LOCK_NAMES, PEER_TRIGGER_CALL_NAMES } from './base/peer-names.js'
+import { show } from './base/show.js'
 import { Engine } from './engine.js'
 import { OptionInvalidError } from './errors.js'
-import { checkName, DEFAULT_LOCK_TTL, resolveLockTtl } from './job-options.js'
+import { checkName, DEFAULT_LOCK_TTL, resolveLockTtl } from './jobs/options.js'
 import { resolveOptions } from './options.js'
-import { PEER_LOCK_NAMES, PEER_TRIGGER_CALL_NAMES } from './peer-names.js'
-import { show } from './show.js'
 import { previewTrigger, resolveTrigger } from './triggers/index.js'
 
 /** The public surface: checks what it is given, and hands it to the engine. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { HOUR, MINUTE, SECOND } from '../lib/base/duration.js'
 import { FleetClock } from '../lib/coordination/fleet-clock.js'
-import { HOUR, MINUTE, SECOND } from '../lib/duration.js'
 import { createScheduler, type Scheduler } from '../lib/index.js'
 import { VirtualClock } from '../lib/testing/virtual-clock.js'
 import type { Coordination, CoordinationListener } from '../types/coordination.js'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parseDuration } from '../lib/duration.js'
+import { parseDuration } from '../lib/base/duration.js'
 import { createScheduler, type Duration, type JobOptions } from '../lib/index.js'
 
 t.test('a string needs a unit, and a unit of one meaning', async (t) => {

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
-import { COUNTER, type CountedStats, createStats, SKIPPED_COUNTER } from '../lib/observability/job-stats.js'
+import { COUNTER, type CountedStats, createStats, SKIPPED_COUNTER } from '../lib/jobs/stats.js'
 
 const COUNTERS = [...Object.values(COUNTER), ...Object.values(SKIPPED_COUNTER)]
 

@@ -2,7 +2,7 @@ import t from 'tap'
 import { createScheduler, type RunContext } from '../lib/index.js'
 import { Simulation } from '../lib/testing/index.js'
 import type { HeldLock } from '../types/coordination.js'
-import type { JobOptions } from '../types/job.js'
+import type { JobOptions } from '../types/job-options.js'
 import { request } from './fixtures/coordination-contract.js'
 import { withHeldAnswers } from './fixtures/held-answers.js'
 

@@ -1,8 +1,8 @@
 import prometheus from 'prom-client'
 import t from 'tap'
 import { createScheduler, type Scheduler } from '../lib/index.js'
-import { createStats, type JobStats } from '../lib/observability/job-stats.js'
-import { METRIC_NAMES } from '../lib/observability/metrics.js'
+import { createStats, type JobStats } from '../lib/jobs/stats.js'
+import { METRIC_NAMES } from '../lib/observability/metrics/metrics.js'
 import { VirtualClock } from '../lib/testing/virtual-clock.js'
 import { type Exposition, parsePrometheus, type Sample } from './fixtures/prometheus-text.js'
 

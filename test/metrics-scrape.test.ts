@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type prometheus from 'prom-client'
 import t from 'tap'
 import { createScheduler, type Scheduler } from '../lib/index.js'
-import { METRIC_NAMES } from '../lib/observability/metrics.js'
+import { METRIC_NAMES } from '../lib/observability/metrics/metrics.js'
 import { VirtualClock } from '../lib/testing/virtual-clock.js'
 import { parsePrometheus } from './fixtures/prometheus-text.js'
 

@@ -1,7 +1,7 @@
 import prometheus from 'prom-client'
 import t from 'tap'
 import { createScheduler, type Run } from '../lib/index.js'
-import { METRIC_NAMES } from '../lib/observability/metrics.js'
+import { METRIC_NAMES } from '../lib/observability/metrics/metrics.js'
 import { VirtualClock } from '../lib/testing/virtual-clock.js'
 import { type Exposition, parsePrometheus } from './fixtures/prometheus-text.js'
 import { withVirtualScheduler } from './fixtures/virtual-scheduler.js'

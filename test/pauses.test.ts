@@ -1,7 +1,7 @@
 import t from 'tap'
-import { MINUTE } from '../lib/duration.js'
+import { MINUTE } from '../lib/base/duration.js'
 import type { Scheduler } from '../lib/index.js'
-import type { JobOptions } from '../types/job.js'
+import type { JobOptions } from '../types/job-options.js'
 import { withHeldAnswers } from './fixtures/held-answers.js'
 
 const NOOP = { id: 'job', trigger: { cron: '* * * * *' }, handler() {} } as const

@@ -1,11 +1,11 @@
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import t from 'tap'
+import * as peers from '../lib/base/peer-names.js'
+import { plainName } from '../lib/base/peer-names.js'
 import plugin, { createScheduler } from '../lib/index.js'
-import { DEFAULT_KEYS, JOB_KEYS, RETRY_KEYS } from '../lib/job-options.js'
+import { DEFAULT_KEYS, JOB_KEYS, RETRY_KEYS } from '../lib/jobs/options.js'
 import { METRICS_KEYS, SCHEDULER_KEYS } from '../lib/options.js'
-import * as peers from '../lib/peer-names.js'
-import { plainName } from '../lib/peer-names.js'
 
 const handler = (): void => {}
 const CODE = 'FST_ERR_RLS_OPTION_UNKNOWN'

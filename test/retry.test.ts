@@ -1,7 +1,7 @@
 import t from 'tap'
-import { retryDelay } from '../lib/execution/retry-delay.js'
 import { createScheduler, type Run } from '../lib/index.js'
-import { resolveDefaults } from '../lib/job-options.js'
+import { resolveDefaults } from '../lib/jobs/options.js'
+import { retryDelay } from '../lib/runs/retry-delay.js'
 import { withVirtualScheduler } from './fixtures/virtual-scheduler.js'
 
 const SECOND = 1000

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { systemClock } from '../lib/clock.js'
+import { systemClock } from '../lib/base/clock.js'
 import { createScheduler, type Run, type Scheduler, type SchedulerOptions } from '../lib/index.js'
 import { nextEvent } from './fixtures/next-event.js'
 import { withVirtualScheduler } from './fixtures/virtual-scheduler.js'

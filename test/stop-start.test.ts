@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createScheduler } from '../lib/index.js'
 import { VirtualClock } from '../lib/testing/virtual-clock.js'
-import type { JobOptions } from '../types/job.js'
+import type { JobOptions } from '../types/job-options.js'
 import { HeldAnswers, withHeldAnswers } from './fixtures/held-answers.js'
 
 // What was due, asked for, or on its way when `stop()` came: `start()` goes on with it.

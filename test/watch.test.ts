@@ -1,6 +1,6 @@
 import t from 'tap'
-import { Bag } from '../lib/bag.js'
-import { Watch, type Watched } from '../lib/execution/watch.js'
+import { Bag } from '../lib/base/bag.js'
+import { Watch, type Watched } from '../lib/runs/deadlines.js'
 import type { Clock } from '../types/clock.js'
 
 class Item implements Watched {

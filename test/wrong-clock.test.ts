@@ -1,5 +1,5 @@
 import t from 'tap'
-import { HOUR, MINUTE, SECOND } from '../lib/duration.js'
+import { HOUR, MINUTE, SECOND } from '../lib/base/duration.js'
 import { type Member, withFleet } from './fixtures/simulated-fleet.js'
 
 // A replica whose own clock is wrong starts while Redis is down: until Redis has said what time it is, it goes by its own.

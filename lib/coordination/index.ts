@@ -1,17 +1,30 @@
-import type { Coordination, CoordinationListener } from '../../types/coordination.js'
-import type { ResolvedOptions } from '../options.js'
-import { MemoryCoordination } from './memory.js'
-import { MemoryStore } from './memory-store.js'
-import { QuorumCoordination } from './quorum.js'
-import { RedisCoordination } from './redis.js'
-import { resolveRedis } from './redis-client.js'
+import type { Clock } from '../../types/clock.js'
+import type { Coordination, CoordinationFactory, CoordinationListener } from '../../types/coordination.js'
+import type { RedisInput } from '../../types/scheduler.js'
+import { MemoryCoordination } from './memory/coordination.js'
+import { MemoryStore } from './memory/store.js'
+import { QuorumCoordination } from './quorum/coordination.js'
+import { resolveRedis } from './redis/client.js'
+import { RedisCoordination } from './redis/coordination.js'
+
+export interface CoordinationOptions {
+  /** `undefined` for coordination in this process only. */
+  readonly redis: RedisInput | undefined
+  readonly prefix: string
+  readonly replicaId: string
+  /** In milliseconds. */
+  readonly maxClockSkew: number
+  readonly clock: Clock
+  /** Makes it in place of all that is built in. */
+  readonly coordination: CoordinationFactory | undefined
+}
 
 /**
  * The coordination that the options ask for; it is not opened yet.
  *
  * @throws RedisUrlInvalidError, OptionInvalidError
  */
-export function createCoordination(options: ResolvedOptions, listener: CoordinationListener): Coordination {
+export function createCoordination(options: CoordinationOptions, listener: CoordinationListener): Coordination {
   const { redis, prefix, replicaId, maxClockSkew, clock } = options
   if (options.coordination !== undefined) return options.coordination({ replicaId, maxClockSkew, listener })
   if (redis === undefined) {

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifySchema } from 'fastify'
 import type { Scheduler } from '../../types/scheduler.js'
+import { show } from '../base/show.js'
 import { OptionInvalidError, RouteTakenError } from '../errors.js'
-import { show } from '../show.js'
 
 const DEFAULT_ENDPOINT = '/metrics'
 

@@ -1,6 +1,6 @@
 import type { RunBody } from '../../types/plugin.js'
 import type { Run, RunOutcome } from '../../types/run.js'
-import { show } from '../show.js'
+import { show } from '../base/show.js'
 
 /** What a route answers with that waited for a run. */
 export const STATUS_OF: Readonly<Record<RunOutcome, number>> = Object.freeze({

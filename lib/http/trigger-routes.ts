@@ -1,11 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import type { JobRouteHandler, TriggerRouteOptions } from '../../types/plugin.js'
 import type { Scheduler, TriggerOptions } from '../../types/scheduler.js'
-import { copyKnown, isThenable } from '../check.js'
+import { copyKnown, isThenable } from '../base/check.js'
+import { PEER_TRIGGER_CALL_NAMES } from '../base/peer-names.js'
+import { show } from '../base/show.js'
 import { JobLockedError, JobUnknownError, OptionInvalidError } from '../errors.js'
 import { logSafely } from '../observability/log.js'
-import { PEER_TRIGGER_CALL_NAMES } from '../peer-names.js'
-import { show } from '../show.js'
 import { STATUS_OF, toBody } from './run-body.js'
 
 /** Methods that ask about a route, also where it is one of GET or of all methods, and never for its job. */

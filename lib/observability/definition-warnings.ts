@@ -1,5 +1,5 @@
 import type { Coordination, OtherDefinition } from '../../types/coordination.js'
-import type { JobRecord } from '../job-record.js'
+import type { JobRecord } from '../jobs/job.js'
 import type { Logbook } from './logbook.js'
 
 /** Of how many jobs is warned. A default that a deploy changes is one of all jobs, which may be thousands. */

@@ -1,9 +1,9 @@
 import type { SchedulerEventName, SchedulerEvents, SchedulerListener } from '../../types/events.js'
 import type { Logger } from '../../types/logger.js'
-import { isolated } from '../async-context.js'
-import { isThenable } from '../check.js'
+import { isolated } from '../base/async-context.js'
+import { isThenable } from '../base/check.js'
+import { show } from '../base/show.js'
 import { OptionInvalidError } from '../errors.js'
-import { show } from '../show.js'
 import { logSafely } from './log.js'
 
 /** All events there are; none is heard at first. */

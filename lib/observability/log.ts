@@ -1,6 +1,6 @@
 import type { Logger } from '../../types/logger.js'
-import { isThenable } from '../check.js'
-import { show } from '../show.js'
+import { isThenable } from '../base/check.js'
+import { show } from '../base/show.js'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 

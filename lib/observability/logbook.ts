@@ -1,12 +1,30 @@
 import type { OpenRun } from '../../types/coordination.js'
 import type { Logger } from '../../types/logger.js'
-import { SECOND } from '../duration.js'
-import type { ActiveRun, RunEnd } from '../execution/active-run.js'
-import { show } from '../show.js'
+import type { Run, RunOutcome } from '../../types/run.js'
+import { SECOND } from '../base/duration.js'
+import { show } from '../base/show.js'
 import { isEnabled, type LogLevel, logSafely } from './log.js'
 
 /** How many jobs are named in one line. */
 const MAX_NAMED = 10
+
+/** What is told of a run that goes on, or has just ended. */
+export interface ToldRun {
+  readonly run: Run
+  /** How long its handler has taken, in milliseconds. */
+  readonly duration: number
+  /** Whether its handler has ended, or is not waited for any more. */
+  readonly settled: boolean
+  /** Its lock, if it has one. */
+  readonly held: object | null
+  readonly lockLost: boolean
+}
+
+/** How a run has ended, and why when it was no success. */
+export interface ToldEnd {
+  readonly outcome: RunOutcome
+  readonly error?: unknown
+}
 
 /**
  * What people on call want to know, one line each. The fields' names stay as they are: docs/log.md lists them.
@@ -21,12 +39,12 @@ export class Logbook {
   }
 
   /** A run has ended with outcome `success`. */
-  runSucceeded(active: ActiveRun): void {
+  runSucceeded(active: ToldRun): void {
     if (isEnabled(this.#log, 'debug')) this.#write('debug', fieldsOf(active, 'success'), 'a run has ended')
   }
 
   /** A run has any other outcome; its handler may go on. */
-  runFailed(active: ActiveRun, { outcome, error }: RunEnd): void {
+  runFailed(active: ToldRun, { outcome, error }: ToldEnd): void {
     const goesOn = !active.settled
     const fields = { err: error ?? show(error), ...fieldsOf(active, outcome), ...(goesOn ? { goesOn } : {}) }
     const kept = active.held === null || active.lockLost ? '' : ', and it keeps its lock until that has ended'
@@ -35,13 +53,13 @@ export class Logbook {
   }
 
   /** The handler of a run that was told to have failed has ended. @param error what it has thrown */
-  runEndedLate(active: ActiveRun, error: unknown): void {
+  runEndedLate(active: ToldRun, error: unknown): void {
     const fields = { ...(error === undefined ? {} : { err: error }), ...fieldsOf(active, active.run.outcome) }
     this.#write('info', fields, 'the handler of a run that had failed has ended')
   }
 
   /** A handler has failed, and is called again. @param delay in milliseconds */
-  attemptFailed({ run }: ActiveRun, error: unknown, delay: number): void {
+  attemptFailed({ run }: ToldRun, error: unknown, delay: number): void {
     const { jobId, id: runId, attempt } = run
     const fields = { err: error ?? show(error), jobId, runId, attempt, delay }
     this.#write('warn', fields, `an attempt failed, the next begins in ${delay} ms`)
@@ -104,7 +122,7 @@ export class Logbook {
   }
 
   /** A run has ended that others have recorded as abandoned. @param outcome how it has ended here */
-  abandonedRunEnded(active: ActiveRun, outcome: string): void {
+  abandonedRunEnded(active: ToldRun, outcome: string): void {
     const fields = { ...fieldsOf(active, 'abandoned'), endedAs: outcome }
     this.#write('warn', fields, 'a run has ended that was recorded as abandoned, as it had lost its lock')
   }
@@ -145,7 +163,7 @@ export class Logbook {
     )
   }
 
-  lockLost({ run }: ActiveRun, reason: string): void {
+  lockLost({ run }: ToldRun, reason: string): void {
     this.#write('warn', { jobId: run.jobId, runId: run.id, reason }, 'a run has lost its lock')
   }
 
@@ -172,7 +190,7 @@ function openFieldsOf({
   return { jobId, runId, replicaId, attempt: Math.max(1, attempt), ...times }
 }
 
-function fieldsOf({ run, duration }: ActiveRun, outcome: string | null): Record<string, unknown> {
+function fieldsOf({ run, duration }: ToldRun, outcome: string | null): Record<string, unknown> {
   const { jobId, id: runId, trigger, attempt } = run
   const scheduledTime = new Date(run.scheduledTime).toISOString()
   return { jobId, runId, outcome, trigger, attempt, scheduledTime, duration: Math.round(duration) }

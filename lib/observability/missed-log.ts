@@ -1,7 +1,7 @@
 import type { Clock, TimerHandle } from '../../types/clock.js'
 import type { Logger } from '../../types/logger.js'
 import type { SkipReason } from '../../types/run.js'
-import { SECOND } from '../duration.js'
+import { SECOND } from '../base/duration.js'
 import { logSafely } from './log.js'
 
 /** How long missed ticks are collected before they are told together. */

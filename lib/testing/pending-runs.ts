@@ -3,8 +3,8 @@ import { tracingChannel } from 'node:diagnostics_channel'
 import { emitWarning } from 'node:process'
 import type { Clock } from '../../types/clock.js'
 import type { Run } from '../../types/run.js'
-import { systemClock } from '../clock.js'
-import { RUN_CHANNEL, RUN_CLOCK } from '../execution/runner.js'
+import { systemClock } from '../base/clock.js'
+import { RUN_CHANNEL, RUN_CLOCK } from '../runs/runner.js'
 
 /** A call of a handler that goes on. */
 interface PendingRun {

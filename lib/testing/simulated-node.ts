@@ -19,7 +19,7 @@ import type {
   SurveyRequest
 } from '../../types/coordination.js'
 import { validUntil } from '../coordination/lock-validity.js'
-import { MemoryCoordination } from '../coordination/memory.js'
+import { MemoryCoordination } from '../coordination/memory/coordination.js'
 import { RedisUnavailableError } from '../errors.js'
 import { type Silence, SimulatedLink, type SimulatedLinkOptions } from './simulated-link.js'
 import type { HandedTick, SimulatedStore } from './simulated-store.js'

@@ -1,7 +1,7 @@
-import { copyKnown } from '../check.js'
-import { MemoryStore } from '../coordination/memory-store.js'
+import { copyKnown } from '../base/check.js'
+import { show } from '../base/show.js'
+import { MemoryStore } from '../coordination/memory/store.js'
 import { OptionInvalidError } from '../errors.js'
-import { show } from '../show.js'
 
 /** The faults of the way between the replicas and a store. All are deterministic, given the simulation's seed. */
 export interface Network {

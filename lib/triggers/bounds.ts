@@ -1,5 +1,5 @@
+import { show } from '../base/show.js'
 import { TriggerInvalidError } from '../errors.js'
-import { show } from '../show.js'
 import { readDate } from './dates.js'
 
 /** The range a trigger's ticks lie in, both ends included; infinite where it is open. */

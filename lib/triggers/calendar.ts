@@ -1,4 +1,4 @@
-import { DAY, HOUR, MINUTE, SECOND } from '../duration.js'
+import { DAY, HOUR, MINUTE, SECOND } from '../base/duration.js'
 
 /** What a cron expression says, apart from its time zone: the local times at which it matches. */
 export interface CalendarFields {

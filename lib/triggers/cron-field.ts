@@ -1,6 +1,6 @@
 import type { CronFields } from '../../types/trigger.js'
+import { show } from '../base/show.js'
 import { CronInvalidError } from '../errors.js'
-import { show } from '../show.js'
 import { MONTHS, placeOf, WEEKDAYS } from './names.js'
 import { isWeekEndUncertain, lengthOf, type ValueRange } from './wrapped.js'
 

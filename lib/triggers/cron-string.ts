@@ -1,7 +1,7 @@
 import type { CronPattern } from 'croner'
+import { show } from '../base/show.js'
 import { CronInvalidError } from '../errors.js'
 import { loadCroner } from '../lazy.js'
-import { show } from '../show.js'
 import type { CalendarFields } from './calendar.js'
 import { daysInMonth, weekdayOf } from './calendar.js'
 import type { CronExpression } from './cron.js'

@@ -1,4 +1,4 @@
-import { DAY, HOUR, MINUTE, SECOND } from '../duration.js'
+import { DAY, HOUR, MINUTE, SECOND } from '../base/duration.js'
 import { TriggerNeverError } from '../errors.js'
 import type { Bounds } from './bounds.js'
 import { boundsKey } from './bounds.js'

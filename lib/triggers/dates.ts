@@ -1,6 +1,6 @@
 import { isDate } from 'node:util/types'
+import { show } from '../base/show.js'
 import { DateInvalidError } from '../errors.js'
-import { show } from '../show.js'
 import { zoneOf } from './timezone.js'
 
 /** The largest distance from the Unix epoch that a `Date` can have, in milliseconds. */

@@ -1,4 +1,4 @@
-import { hash32 } from '../hash.js'
+import { hash32 } from '../base/hash.js'
 
 /**
  * The delay of a job's tick: the same on every replica, evenly spread over jobs and ticks, and always less than the

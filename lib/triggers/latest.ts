@@ -1,5 +1,5 @@
 import type { Trigger } from '../../types/trigger.js'
-import { SECOND } from '../duration.js'
+import { SECOND } from '../base/duration.js'
 
 /**
  * The latest tick later than `since` and not later than `until`, or `null` when there is none.

@@ -1,6 +1,6 @@
 import { isProxy } from 'node:util/types'
 import type { Trigger, TriggerInput } from '../../types/trigger.js'
-import { isPlainObject } from '../check.js'
+import { isPlainObject } from '../base/check.js'
 import type { TriggerDefaults } from './resolve.js'
 import { resolveTrigger } from './resolve.js'
 

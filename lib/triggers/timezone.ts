@@ -1,6 +1,6 @@
-import { MINUTE, WEEK } from '../duration.js'
+import { MINUTE, WEEK } from '../base/duration.js'
+import { show } from '../base/show.js'
 import { TimezoneInvalidError } from '../errors.js'
-import { show } from '../show.js'
 import { Zone } from './zone.js'
 
 // Only names that Intl knows are kept, by their lower case, so the cache cannot outgrow the tz database.

@@ -1,4 +1,4 @@
-import { DAY, HOUR } from '../duration.js'
+import { DAY, HOUR } from '../base/duration.js'
 import type { Budget } from './budget.js'
 
 /** A stretch of time, `from` inclusive and `to` exclusive, in which a zone's offset from UTC does not change. */

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { MemoryCoordination } from '../../lib/coordination/memory.js'
-import { MemoryStore } from '../../lib/coordination/memory-store.js'
+import { MemoryCoordination } from '../../lib/coordination/memory/coordination.js'
+import { MemoryStore } from '../../lib/coordination/memory/store.js'
 import { VirtualClock } from '../../lib/testing/virtual-clock.js'
 import type { ClaimRequest } from '../../types/coordination.js'
 import { listen } from '../fixtures/coordination-contract.js'

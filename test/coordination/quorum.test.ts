@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { systemClock } from '../../lib/clock.js'
-import type { Master } from '../../lib/coordination/member.js'
-import { QuorumCoordination } from '../../lib/coordination/quorum.js'
+import { systemClock } from '../../lib/base/clock.js'
+import { QuorumCoordination } from '../../lib/coordination/quorum/coordination.js'
+import type { Master } from '../../lib/coordination/quorum/member.js'
 import type {
   ClaimAnswer,
   ClaimRequest,

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { findUnsafe, runIdOf } from '../../lib/coordination/redis-checks.js'
+import { findUnsafe, runIdOf } from '../../lib/coordination/redis/checks.js'
 import { withRedis } from '../fixtures/with-redis.js'
 
 t.test('a master that takes writes without its replicas is found, and one that is set right is not', (t) =>

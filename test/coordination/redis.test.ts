@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, Redis } from 'ioredis'
 import t from 'tap'
-import { systemClock } from '../../lib/clock.js'
+import { systemClock } from '../../lib/base/clock.js'
 import type { HeldLock } from '../../types/coordination.js'
 import { blockContract } from '../fixtures/block-contract.js'
 import {

@@ -6,7 +6,7 @@ import {
   isToConfirm,
   leftover,
   settleForLess
-} from '../../lib/coordination/claim-votes.js'
+} from '../../lib/coordination/quorum/claim-votes.js'
 import {
   decideAcquire,
   decideConfirm,
@@ -15,7 +15,7 @@ import {
   isFirstInSplit,
   majorityOf,
   type Vote
-} from '../../lib/coordination/votes.js'
+} from '../../lib/coordination/quorum/votes.js'
 import type { AcquireAnswer, ClaimAnswer, HeldLock, ReleaseAnswer } from '../../types/coordination.js'
 import { request } from '../fixtures/coordination-contract.js'
 

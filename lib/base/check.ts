@@ -1,0 +1,70 @@
+import { isSchedulerError, OptionInvalidError, OptionUnknownError } from '../errors.js'
+import { loadLevenshtein } from '../lazy.js'
+import { ourNameFor, type PeerNames, plainName } from './peer-names.js'
+import { show } from './show.js'
+
+/** A longer name is nobody's typing mistake, and the search for the nearest one costs its length. */
+const MAX_KEY = 100
+
+/**
+ * Whether a value is a plain options object, of whichever realm (`vm`, Jest, a worker's message): not an array, not a
+ * class instance other than a null-prototype one.
+ */
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype === Object.prototype || prototype === null) return true
+  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, 'isPrototypeOf')
+}
+
+/** Whether a value is a promise, of whichever realm or library. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}
+
+/**
+ * Copies an options object: its own enumerable keys, each read once, those whose value is `undefined` left out.
+ * What the copy is made of may be hostile, with getters and proxies that throw.
+ *
+ * @param where names the object in the error's message
+ * @param peers what other schedulers call these options
+ * @throws OptionInvalidError when it is no plain object or cannot be read, OptionUnknownError, which gives our
+ *   name for a peer's, or the nearest known key
+ */
+export function copyKnown<Known extends string>(
+  value: unknown,
+  known: readonly Known[],
+  where: string,
+  peers: PeerNames = {}
+): Partial<Record<Known, unknown>> {
+  const name = where.replaceAll('`', '')
+  try {
+    if (!isPlainObject(value)) throw new OptionInvalidError(name, 'a plain object', show(value))
+    const copy: Partial<Record<Known, unknown>> = Object.create(null)
+    for (const key of Object.keys(value)) {
+      if (!isOneOf(key, known)) throw unknownKey(key, known, where, peers)
+      const read = value[key]
+      if (read !== undefined) copy[key] = read
+    }
+    return copy
+  } catch (error) {
+    if (isSchedulerError(error)) throw error
+    throw new OptionInvalidError(name, 'an object that can be read', show(value))
+  }
+}
+
+function isOneOf<Known extends string>(key: string, known: readonly Known[]): key is Known {
+  return (known as readonly string[]).includes(key)
+}
+
+function unknownKey(key: string, known: readonly string[], where: string, peers: PeerNames): Error {
+  if (key.length > MAX_KEY) return new OptionUnknownError(`${key.slice(0, MAX_KEY)}...`, where, '')
+  const ours = ourNameFor(key, peers)
+  if (ours !== null) return new OptionUnknownError(key, where, `: here it is ${ours}`)
+  const { closest, distance } = loadLevenshtein()
+  // `day_of_week` and `TimeZone` are near to what they mean, however many characters differ.
+  const nearest = closest(plainName(key), known.map(plainName))
+  const near = distance(plainName(key), nearest) <= Math.max(2, key.length / 3)
+  const name = known.find((each) => plainName(each) === nearest)
+  return new OptionUnknownError(key, where, near ? `, did you mean \`${name}\`?` : `, known are ${known.join(', ')}`)
+}

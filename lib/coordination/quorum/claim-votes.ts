@@ -1,0 +1,262 @@
+import type { ClaimAnswer, ClaimRequest } from '../../../types/coordination.js'
+import { largest, majorityOf, noMajorityError, type Vote } from './votes.js'
+
+// What the answers of several independent nodes to a claim come to: pure functions of those answers.
+
+type Answered<Status> = Extract<ClaimAnswer, { status: Status }>
+
+/** Whether a node holds the tick, the lock, or both, for the request that it answered so. */
+export function isMine(answer: ClaimAnswer): boolean {
+  switch (answer.status) {
+    case 'granted':
+      return true
+    case 'overlap':
+      return answer.taken
+    case 'paused':
+      return answer.first
+    default:
+      return false
+  }
+}
+
+/**
+ * The answer to a claim that a majority of nodes agrees on and that no vote still to come can change; `null` while there
+ * is none.
+ *
+ * A tick is claimed elsewhere when a majority has it claimed by one request. Where the nodes' votes are split, each of
+ * several replicas sees a majority that refuses it: should all of them leave, nobody would run the tick. So one that has
+ * a vote of its own stays and asks again, and only one that has none leaves. The last of the replicas to ask then finds
+ * either nodes that nobody holds or a replica that has not left.
+ */
+export function decideClaim(request: ClaimRequest, votes: readonly Vote<ClaimAnswer>[]): ClaimAnswer | null {
+  const most = majorityOf(votes.length)
+  const count = new Count(votes)
+  const { granted, overlaps, elsewhere, paused, early, running, mine } = count
+  if (granted.length >= most) return grant(count)
+  if (count.unavailable.length > votes.length - most) {
+    const unreadable = count.unavailable.filter((answer) => answer.unreadable)
+    if (unreadable.length > votes.length - most) return unreadable[0] as ClaimAnswer
+    return noMajority(count.unavailable[0]?.error)
+  }
+  if (mine >= most) {
+    if (overlaps.length >= most) return count.overlap(true)
+    if (paused.length >= most) return { status: 'paused', first: true, previous: count.previous }
+    return null
+  }
+  if (overlaps.length >= most && (request.waits || mine === 0 || isOthers(request, overlaps, most))) {
+    return count.overlap(false)
+  }
+  if (request.kind === 'recover') {
+    if (paused.length >= most) return { status: 'paused', first: false, previous: null, by: '' }
+    if (elsewhere.length >= most) return elsewhere[0] as ClaimAnswer
+    return mine === 0 && running.length >= most ? later(count, most) : null
+  }
+  const others = [...elsewhere, ...paused.filter((answer) => !answer.first)] as Claimed[]
+  const by = mostFrequent(others.map((answer) => answer.by))
+  if (by.count >= most || (others.length >= most && mine === 0 && !votes.includes(null))) {
+    if (paused.length >= most) return { status: 'paused', first: false, previous: null, by: by.value }
+    return { status: 'claimed_elsewhere', last: lastOf(elsewhere, most), by: by.value, previous: null }
+  }
+  // A node on which another replica holds an interval from the last end is early too: as above, one with a vote stays.
+  const isSplit = mine > 0 && request.afterCompletion > 0
+  const all = !votes.includes(null)
+  const isEarly = early.length >= most || (all && early.length > 0 && early.length + granted.length >= most)
+  return isEarly && !isSplit ? later(count, most) : null
+}
+
+/**
+ * Whether the nodes that hold the tick tell the same tick before it. Where they do not, one of them may tell a tick that
+ * is not confirmed by a majority: that is known once all have answered.
+ */
+export function isClear(votes: readonly Vote<ClaimAnswer>[]): boolean {
+  const told = votes.flatMap((vote) => (vote !== null && isMine(vote) && 'previous' in vote ? [vote.previous] : []))
+  return told.every((previous) => previous === told[0])
+}
+
+/** Whether a majority has the lock of a run by hand given to one other. */
+function isOthers({ kind }: ClaimRequest, overlaps: readonly Answered<'overlap'>[], most: number): boolean {
+  return kind === 'manual' && mostFrequent(overlaps.flatMap(({ by }) => by || [])).count >= most
+}
+
+/**
+ * Whether a run by hand keeps the votes it has while they are split, as for locks by name: the one with the lowest id of
+ * those that have any. Ticks need no such order: what is split to the last is asked for again.
+ */
+export function isFirstByHand({ kind, runId }: ClaimRequest, votes: readonly Vote<ClaimAnswer>[]): boolean {
+  return (
+    kind === 'manual' &&
+    votes.some((vote) => vote?.status === 'granted') &&
+    votes.every((vote) => vote?.status !== 'overlap' || (vote.by !== undefined && vote.by > runId))
+  )
+}
+
+/** Whether a tick was taken by the request, and is to be confirmed before it is run or counted. */
+export function isToConfirm(request: ClaimRequest, answer: ClaimAnswer | null): boolean {
+  return answer !== null && isMine(answer) && request.kind !== 'manual' && request.kind !== 'recover'
+}
+
+/** Whether a majority of nodes holds the tick, or the run by hand, for the request that they answered so. */
+export function isHeldByMost(votes: readonly Vote<ClaimAnswer>[]): boolean {
+  return votes.filter((vote) => vote !== null && isMine(vote)).length >= majorityOf(votes.length)
+}
+
+/** The answer to a claim for which no majority was to be had, however often it was asked for. */
+export function settleForLess(request: ClaimRequest, votes: readonly Vote<ClaimAnswer>[]): ClaimAnswer {
+  const most = majorityOf(votes.length)
+  const count = new Count(votes)
+  const { granted, overlaps, early, running, mine } = count
+  const taken = overlaps.some((answer) => answer.taken)
+  // The tick is this request's on a majority, though its lock is not: it is counted here, and nobody else can have it.
+  if (taken && mine >= most) return count.overlap(true)
+  if (overlaps.length > 0 && !taken) return count.overlap(false)
+  const isLater = early.length > 0 || running.length > 0
+  if (isLater && early.length + running.length + granted.length >= most && request.kind !== 'manual') {
+    return later(count, most)
+  }
+  return noMajority(count.unavailable[0]?.error)
+}
+
+/**
+ * What is to become of what a node holds for a request, or may hold:
+ *
+ * - `keep`: it is as it should be
+ * - `end`: its lock is released, its tick stays claimed, as the tick is accounted for
+ * - `leave`: the same of a tick that another request has, and may not keep
+ * - `back`: its lock is released, and its tick is free again
+ *
+ * @param answer what was decided, or `null` when nothing was
+ * @param vote what the node answered
+ * @param isHeld whether a majority holds the tick for the request
+ */
+export function leftover(
+  request: ClaimRequest,
+  answer: ClaimAnswer | null,
+  vote: ClaimAnswer,
+  isHeld = false
+): 'keep' | 'end' | 'leave' | 'back' {
+  // Others may have left it alone for that: only the lock is still to be had.
+  if (answer === null && isHeld) return 'keep'
+  const maybe = vote.status === 'unavailable' && vote.maybe
+  if ((!isMine(vote) && !maybe) || answer?.status === 'granted') return 'keep'
+  const isOver =
+    answer !== null &&
+    (answer.status === 'claimed_elsewhere' ||
+      (answer.status === 'overlap' && answer.taken) ||
+      // A run to be taken over stays one while its job is paused.
+      (answer.status === 'paused' && request.kind !== 'recover'))
+  if (isOver) {
+    if (!maybe && (vote.status !== 'granted' || vote.lock === null)) return 'keep'
+    // By a request whose run has ended it was confirmed; by another it may still be given back.
+    return 'by' in answer && answer.by !== '' ? 'leave' : 'end'
+  }
+  // A run by hand has no tick, but it was recorded as one that goes on.
+  return request.kind === 'manual' ? 'end' : 'back'
+}
+
+type Claimed = Answered<'claimed_elsewhere'> | Extract<ClaimAnswer, { status: 'paused'; first: false }>
+
+/** The votes of one claim, by what they say. */
+class Count {
+  readonly granted: Answered<'granted'>[] = []
+  readonly overlaps: Answered<'overlap'>[] = []
+  readonly paused: Answered<'paused'>[] = []
+  readonly elsewhere: Answered<'claimed_elsewhere'>[] = []
+  readonly early: Answered<'early'>[] = []
+  readonly running: Answered<'running'>[] = []
+  readonly unavailable: Answered<'unavailable'>[] = []
+  mine = 0
+  readonly #nodes: number
+
+  constructor(votes: readonly Vote<ClaimAnswer>[]) {
+    this.#nodes = votes.length
+    for (const vote of votes) {
+      if (vote === null) continue
+      if (isMine(vote)) this.mine++
+      if (vote.status === 'granted') this.granted.push(vote)
+      else if (vote.status === 'overlap') this.overlaps.push(vote)
+      else if (vote.status === 'paused') this.paused.push(vote)
+      else if (vote.status === 'claimed_elsewhere') this.elsewhere.push(vote)
+      else if (vote.status === 'early') this.early.push(vote)
+      else if (vote.status === 'running') this.running.push(vote)
+      else this.unavailable.push(vote)
+    }
+  }
+
+  /**
+   * The tick before, by the node that knows most: a majority has confirmed it, so that one of any other majority knows.
+   * Where all nodes have told theirs it is that of a majority: a claim that fewer have confirmed was given up.
+   */
+  get previous(): number | null {
+    // A node that has not taken the tick may still confirm an earlier one.
+    const overlaps = this.overlaps.filter(({ taken }) => taken)
+    const mine = [...this.granted, ...overlaps, ...this.paused.filter((answer) => answer.first)]
+    const others = [...this.elsewhere, ...this.paused.filter((answer) => !answer.first)]
+    const isKnown = mine.length + others.length === this.#nodes
+    const ticks = (isKnown ? [...mine, ...others] : mine).map((answer) => answer.previous ?? -1).sort((a, b) => b - a)
+    const tick = ticks[isKnown ? majorityOf(this.#nodes) - 1 : 0] ?? -1
+    return tick < 0 ? null : tick
+  }
+
+  /** When the job was resumed, if that was later than the tick before. */
+  get resumedAt(): number | null {
+    const resumedAt = largest([...this.granted, ...this.overlaps].map((answer) => answer.resumedAt))
+    return resumedAt !== null && resumedAt > (this.previous ?? Number.NEGATIVE_INFINITY) ? resumedAt : null
+  }
+
+  overlap(taken: boolean): ClaimAnswer {
+    const { previous, resumedAt } = this
+    return { status: 'overlap', taken, isLeft: this.overlaps.some((answer) => answer.isLeft), previous, resumedAt }
+  }
+}
+
+function grant(count: Count): ClaimAnswer {
+  const { granted, previous, resumedAt } = count
+  const first = granted[0] as Answered<'granted'>
+  const max = (of: (answer: Answered<'granted'>) => number): number => Math.max(...granted.map(of))
+  const lock = first.lock && { ...first.lock }
+  // What each node allows, it allows for its own part: the shortest holds.
+  if (lock !== null) lock.validUntil = Math.min(...granted.map((answer) => answer.lock?.validUntil ?? lock.validUntil))
+  const answer: ClaimAnswer = {
+    status: 'granted',
+    lock,
+    previous,
+    resumedAt,
+    fencingToken: max((answer) => answer.fencingToken),
+    scheduledTime: max((answer) => answer.scheduledTime),
+    attempt: max((answer) => answer.attempt)
+  }
+  // A node that gave the run to somebody who has let go of it since does not know any more whose it was.
+  const from = granted.find((answer) => answer.from !== undefined)?.from
+  return from === undefined ? answer : { ...answer, from }
+}
+
+/** When a majority would grant what it does not grant yet. */
+function later({ early, running, granted }: Count, most: number): ClaimAnswer {
+  const now = granted.map(() => Number.NEGATIVE_INFINITY)
+  const at = (times: number[]): number => [...now, ...times].sort((a, b) => a - b)[most - 1] as number
+  if (running.length > early.length) {
+    return { status: 'running', remaining: at(running.map((answer) => answer.remaining)) }
+  }
+  return { status: 'early', due: at(early.map((answer) => answer.due)) }
+}
+
+/** The latest tick that a majority has claimed: nobody is told that a tick is accounted for which it is not. */
+function lastOf(elsewhere: readonly Answered<'claimed_elsewhere'>[], most: number): number | null {
+  const ticks = elsewhere.flatMap(({ last }) => (last === null ? [] : [last])).sort((a, b) => b - a)
+  return ticks[Math.min(most, ticks.length) - 1] ?? null
+}
+
+/** The answer to a claim that no majority agrees on. */
+export function noMajority(error: Error | undefined): ClaimAnswer {
+  const reason = error === undefined ? 'their votes are split' : error.message
+  return { status: 'unavailable', error: noMajorityError('claim ticks', reason), maybe: false }
+}
+
+function mostFrequent(values: readonly string[]): { value: string; count: number } {
+  let found = { value: '', count: 0 }
+  for (const value of values) {
+    const count = values.filter((each) => each === value).length
+    if (count > found.count) found = { value, count }
+  }
+  return found
+}

@@ -1,0 +1,328 @@
+import type { Clock } from '../../../types/clock.js'
+import type {
+  ClaimAnswer,
+  ClaimRequest,
+  Confirmation,
+  Ending,
+  HandedBack,
+  HeldLock,
+  SettledClaim
+} from '../../../types/coordination.js'
+import { ballot } from './ballot.js'
+import {
+  decideClaim,
+  isClear,
+  isFirstByHand,
+  isHeldByMost,
+  isMine,
+  isToConfirm,
+  leftover,
+  noMajority,
+  settleForLess
+} from './claim-votes.js'
+import type { LockMender } from './lock-mender.js'
+import type { Member } from './member.js'
+import { decideConfirm, majorityOf, noMajorityError, type Vote } from './votes.js'
+
+/** How often a claim is asked for while the votes are split, and by the run by hand that is to have its lock. */
+const TRIES = 5
+const TRIES_OF_THE_FIRST = 16
+
+type Answers = readonly ClaimAnswer[]
+
+/** A request, and where its answer goes. */
+interface Asked {
+  readonly request: ClaimRequest
+  readonly index: number
+}
+
+/** One time that requests are asked for. */
+interface Round {
+  readonly asked: readonly Asked[]
+  /** What was decided, `null` for undecided; `null` altogether until then. */
+  outcomes: readonly (ClaimAnswer | null)[] | null
+  /** Whether a majority holds the request's tick, as far as it was known then, or the others are to let go of theirs. */
+  held: readonly boolean[]
+  /** How many nodes have not answered. */
+  left: number
+  readonly late: [member: Member, answers: Answers][]
+  /** Nodes that have not confirmed some of the claims, which a majority may confirm. */
+  readonly refusals: [member: Member, refused: readonly ClaimRequest[]][]
+}
+
+/**
+ * Claims by a majority, in two steps: a majority grants a tick, and then confirms it. A later tick that is granted in
+ * between comes first, and counts the one that can be confirmed no more: so each tick is accounted for by one replica.
+ * The others are told of what a majority has confirmed, so that the next to forget may be one of these.
+ * Where no majority can be had the votes are given back, and after a random while asked for again; what a node grants
+ * too late for the decision is given back when it comes.
+ */
+export class QuorumClaims {
+  readonly #members: readonly Member[]
+  readonly #clock: Clock
+  readonly #pause: () => Promise<void>
+  readonly #mender: LockMender
+  readonly #most: number
+  /** The last round in which each request was asked for, while nodes may still answer it. */
+  readonly #rounds = new Map<string, Round>()
+
+  /** @param pause waits for a random while */
+  constructor(members: readonly Member[], clock: Clock, pause: () => Promise<void>, mender: LockMender) {
+    this.#members = members
+    this.#clock = clock
+    this.#pause = pause
+    this.#mender = mender
+    this.#most = majorityOf(members.length)
+  }
+
+  async claim(requests: readonly ClaimRequest[]): Promise<Answers> {
+    const answers: ClaimAnswer[] = []
+    let open: readonly Asked[] = requests.map((request, index) => ({ request, index }))
+    for (let count = 1; open.length > 0; count++) {
+      if (count > 1) await this.#pause()
+      const outcomes = await this.#try(open, count)
+      for (const [index, outcome] of outcomes.entries()) {
+        if (outcome !== null) answers[(open[index] as Asked).index] = outcome
+      }
+      open = open.filter((_, index) => outcomes[index] === null)
+    }
+    return answers
+  }
+
+  /**
+   * Confirms claims, and lets all later fencing tokens be greater than this one, whichever majority gives them.
+   *
+   * @param onRefused called for each node that does not confirm some of them, also when it is not waited for any more
+   * @param decided the claims as each node is to confirm them
+   * @returns for each claim whether a majority has confirmed it; `null` when no majority answered
+   */
+  async confirm<Claim extends Confirmation>(
+    claims: readonly Claim[],
+    fencingToken: number,
+    onRefused?: (member: Member, refused: readonly Claim[]) => void,
+    decided: readonly Confirmation[] = claims
+  ): Promise<readonly boolean[] | null> {
+    const votes = await ballot<Member, readonly boolean[] | null>(this.#members, this.#clock, {
+      ask: async (member) => {
+        const answers = await member.node.confirm(decided, fencingToken)
+        const refused = claims.filter((_, index) => answers?.[index] === false)
+        if (refused.length > 0) onRefused?.(member, refused)
+        // What it is still to let go of it holds only until then.
+        return answers?.map((own, index) => own && !isToGo(member, claims[index] as Claim)) ?? null
+      },
+      isAnswer: (answer) => answer !== null,
+      isDecided: (votes) => {
+        if (votes.filter((vote) => vote !== null).length < this.#most) return false
+        return claims.every((_, index) => decideConfirm(votesOf(votes, index)) !== null)
+      }
+    })
+    if (votes.filter((vote) => vote !== null).length < this.#most) return null
+    return claims.map((_, index) => decideConfirm(votesOf(votes, index)) === true)
+  }
+
+  async #try(asked: readonly Asked[], count: number): Promise<readonly (ClaimAnswer | null)[]> {
+    const requests = asked.map(({ request }) => request)
+    const round: Round = { asked, outcomes: null, held: [], left: this.#members.length, late: [], refusals: [] }
+    for (const { runId } of requests) this.#rounds.set(runId, round)
+    const ballots = await ballot<Member, Answers>(this.#members, this.#clock, {
+      ask: async (member) => {
+        const answers = await this.#ask(member, requests)
+        round.left--
+        return answers
+      },
+      isAnswer: hasAnswered,
+      isDecided: (ballots) => {
+        if (ballots.filter((each) => each !== null).length < this.#most) return false
+        return requests.every((request, index) => {
+          const votes = votesOf(ballots, index)
+          const answer = decideClaim(request, votes)
+          // What the others grant meanwhile is to be given back.
+          return answer !== null && answer.status !== 'unavailable' && (!isMine(answer) || isClear(votes))
+        })
+      },
+      onLate: (member, answers) => {
+        if (round.outcomes === null) round.late.push([member, answers])
+        else this.#giveLate(round, member, answers)
+      }
+    })
+    const isLast = count >= TRIES
+    const isFirst = requests.map((request, index) => {
+      return count < TRIES_OF_THE_FIRST && isFirstByHand(request, votesOf(ballots, index))
+    })
+    const decided = requests.map((request, index) => {
+      const votes = votesOf(ballots, index)
+      return decideClaim(request, votes) ?? (isLast && !isFirst[index] ? settleForLess(request, votes) : null)
+    })
+    const outcomes = await this.#confirmed(round, requests, decided, isLast)
+    const isRefused = (index: number): boolean => outcomes[index] !== decided[index]
+    round.outcomes = outcomes
+    round.held = requests.map((_, index) => {
+      return !isRefused(index) && (isFirst[index] === true || isHeldByMost(votesOf(ballots, index)))
+    })
+    for (const [index, outcome] of outcomes.entries()) {
+      if (outcome?.status !== 'granted' || outcome.lock === null) continue
+      this.#mender.given(outcome.lock, votesOf(ballots, index))
+    }
+    for (const [member, refused] of round.refusals.splice(0)) this.#settle(round, member, refused)
+    return this.#clearUp(round, outcomes, ballots)
+  }
+
+  /** Asks a node for all but what it is still to let go of from a former round. */
+  async #ask(member: Member, requests: readonly ClaimRequest[]): Promise<Answers> {
+    const asked = requests.filter((request) => !isToGo(member, request))
+    if (asked.length === requests.length) return member.node.claim(requests)
+    void member.pay()
+    const answers = asked.length > 0 ? await member.node.claim(asked) : []
+    const byRequest = new Map(asked.map((request, index) => [request, answers[index] as ClaimAnswer]))
+    const error = noMajorityError('claim ticks', 'one of them has not answered yet')
+    return requests.map((request) => byRequest.get(request) ?? { status: 'unavailable', error, maybe: true })
+  }
+
+  /** Takes back what a majority does not confirm, or whose lock is over by now. */
+  async #confirmed(
+    round: Round,
+    requests: readonly ClaimRequest[],
+    decided: readonly (ClaimAnswer | null)[],
+    isLast: boolean
+  ): Promise<(ClaimAnswer | null)[]> {
+    const claims = requests.filter((request, index) => isToConfirm(request, decided[index] ?? null))
+    const token = Math.max(-1, ...decided.map((answer) => (answer === null ? -1 : tokenOf(answer))))
+    if (claims.length === 0 && token < 0) return [...decided]
+    const onRefused = (member: Member, refused: readonly ClaimRequest[]): void => {
+      if (round.outcomes === null) round.refusals.push([member, refused])
+      else this.#settle(round, member, refused)
+    }
+    const confirmed = await this.confirm(
+      claims,
+      token,
+      onRefused,
+      claims.map((claim) => {
+        return confirmationOf(claim, decided[requests.indexOf(claim)] ?? null)
+      })
+    )
+    const refused = new Set(claims.filter((_, index) => confirmed?.[index] !== true))
+    const now = this.#clock.monotonic()
+    return decided.map((answer, index) => {
+      const isGranted = answer?.status === 'granted' && answer.lock !== null
+      const isLost = isGranted && (confirmed === null || (answer.lock?.validUntil ?? 0) <= now)
+      if (!isLost && !refused.has(requests[index] as ClaimRequest)) return answer
+      return isLast ? noMajority(undefined) : null
+    })
+  }
+
+  /** Tells a node of claims that it has not confirmed, and a majority has: none that was taken back since. */
+  #settle({ asked, outcomes }: Round, member: Member, refused: readonly ClaimRequest[]): void {
+    const claims = asked.flatMap(({ request }, index) => {
+      const outcome = outcomes?.[index] ?? null
+      if (outcome === null || !refused.includes(request) || !isToConfirm(request, outcome)) return []
+      if (member.isEnding(request.jobId, request.runId)) return [{ ...settled(request, outcome), runId: '', run: null }]
+      return isToGo(member, request) ? [] : [settled(request, outcome)]
+    })
+    if (claims.length > 0) void member.node.settle(claims)
+  }
+
+  /**
+   * Gives back what the decision does not use.
+   *
+   * @returns what was decided; of what is unavailable it says whether it may stand on a majority all the same
+   */
+  async #clearUp(
+    round: Round,
+    outcomes: readonly (ClaimAnswer | null)[],
+    ballots: readonly Vote<Answers>[]
+  ): Promise<readonly (ClaimAnswer | null)[]> {
+    const given = await ballot<Member, boolean>(this.#members, this.#clock, {
+      ask: async (member) => {
+        const answers = ballots[this.#members.indexOf(member)] ?? null
+        if (answers === null) return false
+        const sent = this.#give(round, member, answers)
+        // One that did not answer before will hardly do so now.
+        return hasAnswered(answers) && (await sent)
+      },
+      isAnswer: (answered) => answered,
+      isDecided: () => false
+    })
+    for (const [member, answers] of round.late.splice(0)) this.#giveLate(round, member, answers)
+    if (round.left === 0) this.#forget(round)
+    return outcomes.map((outcome, index) => {
+      if (outcome?.status !== 'unavailable') return outcome
+      const standing = votesOf(ballots, index).filter((vote, at) => {
+        return vote === null || (vote.status === 'unavailable' ? vote.maybe : isMine(vote) && !given[at])
+      })
+      return { ...outcome, maybe: standing.length >= this.#most }
+    })
+  }
+
+  /** What is not decided on by a node's answers that came too late for it, unless it is asked for again meanwhile. */
+  #giveLate(round: Round, member: Member, answers: Answers): void {
+    for (const [index, { request }] of round.asked.entries()) {
+      if (answers[index]?.status !== 'granted') continue
+      this.#mender.found({ name: request.jobId, token: request.runId }, member)
+    }
+    void this.#give(round, member, answers)
+    if (round.left === 0) this.#forget(round)
+  }
+
+  /** Lets go of what a node holds, or may hold, by its answers, and the decision does not use. Whether it has heard. */
+  async #give(round: Round, member: Member, answers: Answers): Promise<boolean> {
+    const ends: Ending[] = []
+    const backs: HandedBack[] = []
+    for (const [index, { request }] of round.asked.entries()) {
+      const { jobId, runId, ttl, afterCompletion } = request
+      if (this.#rounds.get(runId) !== round || isToGo(member, request)) continue
+      const vote = answers[index] as ClaimAnswer
+      const fate = leftover(request, round.outcomes?.[index] ?? null, vote, round.held[index])
+      if (fate === 'keep') continue
+      const lock: HeldLock = { name: jobId, kind: 'job', token: runId, ttl, validUntil: this.#clock.monotonic() + ttl }
+      const { scheduledTime } = vote.status === 'granted' ? vote : request
+      // A run that was to be taken over has no tick of its own to be freed: it stays unfinished.
+      if (fate === 'end' || fate === 'leave') ends.push({ lock, finished: fate === 'end' })
+      else if (request.kind === 'recover') ends.push({ lock, finished: false, unbegun: true })
+      else backs.push({ lock, scheduledTime, tell: false, afterCompletion })
+    }
+    const [released, taken] = await Promise.all([
+      ends.length > 0 ? member.finish(ends) : null,
+      backs.length > 0 ? member.handBack(backs) : null
+    ])
+    return taken?.[0] !== 'unavailable' && released?.[0] !== 'unavailable'
+  }
+
+  #forget({ asked }: Round): void {
+    for (const { request } of asked) {
+      const round = this.#rounds.get(request.runId)
+      if (round?.asked === asked) this.#rounds.delete(request.runId)
+    }
+  }
+}
+
+/** A claim as it is confirmed: whoever takes its run over is told of the same tick. */
+function confirmationOf(request: ClaimRequest, decided: ClaimAnswer | null): Confirmation {
+  if (request.afterCompletion === 0 || decided?.status !== 'granted') return request
+  return { jobId: request.jobId, runId: request.runId, due: decided.scheduledTime }
+}
+
+function settled(request: ClaimRequest, answer: ClaimAnswer): SettledClaim {
+  const { jobId, runId, through, keep, definition, rerun, afterCompletion } = request
+  const common = { jobId, runId, keep, definition }
+  if (answer.status !== 'granted' || answer.lock === null) return { ...common, tick: through, run: null }
+  const { scheduledTime, fencingToken } = answer
+  const tick = afterCompletion > 0 ? scheduledTime : through
+  return { ...common, tick, run: { scheduledTime, fencingToken, attempt: rerun ? 1 : 0 } }
+}
+
+/** What each node answered to one of the questions that were asked together. */
+function votesOf<Answer>(ballots: readonly Vote<readonly Answer[]>[], index: number): Vote<Answer>[] {
+  return ballots.map((answers) => answers?.[index] ?? null)
+}
+
+function isToGo(member: Member, { jobId, runId }: Confirmation): boolean {
+  return member.isLettingGo(jobId, runId)
+}
+
+function hasAnswered(answers: Answers): boolean {
+  return answers.some(({ status }) => status !== 'unavailable')
+}
+
+function tokenOf(answer: ClaimAnswer): number {
+  return answer.status === 'granted' && answer.lock !== null ? answer.fencingToken : -1
+}

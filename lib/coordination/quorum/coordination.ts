@@ -1,0 +1,262 @@
+import type { Clock } from '../../../types/clock.js'
+import type {
+  AbandonAnswer,
+  AcquireAnswer,
+  ClaimAnswer,
+  ClaimRequest,
+  Coordination,
+  CoordinationListener,
+  CoordinationState,
+  Ending,
+  HandBackAnswer,
+  HandedBack,
+  HeldLock,
+  JobState,
+  OpenRun,
+  ReleaseAnswer,
+  SettledClaim,
+  SurveyRequest
+} from '../../../types/coordination.js'
+import { OptionInvalidError } from '../../errors.js'
+import { ballot } from './ballot.js'
+import { QuorumClaims } from './claims.js'
+import { QuorumListener } from './listener.js'
+import { LockMender } from './lock-mender.js'
+import { QuorumLocks } from './locks.js'
+import { findSameServer, type Master, Member } from './member.js'
+import { combineStates, decideAbandoned, decideHandBack, majorityOf, noMajorityError, type Vote } from './votes.js'
+
+export interface QuorumOptions {
+  readonly masters: readonly Master[]
+  readonly clock: Clock
+  readonly listener: CoordinationListener
+  /** From 0 up to, not including, 1. */
+  readonly random?: () => number
+}
+
+interface LastCalls {
+  claimed: { readonly callId: string; readonly answers: readonly ClaimAnswer[] } | null
+  handedBack: { readonly callId: string; readonly answers: readonly HandBackAnswer[] } | null
+}
+
+/**
+ * Coordination by a majority of several independent nodes (Redlock): each is asked at once, and what a majority says
+ * counts. A minority that is down, hangs, or has lost what it knew changes nothing.
+ *
+ * Source: the Redlock algorithm (redis.io, "Distributed Locks with Redis"), with claims and fencing tokens held by the
+ * same majority.
+ */
+export class QuorumCoordination implements Coordination {
+  readonly #members: readonly Member[]
+  readonly #most: number
+  readonly #clock: Clock
+  readonly #random: () => number
+  readonly #claims: QuorumClaims
+  readonly #locks: QuorumLocks
+  readonly #mender: LockMender
+  readonly #listener: QuorumListener
+  /** The last calls that were answered: repeated under their ids they get the same answers. */
+  readonly #lastCalls: LastCalls = { claimed: null, handedBack: null }
+
+  constructor({ masters, clock, listener, random = Math.random }: QuorumOptions) {
+    this.#clock = clock
+    this.#random = random
+    this.#most = majorityOf(masters.length)
+    this.#listener = new QuorumListener(listener, clock)
+    this.#members = masters.map((master) => {
+      return new Member(master, clock, this.#listener, () => this.#listener.update(this.#members))
+    })
+    const pause = (): Promise<void> => this.#pause()
+    this.#mender = new LockMender(this.#members, clock)
+    this.#claims = new QuorumClaims(this.#members, clock, pause, this.#mender)
+    const raiseFence = (token: number): Promise<unknown> => this.#claims.confirm([], token)
+    this.#locks = new QuorumLocks(this.#members, clock, pause, raiseFence, this.#mender)
+  }
+
+  get state(): CoordinationState {
+    const up = this.#members.filter(({ node }) => node.state.up).length
+    return { kind: 'redis', up: up >= this.#most, skew: up === 0 ? 0 : this.#clock.now() - this.now() }
+  }
+
+  /** The time that a majority has reached: with all nodes up the median of their clocks. While none is, as last measured. */
+  now(): number {
+    let known = this.#members.filter(({ node }) => node.state.up)
+    if (known.length === 0) known = this.#members.filter(({ isMeasured }) => isMeasured)
+    if (known.length === 0) return this.#clock.now()
+    const clocks = known.map(({ node }) => node.now())
+    return clocks.sort((a, b) => b - a)[Math.min(this.#most, clocks.length) - 1] as number
+  }
+
+  async open(): Promise<void> {
+    let refused: unknown = null
+    let isOpen = false
+    await ballot(this.#members, this.#clock, {
+      ask: async (member) => {
+        try {
+          await member.node.open()
+          return member.node.state.up
+        } catch (error) {
+          refused ??= error
+          // Too late to stop the start: it is a master that is down, and may come.
+          if (isOpen && !member.node.state.up) member.noteTrouble(error as Error, true)
+          return false
+        }
+      },
+      isAnswer: (isUp) => isUp,
+      isDecided: () => refused !== null
+    })
+    refused ??= sameServerError(this.#members)
+    if (refused !== null) {
+      await this.close()
+      throw refused
+    }
+    isOpen = true
+    this.#listener.update(this.#members)
+  }
+
+  async claim(requests: readonly ClaimRequest[], callId?: string): Promise<readonly ClaimAnswer[]> {
+    const { claimed } = this.#lastCalls
+    if (callId !== undefined && callId === claimed?.callId) return claimed.answers
+    const answers = await this.#claims.claim(requests)
+    // What may stand on some node is asked for again, with the identity it had.
+    const isAnswered = answers.every(({ status }) => status !== 'unavailable')
+    if (callId !== undefined && isAnswered) this.#lastCalls.claimed = { callId, answers }
+    return answers
+  }
+
+  extend(lock: HeldLock): Promise<'extended' | 'lost' | 'unavailable'> {
+    return this.#locks.extend(lock)
+  }
+
+  finish(endings: readonly Ending[]): Promise<readonly ReleaseAnswer[]> {
+    return this.#locks.finish(endings)
+  }
+
+  async handBack(claims: readonly HandedBack[], callId: string): Promise<readonly HandBackAnswer[]> {
+    const { handedBack } = this.#lastCalls
+    if (callId === handedBack?.callId) return handedBack.answers
+    for (const { lock } of claims) this.#mender.forget(lock)
+    const votes = await ballot<Member, readonly HandBackAnswer[]>(this.#members, this.#clock, {
+      ask: (member) => member.handBack(claims),
+      isAnswer: (answers) => !answers.includes('unavailable'),
+      isDecided: () => false
+    })
+    // What a node could not be told it is told when it comes back.
+    const answers = claims.map((_, index) => decideHandBack(votes.map((answers) => answers?.[index] ?? null)))
+    if (!answers.includes('unavailable')) this.#lastCalls.handedBack = { callId, answers }
+    return answers
+  }
+
+  acquire(name: string, ttl: number, token: string): Promise<AcquireAnswer> {
+    return this.#locks.acquire(name, ttl, token)
+  }
+
+  release(lock: HeldLock): Promise<ReleaseAnswer> {
+    return this.#locks.release(lock)
+  }
+
+  findAbandoned(): Promise<readonly OpenRun[]> | null {
+    const asked = this.#members.map((member) => [member, member.node.findAbandoned()] as const)
+    return asked.every(([, found]) => found === null) ? null : this.#findAbandoned(new Map(asked))
+  }
+
+  async #findAbandoned(asked: ReadonlyMap<Member, Promise<readonly OpenRun[]> | null>): Promise<readonly OpenRun[]> {
+    const votes = await ballot<Member, readonly OpenRun[]>(this.#members, this.#clock, {
+      ask: async (member) => (await asked.get(member)) ?? [],
+      isAnswer: () => true,
+      isDecided: () => false
+    })
+    const found = new Map<string, { readonly run: OpenRun; count: number }>()
+    for (const run of votes.flatMap((vote) => vote ?? [])) {
+      const known = found.get(run.runId)
+      if (known === undefined) found.set(run.runId, { run, count: 1 })
+      else known.count++
+    }
+    // Where fewer miss its lock the run may have it.
+    return [...found.values()].filter(({ count }) => count >= this.#most).map(({ run }) => run)
+  }
+
+  async abandon(runs: readonly OpenRun[], callId: string): Promise<readonly boolean[]> {
+    const votes = await ballot<Member, readonly AbandonAnswer[]>(this.#members, this.#clock, {
+      ask: ({ node }) => node.tryToAbandon(runs, callId),
+      isAnswer: (answers) => !answers.includes('unavailable'),
+      isDecided: () => false
+    })
+    const outcomes = runs.map((_, index) => decideAbandoned(votes.map((answers) => answers?.[index] ?? null)))
+    // What too few have recorded is found again.
+    const open = runs.filter((_, index) => outcomes[index] === null)
+    if (open.length > 0) for (const { node } of this.#members) void node.reopen(open, callId)
+    return outcomes.map((outcome) => outcome === 'recorded')
+  }
+
+  async shareDefinition(...shared: Parameters<Coordination['shareDefinition']>): Promise<string | null> {
+    const told = await Promise.all(this.#members.map(({ node }) => node.shareDefinition(...shared)))
+    return told.find((text) => text !== null) ?? null
+  }
+
+  async settleWith(until: string, live: readonly string[], claims: readonly SettledClaim[]): Promise<void> {
+    await Promise.all(this.#members.map(({ node }) => node.settleWith(until, live, claims)))
+  }
+
+  async pause(jobId: string, note: string | undefined): Promise<void> {
+    await this.#setPause('pause a job', jobId, ({ node }) => node.pause(jobId, note))
+  }
+
+  async resume(jobId: string): Promise<void> {
+    await this.#setPause('resume a job', jobId, ({ node }) => node.resume(jobId))
+  }
+
+  async survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]> {
+    const votes = await ballot<Member, readonly JobState[] | Error>(this.#members, this.#clock, {
+      ask: ({ node }) => node.survey(jobs).catch((error: Error) => error),
+      isAnswer: (answer) => !(answer instanceof Error),
+      isDecided: () => false
+    })
+    const answers = votes.filter((vote) => vote !== null && !(vote instanceof Error)) as (readonly JobState[])[]
+    if (answers.length < this.#most) throw noMajorityError('read jobs', reasonIn(votes))
+    return jobs.map((_, index) => combineStates(answers.map((answer) => answer[index] as JobState)))
+  }
+
+  async close(): Promise<void> {
+    this.#listener.close()
+    this.#mender.close()
+    await Promise.all(this.#members.map((member) => member.close()))
+  }
+
+  async #setPause(what: string, jobId: string, write: (member: Member) => Promise<void>): Promise<void> {
+    const isDone = (votes: readonly Vote<Error | 'done'>[]): boolean => {
+      return votes.filter((vote) => vote === 'done').length >= this.#most
+    }
+    let failed = false
+    const votes = await ballot<Member, Error | 'done'>(this.#members, this.#clock, {
+      ask: async (member) => (await member.setPause(jobId, () => write(member))) ?? 'done',
+      isAnswer: (answer) => answer === 'done',
+      isDecided: () => false,
+      onLate: (member) => {
+        if (failed) member.forgetPause(jobId)
+      }
+    })
+    if (isDone(votes)) return
+    failed = true
+    for (const member of this.#members) member.forgetPause(jobId)
+    throw noMajorityError(what, reasonIn(votes))
+  }
+
+  /** A random while, so that those whose votes were split do not meet again. */
+  #pause(): Promise<void> {
+    return new Promise((resolve) => this.#clock.setTimeout(resolve, 5 + 35 * this.#random()))
+  }
+}
+
+/** By their addresses two names of one server look like two masters. */
+function sameServerError(members: readonly Member[]): Error | null {
+  const same = findSameServer(members)
+  return same === null
+    ? null
+    : new OptionInvalidError('redis', 'masters that are not the same', `one server under two names,${same}`)
+}
+
+function reasonIn(votes: readonly unknown[]): string {
+  const error = votes.find((vote) => vote instanceof Error)
+  return error instanceof Error ? error.message : 'they do not answer'
+}

@@ -1,0 +1,100 @@
+import type { Clock } from '../../../types/clock.js'
+import type { CoordinationListener, OtherDefinition } from '../../../types/coordination.js'
+import { SECOND } from '../../base/duration.js'
+import { RedisUnavailableError } from '../../errors.js'
+import { findSameServer, type Member, type NodeListener } from './member.js'
+import { majorityOf } from './votes.js'
+
+/** For how long what several nodes say of one thing is told once. */
+const BURST = SECOND / 10
+
+/** What the nodes of a quorum tell, as one: up and down is the majority, and what all say is told once. */
+export class QuorumListener implements NodeListener {
+  readonly #listener: CoordinationListener
+  readonly #clock: Clock
+  readonly #told = new Set<string>()
+  #burstEnds = 0
+  #up: boolean | null = null
+  #closed = false
+  /** Whether the time is that of a node: until one is up it is this process' own. */
+  #isMeasured = false
+  /** Nodes whose outage has been told of. */
+  readonly #missing = new Set<Member>()
+
+  constructor(listener: CoordinationListener, clock: Clock) {
+    this.#listener = listener
+    this.#clock = clock
+  }
+
+  readonly onClockStep = (): void => this.#listener.onClockStep()
+  readonly onPast = (): void => this.#listener.onPast()
+  readonly onUnsafe = (reason: string): void => this.#listener.onUnsafe(reason)
+  readonly onNotice = (level: 'info' | 'warn', message: string): void => this.#listener.onNotice(level, message)
+
+  readonly onHandedBack = (jobId: string, scheduledTime: number, by: string): void => {
+    if (this.#isNew(`${scheduledTime} ${by} ${jobId}`)) this.#listener.onHandedBack(jobId, scheduledTime, by)
+  }
+
+  readonly onDefinitionDiffers = (jobId: string, tick: number, other: OtherDefinition): void => {
+    if (this.#isNew(`differs ${tick} ${jobId}`)) this.#listener.onDefinitionDiffers(jobId, tick, other)
+  }
+
+  /** Looks at the nodes after one of them came up or went down. */
+  update(members: readonly Member[]): void {
+    if (this.#closed) return
+    const most = majorityOf(members.length)
+    const nodes = members.flatMap(({ node }) => (node.state.up ? [node] : []))
+    const up = nodes.length
+    if (nodes[0] !== undefined && !this.#isMeasured) {
+      this.#isMeasured = true
+      this.#listener.onClockStep(nodes[0].now() - this.#clock.now())
+    }
+    // At the start there is a majority neither way before the nodes have been heard.
+    const down = members.filter(({ node, trouble }) => (this.#up === null ? trouble !== null : !node.state.up))
+    if (up >= most && this.#up !== true) {
+      this.#up = true
+      this.#listener.onUp()
+    } else if (down.length > members.length - most && this.#up !== false) {
+      this.#up = false
+      const reason = down.map(({ at, trouble }) => trouble?.message ?? `the one${at} has not answered yet`).join('; ')
+      const error = new RedisUnavailableError('be used on a majority of its masters', reason)
+      this.#listener.onDown(
+        error,
+        down.every(({ refuses }) => refuses)
+      )
+    }
+    this.#tellOfMissing(members)
+    const same = findSameServer(members)
+    if (same !== null) this.#listener.onUnsafe(`two of the masters are one server,${same}: it votes twice`)
+    // The majority's clock may now be another one's.
+    if (this.#up !== null) this.#listener.onClockStep()
+  }
+
+  close(): void {
+    this.#closed = true
+  }
+
+  /** A minority that is down changes nothing, but that the next one to go down would. */
+  #tellOfMissing(members: readonly Member[]): void {
+    for (const member of members) {
+      if (member.trouble === null && this.#missing.delete(member)) {
+        if (this.#up === true) this.#listener.onNotice('info', `a master is back${member.at}`)
+      } else if (member.trouble !== null && this.#up === true && !this.#missing.has(member)) {
+        this.#missing.add(member)
+        const reason = member.trouble.message
+        this.#listener.onNotice('warn', `a master is missing, and the others decide without it: ${reason}`)
+      }
+    }
+  }
+
+  #isNew(what: string): boolean {
+    const now = this.#clock.monotonic()
+    if (now >= this.#burstEnds) {
+      this.#told.clear()
+      this.#burstEnds = now + BURST
+    }
+    if (this.#told.has(what)) return false
+    this.#told.add(what)
+    return true
+  }
+}

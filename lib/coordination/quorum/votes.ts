@@ -1,0 +1,119 @@
+import type {
+  AbandonAnswer,
+  AcquireAnswer,
+  HandBackAnswer,
+  JobState,
+  ReleaseAnswer
+} from '../../../types/coordination.js'
+import { RedisUnavailableError } from '../../errors.js'
+
+// What the answers of several independent nodes to one question come to: pure functions of those answers. Those to a
+// claim are in claim-votes.ts.
+
+/** What a node has answered; `null` while it has not. */
+export type Vote<Answer> = Answer | null
+
+/** The least number of nodes of which any two sets have one in common. */
+export function majorityOf(nodes: number): number {
+  return Math.floor(nodes / 2) + 1
+}
+
+/** Whether a majority has confirmed a claim; `null` while that is open. */
+export function decideConfirm(votes: readonly Vote<boolean>[]): boolean | null {
+  const most = majorityOf(votes.length)
+  if (votes.filter((vote) => vote === true).length >= most) return true
+  return votes.filter((vote) => vote === false).length > votes.length - most ? false : null
+}
+
+/**
+ * Whether a majority gives a lock by name; `null` while the votes are split: who has a vote stays, as in `decideClaim`,
+ * unless a majority has it given to one other.
+ */
+export function decideAcquire(votes: readonly Vote<AcquireAnswer>[]): AcquireAnswer | null {
+  const most = majorityOf(votes.length)
+  const of = <Status extends AcquireAnswer['status']>(status: Status) =>
+    votes.filter((vote) => vote?.status === status) as Extract<AcquireAnswer, { status: Status }>[]
+  const granted = of('granted')
+  const unavailable = of('unavailable')
+  if (granted.length >= most) {
+    const [first] = granted as [Extract<AcquireAnswer, { status: 'granted' }>]
+    const validUntil = Math.min(...granted.map(({ lock }) => lock.validUntil))
+    const fencingToken = Math.max(...granted.map((answer) => answer.fencingToken))
+    return { status: 'granted', lock: { ...first.lock, validUntil }, fencingToken }
+  }
+  if (unavailable.length > votes.length - most) {
+    return { status: 'unavailable', error: noMajorityError('take a lock', unavailable[0]?.error.message ?? '') }
+  }
+  const held = of('held')
+  if (held.length < most) return null
+  const isOthers = held.some(({ by }) => by !== undefined && held.filter((vote) => vote.by === by).length >= most)
+  return isOthers || granted.length === 0 ? { status: 'held' } : null
+}
+
+/**
+ * Whether a request keeps the votes it has while they are split, and the others give theirs back: the one with the lowest
+ * id of those that have any. So some request stays until it has a majority, however the nodes were reached.
+ */
+export function isFirstInSplit(token: string, votes: readonly Vote<AcquireAnswer>[]): boolean {
+  return (
+    votes.some((vote) => vote?.status === 'granted') &&
+    votes.every((vote) => vote?.status !== 'held' || (vote.by !== undefined && vote.by > token))
+  )
+}
+
+/**
+ * Whether a lock was released, by a majority; `unavailable` while that is not known. A run is abandoned when a majority has
+ * recorded it: it is not while a majority says that it has not.
+ */
+export function decideRelease(votes: readonly Vote<ReleaseAnswer>[]): ReleaseAnswer {
+  const most = majorityOf(votes.length)
+  const count = (wanted: ReleaseAnswer): number => votes.filter((vote) => vote === wanted).length
+  if (count('abandoned') >= most) return 'abandoned'
+  if (count('released') >= most) return 'released'
+  if (count('released') + count('lost') < most) return 'unavailable'
+  return count('lost') + count('abandoned') >= most ? 'lost' : 'unavailable'
+}
+
+/** What has become of a claim that was taken back; what a majority says, else what serves its account best. */
+export function decideHandBack(votes: readonly Vote<HandBackAnswer>[]): HandBackAnswer {
+  const most = majorityOf(votes.length)
+  const count = (wanted: HandBackAnswer): number => votes.filter((vote) => vote === wanted).length
+  const answered: readonly HandBackAnswer[] = ['free', 'wasted', 'not_ours']
+  if (answered.reduce((sum, each) => sum + count(each), 0) < most) return 'unavailable'
+  return answered.find((each) => count(each) >= most) ?? answered.find((each) => count(each) > 0) ?? 'unavailable'
+}
+
+/** Whether a majority of nodes has recorded a run as abandoned by this call, or by another; `null` when none has. */
+export function decideAbandoned(votes: readonly Vote<AbandonAnswer>[]): 'recorded' | 'elsewhere' | null {
+  const most = majorityOf(votes.length)
+  const count = (wanted: AbandonAnswer): number => votes.filter((vote) => vote === wanted).length
+  if (count('recorded') >= most) return 'recorded'
+  return count('elsewhere') >= most ? 'elsewhere' : null
+}
+
+/** What is known of a job, from what a majority of nodes or more remembers; half of them paused is paused. */
+export function combineStates(states: readonly JobState[]): JobState {
+  return {
+    paused: 2 * states.filter((state) => state.paused).length >= states.length,
+    previous: largest(states.map((state) => state.previous)),
+    since: middle(states.map((state) => state.since)),
+    unfinished: states.some((state) => state.unfinished)
+  }
+}
+
+/** What a majority has reached: with one that is wrong, the others decide; of two the smaller. */
+function middle(values: readonly (number | null)[]): number | null {
+  const known = values.filter((value) => value !== null).sort((a, b) => a - b)
+  return known[Math.floor((known.length - 1) / 2)] ?? null
+}
+
+/** The error for what a majority of nodes did not do. */
+export function noMajorityError(what: string, reason: string): Error {
+  return new RedisUnavailableError(what, `no majority of the masters agreed: ${reason}`)
+}
+
+/** The largest of what is known. */
+export function largest(values: readonly (number | null)[]): number | null {
+  const known = values.filter((value) => value !== null)
+  return known.length === 0 ? null : Math.max(...known)
+}

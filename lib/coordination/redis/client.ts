@@ -1,0 +1,178 @@
+import type { Cluster, Redis, RedisOptions } from 'ioredis'
+import type { RedisInput, RedisMasterInput } from '../../../types/scheduler.js'
+import { isPlainObject } from '../../base/check.js'
+import { ourNameFor, PEER_REDIS_NAMES } from '../../base/peer-names.js'
+import { show } from '../../base/show.js'
+import { OptionInvalidError, OptionUnknownError, RedisUrlInvalidError } from '../../errors.js'
+import { loadIoredis } from '../../lazy.js'
+import { DEFAULT_OPTIONS, duplicate, isClient, isCluster, isToBeChecked, OWN_OPTIONS } from './own-connection.js'
+
+/** A client to work with. */
+export interface RedisClient {
+  readonly client: Redis | Cluster
+  /** Whether we opened it, and therefore close it; else it is one of the app's that cannot be duplicated. */
+  readonly owned: boolean
+  /** Where it connects to, without credentials, for logs and errors. */
+  readonly address: string
+}
+
+/** Every claim goes to every master. */
+const MAX_MASTERS = 99
+
+/**
+ * Makes the option `redis` into one client, or into one for each master; connects nothing.
+ *
+ * @throws RedisUrlInvalidError, OptionInvalidError, OptionUnknownError; without the password in either
+ */
+export function resolveRedis(input: RedisInput): RedisClient | RedisClient[] {
+  return Array.isArray(input) ? resolveMasters(input) : resolveOne(input as RedisMasterInput | Cluster)
+}
+
+/** Two that are one master would vote twice, and a Cluster has replicas of its own: neither makes a quorum. */
+function resolveMasters(inputs: readonly RedisMasterInput[]): RedisClient[] {
+  const { length } = inputs
+  if (length < 3 || length > MAX_MASTERS || length % 2 === 0) {
+    const expected = `an array of an odd number of masters, from 3 to ${MAX_MASTERS}`
+    throw new OptionInvalidError('redis', expected, `an array of ${length}`)
+  }
+  const places = new Map<unknown, number>()
+  // The copy has no holes, which `map` would pass over.
+  return [...inputs].map((input, index) => {
+    if (Array.isArray(input)) throw new OptionInvalidError(`redis[${index}]`, 'one Redis', 'an array')
+    const master = resolveOne(input)
+    const { client, address } = master
+    if (isCluster(client)) throw new OptionInvalidError(`redis[${index}]`, 'one Redis', 'a Cluster')
+    for (const place of [input, placeOf(client)]) {
+      const other = places.get(place)
+      if (other !== undefined) {
+        throw new OptionInvalidError(
+          'redis',
+          'masters that are not the same',
+          `${address} as [${other}] and [${index}]`
+        )
+      }
+      places.set(place, index)
+    }
+    return master
+  })
+}
+
+function resolveOne(input: RedisMasterInput | Cluster): RedisClient {
+  if (typeof input === 'string') {
+    checkUrl(input)
+    const { Redis } = loadIoredis()
+    // What comes first counts, also before what the URL's query says.
+    const client: Redis = Reflect.construct(Redis, [OWN_OPTIONS, input, DEFAULT_OPTIONS])
+    return { client, owned: true, address: redactUrl(input) }
+  }
+  if (isClient(input)) {
+    const own = duplicate(input)
+    if (own === null) checkNumbers(input.options)
+    return { client: own ?? input, owned: own !== null, address: addressOf(input) }
+  }
+  if (isPlainObject(input)) return fromOptions(input as RedisOptions)
+  // An object that is none of these may hold a password: only its kind is shown.
+  const expected = 'a Redis URL, ioredis options, an ioredis client or Cluster, or an array of masters'
+  throw new OptionInvalidError(
+    'redis',
+    expected,
+    typeof input === 'object' && input !== null ? Object.prototype.toString.call(input) : show(input)
+  )
+}
+
+/** redlock, for one, reads numbers as numbers. */
+function checkNumbers(options: unknown): void {
+  const { stringNumbers, redisOptions } = (options ?? {}) as { stringNumbers?: unknown; redisOptions?: unknown }
+  if (stringNumbers) throw new OptionInvalidError('redis.stringNumbers', 'false or left out', show(stringNumbers))
+  if (redisOptions) checkNumbers(redisOptions)
+}
+
+function fromOptions(input: RedisOptions): RedisClient {
+  // The replies our scripts read are those of ioredis' own mapping.
+  const { replyMapping: _ignored, ...options } = input
+  for (const [key, value] of Object.entries(options)) {
+    const ours = value === undefined ? null : ourNameFor(key, PEER_REDIS_NAMES)
+    if (ours !== null) throw new OptionUnknownError(key, '`redis`', `: here it is ${ours}`)
+  }
+  const { host, port, sentinels } = options as { host?: unknown; port?: unknown; sentinels?: unknown }
+  if (host !== undefined && typeof host !== 'string') throw new OptionInvalidError('redis.host', 'a string', show(host))
+  if (port !== undefined && !(Number.isInteger(Number(port)) && Number(port) > 0 && Number(port) < 65_536)) {
+    throw new OptionInvalidError('redis.port', 'a port from 1 to 65535', show(port))
+  }
+  const { db } = options as { db?: unknown }
+  if (db !== undefined && !(Number.isInteger(Number(db)) && Number(db) >= 0)) {
+    throw new OptionInvalidError('redis.db', 'the number of a database', show(db))
+  }
+  if (sentinels && !(Array.isArray(sentinels) && sentinels.length > 0)) {
+    throw new OptionInvalidError('redis.sentinels', 'an array of addresses', show(sentinels))
+  }
+  for (const [key, value] of Object.entries(OWN_OPTIONS)) {
+    const given = (options as Record<string, unknown>)[key]
+    if (given === undefined || given === value) continue
+    throw new OptionInvalidError(
+      `redis.${key}`,
+      `${value}, which a scheduler's own client needs, or left out`,
+      show(given)
+    )
+  }
+  checkNumbers(options)
+  const { Redis } = loadIoredis()
+  try {
+    const enableReadyCheck = isToBeChecked(sentinels)
+    const client = new Redis({ ...DEFAULT_OPTIONS, enableReadyCheck, ...options, ...OWN_OPTIONS })
+    return { client, owned: true, address: addressOf(client) }
+  } catch (error) {
+    // Only what ioredis says: the options may hold a password.
+    throw new OptionInvalidError(
+      'redis',
+      'options that ioredis takes',
+      error instanceof Error ? error.message : 'others'
+    )
+  }
+}
+
+function checkUrl(url: string): void {
+  const parsed = URL.canParse(url) ? new URL(url) : null
+  const known = parsed !== null && (parsed.protocol === 'redis:' || parsed.protocol === 'rediss:')
+  // The database, when given, is a number; ioredis would take another path for 0.
+  if (!known || parsed.hostname === '' || !/^(\/\d*)?$/.test(parsed.pathname)) {
+    throw new RedisUrlInvalidError('', show(redactUrl(url)))
+  }
+  try {
+    decodeURIComponent(parsed.username + parsed.password)
+  } catch {
+    const expected = ', with a % in the user or the password written as %25'
+    throw new RedisUrlInvalidError(expected, show(redactUrl(url)))
+  }
+}
+
+/**
+ * A Redis URL that can be shown: without credentials, also where they stand in a URL that is broken, such as
+ * `redis://user:password` with its host forgotten.
+ */
+export function redactUrl(url: string): string {
+  const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(url)?.[0] ?? ''
+  const [address = '', ...query] = url.slice(scheme.length).split(/[?#]/)
+  // An @ in what looks like the query may be that of credentials with a ? in them.
+  if (query.some((part) => part.includes('@'))) return `${scheme}***`
+  const at = address.lastIndexOf('@')
+  const host = at < 0 ? address.replace(/^[^:/]*:(?!\d{1,5}(?:\/|$))[^/]+/, '***') : `***@${address.slice(at + 1)}`
+  return scheme + host + (query.length > 0 ? '?***' : '')
+}
+
+/** What two clients of one master have in common, whatever they call it; its databases are not independent. */
+function placeOf({ options }: Redis): string {
+  const { host = 'localhost', port = 6379, path, sentinels, name = '' } = options
+  const of = (host = 'localhost', port: number | string = 6379): string => {
+    return `${/^(localhost|127\.0\.0\.1|::1)$/i.test(host) ? 'localhost' : host.toLowerCase()}:${port}`
+  }
+  if (sentinels) return `${name} of ${sentinels.map((each) => of(each.host, each.port)).sort()}`
+  return path ?? of(host, port)
+}
+
+function addressOf(client: Redis | Cluster): string {
+  if (isCluster(client)) return 'a Cluster'
+  const { host, port, path, sentinels, name } = client.options
+  if (sentinels) return `the master ${name ?? ''} of ${sentinels.length} Sentinels`
+  return path ?? `${host ?? '127.0.0.1'}:${port ?? 6379}`
+}

@@ -1,0 +1,412 @@
+import { once } from 'node:events'
+import type { Cluster, Redis } from 'ioredis'
+import type { Clock, TimerHandle } from '../../../types/clock.js'
+import { EXCHANGE_LIMIT, withDeadline } from '../../base/deadline.js'
+import { SECOND } from '../../base/duration.js'
+import { RedisAuthError, RedisDatabaseError, RedisUnavailableError } from '../../errors.js'
+import { FleetClock } from '../fleet-clock.js'
+import type { RedisClient } from './client.js'
+import { letProcessEnd } from './idle-connection.js'
+import { isCluster } from './own-connection.js'
+import {
+  isAuthError,
+  isLoading,
+  isPassing,
+  isRefusal,
+  isReplyError,
+  isSelectError,
+  isUndone,
+  isVague,
+  messageOf
+} from './refusals.js'
+
+/** What a link tells its owner. */
+export interface LinkListener {
+  /** Claims can be had (again). */
+  onUp(): void
+  /**
+   * No claim can be had: Redis is silent, or refuses. Called once an outage, and once more when a Redis that was silent
+   * refuses.
+   */
+  onDown(error: Error, refuses: boolean): void
+  onClockStep(measured?: number): void
+  /** Redis refuses one request, and grants claims. */
+  onRefused(message: string): void
+}
+
+/** How Redis is looked at. Each asks for its time in microseconds. */
+export interface LinkProbes {
+  readonly time: () => Promise<number>
+  /** Writes as well, as a claim does. */
+  readonly write: () => Promise<number>
+  /** Tries all that claims need: it fails where one of them would. */
+  readonly all: () => Promise<number>
+}
+
+/**
+ * How old a measurement of Redis' clock may grow before it is asked for again. A replica that asks for nothing else hears by
+ * that, within about this time, what was handed back, and notices that Redis does not answer.
+ */
+export const MEASURE_EVERY = SECOND
+
+/** How long ago a claim, or another write, may be before it is tried whether one can be had. */
+const PROVE_EVERY = 10 * SECOND
+
+/**
+ * For how long after a claim was refused only a claim shows that one can be had, where the probes find nothing: longer than
+ * a claim that was refused waits until it is asked for again. Beyond it nobody asks for that one any more.
+ */
+const CLAIM_DOUBT = 4 * SECOND
+
+/** How long a connection may be away, as when Redis closes one that was idle, before that is an outage. */
+const LOST_GRACE = SECOND
+
+/** For how long no exchange is answered before the connection is renewed. */
+const RENEW_AFTER = 2 * EXCHANGE_LIMIT
+
+/** A command that was never sent, so that it has certainly not been executed. */
+class NotConnectedError extends Error {}
+
+/**
+ * The connection to one Redis: opens and closes what is ours, bounds each exchange in time, keeps the fleet's clock, and
+ * knows whether claims can be had. It is up from when one was had, or all that they need was tried, until Redis is silent
+ * or refuses.
+ */
+export class RedisLink {
+  readonly clock: FleetClock
+  readonly #redis: RedisClient
+  readonly #probes: LinkProbes
+  readonly #client: Redis | Cluster
+  readonly #local: Clock
+  readonly #listener: LinkListener
+  #up: boolean | null = null
+  /** Whether a refusal was told in this outage. */
+  #refusalTold = false
+  /** When a claim was last refused for a reason that the probes may not see, on the monotonic clock. */
+  #claimRefusedAt = Number.NEGATIVE_INFINITY
+  /** Why this connection is in database 0 instead of its own: until it is in that, nothing else is sent to it. */
+  #refusedDatabase: Error | null = null
+  /** What was said of the credentials before the first contact had an end. */
+  #refusedCredentials: Error | null = null
+  #closed = false
+  #contacting = false
+  #looking = false
+  /** Whether all was tried since the connection was made: it may be to another server, or one that has lost its data. */
+  #isMet = false
+  #findingOut = false
+  #provenAt = Number.NEGATIVE_INFINITY
+  /** Since when no exchange was answered, on the monotonic clock; `null` when the last one was. */
+  #silentSince: number | null = null
+  readonly #closing = new AbortController()
+  #watchTimer: TimerHandle | null = null
+  #lostTimer: TimerHandle | null = null
+
+  constructor(redis: RedisClient, probes: LinkProbes, local: Clock, listener: LinkListener) {
+    this.#redis = redis
+    this.#probes = probes
+    this.#client = redis.client
+    this.#local = local
+    this.#listener = listener
+    this.clock = new FleetClock(local, (measured) => listener.onClockStep(measured))
+  }
+
+  /** Whether claims can be had, as far as is known. */
+  get up(): boolean {
+    return this.#up === true
+  }
+
+  /**
+   * Connects, where that is ours to do. Resolves once claims can be had, or are known not to for now. What it throws it has
+   * told to nobody else; until it is closed it goes on connecting all the same.
+   *
+   * @throws RedisAuthError, RedisDatabaseError
+   */
+  async open(): Promise<void> {
+    this.#client.on('ready', this.#onReady)
+    this.#client.on('error', this.#onError)
+    this.#client.on('close', this.#onClose)
+    if (this.#redis.owned) for (const event of ['connect', 'reconnecting']) this.#client.on(event, this.#onChange)
+    this.#watch()
+    try {
+      // A first failure is an answer, a hanging server is not: both leave the client to reconnect by itself.
+      await withDeadline(this.#firstContact(), EXCHANGE_LIMIT, this.#local)
+    } catch (error) {
+      // ioredis 5 may say of its connection that it is ready, or away, before it has said why.
+      const refused = isAuthError(error) ? error : this.up ? null : this.#refusedCredentials
+      if (refused !== null) throw new RedisAuthError(this.#redis.address, messageOf(refused))
+      if (this.#refusedDatabase instanceof RedisDatabaseError) throw this.#refusedDatabase
+      this.#unproven('be reached', error)
+    }
+  }
+
+  /** Closes a client of ours, and leaves one of the app's as it was. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#closing.abort()
+    this.#watchTimer?.cancel()
+    this.#lostTimer?.cancel()
+    this.#client.off('ready', this.#onReady)
+    this.#client.off('close', this.#onClose)
+    if (!this.#redis.owned) {
+      this.#client.off('error', this.#onError)
+      return
+    }
+    // QUIT lets replies under way arrive; a Redis that does not answer it is cut off.
+    if (this.#client.status === 'ready') {
+      await withDeadline(this.#client.quit(), SECOND, this.#local).catch(() => {})
+    }
+    this.#client.disconnect()
+  }
+
+  readonly #onReady = (): void => {
+    this.#lostTimer?.cancel()
+    this.#lostTimer = null
+    this.#silentSince = null
+    this.#isMet = false
+    if (!this.#contacting) void this.#look()
+  }
+
+  readonly #onError = (error: Error): void => {
+    const { lastNodeError } = error as { lastNodeError?: unknown }
+    const reason = lastNodeError instanceof Error ? lastNodeError : error
+    if (this.#up === null && isAuthError(reason)) this.#refusedCredentials = reason
+    if (isSelectError(reason)) {
+      this.#noteDatabase(reason)
+      return
+    }
+    // One that is ready closes after it, and may be there again at once.
+    if (isReplyError(reason) || this.#client.status !== 'ready') this.unavailable('be reached', reason)
+  }
+
+  /** The database was refused: as everything is for a while, or it in particular. */
+  #noteDatabase(reason: Error): void {
+    this.#refusedDatabase = isPassing(reason) ? reason : new RedisDatabaseError(this.#redis.address, messageOf(reason))
+    this.#down(this.#refusedDatabase, true)
+  }
+
+  readonly #onChange = (): void => letProcessEnd(this.#client)
+
+  readonly #onClose = (): void => {
+    this.#refusedDatabase = null
+    if (this.#up !== true) return
+    this.#lostTimer ??= this.#local.setTimeout(() => {
+      this.#lostTimer = null
+      if (this.#client.status !== 'ready') this.unavailable('be reached', new Error('the connection is closed'))
+    }, LOST_GRACE)
+  }
+
+  /** Connects, where that is ours to do, looks whether claims can be had, and measures the clock. */
+  async #firstContact(): Promise<void> {
+    this.#contacting = true
+    try {
+      await this.#connect()
+      await this.#meet()
+      for (let count = 0; count < 2; count++) await this.#measure(this.#probes.time)
+    } finally {
+      this.#contacting = false
+    }
+  }
+
+  async #connect(): Promise<void> {
+    if (this.#client.status === 'wait') {
+      let reason: unknown
+      const remember = (error: Error & { lastNodeError?: unknown }): void => {
+        reason = error.lastNodeError ?? error
+      }
+      // `connect` itself only says that the connection is closed: the reason is in the event.
+      this.#client.once('error', remember)
+      try {
+        await this.#client.connect()
+      } catch (error) {
+        throw reason ?? error
+      } finally {
+        this.#client.off('error', remember)
+      }
+    } else if (this.#client.status !== 'ready') {
+      await once(this.#client, 'ready', { signal: this.#closing.signal })
+    }
+  }
+
+  /** Looks now and then, when nothing else has told it, whether claims can be had, and what time it is. */
+  #watch(delay = MEASURE_EVERY): void {
+    this.#watchTimer = this.#local.setTimeout(() => {
+      const { status } = this.#client
+      const age = this.#local.monotonic() - this.clock.sampledAt
+      // A server that has taken a connection and does not answer what it begins with.
+      if (status === 'connect') this.#noteSilence(0)
+      else if (status === 'ready' && (!this.up || !this.#isMet || age >= MEASURE_EVERY)) void this.#look()
+      if (this.#redis.owned) letProcessEnd(this.#client)
+      // Just when the last measurement will be so old, if there is no other.
+      this.#watch(this.up && age < MEASURE_EVERY ? MEASURE_EVERY - age : MEASURE_EVERY)
+    }, delay)
+    // What keeps the process alive are ticks, runs, and exchanges under way; not that there is a connection.
+    this.#watchTimer.unref?.()
+  }
+
+  async #look(): Promise<void> {
+    if (this.#looking || this.#closed) return
+    this.#looking = true
+    const { time, write } = this.#probes
+    const isProven = this.#local.monotonic() - this.#provenAt < PROVE_EVERY
+    try {
+      if (!this.up || !this.#isMet) await this.#meet()
+      else if (isProven) await this.#measure(time)
+      else await this.#prove(write)
+    } catch (error) {
+      this.#unproven('be reached', error)
+    } finally {
+      this.#looking = false
+    }
+  }
+
+  async #measure(ask: () => Promise<number>): Promise<void> {
+    const sent = this.#local.monotonic()
+    this.clock.sample(sent, (await this.exchange(ask)) / 1000)
+  }
+
+  async #meet(): Promise<void> {
+    if (this.#refusedDatabase !== null) await this.#select()
+    await this.#prove(this.#probes.all)
+    this.#isMet = true
+  }
+
+  /** Asks for the database once more, which ioredis itself does only on a new connection. */
+  async #select(): Promise<void> {
+    const { db = 0 } = this.#client.options as { db?: number }
+    try {
+      await this.#answerTo(() => this.#client.select(db))
+      this.#refusedDatabase = null
+    } catch (error) {
+      if (isReplyError(error)) this.#noteDatabase(error)
+      throw new NotConnectedError(messageOf(error))
+    }
+  }
+
+  async #prove(ask: () => Promise<number>): Promise<void> {
+    await this.#measure(ask)
+    if (this.#local.monotonic() - this.#claimRefusedAt >= CLAIM_DOUBT) this.proven()
+  }
+
+  /**
+   * One exchange whose failure is an error to the caller.
+   *
+   * @param what what Redis is to do, for the error
+   * @throws RedisUnavailableError
+   */
+  async command<Value>(what: string, send: () => Promise<Value>): Promise<Value> {
+    try {
+      return await this.exchange(send)
+    } catch (error) {
+      throw this.unavailable(what, error)
+    }
+  }
+
+  /**
+   * One exchange with Redis, refused at once while there is no connection, and bounded in time.
+   */
+  exchange<Value>(send: () => Promise<Value>): Promise<Value> {
+    // Also for a client of the app's, whose offline queue would execute the command when nobody wants it any more.
+    if (this.#client.status !== 'ready') return Promise.reject(new NotConnectedError('there is no connection'))
+    if (this.#refusedDatabase !== null) return Promise.reject(new NotConnectedError(this.#refusedDatabase.message))
+    return this.#answerTo(send)
+  }
+
+  /** As `exchange`, for what is due by Redis' time: refused until that is known. */
+  exchangeDue<Value>(send: () => Promise<Value>): Promise<Value> {
+    const isRefused = this.#client.status !== 'ready' || this.#refusedDatabase !== null
+    if (this.clock.isMeasured || isRefused) return this.exchange(send)
+    return Promise.reject(new NotConnectedError('it has not said yet what time it is'))
+  }
+
+  async #answerTo<Value>(send: () => Promise<Value>): Promise<Value> {
+    try {
+      const value = await withDeadline(send(), EXCHANGE_LIMIT, this.#local)
+      this.#silentSince = null
+      return value
+    } catch (error) {
+      if (error instanceof Error && error.name === 'DeadlineError') this.#noteSilence(EXCHANGE_LIMIT)
+      throw error
+    }
+  }
+
+  /** Whether a command that failed so may have been executed. */
+  mayHaveBeenExecuted(error: unknown): boolean {
+    return !(error instanceof NotConnectedError || isUndone(error))
+  }
+
+  /** Claims can be had: Redis has written one. */
+  proven(): void {
+    this.#provenAt = this.clock.sampledAt
+    if (this.#up === true || this.#closed) return
+    this.#up = true
+    this.#refusalTold = false
+    this.#claimRefusedAt = Number.NEGATIVE_INFINITY
+    this.#listener.onUp()
+  }
+
+  /** The error for a claim that failed. */
+  claimUnavailable(what: string, cause: unknown): Error {
+    if (isReplyError(cause) && !isUndone(cause)) this.#claimRefusedAt = this.#local.monotonic()
+    return this.#unproven(what, cause)
+  }
+
+  /** The error for a claim, or a try of what claims need, that failed: whatever Redis says by it, none can be had. */
+  #unproven(what: string, cause: unknown): Error {
+    if (isReplyError(cause) && !isRefusal(cause)) this.#down(cause, true)
+    return this.unavailable(what, cause)
+  }
+
+  /** The error for an exchange that failed; notes the outage when it is one. */
+  unavailable(what: string, cause: unknown): Error {
+    if (!isReplyError(cause)) {
+      // That a connection is away is known, or will be soon.
+      if (!(cause instanceof NotConnectedError)) this.#down(cause, false)
+    } else if (isVague(cause)) void this.#findOut(cause)
+    else if (isRefusal(cause)) this.#down(cause, true)
+    else if (this.#up !== false) this.#listener.onRefused(messageOf(cause))
+    return new RedisUnavailableError(what, messageOf(cause))
+  }
+
+  /** A script may not run some command: tries which. */
+  async #findOut(cause: Error): Promise<void> {
+    if (this.#findingOut || this.#up === false) return
+    this.#findingOut = true
+    const reason = await this.exchange(this.#probes.all).then(
+      () => cause,
+      (error) => (isReplyError(error) ? error : cause)
+    )
+    this.#findingOut = false
+    this.#down(reason, true)
+  }
+
+  #down(reason: unknown, isRefusal: boolean): void {
+    // What is refused at the start is told by `open` itself.
+    if (this.#closed || (this.#up === null && (isAuthError(reason) || reason instanceof RedisDatabaseError))) return
+    const isNew = this.#up !== false
+    // That it loads its data is how it comes back.
+    const isTold = this.#refusalTold || !isRefusal || isLoading(reason as Error)
+    if (!isNew && isTold) return
+    this.#up = false
+    this.#refusalTold ||= isRefusal
+    const what = isRefusal ? `be used at ${this.#redis.address}` : `be reached at ${this.#redis.address}`
+    this.#listener.onDown(new RedisUnavailableError(what, messageOf(reason)), isRefusal)
+  }
+
+  /** An exchange was not answered. Once that has lasted, only a new connection may help. */
+  #noteSilence(waited: number): void {
+    const now = this.#local.monotonic()
+    this.#silentSince ??= now - waited
+    if (now - this.#silentSince < RENEW_AFTER || this.#closed || !this.#isRenewable()) return
+    this.#silentSince = null
+    this.#client.disconnect(true)
+  }
+
+  /** Whether the client connects again by itself, and would not be waited for in vain. */
+  #isRenewable(): boolean {
+    const client = this.#client
+    if (client.status !== 'ready' && client.status !== 'connect') return false
+    return (
+      typeof (isCluster(client) ? client.options.clusterRetryStrategy : client.options.retryStrategy) === 'function'
+    )
+  }
+}

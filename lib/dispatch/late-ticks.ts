@@ -1,0 +1,80 @@
+import type { Coordination, JobState } from '../../types/coordination.js'
+import type { JobRecord } from '../jobs/job.js'
+import type { DueTick } from '../timetable/timetable.js'
+import { latestTick } from '../triggers/index.js'
+import { lateTick } from './tick-choice.js'
+
+export interface LateTicksOptions {
+  readonly coordination: Coordination
+  /** Takes a tick that is due. */
+  readonly enqueue: (job: JobRecord, tick: DueTick) => void
+  /** Makes a job due at a time, without its trigger. */
+  readonly wakeAt: (job: JobRecord, at: number, tick: DueTick) => void
+}
+
+/** Brings ticks that the timetable does not: those of a time in which nobody was there, and those that are handed back. */
+export class LateTicks {
+  readonly #options: LateTicksOptions
+
+  constructor(options: LateTicksOptions) {
+    this.#options = options
+  }
+
+  /** Brings the ticks that were due before this replica had the job, and that nobody has accounted for. */
+  catchUp(job: JobRecord, { previous, since }: Pick<JobState, 'previous' | 'since'>): void {
+    const { trigger, begunAt } = job
+    if (trigger.afterCompletion !== null) return
+    if (job.isOnce) {
+      this.#catchUpOnce(job, previous)
+      return
+    }
+    if (previous === null && since === null) return
+    const known = Math.max(previous ?? Number.NEGATIVE_INFINITY, since ?? Number.NEGATIVE_INFINITY)
+    const after = Math.max(known, job.accountedThrough, job.takenThrough)
+    const firstLate = job.nextTick(after)
+    if (firstLate === null || firstLate > begunAt) return
+    const latest = latestOf(job, firstLate - 1, begunAt)
+    if (latest !== null) this.bring(job, latest, firstLate)
+  }
+
+  /** Brings the ticks that were due since this replica had the job, as the timetable went by a wrong clock. */
+  bringDue(job: JobRecord, now: number): void {
+    const { trigger, begunAt, lookBack, accountedThrough, lastUnlocked } = job
+    if (trigger.afterCompletion !== null || !Number.isFinite(begunAt)) return
+    const firstLate = job.nextTick(Math.max(begunAt - lookBack, accountedThrough, lastUnlocked ?? accountedThrough))
+    if (firstLate === null || firstLate > now) return
+    this.bring(job, latestOf(job, firstLate - 1, now) ?? firstLate, firstLate)
+  }
+
+  /** Brings a tick now, or when it is due by its jitter. */
+  bring(job: JobRecord, scheduledTime: number, firstLate: number): void {
+    const { coordination, enqueue, wakeAt } = this.#options
+    const tick = lateTick(job, scheduledTime, firstLate, true)
+    if (tick.dueTime > coordination.now()) wakeAt(job, tick.dueTime, tick)
+    else enqueue(job, tick)
+  }
+
+  /** A date that had passed before the job was there, and that nobody has claimed, is missed; the latest ones the timetable brings. */
+  #catchUpOnce(job: JobRecord, previous: number | null): void {
+    const { trigger, begunAt, lookBack } = job
+    const date = trigger.next(Number.NEGATIVE_INFINITY)
+    if (date === null || date > begunAt) return
+    // It fell into a pause: one that has just gone by is brought all the same, and has no run.
+    if (previous !== null && date < previous) job.accountedThrough = Math.max(job.accountedThrough, date)
+    if (date > begunAt - lookBack) return
+    if (date <= Math.max(previous ?? Number.NEGATIVE_INFINITY, job.accountedThrough, job.takenThrough)) return
+    // Whether it ran may be forgotten by now: it is not run, however long its grace is.
+    this.#options.enqueue(job, { ...lateTick(job, date, date, true), dueTime: Number.NEGATIVE_INFINITY })
+  }
+}
+
+/** The latest tick after one time and up to another that is not of a time in which the job was not here. */
+function latestOf({ trigger, absences }: JobRecord, after: number, by: number): number | null {
+  let until = by
+  for (const absence of [...absences].reverse()) {
+    const latest = latestTick(trigger, Math.max(after, absence.until), until)
+    if (latest !== null) return latest
+    until = absence.from
+  }
+  return latestTick(trigger, after, until)
+}

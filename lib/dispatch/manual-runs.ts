@@ -1,0 +1,119 @@
+import type { Clock } from '../../types/clock.js'
+import type { Coordination, HeldLock } from '../../types/coordination.js'
+import { isOver } from '../coordination/lock-validity.js'
+import { NotRunningError, RedisUnavailableError } from '../errors.js'
+import type { JobRecord } from '../jobs/job.js'
+import type { ActiveRun } from '../runs/active-run.js'
+import type { Finisher } from '../runs/finisher.js'
+import type { Runner } from '../runs/runner.js'
+import { jobLock, toManualRequest } from './claim-request.js'
+import type { Recovery } from './recovery.js'
+import type { TickAccount } from './tick-account.js'
+import type { UnlockedRuns } from './unlocked-runs.js'
+
+/** How often a run is asked for whose answer was read after its lock had ended. */
+const TRIES = 3
+
+export interface ManualRunsOptions {
+  readonly clock: Clock
+  readonly coordination: Coordination
+  readonly runner: Runner
+  readonly finisher: Finisher
+  readonly recovery: Recovery
+  readonly unlocked: UnlockedRuns
+  readonly account: TickAccount
+  readonly newRunId: () => string
+}
+
+/** Runs that somebody asked for: apart from all ticks, through the same lock. */
+export class ManualRuns {
+  readonly #options: ManualRunsOptions
+  readonly #idle: (() => void)[] = []
+  /** The ids of the runs that are asked for. */
+  readonly runIds = new Set<string>()
+  #asking = 0
+
+  constructor(options: ManualRunsOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Runs a job now, whatever `concurrency` says.
+   *
+   * @returns the run, or `null` when another run of the job holds the lock
+   * @throws RedisUnavailableError
+   */
+  async start(job: JobRecord, data: unknown): Promise<ActiveRun | null> {
+    const { lockTtl } = job.definition
+    if (lockTtl === null) return this.#options.unlocked.startManual(job, data)
+    this.#asking++
+    try {
+      for (let count = 1; count <= TRIES; count++) {
+        const active = await this.#ask(job, data, lockTtl)
+        if (active !== 'late') return active
+      }
+    } finally {
+      this.#asking--
+      if (this.#asking === 0) for (const resolve of this.#idle.splice(0)) resolve()
+    }
+    this.#options.account.lockFailed(job, Math.round(this.#options.coordination.now()), 'error')
+    throw new RedisUnavailableError('start a run', `its answer came later than the lock's TTL, ${lockTtl} ms`)
+  }
+
+  /** Asks for the run once: `late` when the lock is over by the time that the answer is read. */
+  async #ask(job: JobRecord, data: unknown, ttl: number): Promise<ActiveRun | null | 'late'> {
+    const { coordination, runner, newRunId, clock, finisher, account, recovery } = this.#options
+    const runId = newRunId()
+    const scheduledTime = Math.round(coordination.now())
+    if (runner.runsUnlocked(job.id)) {
+      account.lockFailed(job, scheduledTime, 'held')
+      return null
+    }
+    this.runIds.add(runId)
+    const [answer] = await coordination.claim([toManualRequest(job, runId, scheduledTime, ttl)])
+    this.runIds.delete(runId)
+    if (answer?.status === 'granted' && answer.lock !== null) {
+      const { lock, fencingToken } = answer
+      if (runner.closed) {
+        finisher.push({ lock, finished: true, onReleased() {} })
+        throw new NotRunningError(`trigger the job '${job.id}'`, 'is closed')
+      }
+      if (runner.runsUnlocked(job.id)) {
+        // Begun meanwhile, as the store did not answer.
+        finisher.push({ lock, finished: true, onReleased() {} })
+        account.lockFailed(job, scheduledTime, 'held')
+        return null
+      }
+      if (!isOver(lock, clock.monotonic())) return this.#run(job, runId, scheduledTime, lock, fencingToken, data)
+      // Not to be in the way of the next.
+      await new Promise<void>((resolve) => finisher.push({ lock, finished: true, onReleased: () => resolve() }))
+      return 'late'
+    }
+    if (answer?.status !== 'unavailable') {
+      if (answer?.status === 'overlap' && answer.isLeft) recovery.lookNow(job)
+      account.lockFailed(job, scheduledTime, 'held')
+      return null
+    }
+    account.lockFailed(job, scheduledTime, 'error')
+    // It may have been granted all the same, and only the reply be lost.
+    if (answer.maybe) finisher.giveUp(jobLock(job, runId, ttl, clock.monotonic()))
+    throw answer.error
+  }
+
+  #run(
+    job: JobRecord,
+    runId: string,
+    scheduledTime: number,
+    lock: HeldLock,
+    fencingToken: number,
+    data: unknown
+  ): ActiveRun {
+    const { runner } = this.#options
+    return runner.start(job, runner.newRun(job, runId, scheduledTime, 'manual', fencingToken), lock, data)
+  }
+
+  /** Resolves when no claim is under way. */
+  async settled(): Promise<void> {
+    if (this.#asking > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+}

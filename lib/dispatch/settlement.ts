@@ -1,0 +1,43 @@
+import type { Coordination, SettledClaim } from '../../types/coordination.js'
+import type { JobRecord } from '../jobs/job.js'
+import { keepOf } from './claim-request.js'
+
+export interface SettlementOptions {
+  readonly coordination: Coordination
+  readonly jobs: () => Iterable<JobRecord>
+  readonly newRunId: () => string
+  /** The ids of the runs that go on, are asked for, or whose end is about to be told. */
+  readonly runIds: () => readonly string[]
+}
+
+/**
+ * Tells a store what it has forgotten, as it was restarted with data of the past, or failed over to a replica that lags:
+ * which runs of this process have ended, so that their locks do not stand until their TTL, and which ticks are claimed, so
+ * that they neither run again nor count as missed.
+ */
+export class Settlement {
+  readonly #options: SettlementOptions
+
+  constructor(options: SettlementOptions) {
+    this.#options = options
+  }
+
+  /**
+   * @param isAll whether the ticks that other replicas have taken are told as well: these may come back to the store later
+   *   than who asks it for the next tick, and would count those as missed
+   */
+  async settle(isAll: boolean): Promise<void> {
+    const { coordination, jobs, runIds, newRunId } = this.#options
+    const claims: SettledClaim[] = []
+    for (const job of jobs()) {
+      const { id, claimedThrough, takenThrough, trigger, terms } = job
+      const tick = isAll ? Math.max(claimedThrough, takenThrough) : claimedThrough
+      // When an interval from the last end is due the store alone knows.
+      if (tick < 0 || terms.ttl === null || trigger.afterCompletion !== null) continue
+      const following = trigger.next(tick)
+      const keep = keepOf(terms, following === null ? 0 : following - tick)
+      claims.push({ jobId: id, runId: '', tick, run: null, keep, definition: terms.definition })
+    }
+    await coordination.settleWith(newRunId(), runIds(), claims)
+  }
+}

@@ -1,0 +1,52 @@
+import type { JobRecord } from './job.js'
+
+/** How many times in which a job was not here are remembered of it, the last ones. */
+const MAX_ABSENCES = 8
+
+/** How many jobs are remembered that are not here, the last ones. */
+const MAX_GONE = 10_000
+
+/** How a job stood when it went. */
+interface Gone extends Pick<JobRecord, 'absences' | 'accountedThrough' | 'firstBegunAt'> {
+  readonly from: number
+}
+
+/**
+ * Jobs that were removed here, or have another trigger. When one comes back nothing is caught up on for the time between;
+ * what was due before is accounted for all the same.
+ */
+export class GoneJobs {
+  readonly #gone = new Map<string, Gone>()
+
+  /** @param now the time by which ticks are due */
+  leave(job: JobRecord, now: number): void {
+    const { id, trigger, isOnce, begunAt, absences, accountedThrough } = job
+    if (isOnce || trigger.afterCompletion !== null || !Number.isFinite(begunAt)) return
+    const key = `${id}\n${trigger.key}`
+    // By the time it comes back its claims may be forgotten.
+    const firstBegunAt = Math.max(job.firstBegunAt ?? begunAt, job.takenThrough)
+    this.#gone.delete(key)
+    this.#gone.set(key, { from: now, absences, accountedThrough, firstBegunAt })
+    if (this.#gone.size > MAX_GONE) this.#gone.delete(this.#gone.keys().next().value as string)
+  }
+
+  /** The times that were noted were wrong. */
+  clear(): void {
+    this.#gone.clear()
+  }
+
+  /** A job has begun, for the first time or again. */
+  enter(job: JobRecord): void {
+    const key = `${job.id}\n${job.trigger.key}`
+    const gone = this.#gone.get(key)
+    job.firstBegunAt = gone?.firstBegunAt ?? null
+    job.takenThrough = Number.NEGATIVE_INFINITY
+    job.claimedThrough = Number.NEGATIVE_INFINITY
+    job.since = null
+    job.accountedThrough = gone?.accountedThrough ?? Number.NEGATIVE_INFINITY
+    job.absences = []
+    if (gone === undefined) return
+    this.#gone.delete(key)
+    job.absences = [...gone.absences, { from: gone.from, until: Math.floor(job.begunAt) }].slice(-MAX_ABSENCES)
+  }
+}

@@ -1,0 +1,209 @@
+import type { Duration } from '../../types/duration.js'
+import type { JobChanges, JobDefaults, JobOptions, LockOptions, RetryOptions } from '../../types/job-options.js'
+import type { JobHandler } from '../../types/run.js'
+import type { TriggerObject } from '../../types/trigger.js'
+import { copyKnown } from '../base/check.js'
+import { DAY, MINUTE, parseDuration, SECOND } from '../base/duration.js'
+import { PEER_DEFAULT_NAMES, PEER_JOB_NAMES, PEER_LOCK_NAMES, PEER_RETRY_NAMES } from '../base/peer-names.js'
+import { show } from '../base/show.js'
+import { inJob, JobIdInvalidError, OptionInvalidError } from '../errors.js'
+
+/** A job's defaults: durations in milliseconds, everything filled in. */
+export interface ResolvedDefaults {
+  /** The lock's TTL, or `null` for `lock: false`. */
+  readonly lockTtl: number | null
+  /** `null` for the default, which is capped below the distance to the next tick. */
+  readonly misfireGraceTime: number | null
+  readonly coalesce: 'latest' | 'earliest' | 'all'
+  readonly recovery: 'none' | 'rerun'
+  readonly onRedisError: 'skip' | 'run'
+  readonly jitter: number
+  /** 0 for none. */
+  readonly timeout: number
+  readonly retry: ResolvedRetry | null
+}
+
+export interface ResolvedRetry {
+  readonly limit: number
+  readonly delay: number
+  readonly factor: number
+  readonly maxDelay: number
+  readonly jitter: boolean
+}
+
+/** A job's definition: checked, filled in and frozen. Its trigger is still as it was given. */
+export interface ResolvedJob extends ResolvedDefaults {
+  readonly id: string
+  readonly name: string
+  readonly trigger: TriggerObject
+  readonly handler: JobHandler
+  readonly data: unknown
+  readonly pausedInitially: boolean
+}
+
+export const DEFAULT_KEYS = [
+  'lock',
+  'misfireGraceTime',
+  'coalesce',
+  'recovery',
+  'onRedisError',
+  'jitter',
+  'timeout',
+  'retry'
+] as const satisfies (keyof JobDefaults)[]
+export const JOB_KEYS = [
+  'id',
+  'name',
+  'trigger',
+  'handler',
+  'data',
+  'paused',
+  ...DEFAULT_KEYS
+] as const satisfies (keyof JobOptions)[]
+export const RETRY_KEYS = ['limit', 'delay', 'factor', 'maxDelay', 'jitter'] as const satisfies (keyof RetryOptions)[]
+
+/** How late a run may start unless the job says so; capped below the distance to the next tick. */
+export const DEFAULT_GRACE = 30 * SECOND
+
+/** How long the lock of a replica that died stays. */
+export const DEFAULT_LOCK_TTL = 30 * SECOND
+
+const FACTORY_DEFAULTS = Object.freeze({
+  lockTtl: DEFAULT_LOCK_TTL,
+  misfireGraceTime: null,
+  coalesce: 'latest',
+  recovery: 'none',
+  onRedisError: 'skip',
+  jitter: 0,
+  timeout: 0,
+  retry: null
+}) satisfies ResolvedDefaults
+
+/** The longest delay a timer takes. */
+const MAX_TIMER = 2 ** 31 - 1
+
+/** @throws OptionInvalidError, OptionUnknownError, DurationInvalidError */
+export function resolveDefaults(defaults: JobDefaults | undefined): ResolvedDefaults {
+  if (defaults === undefined) return FACTORY_DEFAULTS
+  const given = copyKnown(defaults, DEFAULT_KEYS, '`defaults`', PEER_DEFAULT_NAMES) as JobDefaults
+  return Object.freeze(resolveShared(given, FACTORY_DEFAULTS))
+}
+
+/**
+ * Resolves a job's options, or with `base` the changes to a job there is.
+ *
+ * @throws JobIdInvalidError, OptionInvalidError, OptionUnknownError, DurationInvalidError
+ */
+export function resolveJob(
+  options: JobOptions | JobChanges,
+  defaults: ResolvedDefaults,
+  base?: ResolvedJob
+): ResolvedJob {
+  const given = copyKnown(options, JOB_KEYS, describe(options), PEER_JOB_NAMES) as Partial<JobOptions>
+  const { id = base?.id, trigger = base?.trigger, handler = base?.handler, data = base?.data } = given
+  checkName(id, "a job's `id`")
+  try {
+    const { name = base?.name ?? id, paused = base?.pausedInitially ?? false } = given
+    checkName(name, "a job's `name`")
+    if (typeof handler !== 'function') throw new OptionInvalidError('handler', 'a function', show(handler))
+    if (typeof paused !== 'boolean') throw new OptionInvalidError('paused', 'true or false', show(paused))
+    return Object.freeze({
+      id,
+      name,
+      trigger: (typeof trigger === 'string' ? { cron: trigger } : trigger) as TriggerObject,
+      handler: handler as JobHandler,
+      data,
+      pausedInitially: paused,
+      ...resolveShared(given, base ?? defaults)
+    })
+  } catch (error) {
+    throw inJob(error, id)
+  }
+}
+
+/** Names a job in an error before its options are known to be any. */
+function describe(options: unknown): string {
+  try {
+    const { id } = options as { id?: unknown }
+    return typeof id === 'string' && id.length <= 200 ? `the job '${id}'` : 'a job'
+  } catch {
+    return 'a job'
+  }
+}
+
+/**
+ * Refuses an id or a name that Redis, a metric's label or a log line could not carry well.
+ *
+ * @throws JobIdInvalidError
+ */
+export function checkName(value: unknown, what: string): asserts value is string {
+  // Cc are the control characters, Zl and Zp break lines, Cs are halves of a character that UTF-8 cannot carry.
+  if (typeof value === 'string' && value.length <= 200 && /^[^\p{Cc}\p{Zl}\p{Zp}\p{Cs}]+$/u.test(value)) return
+  throw new JobIdInvalidError(what, show(value))
+}
+
+/** @throws OptionInvalidError, OptionUnknownError, DurationInvalidError */
+export function resolveLockTtl(ttl: Duration, name: string): number {
+  return parseDuration(ttl, name, { min: 100, max: DAY })
+}
+
+function resolveShared(options: JobDefaults, defaults: ResolvedDefaults): ResolvedDefaults {
+  const { lock, misfireGraceTime, coalesce, recovery, onRedisError, jitter, timeout, retry } = options
+  return {
+    lockTtl: lock === undefined ? defaults.lockTtl : resolveLock(lock, defaults),
+    misfireGraceTime:
+      misfireGraceTime === undefined
+        ? defaults.misfireGraceTime
+        : parseDuration(misfireGraceTime, 'misfireGraceTime', { min: 1, max: 365 * DAY }),
+    coalesce: oneOf(coalesce, 'coalesce', ['latest', 'earliest', 'all'], defaults.coalesce),
+    recovery: oneOf(recovery, 'recovery', ['none', 'rerun'], defaults.recovery),
+    onRedisError: oneOf(onRedisError, 'onRedisError', ['skip', 'run'], defaults.onRedisError),
+    jitter: jitter === undefined ? defaults.jitter : parseDuration(jitter, 'jitter'),
+    timeout: timeout === undefined ? defaults.timeout : parseDuration(timeout, 'timeout', { max: MAX_TIMER }),
+    retry: retry === undefined ? defaults.retry : resolveRetry(retry)
+  }
+}
+
+function oneOf<Value extends string>(
+  value: Value | undefined,
+  name: string,
+  allowed: readonly Value[],
+  otherwise: Value
+): Value {
+  if (value === undefined) return otherwise
+  if (allowed.includes(value)) return value
+  throw new OptionInvalidError(name, `one of ${allowed.map((each) => `'${each}'`).join(', ')}`, show(value))
+}
+
+function resolveLock(lock: unknown, defaults: ResolvedDefaults): number | null {
+  if (lock === false) return null
+  if (typeof lock === 'string' || typeof lock === 'number') return resolveLockTtl(lock, 'lock')
+  const { ttl } = copyKnown(lock, ['ttl'], '`lock`', PEER_LOCK_NAMES) as LockOptions
+  return ttl === undefined ? (defaults.lockTtl ?? DEFAULT_LOCK_TTL) : resolveLockTtl(ttl, 'lock.ttl')
+}
+
+function resolveRetry(retry: unknown): ResolvedRetry | null {
+  if (retry === false) return null
+  const options = typeof retry === 'number' ? { limit: retry } : retry
+  const given = copyKnown(options, RETRY_KEYS, '`retry`', PEER_RETRY_NAMES) as unknown as RetryOptions
+  const { limit, factor = 2, jitter = false } = given
+  if (!Number.isInteger(limit) || limit < 0 || limit > 100) {
+    throw new OptionInvalidError(retry === limit ? 'retry' : 'retry.limit', 'a whole number from 0 to 100', show(limit))
+  }
+  if (typeof factor !== 'number' || !(factor >= 1 && factor <= 100)) {
+    throw new OptionInvalidError('retry.factor', 'a number from 1 to 100', show(factor))
+  }
+  if (typeof jitter !== 'boolean') throw new OptionInvalidError('retry.jitter', 'true or false', show(jitter))
+  return Object.freeze({ limit, factor, jitter, ...resolveDelays(given, jitter) })
+}
+
+/** What is not said never cuts what is said. */
+function resolveDelays(given: RetryOptions, jitter: boolean): Pick<ResolvedRetry, 'delay' | 'maxDelay'> {
+  const read = (value: Duration, name: string): number => parseDuration(value, name, { max: MAX_TIMER })
+  const most = given.maxDelay === undefined ? null : read(given.maxDelay, 'retry.maxDelay')
+  const delay = given.delay === undefined ? Math.min(SECOND, most ?? SECOND) : read(given.delay, 'retry.delay')
+  if (most !== null && most < delay) {
+    throw new OptionInvalidError('retry.maxDelay', `at least the \`delay\` of ${delay} ms`, show(given.maxDelay))
+  }
+  return { delay, maxDelay: most ?? Math.min(MAX_TIMER, Math.max(MINUTE, jitter ? 2 * delay : delay)) }
+}

@@ -1,0 +1,181 @@
+import type { Coordination } from '../../../types/coordination.js'
+import type { JobRegistry } from '../../jobs/registry.js'
+import { COUNTER, type CountedStats, type Histogram, SKIPPED_COUNTER } from '../../jobs/stats.js'
+import type { Labels, Subject } from './scrape.js'
+
+type MetricType = 'counter' | 'gauge' | 'histogram'
+
+/** How the numbers of several processes become one: what prom-client's cluster aggregation does with a metric. */
+type Aggregator = 'sum' | 'min' | 'max' | 'average'
+
+/** One sample, as prom-client's registry takes it when it writes text. */
+export interface Sample {
+  readonly metricName?: string
+  readonly labels: Labels
+  /** Labels of several samples, which the registry writes once for each such object. */
+  readonly sharedLabels?: Labels
+  readonly value: number
+}
+
+/** The ticks that are due and not claimed yet. */
+export interface DueTicks {
+  /** How many jobs have some. */
+  readonly backlog: number
+  /** Puts into the jobs' own numbers what was counted for many at once. */
+  settleCounts(): void
+}
+
+/** What a metric's samples are read from. */
+export interface Source {
+  readonly jobs: JobRegistry
+  readonly dispatcher: DueTicks
+  readonly coordination: Coordination
+}
+
+/** What a metric is and where its numbers are. */
+export interface Definition {
+  readonly type: MetricType
+  readonly help: string
+  readonly aggregator: Aggregator
+  /** @param name the metric's, with its prefix */
+  samples(subjects: readonly Subject[], source: Source, name: string): Sample[]
+}
+
+/** Every metric, by its name without the prefix. */
+export const DEFINITIONS: Readonly<Record<string, Definition>> = {
+  jobs_fired_total: counter('Runs started.', COUNTER.fired),
+  job_success_total: counter('Runs that ended with outcome success.', COUNTER.success),
+  job_failure_total: counter('Runs that ended with any other outcome.', COUNTER.failure),
+  missed_runs_total: counter(
+    'Ticks without a run on any replica: too late, or Redis did not answer in time. Counted once for the fleet.',
+    COUNTER.missed
+  ),
+  redis_lock_acquired_total: counter('Locks taken for a run.', COUNTER.lockAcquired),
+  redis_lock_failed_total: counters('Locks that could not be taken for a run.', 'reason', {
+    held: COUNTER.lockFailedHeld,
+    error: COUNTER.lockFailedError
+  }),
+  redis_lock_released_total: counter('Locks released at the end of a run.', COUNTER.lockReleased),
+  redis_lock_extended_total: counter('Extensions of a lock during a run.', COUNTER.lockExtended),
+  redis_lock_lost_total: counter('Locks lost during a run.', COUNTER.lockLost),
+  run_skipped_total: counters('Ticks without a run on this replica.', 'reason', SKIPPED_COUNTER),
+  job_retries_total: counter('Calls of a handler after one that failed.', COUNTER.retries),
+  job_duration_seconds: histograms('How long runs took.', [
+    { labels: { status: 'success' }, read: (stats) => stats.durationSuccess },
+    { labels: { status: 'failure' }, read: (stats) => stats.durationFailure }
+  ]),
+  schedule_delay_seconds: histograms('Start of runs minus their scheduled time.', [
+    { labels: {}, read: (stats) => stats.delay }
+  ]),
+  job_running: gauge('sum', 'Runs in this process now.', ({ stats }) => stats.running),
+  job_paused: gauge('max', '1 while the job is paused; of all jobs together, how many are.', ({ paused }) => paused),
+  job_next_run_timestamp_seconds: gauge('max', "The next tick's scheduled time; 0 for none.", ({ nextRun }) =>
+    inSeconds(nextRun)
+  ),
+  job_last_run_timestamp_seconds: gauge('max', 'Start of the last run in this process; 0 for none.', ({ stats }) =>
+    inSeconds(stats.lastRun)
+  ),
+  job_last_success_timestamp_seconds: gauge(
+    'max',
+    'End of the last successful run in this process; 0 for none.',
+    ({ stats }) => inSeconds(stats.lastSuccess)
+  ),
+  jobs_total: single('max', 'Jobs of this process.', ({ jobs }) => jobs.size),
+  jobs_active: single('max', 'Jobs of this process that are not paused and have a next tick.', ({ jobs }) => {
+    let active = 0
+    for (const job of jobs.values()) if (!job.paused && job.view.nextRun !== null) active++
+    return active
+  }),
+  backlog_size: single('sum', 'Due ticks that wait to be claimed.', ({ dispatcher }) => dispatcher.backlog),
+  clock_skew_seconds: single(
+    'average',
+    "This process' clock minus Redis' clock.",
+    ({ coordination }) => coordination.state.skew / 1000
+  ),
+  redis_up: single(
+    'min',
+    '1 while claims can be had of Redis, or while coordination is in memory.',
+    ({ coordination }) => (coordination.state.up ? 1 : 0)
+  )
+}
+
+function counter(help: string, place: number): Definition {
+  return numbers('counter', 'sum', help, [{ labels: {}, read: ({ stats }) => stats.get(place) }])
+}
+
+/** A counter for each value of a label. */
+function counters(help: string, label: string, places: Record<string, number>): Definition {
+  const series = Object.entries(places).map(([value, place]) => {
+    return { labels: { [label]: value }, read: ({ stats }: Subject) => stats.get(place) }
+  })
+  return numbers('counter', 'sum', help, series)
+}
+
+function gauge(aggregator: Aggregator, help: string, read: (subject: Subject) => number): Definition {
+  return numbers('gauge', aggregator, help, [{ labels: {}, read }])
+}
+
+interface Series<Value> {
+  readonly labels: Labels
+  read(from: Value extends number ? Subject : CountedStats): Value
+}
+
+function numbers(
+  type: MetricType,
+  aggregator: Aggregator,
+  help: string,
+  series: readonly Series<number>[]
+): Definition {
+  return {
+    type,
+    help,
+    aggregator,
+    samples(subjects) {
+      const samples: Sample[] = []
+      for (const subject of subjects) {
+        const sharedLabels = subject.labels
+        for (const { labels, read } of series) samples.push({ labels, sharedLabels, value: read(subject) })
+      }
+      return samples
+    }
+  }
+}
+
+function histograms(help: string, series: readonly Series<Histogram>[]): Definition {
+  return {
+    type: 'histogram',
+    help,
+    aggregator: 'sum',
+    samples(subjects, _source, name) {
+      const names = { bucket: `${name}_bucket`, sum: `${name}_sum`, count: `${name}_count` }
+      const samples: Sample[] = []
+      // All jobs have the same bounds, so their buckets share these labels.
+      const buckets = series.map(({ labels, read }) => {
+        const bounds = subjects[0] === undefined ? [] : read(subjects[0].stats).bounds
+        return [...bounds, '+Inf'].map((le) => ({ ...labels, le }))
+      })
+      for (const { stats, labels: sharedLabels } of subjects) {
+        for (const [index, { labels, read }] of series.entries()) {
+          const histogram = read(stats)
+          let value = 0
+          for (const [bucket, labels] of (buckets[index] as Labels[]).entries()) {
+            value += histogram.counts[bucket] as number
+            samples.push({ metricName: names.bucket, labels, sharedLabels, value })
+          }
+          samples.push({ metricName: names.sum, labels, sharedLabels, value: histogram.sum })
+          samples.push({ metricName: names.count, labels, sharedLabels, value: histogram.count })
+        }
+      }
+      return samples
+    }
+  }
+}
+
+/** One number of the process. */
+function single(aggregator: Aggregator, help: string, read: (source: Source) => number): Definition {
+  return { type: 'gauge', help, aggregator, samples: (_subjects, source) => [{ labels: {}, value: read(source) }] }
+}
+
+function inSeconds(time: number | null): number {
+  return (time ?? 0) / 1000
+}

@@ -1,0 +1,158 @@
+import type { Coordination } from '../../../types/coordination.js'
+import type { MetricsRegister } from '../../../types/scheduler.js'
+import { show } from '../../base/show.js'
+import { MetricTakenError } from '../../errors.js'
+import type { JobRegistry } from '../../jobs/registry.js'
+import type { CountedStats } from '../../jobs/stats.js'
+import { loadPromClient } from '../../lazy.js'
+import { DEFINITIONS, type Definition, type DueTicks, type Sample, type Source } from './definitions.js'
+import { Scrape } from './scrape.js'
+
+/** The names of all metrics, without the prefix. */
+export const METRIC_NAMES: readonly string[] = Object.freeze(Object.keys(DEFINITIONS))
+
+export interface ResolvedMetrics {
+  /** `undefined` for a new one of prom-client's, made when it is first asked for. */
+  readonly register: MetricsRegister | undefined
+  readonly prefix: string
+  readonly perJob: boolean
+}
+
+/** The metrics' numbers. */
+class Numbers {
+  readonly source: Source
+  readonly #total: CountedStats | null
+  #scrape: Scrape | null = null
+
+  constructor(source: Source, total: CountedStats | null) {
+    this.source = source
+    this.#total = total
+  }
+
+  /** The scrape that is beginning: a registry asks all its metrics in one go. */
+  get scrape(): Scrape {
+    if (this.#scrape === null) {
+      this.source.dispatcher.settleCounts()
+      this.#scrape = new Scrape(this.source.jobs, this.#total)
+      queueMicrotask(() => {
+        this.#scrape = null
+      })
+    }
+    return this.#scrape
+  }
+
+  reset(): void {
+    this.source.dispatcher.settleCounts()
+    if (this.#total !== null) this.#total.reset()
+    else for (const job of this.source.jobs.values()) job.stats.reset()
+  }
+}
+
+/**
+ * A metric that holds no numbers of its own: it reads the jobs' at each scrape. It has what registries of prom-client
+ * and of its successor ask of a metric, so that exposition and aggregation are theirs.
+ */
+class Metric {
+  name: string
+  readonly help: string
+  readonly type: Definition['type']
+  readonly aggregator: Definition['aggregator']
+  readonly #fullName: string
+  readonly #definition: Definition
+  readonly #numbers: Numbers
+
+  constructor(fullName: string, definition: Definition, numbers: Numbers) {
+    this.name = fullName
+    this.help = definition.help
+    this.type = definition.type
+    this.aggregator = definition.aggregator
+    this.#fullName = fullName
+    this.#definition = definition
+    this.#numbers = numbers
+  }
+
+  /** Asked for by a registry that hands out its metrics as objects. */
+  async get(): Promise<unknown> {
+    const values = await this.#samples()
+    return this.#with(
+      values.map(({ sharedLabels, ...sample }) => ({ ...sample, labels: { ...sharedLabels, ...sample.labels } }))
+    )
+  }
+
+  /** Asked for by a registry that writes text; it writes labels that samples share once. */
+  async getForPromString(): Promise<unknown> {
+    return this.#with(await this.#samples())
+  }
+
+  /** Asked for by the registry's `resetMetrics`. */
+  reset(): void {
+    this.#numbers.reset()
+  }
+
+  async #samples(): Promise<Sample[]> {
+    const { scrape, source } = this.#numbers
+    await scrape.turn()
+    return this.#definition.samples(scrape.subjects, source, this.#fullName)
+  }
+
+  #with(values: readonly Sample[]): unknown {
+    const { name, help, type, aggregator } = this
+    return { name, help, type, aggregator, values }
+  }
+}
+
+/** The scheduler's metrics in a registry. */
+export class Metrics {
+  readonly #options: ResolvedMetrics
+  readonly #numbers: Numbers
+  #registry: MetricsRegister | undefined
+  #closed = false
+  #registered: string[] = []
+
+  /** @param total all jobs' numbers, when they are to be shown instead of each job's */
+  constructor(
+    options: ResolvedMetrics,
+    jobs: JobRegistry,
+    dispatcher: DueTicks,
+    coordination: Coordination,
+    total: CountedStats | null
+  ) {
+    this.#options = options
+    this.#numbers = new Numbers({ jobs, dispatcher, coordination }, total)
+    this.#registry = options.register
+  }
+
+  /** Where they are registered: the registry that was given, or one of their own, which is made here. */
+  get registry(): MetricsRegister {
+    if (this.#registry === undefined) {
+      const { Registry } = loadPromClient()
+      this.#registry = new Registry()
+      if (!this.#closed) this.register()
+    }
+    return this.#registry
+  }
+
+  /**
+   * Registers them in the registry that was given. One of their own, where no name can be taken, is made when it is asked
+   * for: a service that nobody scrapes does not load prom-client.
+   *
+   * @throws MetricTakenError; then none is registered
+   */
+  register(): void {
+    const register = this.#registry
+    if (register === undefined) return
+    const { prefix } = this.#options
+    const names = METRIC_NAMES.map((name) => prefix + name)
+    const taken = names.find((name) => register.getSingleMetric(name) !== undefined)
+    if (taken !== undefined) throw new MetricTakenError(show(taken))
+    for (const [name, definition] of Object.entries(DEFINITIONS)) {
+      register.registerMetric(new Metric(prefix + name, definition, this.#numbers) as never)
+    }
+    this.#registered = names
+  }
+
+  unregister(): void {
+    this.#closed = true
+    for (const name of this.#registered.splice(0)) this.#registry?.removeSingleMetric(name)
+  }
+}

@@ -1,0 +1,86 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { JobRecord } from '../../jobs/job.js'
+import type { JobRegistry } from '../../jobs/registry.js'
+import type { CountedStats } from '../../jobs/stats.js'
+
+export type Labels = Readonly<Record<string, string | number>>
+
+/** Whose numbers a series shows: a job's, or those of all jobs together. */
+export interface Subject {
+  readonly labels: Labels
+  readonly stats: CountedStats
+  /** How many jobs are paused. */
+  readonly paused: number
+  /** The earliest next tick, in milliseconds since the Unix epoch, or `null` for none. */
+  readonly nextRun: number | null
+}
+
+/** Up to how many jobs all metrics are written in one turn of the event loop: some milliseconds. */
+const JOBS_OF_ONE_TURN = 50
+
+/** One scrape: the jobs that are shown in it, the same in all metrics, and the turns of the event loop it is written in. */
+export class Scrape {
+  readonly subjects: readonly Subject[]
+  #asked = 0
+
+  /** @param total all jobs' numbers, where only they are shown */
+  constructor(jobs: JobRegistry, total: CountedStats | null) {
+    this.subjects = total === null ? Array.from(jobs.values(), (job) => new OneJob(job)) : [new AllJobs(jobs, total)]
+  }
+
+  /**
+   * Resolves when it is the next metric's turn. Where there are many jobs each has one of its own, with what the registry
+   * does with it: runs and requests come between them. These turns are the process' own, so whatever the scheduler's
+   * clock is, a scrape ends.
+   */
+  async turn(): Promise<void> {
+    if (this.subjects.length <= JOBS_OF_ONE_TURN) return
+    for (let turns = this.#asked++; turns > 0; turns--) await nextTurn()
+  }
+}
+
+class OneJob implements Subject {
+  readonly labels: Labels
+  readonly stats: CountedStats
+  readonly #job: JobRecord
+
+  constructor(job: JobRecord) {
+    this.labels = { job_id: job.id, job_name: job.definition.name }
+    this.stats = job.stats as CountedStats
+    this.#job = job
+  }
+
+  get paused(): number {
+    return this.#job.paused ? 1 : 0
+  }
+
+  get nextRun(): number | null {
+    return this.#job.view.nextRun
+  }
+}
+
+class AllJobs implements Subject {
+  readonly labels: Labels = {}
+  readonly stats: CountedStats
+  readonly #jobs: JobRegistry
+
+  constructor(jobs: JobRegistry, total: CountedStats) {
+    this.stats = total
+    this.#jobs = jobs
+  }
+
+  get paused(): number {
+    let paused = 0
+    for (const job of this.#jobs.values()) if (job.paused) paused++
+    return paused
+  }
+
+  get nextRun(): number | null {
+    let earliest: number | null = null
+    for (const job of this.#jobs.values()) {
+      const next = job.view.nextRun
+      if (next !== null && (earliest === null || next < earliest)) earliest = next
+    }
+    return earliest
+  }
+}

@@ -1,0 +1,102 @@
+import type { Clock } from '../../types/clock.js'
+import type { Coordination, HeldLock } from '../../types/coordination.js'
+import { SECOND } from '../base/duration.js'
+import { isOver } from '../coordination/lock-validity.js'
+import type { Watch, Watched } from './deadlines.js'
+
+const STOOD_STILL = 'its validity has passed, as the event loop or the process stood still, or Redis did not answer'
+
+/** Who holds a lock. */
+export interface LockOwner {
+  onExtended(): void
+  /** Called once; the owner must stop what the lock guards. */
+  onLost(reason: string): void
+}
+
+/** What holding a lock takes; the same for all locks of a scheduler. */
+export interface LockTools {
+  readonly coordination: Coordination
+  readonly clock: Clock
+  readonly watch: Watch
+}
+
+/**
+ * Keeps a lock while its holder works: extends it at every third of its TTL, and notices at once when it is lost,
+ * because an extension was refused or because its validity has passed by the monotonic clock. A blocked event loop or a
+ * stopped process is the second case: the check comes first thing afterwards.
+ */
+export class LockHold implements Watched {
+  readonly lock: HeldLock
+  checkAt: number
+  place = -1
+  /** Whether the lock is known to be lost. */
+  lost = false
+  readonly #tools: LockTools
+  readonly #owner: LockOwner
+  #ended = false
+
+  constructor(lock: HeldLock, tools: LockTools, owner: LockOwner) {
+    this.lock = lock
+    this.#tools = tools
+    this.#owner = owner
+    this.checkAt = extensionOf(lock)
+    tools.watch.add(this)
+  }
+
+  check(now: number): void {
+    // What is known to be lost is told once, and not extended.
+    if (this.lost) return
+    if (isOver(this.lock, now)) {
+      this.#lose(STOOD_STILL)
+      return
+    }
+    // A reply that was lost must not cost the lock: without an answer soon, it is extended once more.
+    this.checkAt = Math.min(this.lock.validUntil, now + this.lock.ttl / 6)
+    void this.#extend()
+  }
+
+  /** The owner is done, and the lock is to be released: looks a last time whether it was held until `now`. */
+  end(now: number): void {
+    if (!this.lost && isOver(this.lock, now)) this.#lose(STOOD_STILL)
+    this.leave()
+  }
+
+  /** The release has found that the lock was not the owner's own any more. */
+  foundLost(): void {
+    if (!this.lost) this.#lose('it was not there any more, or had another holder, when it was to be released')
+  }
+
+  /** Ends the watching alone: the lock is left to its TTL. */
+  leave(): void {
+    this.#ended = true
+    this.#tools.watch.delete(this)
+  }
+
+  async #extend(): Promise<void> {
+    const answer = await this.#tools.coordination.extend(this.lock)
+    if (this.#ended || this.lost) return
+    if (answer === 'lost') {
+      this.#lose('it was not there any more, or had another holder, when it was to be extended')
+      return
+    }
+    if (answer === 'extended') {
+      this.checkAt = extensionOf(this.lock)
+      this.#owner.onExtended()
+    } else {
+      const pause = Math.min(this.lock.ttl / 20, SECOND)
+      this.checkAt = Math.min(this.lock.validUntil, this.#tools.clock.monotonic() + pause)
+    }
+    this.#tools.watch.touch(this)
+  }
+
+  #lose(reason: string): void {
+    this.lost = true
+    this.leave()
+    this.#owner.onLost(reason)
+  }
+}
+
+/** When a lock that was just taken or extended is to be extended (again), on the monotonic clock: a third of its TTL later. */
+export function extensionOf({ validUntil, ttl }: HeldLock): number {
+  return validUntil - (2 * ttl) / 3
+}

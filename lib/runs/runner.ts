@@ -1,0 +1,397 @@
+import { tracingChannel } from 'node:diagnostics_channel'
+import type { Clock } from '../../types/clock.js'
+import type { Coordination, HeldLock, ReleaseAnswer } from '../../types/coordination.js'
+import type { Logger } from '../../types/logger.js'
+import type { JobHandler, RunOutcome, RunTrigger } from '../../types/run.js'
+import { detached } from '../base/async-context.js'
+import { Bag } from '../base/bag.js'
+import { isThenable } from '../base/check.js'
+import { LockLostError, RunTimeoutError } from '../errors.js'
+import type { JobRecord } from '../jobs/job.js'
+import { COUNTER } from '../jobs/stats.js'
+import type { Events } from '../observability/events.js'
+import type { Logbook } from '../observability/logbook.js'
+import { ActiveRun, type ActiveRunOwner, HandlerContext, type RunEnd, RunRecord } from './active-run.js'
+import type { Watch } from './deadlines.js'
+import type { Finisher } from './finisher.js'
+import type { LockTools } from './lock-hold.js'
+import { Retries } from './retries.js'
+import { retryDelay } from './retry-delay.js'
+
+/** Wraps each call of a handler, so that OpenTelemetry and its like can hook in. The message is `{ job, run }`. */
+export const RUN_CHANNEL = 'fastify-redlock-scheduler:run'
+
+/** Where the message has its scheduler's clock, by which the testing kit knows whose run it is. */
+export const RUN_CLOCK = Symbol.for('fastify-redlock-scheduler:clock')
+
+const SUCCESS: RunEnd = Object.freeze({ outcome: 'success' })
+
+const channel = tracingChannel(RUN_CHANNEL)
+export interface RunnerOptions {
+  readonly replicaId: string
+  readonly clock: Clock
+  /** The clock as it was given. */
+  readonly givenClock: Clock
+  readonly coordination: Coordination
+  readonly watch: Watch
+  readonly finisher: Finisher
+  readonly events: Events
+  readonly log: Logger
+  readonly logbook: Logbook
+  /** Called when a run has ended and there is room for another. */
+  readonly onRoom: () => void
+  /** Called when a run has ended that another replica is to take over, or this one. */
+  readonly onUnfinished: (job: JobRecord) => void
+  /** Called when a run has ended of a job whose trigger has no further tick. */
+  readonly onLast: (job: JobRecord) => void
+}
+
+/** Calls handlers, and sees each run through to its outcome and the release of its lock. */
+export class Runner implements ActiveRunOwner {
+  readonly #options: RunnerOptions
+  readonly #active = new Bag<ActiveRun>()
+  /** How many runs without a lock go on, by the id of their job, which may have been removed and added again meanwhile. */
+  readonly #unlocked = new Map<string, number>()
+  #idle: (() => void)[] = []
+  #closed = false
+  /** How many locks were lost so far. */
+  locksLost = 0
+
+  constructor(options: RunnerOptions) {
+    this.#options = options
+    options.watch.watchAlso(this.#active)
+  }
+
+  /** Whether nothing is to start any more. */
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** What keeping a run's lock takes. */
+  get lockTools(): LockTools {
+    return this.#options
+  }
+
+  get log(): Logger {
+    return this.#options.log
+  }
+
+  get givenClock(): Clock {
+    return this.#options.givenClock
+  }
+
+  /** The jobs whose handlers run now. */
+  get jobIds(): string[] {
+    return [...new Set([...this.#active].map(({ job }) => job.id))]
+  }
+
+  /** The ids of the runs that go on under a lock. */
+  get runIds(): string[] {
+    return [...this.#active].flatMap(({ held }) => (held === null ? [] : [held.token]))
+  }
+
+  /** Whether a run of a job goes on here without a lock, so that the store knows nothing of it. */
+  runsUnlocked(jobId: string): boolean {
+    return this.#unlocked.size > 0 && this.#unlocked.has(jobId)
+  }
+
+  /** How many handlers run now. */
+  get size(): number {
+    return this.#active.size
+  }
+
+  /**
+   * A run as it is told of, which begins now.
+   *
+   * @param now the fleet's time
+   */
+  newRun(
+    job: JobRecord,
+    runId: string,
+    scheduledTime: number,
+    trigger: RunTrigger,
+    fencingToken: number | null,
+    now: number = this.#options.coordination.now()
+  ): RunRecord {
+    const { replicaId } = this.#options
+    return new RunRecord(runId, job.id, scheduledTime, Math.round(now), trigger, replicaId, fencingToken)
+  }
+
+  /**
+   * Calls the handler of a job.
+   *
+   * @param lock `null` for a run without one
+   * @param monotonic now, on the monotonic clock
+   */
+  start(
+    job: JobRecord,
+    run: RunRecord,
+    lock: HeldLock | null,
+    data: unknown = job.definition.data,
+    monotonic: number = this.#options.clock.monotonic()
+  ): ActiveRun {
+    const active = new ActiveRun(job, run, data, lock, monotonic, this)
+    if (run.trigger === 'manual') this.#beginDetached(active)
+    else this.#begin(active)
+    return active
+  }
+
+  /** Who asks for a run has a context, which is its handler's alone. */
+  #beginDetached(active: ActiveRun): void {
+    detached(() => this.#begin(active))
+  }
+
+  #begin(active: ActiveRun): void {
+    const { events } = this.#options
+    const { job, run, held } = active
+    const { stats, definition } = job
+    this.#active.add(active)
+    if (this.#active.size === 1) this.#options.watch.keepAlive()
+    stats.started(run)
+    if (held === null) {
+      this.#unlocked.set(job.id, (this.#unlocked.get(job.id) ?? 0) + 1)
+    } else {
+      stats.count(COUNTER.lockAcquired)
+      if (events.heard.lockAcquired) events.emit('lockAcquired', { job: job.view, run })
+    }
+    active.watch(definition.timeout)
+    if (events.heard.submitted) events.emit('submitted', { job: job.view, run })
+    this.#call(active)
+  }
+
+  /** Resolves when no handler runs. */
+  async settled(): Promise<void> {
+    if (this.#active.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+
+  /** Aborts a run; its handler is still waited for. */
+  abort(active: ActiveRun, outcome: RunOutcome, error: Error): void {
+    if (active.abort(outcome, error)) this.#endWait(active, error)
+  }
+
+  /** Between two attempts there is no handler to wait for. */
+  #endWait(active: ActiveRun, error: Error): void {
+    if (active.retries?.endWait()) this.#settle(active, false, error)
+  }
+
+  /** Aborts all runs that go on, and starts nothing more. */
+  abortAll(error: (job: JobRecord) => Error): void {
+    this.#closed = true
+    for (const active of this.#active) this.abort(active, 'cancelled', error(active.job))
+  }
+
+  /** Starts nothing more, and stops waiting for handlers that do not settle. Their locks are left to their TTL, as the work may still go on. */
+  close(): void {
+    this.#closed = true
+    for (const active of this.#active) {
+      const now = this.#options.clock.monotonic()
+      active.noticeEndOfLock(now)
+      if (active.settled) continue
+      active.state = 'settled'
+      active.duration = now - active.begunAt
+      active.leaveLock()
+      this.#leave(active)
+      this.#tellEarly(active, { outcome: 'abandoned', error: active.aborted?.error })
+      this.#end(active)
+    }
+  }
+
+  /** The handler may never end: what is known of the run is told now, and not again when it does. */
+  onTimeout(active: ActiveRun): void {
+    const { id, definition } = active.job
+    const error = new RunTimeoutError(id, definition.timeout)
+    const now = this.#options.clock.monotonic()
+    active.noticeEndOfLock(now)
+    if (active.settled) return
+    active.abort('timeout', error)
+    if (active.retries?.isWaiting) {
+      this.#endWait(active, error)
+      return
+    }
+    active.duration = now - active.begunAt
+    this.#tellEarly(active, active.aborted as RunEnd)
+  }
+
+  onLockLost(active: ActiveRun, reason: string): void {
+    const { events, logbook } = this.#options
+    const { job, run } = active
+    job.stats.count(COUNTER.lockLost)
+    this.locksLost++
+    this.abort(active, 'lock_lost', new LockLostError(job.id, reason))
+    logbook.lockLost(active, reason)
+    // Nobody is to hold it to be abandoned: what becomes of it is told here, as the handler ends or before.
+    if (active.held !== null) this.#options.finisher.noteOutcome(active.held)
+    if (events.heard.lockLost) events.emit('lockLost', { job: job.view, run })
+  }
+
+  /** A run whose lock was lost without its noticing is no success, whatever its handler returned. */
+  onReleased(active: ActiveRun, answer: ReleaseAnswer, inTime: boolean): void {
+    let end = active.end as RunEnd
+    if (answer === 'released') active.job.stats.count(COUNTER.lockReleased)
+    if ((answer === 'lost' || answer === 'abandoned') && inTime) active.lockFoundLost()
+    if (active.state === 'completed') {
+      if (answer === 'abandoned') this.onRecorded(active, answer)
+      return
+    }
+    if (active.lockLost && end.outcome === 'success') end = active.aborted as RunEnd
+    // Until the store has heard of it others may hold the run to be abandoned: who asked is told, the rest waits.
+    this.#complete(active, end, answer !== 'unavailable' && answer !== 'abandoned')
+    if (answer === 'abandoned') this.onRecorded(active, answer)
+  }
+
+  /** The store has heard of an end that it did not answer for at first. */
+  onRecorded(active: ActiveRun, answer: ReleaseAnswer): void {
+    // It is counted and told by who has recorded it, and not again.
+    if (answer !== 'abandoned') {
+      if (active.told === 'nowhere') this.#tell(active)
+    } else if (active.told !== 'elsewhere') {
+      active.told = 'elsewhere'
+      this.#options.logbook.abandonedRunEnded(active, active.run.outcome as RunOutcome)
+    }
+  }
+
+  #call(active: ActiveRun): void {
+    const context = new HandlerContext(active)
+    let result: unknown
+    try {
+      const { retries } = active
+      const scope = retries === null || retries.count === 0 ? active : retries.newScope()
+      result = scope.runInAsyncScope(callHandler, context)
+      if (result instanceof Promise) {
+        result.then(
+          (value) => this.#settle(active, true, value),
+          (error: unknown) => this.#settle(active, false, error)
+        )
+        return
+      }
+    } catch (error) {
+      this.#settle(active, false, error)
+      return
+    }
+    this.#settle(active, true, result)
+  }
+
+  #settle(active: ActiveRun, fulfilled: boolean, value: unknown): void {
+    if (active.settled) return
+    if (!fulfilled && this.#retry(active, value)) return
+    active.state = 'settled'
+    const { run } = active
+    // Before the release, which takes time of its own.
+    const now = this.#options.clock.monotonic()
+    active.duration = now - active.begunAt
+    active.endLock(now)
+    this.#leave(active)
+    if (fulfilled) run.result = value
+    active.end = active.aborted ?? (fulfilled ? SUCCESS : { outcome: 'error', error: value })
+    if (run.outcome !== null) this.#options.logbook.runEndedLate(active, fulfilled ? undefined : value)
+    if (active.held === null) this.#complete(active, active.end)
+    else this.#options.finisher.push(active)
+    this.#options.onRoom()
+  }
+
+  /** @param isRecorded whether the outcome is told now */
+  #complete(active: ActiveRun, end: RunEnd, isRecorded = true): void {
+    if (active.run.outcome === null) {
+      this.#know(active, end)
+      if (isRecorded) this.#tell(active)
+    }
+    this.#end(active)
+  }
+
+  #end(active: ActiveRun): void {
+    active.completed()
+    if (!active.finished) this.#options.onUnfinished(active.job)
+    if (active.job.isFinished) this.#options.onLast(active.job)
+  }
+
+  /** Tells an outcome that is known while the handler goes on. Who has lost its lock may have been recorded as abandoned. */
+  #tellEarly(active: ActiveRun, end: RunEnd): void {
+    if (active.run.outcome !== null) return
+    const { held } = active
+    this.#know(active, end)
+    if (!active.lockLost) this.#tell(active)
+    if (held === null) return
+    this.#options.finisher.noteOutcome(held, (answer) => this.onRecorded(active, answer))
+  }
+
+  /** A run's outcome is known. */
+  #know(active: ActiveRun, { outcome, error }: RunEnd): void {
+    const { run } = active
+    run.outcome = outcome
+    run.finishedAt = run.startedAt + Math.round(active.duration)
+    if (outcome !== 'success') run.error = error
+    active.known()
+  }
+
+  /** Tells everybody a run's outcome, once. */
+  #tell(active: ActiveRun): void {
+    const { events, logbook } = this.#options
+    const { job, run } = active
+    const { stats } = job
+    const { error } = run
+    const outcome = run.outcome as RunOutcome
+    active.told = 'here'
+    if (outcome === 'success') {
+      stats.succeeded(run.finishedAt as number, active.duration)
+      logbook.runSucceeded(active)
+      if (events.heard.executed) events.emit('executed', { job: job.view, run })
+    } else {
+      stats.failed(active.duration)
+      logbook.runFailed(active, { outcome, error })
+      if (events.heard.error) events.emit('error', { job: job.view, run, error })
+    }
+  }
+
+  /** Calls the handler again later, when the job says so. Whether it does. */
+  #retry(active: ActiveRun, error: unknown): boolean {
+    const { clock, events, logbook } = this.#options
+    const { job, run } = active
+    const { retry } = job.definition
+    const count = active.retries?.count ?? 0
+    if (retry === null || count >= retry.limit || active.aborted !== null) return false
+    const delay = retryDelay(retry, run.id, count + 1)
+    const retries = active.retries ?? new Retries(null)
+    active.retries = retries
+    retries.wait(clock, delay, () => {
+      if (!active.mayGoOn(clock.monotonic())) {
+        this.#settle(active, false, active.aborted?.error)
+        return
+      }
+      job.stats.count(COUNTER.retries)
+      retries.count++
+      run.attempt++
+      this.#call(active)
+    })
+    logbook.attemptFailed(active, error, delay)
+    if (events.heard.retried) events.emit('retried', { job: job.view, run, error, delay })
+    return true
+  }
+
+  #leave(active: ActiveRun): void {
+    this.#active.delete(active)
+    if (active.held === null) this.#leaveUnlocked(active.job.id)
+    active.job.stats.settled()
+    if (this.#active.size > 0) return
+    this.#options.watch.keepAlive()
+    for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  #leaveUnlocked(jobId: string): void {
+    const others = (this.#unlocked.get(jobId) ?? 1) - 1
+    if (others > 0) this.#unlocked.set(jobId, others)
+    else this.#unlocked.delete(jobId)
+  }
+}
+
+/** Calls the handler with its context; what it returns is a promise when it is thenable. */
+function callHandler(this: HandlerContext): unknown {
+  const handler = HandlerContext.handlerOf(this)
+  const result = channel.hasSubscribers ? callTraced(handler, this) : handler(this)
+  return isThenable(result) ? Promise.resolve(result) : result
+}
+
+function callTraced(handler: JobHandler, context: HandlerContext): unknown {
+  const { job, run } = context
+  const message = { job, run, [RUN_CLOCK]: HandlerContext.clockOf(context) }
+  return channel.tracePromise(async () => handler(context), message)
+}

@@ -1,0 +1,353 @@
+import type { Clock, TimerHandle } from '../../types/clock.js'
+import type { Trigger } from '../../types/trigger.js'
+import { Bag, type Placed } from '../base/bag.js'
+import { SECOND } from '../base/duration.js'
+import { jitterOf, latestTick } from '../triggers/index.js'
+import { Heap, type HeapNode } from './heap.js'
+
+/**
+ * The longest sleep of the timer. It hops there even when nothing is due, so that a wall clock that jumped forwards is
+ * noticed, and never asks `setTimeout` for more than it takes (2^31-1 ms).
+ */
+const MAX_HOP = 10 * SECOND
+
+/** A job as the timetable sees it. */
+export interface Timed extends Placed {
+  readonly id: string
+  readonly trigger: Trigger
+  /** Set when its ticks begin: those due later are handed out, earlier ones never were here. */
+  begunAt: number
+  /** The longest jitter in milliseconds; 0 for none. */
+  readonly jitter: number
+  /**
+   * How far before its beginning a tick may lie and still be due, in milliseconds: a date that has just gone by when
+   * the job is added, or while the service started, is not lost. 0 for triggers that have further ticks.
+   */
+  readonly lookBack: number
+}
+
+/** One tick of a job that is due now. */
+export interface DueTick {
+  /** The tick's nominal time. */
+  readonly scheduledTime: number
+  /** When it was to start: the nominal time plus its jitter. */
+  readonly dueTime: number
+  /** The tick after it, or `null` when there is none. */
+  readonly following: number | null
+  /** The earliest tick that this one stands for, as they were late together; its own time when it stands for none. */
+  readonly firstLate: number
+  /** The tick that came before `firstLate`, as far as it is known; else `null`. */
+  readonly preceding: number | null
+  /** Whether it was due before this process was there, or was handed back by another replica. */
+  readonly caughtUp: boolean
+}
+
+/** A tick that stands for itself alone and comes when it is due. */
+function singleTick(scheduledTime: number): DueTick {
+  const tick = { scheduledTime, dueTime: scheduledTime, following: null, firstLate: scheduledTime }
+  return { ...tick, preceding: null, caughtUp: false }
+}
+
+/** All jobs of one trigger: one node of the heap, one computation per tick. */
+interface Line<Job extends Timed> extends HeapNode {
+  readonly kind: 'line'
+  readonly trigger: Trigger
+  readonly jobs: Bag<Job>
+  /** The last tick it handed out, or `null` before the first. */
+  last: number | null
+}
+
+/** One job's own appointment: a tick put off by jitter, or a time at which to ask again. */
+interface Alarm<Job extends Timed> extends HeapNode {
+  readonly kind: 'alarm'
+  readonly job: Job
+  readonly tick: DueTick
+}
+
+/**
+ * Wakes the process for the next tick: one ordered structure and one timer for all jobs.
+ *
+ * Time only ever moves a line forwards: a tick that was handed out is never handed out again, whatever the clock does.
+ * When the clock is found to be past several ticks of a line, the latest of them stands for all.
+ */
+export class Timetable<Job extends Timed> {
+  readonly #now: () => number
+  readonly #clock: Clock
+  readonly #onDue: (job: Job, tick: DueTick) => void
+  readonly #onWoken: () => void
+  readonly #onTick: (trigger: Trigger, tick: DueTick) => Iterable<Job> | null
+  readonly #onFinished: (job: Job) => void
+  readonly #onWake: () => void
+  readonly #heap = new Heap<Line<Job> | Alarm<Job>>()
+  readonly #lines = new Map<Trigger, Line<Job>>()
+  readonly #alarms = new Map<Job, Alarm<Job>>()
+  /** Jobs added before the start. */
+  readonly #waiting = new Set<Job>()
+  #timer: TimerHandle | null = null
+  #running = false
+
+  /**
+   * @param now the time by which ticks are due
+   * @param onDue called once per due tick
+   * @param onWoken called after all that was due at one time
+   * @param onTick called with each tick of a trigger that is due: returns the jobs for which `onDue` is to be called,
+   *   `null` for all
+   * @param onFinished called with each job whose trigger has no further tick
+   * @param onWake called every few seconds, before anything is handed out
+   */
+  constructor(
+    now: () => number,
+    clock: Clock,
+    onDue: (job: Job, tick: DueTick) => void,
+    onWoken: () => void,
+    onTick: (trigger: Trigger, tick: DueTick) => Iterable<Job> | null = () => null,
+    onFinished: (job: Job) => void = () => {},
+    onWake: () => void = () => {}
+  ) {
+    this.#onTick = onTick
+    this.#onFinished = onFinished
+    this.#onWake = onWake
+    this.#now = now
+    this.#clock = clock
+    this.#onDue = onDue
+    this.#onWoken = onWoken
+  }
+
+  /** The time by which ticks are due. */
+  get now(): number {
+    return this.#now()
+  }
+
+  /** Adds a job; its first tick is the first one later than now, or than the start. */
+  add(job: Job): void {
+    if (this.#running) this.#begin(job)
+    else this.#waiting.add(job)
+  }
+
+  remove(job: Job): void {
+    this.#waiting.delete(job)
+    const alarm = this.#alarms.get(job)
+    if (alarm !== undefined) {
+      this.#alarms.delete(job)
+      this.#heap.remove(alarm)
+    }
+    const line = this.#lines.get(job.trigger)
+    if (line === undefined) return
+    line.jobs.delete(job)
+    if (line.jobs.size > 0) return
+    this.#lines.delete(job.trigger)
+    this.#heap.remove(line)
+  }
+
+  /** Makes a job due at `at`, beside its trigger; an earlier such appointment of the job is replaced. */
+  wake(job: Job, time: number, given?: DueTick): void {
+    const at = Math.ceil(time)
+    const tick = given ?? singleTick(at)
+    const old = this.#alarms.get(job)
+    if (old !== undefined) this.#heap.remove(old)
+    const alarm: Alarm<Job> = { kind: 'alarm', at, index: -1, job, tick }
+    this.#alarms.set(job, alarm)
+    this.#heap.push(alarm)
+    if (this.#running && this.#heap.peek() === alarm) this.#rearm()
+  }
+
+  /**
+   * The next tick of a job, also one that jitter puts off; `null` when there is none. While the timetable does not run, it is
+   * that of other replicas.
+   */
+  nextOf(job: Job): number | null {
+    if (!this.#running) return job.trigger.afterCompletion === null ? job.trigger.next(this.#now()) : null
+    const line = this.#lines.get(job.trigger)
+    const next = line !== undefined && line.index >= 0 ? line.at : null
+    const waiting = this.#alarms.get(job)?.tick.scheduledTime ?? null
+    return waiting === null || (next !== null && next < waiting) ? next : waiting
+  }
+
+  /** Whether the job's trigger has no further tick; a tick of it may still wait for its time. */
+  isOver(job: Job): boolean {
+    const line = this.#lines.get(job.trigger)
+    return line === undefined ? !this.#alarms.has(job) : line.index < 0
+  }
+
+  start(): void {
+    if (this.#running) return
+    this.#running = true
+    for (const job of this.#waiting) this.#begin(job)
+    this.#waiting.clear()
+    this.#rearm()
+  }
+
+  stop(): void {
+    this.#running = false
+    this.#timer?.cancel()
+    this.#timer = null
+  }
+
+  /**
+   * `now` has moved by a step: computes all next ticks anew. Ticks may be handed out again by that, so only a caller
+   * whose claims refuse a tick's second run may ask for it.
+   */
+  resync(): void {
+    if (!this.#running) return
+    const now = this.#now()
+    for (const line of this.#lines.values()) {
+      // A tick that the step has passed over is due, and late.
+      if (line.index >= 0 && line.at <= now) continue
+      this.#heap.remove(line)
+      this.#enter(line)
+    }
+    this.#rearm()
+  }
+
+  /**
+   * `now` is another clock's, which is `step` ahead of the one before: goes on with what is due later by it. What was due
+   * before by it, or was put off, is for the caller to bring.
+   */
+  moveTimes(step: number): void {
+    for (const alarm of [...this.#alarms.values()]) {
+      const { job, at } = alarm
+      if (job.trigger.afterCompletion !== null) {
+        this.wake(job, at + step)
+      } else {
+        this.#alarms.delete(job)
+        this.#heap.remove(alarm)
+      }
+    }
+    for (const line of this.#lines.values()) {
+      line.last = null
+      this.#heap.remove(line)
+      this.#enter(line)
+      if (line.index < 0) for (const job of line.jobs.copy()) this.#onFinished(job)
+    }
+    this.#rearm()
+  }
+
+  /**
+   * `now` was corrected by a step back: goes on with what is later than `floor`. What is over stays so, as a date that
+   * has been must not be twice.
+   */
+  correct(step: number, floor: number): void {
+    const now = this.#now()
+    for (const alarm of [...this.#alarms.values()]) {
+      const { job, at, tick } = alarm
+      if (at <= now) continue
+      const line = this.#lines.get(job.trigger)
+      if (line !== undefined && line.index >= 0) {
+        // It comes again with its line.
+        this.#alarms.delete(job)
+        this.#heap.remove(alarm)
+      } else if (job.trigger.afterCompletion === null) this.wake(job, at - step, tick)
+      else this.wake(job, at - step)
+    }
+    for (const line of this.#lines.values()) {
+      line.last = null
+      if (line.index < 0 || line.at <= now) continue
+      this.#heap.move(line, line.trigger.next(floor) ?? line.at)
+    }
+    this.#rearm()
+  }
+
+  /** Sets the timer anew. */
+  #rearm(): void {
+    if (!this.#running) return
+    this.#timer?.cancel()
+    const first = this.#heap.peek()
+    const wait = first === undefined ? MAX_HOP : Math.min(MAX_HOP, Math.ceil(first.at - this.#now()))
+    this.#timer = this.#clock.setTimeout(() => this.#wakeUp(), Math.max(1, wait))
+  }
+
+  #begin(job: Job): void {
+    const { trigger, lookBack } = job
+    const now = this.#now()
+    job.begunAt = now
+    if (trigger.afterCompletion !== null) {
+      // Only the store knows when the last run ended: ask it at once.
+      this.wake(job, now)
+      return
+    }
+    const past = lookBack === 0 ? null : trigger.next(now - lookBack)
+    if (past !== null && past <= now) {
+      const dueTime = past + jitterOf(job.id, past, job.jitter, null)
+      this.wake(job, Math.max(now, dueTime), { ...singleTick(past), dueTime })
+    }
+    const late = this.#lines.get(trigger)
+    if (late !== undefined && late.index >= 0 && late.at <= now) {
+      // A tick that is late for the others lies before this job was there.
+      this.#fire(late, now)
+      this.#onWoken()
+    }
+    const line = this.#lines.get(trigger)
+    if (line !== undefined) {
+      line.jobs.add(job)
+      if (line.index < 0) this.#onFinished(job)
+      return
+    }
+    const jobs = new Bag<Job>()
+    jobs.add(job)
+    const added: Line<Job> = { kind: 'line', at: 0, index: -1, trigger, jobs, last: null }
+    this.#lines.set(trigger, added)
+    this.#enter(added)
+    if (added.index < 0) this.#onFinished(job)
+  }
+
+  /** Puts a line in its place by its next tick; a line without one stays outside. */
+  #enter(line: Line<Job>): void {
+    const next = line.trigger.next(this.#now())
+    if (next === null) return
+    line.at = next
+    this.#heap.push(line)
+    if (this.#heap.peek() === line) this.#rearm()
+  }
+
+  #wakeUp(): void {
+    this.#onWake()
+    const now = this.#now()
+    let woken = false
+    // Bounded: a line leaves the heap or moves beyond `now`, an alarm leaves it.
+    for (let node = this.#heap.peek(); node !== undefined && node.at <= now; node = this.#heap.peek()) {
+      woken = true
+      if (node.kind === 'alarm') {
+        this.#heap.remove(node)
+        this.#alarms.delete(node.job)
+        this.#onDue(node.job, node.tick)
+      } else {
+        this.#fire(node, now)
+      }
+    }
+    if (woken) this.#onWoken()
+    this.#rearm()
+  }
+
+  #fire(line: Line<Job>, now: number): void {
+    const { trigger } = line
+    const firstLate = line.at
+    let scheduledTime = firstLate
+    let following = trigger.next(scheduledTime)
+    if (following !== null && following <= now) {
+      scheduledTime = latestTick(trigger, scheduledTime, now) ?? scheduledTime
+      following = trigger.next(scheduledTime)
+    }
+    if (following === null) this.#heap.remove(line)
+    else this.#heap.move(line, following)
+
+    const period = following === null ? null : following - scheduledTime
+    const preceding = line.last
+    line.last = scheduledTime
+    const tick: DueTick = {
+      scheduledTime,
+      dueTime: scheduledTime,
+      following,
+      firstLate,
+      preceding,
+      caughtUp: false
+    }
+    if (following === null) for (const job of line.jobs.copy()) this.#onFinished(job)
+    // A handler that is called at once may add and remove jobs.
+    for (const job of this.#onTick(trigger, tick) ?? line.jobs.copy()) {
+      if (!line.jobs.has(job)) continue
+      const delay = job.jitter === 0 ? 0 : jitterOf(job.id, scheduledTime, job.jitter, period)
+      if (delay === 0) this.#onDue(job, tick)
+      else this.wake(job, scheduledTime + delay, { ...tick, dueTime: scheduledTime + delay })
+    }
+  }
+}
