@@ -13,8 +13,8 @@ import { AbandonedRuns } from './dispatch/abandoned-runs.js'
 import { Dispatcher } from './dispatch/dispatcher.js'
 import { LateTicks } from './dispatch/late-ticks.js'
 import { ManualRuns } from './dispatch/manual-runs.js'
+import { Reconciliation } from './dispatch/reconciliation.js'
 import { Recovery } from './dispatch/recovery.js'
-import { Settlement } from './dispatch/settlement.js'
 import { Survey } from './dispatch/survey.js'
 import { TickAccount } from './dispatch/tick-account.js'
 import { UnlockedRuns } from './dispatch/unlocked-runs.js'
@@ -31,7 +31,7 @@ import { Logbook } from './observability/logbook.js'
 import { Metrics } from './observability/metrics/metrics.js'
 import { MissedLog } from './observability/missed-log.js'
 import type { ResolvedOptions } from './options.js'
-import { Watch } from './runs/deadlines.js'
+import { Deadlines } from './runs/deadlines.js'
 import { Finisher } from './runs/finisher.js'
 import { NamedLocks } from './runs/named-locks.js'
 import { Runner } from './runs/runner.js'
@@ -72,7 +72,7 @@ export class Engine {
   readonly #missedLog: MissedLog
   readonly #definitionWarnings: DefinitionWarnings
   readonly #timetable: Timetable<JobRecord>
-  readonly #watch: Watch
+  readonly #deadlines: Deadlines
   readonly #finisher: Finisher
   readonly #runner: Runner
   readonly #recovery: Recovery
@@ -80,7 +80,7 @@ export class Engine {
   readonly #survey: Survey
   readonly #finished: FinishedJobs
   readonly #abandonedRuns: AbandonedRuns
-  readonly #settlement: Settlement
+  readonly #reconciliation: Reconciliation
   #phase: Phase = 'new'
   #opening: Promise<void> | null = null
   #starting: Promise<void> | null = null
@@ -125,14 +125,14 @@ export class Engine {
     this.logbook = logbook
     this.#missedLog = new MissedLog(log, clock)
     this.#definitionWarnings = new DefinitionWarnings(coordination, logbook)
-    const watch = new Watch(clock)
+    const deadlines = new Deadlines(clock)
     const newRunId = createRunIds()
     const finisher = new Finisher(coordination, clock, newRunId)
     this.coordination = coordination
     this.events = events
-    this.#watch = watch
+    this.#deadlines = deadlines
     this.#finisher = finisher
-    this.namedLocks = new NamedLocks({ coordination, clock, watch }, finisher, newRunId)
+    this.namedLocks = new NamedLocks({ coordination, clock, deadlines }, finisher, newRunId)
     const wallClock = new WallClock({
       now: () => coordination.now(),
       monotonic: () => clock.monotonic(),
@@ -168,7 +168,7 @@ export class Engine {
       clock,
       givenClock,
       coordination,
-      watch,
+      deadlines,
       finisher,
       events,
       log,
@@ -196,7 +196,7 @@ export class Engine {
     this.#recovery = new Recovery({
       ...common,
       replicaId,
-      watch,
+      deadlines,
       onTakenOver,
       room: () => this.dispatcher.room,
       onRoom
@@ -228,7 +228,7 @@ export class Engine {
       wakeAt,
       onFinished
     })
-    this.#settlement = new Settlement({
+    this.#reconciliation = new Reconciliation({
       coordination,
       jobs: () => this.jobs.values(),
       newRunId,
@@ -447,7 +447,7 @@ export class Engine {
     await this.#namedLocksSettled()
     this.#closeTimer?.cancel()
     this.namedLocks.close()
-    this.#watch.close()
+    this.#deadlines.close()
     await this.#finisher.close()
     await this.coordination.close()
     this.#missedLog.flush()
@@ -496,7 +496,7 @@ export class Engine {
   #onDefinitionDiffers(jobId: string, tick: number, other: OtherDefinition): void {
     const job = this.jobs.get(jobId)
     // What was claimed before this replica had the job may have been by an earlier version, which is gone.
-    if (job !== undefined && tick > job.begunAt) void this.#definitionWarnings.tell(job, other)
+    if (job !== undefined && tick > job.presentSince) void this.#definitionWarnings.tell(job, other)
   }
 
   #onBareInterval(jobId: string, interval: number): void {
@@ -545,7 +545,7 @@ export class Engine {
 
   #onPast(isAll: boolean): void {
     this.namedLocks.releaseAgain()
-    if (this.#phase !== 'new') void this.#settlement.settle(isAll)
+    if (this.#phase !== 'new') void this.#reconciliation.run(isAll)
   }
 
   #onDown(err: Error, refuses = false): void {

@@ -80,7 +80,7 @@ export interface Coordination {
    * @param until an id of this process: runs with ids that were made before are its own
    * @param live the ids of those that go on, that are asked for, and whose end is about to be told
    */
-  settleWith(until: string, live: readonly string[], claims: readonly SettledClaim[]): Promise<void>
+  reconcile(until: string, live: readonly string[], claims: readonly ConfirmedClaim[]): Promise<void>
   /**
    * What the store remembers of jobs, in the order given.
    *
@@ -110,7 +110,7 @@ export interface CoordinationNode extends Coordination {
    */
   confirm(claims: readonly Confirmation[], fencingToken: number): Promise<readonly boolean[] | null>
   /** Takes over claims that a majority has confirmed, unless it has confirmed others of the same ticks, or knows later ones. */
-  settle(claims: readonly SettledClaim[]): Promise<void>
+  adopt(claims: readonly ConfirmedClaim[]): Promise<void>
   /** Sets a lock that others have given to its holder, with its whole TTL, unless it is held here. Whether it was set. */
   mend(lock: HeldLock): Promise<boolean>
   /** As `abandon`, with what has become of each run on this store. */
@@ -131,7 +131,7 @@ export interface Confirmation extends Pick<ClaimRequest, 'jobId' | 'runId'> {
 }
 
 /** A claim that a majority has confirmed; its `runId` is `''` once its run has ended. */
-export interface SettledClaim extends Confirmation, Pick<ClaimRequest, 'keep' | 'definition'> {
+export interface ConfirmedClaim extends Confirmation, Pick<ClaimRequest, 'keep' | 'definition'> {
   /** The latest tick that is taken. */
   readonly tick: number
   /** What it is claimed for; `null` for a tick that is counted and has no run. */
@@ -208,7 +208,7 @@ export interface ClaimRequest {
   /** The nominal time, in milliseconds since the Unix epoch; with `afterCompletion` the earliest it may be. */
   readonly scheduledTime: number
   /** The latest tick that is taken with it: `scheduledTime`, or a later one that it stands for. */
-  readonly through: number
+  readonly coversUntil: number
   /** Unique across replicas. */
   readonly runId: string
   /** The lock's time to live in milliseconds. */

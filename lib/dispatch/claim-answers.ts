@@ -68,7 +68,7 @@ export class ClaimAnswers {
     handedBack: HandingBack[],
     received: Received
   ): void {
-    const { tick, through } = asked
+    const { tick, coversUntil } = asked
     const { scheduledTime } = tick
     const { recovery, wakeAt } = this.#options
     if (answer.status !== 'early') job.learnPaused(answer.status === 'paused', received.askedAt)
@@ -95,17 +95,17 @@ export class ClaimAnswers {
         this.#passed(job, asked, answer)
         this.#noteOwn(job, asked)
         this.#options.account.skipped(job, scheduledTime, 'overlap')
-        this.#goOn(job, asked, through)
+        this.#goOn(job, asked, coversUntil)
         return
       case 'paused':
         if (answer.first) {
           const after = this.#accounted(job, asked, answer.previous)
           this.#account(asked, 'paused', after, scheduledTime)
           this.#options.account.skipped(job, scheduledTime, 'paused')
-          this.#account(asked, 'paused', scheduledTime, through + 1)
+          this.#account(asked, 'paused', scheduledTime, coversUntil + 1)
           this.#noteOwn(job, asked)
         }
-        this.#goOn(job, asked, through)
+        this.#goOn(job, asked, coversUntil)
         return
       case 'claimed_elsewhere':
         this.#options.account.skipped(job, scheduledTime, 'claimed_elsewhere')
@@ -116,19 +116,19 @@ export class ClaimAnswers {
           return
         }
         this.#noteTaken(job, asked, scheduledTime)
-        this.#goOn(job, asked, Math.max(through, answer.last ?? through))
+        this.#goOn(job, asked, Math.max(coversUntil, answer.last ?? coversUntil))
     }
   }
 
-  #noteTaken(job: JobRecord, asked: AskedTick, through = asked.through): void {
+  #noteTaken(job: JobRecord, asked: AskedTick, coversUntil = asked.coversUntil): void {
     // Of another trigger's ticks it says nothing.
-    if (asked.isCurrent) job.takenThrough = through
+    if (asked.isCurrent) job.takenUntil = coversUntil
   }
 
   /** What this replica has taken: it runs it, or has accounted for it. */
   #noteOwn(job: JobRecord, asked: AskedTick): void {
     this.#noteTaken(job, asked)
-    if (asked.isCurrent) job.claimedThrough = asked.through
+    if (asked.isCurrent) job.claimedUntil = asked.coversUntil
   }
 
   #granted(
@@ -140,11 +140,11 @@ export class ClaimAnswers {
   ): void {
     const { finisher, runner, clock } = this.#options
     const { lock, fencingToken, resumedAt } = answer
-    const { tick, through, runId, trigger } = asked
+    const { tick, coversUntil, runId, trigger } = asked
     const { afterCompletion } = trigger
     // Only the store knows the tick of an interval from the last end.
     const scheduledTime = afterCompletion === null ? tick.scheduledTime : answer.scheduledTime
-    const hasRun = asked.isCurrent && scheduledTime <= job.accountedThrough
+    const hasRun = asked.isCurrent && scheduledTime <= job.accountedUntil
     // Its answer may have come so late that the lock is over.
     const monotonic = clock.monotonic()
     const now = received.now + (monotonic - received.monotonic)
@@ -152,7 +152,7 @@ export class ClaimAnswers {
     if (lock !== null && !hasRun && (this.#options.stopped() || job.removed || runner.closed || isLate)) {
       handedBack.push(this.#handBack(job, asked, answer, lock, scheduledTime, isLate))
       if (!job.removed && !isLate) this.#options.account.skipped(job, scheduledTime, 'shutdown')
-      if (isLate) this.#goOn(job, asked, through)
+      if (isLate) this.#goOn(job, asked, coversUntil)
       return
     }
     this.#passed(job, asked, answer)
@@ -170,14 +170,14 @@ export class ClaimAnswers {
         account.lockFailed(job, scheduledTime, 'held')
         account.skipped(job, scheduledTime, 'overlap')
       }
-      this.#goOn(job, asked, through)
+      this.#goOn(job, asked, coversUntil)
       return
     }
     const startedBy = tick.caughtUp ? 'catch-up' : 'schedule'
     const run = runner.newRun(job, runId, scheduledTime, startedBy, fencingToken, now)
     const active = runner.start(job, run, lock, job.definition.data, monotonic)
     job.lastHeld = null
-    if (afterCompletion !== null || this.#rest(job, asked, through)) this.#goOnAfter(active, job, asked)
+    if (afterCompletion !== null || this.#rest(job, asked, coversUntil)) this.#goOnAfter(active, job, asked)
   }
 
   // What is made for few runs stands apart: a function that makes functions keeps what they refer to in a scope of its own.
@@ -222,21 +222,21 @@ export class ClaimAnswers {
 
   /** Accounts for the ticks that were taken with the one that is answered. */
   #passed(job: JobRecord, asked: AskedTick, { previous, resumedAt }: Taken): void {
-    const { tick, through, firstLate } = asked
+    const { tick, coversUntil, firstLate } = asked
     const { scheduledTime, preceding } = tick
     // Most often there is none.
     const isSingle = Math.min(firstLate, tick.firstLate) >= scheduledTime
     const isKnown =
       previous === null ? job.since === null || preceding !== null : preceding !== null && previous >= preceding
     const isNext = isSingle && isKnown
-    if ((isNext && through <= scheduledTime) || asked.trigger.afterCompletion !== null) return
+    if ((isNext && coversUntil <= scheduledTime) || asked.trigger.afterCompletion !== null) return
     let after = this.#accounted(job, asked, previous)
     if (resumedAt !== null && resumedAt > after) {
       this.#account(asked, 'paused', after, Math.min(scheduledTime, Math.floor(resumedAt) + 1))
       after = Math.floor(resumedAt)
     }
     this.#account(asked, 'passed', after, scheduledTime)
-    this.#account(asked, 'passed', scheduledTime, through + 1)
+    this.#account(asked, 'passed', scheduledTime, coversUntil + 1)
   }
 
   /** Accounts for the ticks between two times, neither included, but for those of a time in which the job was not here. */
@@ -257,15 +257,15 @@ export class ClaimAnswers {
   #accounted(job: JobRecord, asked: AskedTick, previous: number | null): number {
     const { firstLate, tick } = asked
     if (!asked.isCurrent) return previous ?? firstLate - 1
-    const { since, accountedThrough, takenThrough } = job
+    const { since, accountedUntil, takenUntil } = job
     let known = Math.max(previous ?? Number.NEGATIVE_INFINITY, since ?? Number.NEGATIVE_INFINITY)
     if (previous === null) {
       // Nothing is on record, or a tick of another trigger, of replicas that are there as well: only of the first tick it
       // follows that those before it had no run.
       const isFirst = since !== null && tick.preceding === null
-      known = isFirst ? Math.max(since, Math.min(takenThrough, firstLate - 1)) : firstLate - 1
+      known = isFirst ? Math.max(since, Math.min(takenUntil, firstLate - 1)) : firstLate - 1
     }
-    return Math.max(known, accountedThrough)
+    return Math.max(known, accountedUntil)
   }
 
   /** Asks again for a tick that is free again. */
@@ -280,21 +280,21 @@ export class ClaimAnswers {
     this.#options.push(job)
   }
 
-  /** Goes on with what is due later than `through`. */
-  #goOn(job: JobRecord, asked: AskedTick, through: number): void {
+  /** Goes on with what is due later than `coversUntil`. */
+  #goOn(job: JobRecord, asked: AskedTick, coversUntil: number): void {
     if (asked.trigger.afterCompletion !== null) this.#again(job, asked)
-    else if (this.#rest(job, asked, through)) this.#pushRest(job)
+    else if (this.#rest(job, asked, coversUntil)) this.#pushRest(job)
   }
 
-  /** Keeps what is due later than `through` and not taken yet. Whether there is any. */
-  #rest(job: JobRecord, { latest, trigger }: AskedTick, through: number): boolean {
+  /** Keeps what is due later than `coversUntil` and not taken yet. Whether there is any. */
+  #rest(job: JobRecord, { latest, trigger }: AskedTick, coversUntil: number): boolean {
     const { pending } = job
     // What waits of another trigger is asked for by itself.
     if (job.trigger !== trigger || job.removed) return pending !== null
-    if (pending !== null && pending.scheduledTime <= through) job.pending = null
-    if (latest.scheduledTime <= through || this.#options.stopped()) return job.pending !== null
+    if (pending !== null && pending.scheduledTime <= coversUntil) job.pending = null
+    if (latest.scheduledTime <= coversUntil || this.#options.stopped()) return job.pending !== null
     if (job.pending === null) job.pending = latest
-    job.firstLate = job.nextTick(through) ?? latest.scheduledTime
+    job.firstLate = job.nextTick(coversUntil) ?? latest.scheduledTime
     return true
   }
 

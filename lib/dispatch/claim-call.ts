@@ -86,13 +86,18 @@ function askAbout(
 /** Whether all jobs of a block are asked for with one tick, but for those whose tick is taken already. */
 function isWhole(block: JobBlock, scheduledTime: number, asked: readonly AskedTick[]): boolean {
   let covered = 0
-  for (const { job, kind, tick, through } of asked) {
-    if (job.block !== block || kind !== 'tick' || tick.scheduledTime !== scheduledTime || through !== scheduledTime) {
+  for (const { job, kind, tick, coversUntil } of asked) {
+    if (
+      job.block !== block ||
+      kind !== 'tick' ||
+      tick.scheduledTime !== scheduledTime ||
+      coversUntil !== scheduledTime
+    ) {
       return false
     }
-    if (job.takenThrough < scheduledTime) covered++
+    if (job.takenUntil < scheduledTime) covered++
   }
   if (covered === block.jobs.length) return true
-  for (const { takenThrough } of block.jobs) if (takenThrough >= scheduledTime) covered++
+  for (const { takenUntil } of block.jobs) if (takenUntil >= scheduledTime) covered++
   return covered === block.jobs.length
 }

@@ -1,6 +1,6 @@
 import type { ClaimRequest, HeldLock } from '../../types/coordination.js'
 import { DAY } from '../base/duration.js'
-import type { ClaimTerms } from '../jobs/claim-terms.js'
+import type { ClaimTemplate } from '../jobs/claim-template.js'
 import type { JobRecord } from '../jobs/job.js'
 import { DEFAULT_GRACE } from '../jobs/options.js'
 import type { DueTick } from '../timetable/timetable.js'
@@ -14,32 +14,32 @@ const KEEP_ONCE = 35 * DAY
 
 /** What asks for a run by hand. */
 export function toManualRequest(job: JobRecord, runId: string, scheduledTime: number, ttl: number): ClaimRequest {
-  return { ...withoutTick(job, runId, ttl), kind: 'manual', scheduledTime, through: scheduledTime }
+  return { ...withoutTick(job, runId, ttl), kind: 'manual', scheduledTime, coversUntil: scheduledTime }
 }
 
 /** What asks for the run of a replica that died. */
 export function toRecoverRequest(job: JobRecord, runId: string, ttl: number): ClaimRequest {
-  return { ...withoutTick(job, runId, ttl), kind: 'recover', scheduledTime: -1, through: -1 }
+  return { ...withoutTick(job, runId, ttl), kind: 'recover', scheduledTime: -1, coversUntil: -1 }
 }
 
 function withoutTick(
   job: JobRecord,
   runId: string,
   ttl: number
-): Omit<ClaimRequest, 'kind' | 'scheduledTime' | 'through'> {
-  const { terms } = job
-  const { jobId, afterCompletion, pausedInitially, rerun, definition } = terms
-  const keep = keepOf(terms, afterCompletion)
+): Omit<ClaimRequest, 'kind' | 'scheduledTime' | 'coversUntil'> {
+  const { template } = job
+  const { jobId, afterCompletion, pausedInitially, rerun, definition } = template
+  const keep = retentionOf(template, afterCompletion)
   return { jobId, runId, ttl, keep, afterCompletion, pausedInitially, waits: false, rerun, definition }
 }
 
 /** How long what is claimed of a job is remembered, with `period` to its next tick. */
-export function keepOf({ isOnce }: ClaimTerms, period: number): number {
+export function retentionOf({ isOnce }: ClaimTemplate, period: number): number {
   return isOnce ? KEEP_ONCE : Math.min(MAX_KEEP, 2 * period + KEEP)
 }
 
 /** Whether a tick is later than its grace allows; the default grace is capped below the distance to the next one. */
-export function isTooLate(tick: DueTick, { afterCompletion, grace }: ClaimTerms, now: number): boolean {
+export function isTooLate(tick: DueTick, { afterCompletion, grace }: ClaimTemplate, now: number): boolean {
   if (afterCompletion > 0) return false
   const { scheduledTime, dueTime, following } = tick
   const most = following === null ? DEFAULT_GRACE : Math.min(DEFAULT_GRACE, following - scheduledTime - 1)
@@ -47,8 +47,8 @@ export function isTooLate(tick: DueTick, { afterCompletion, grace }: ClaimTerms,
 }
 
 /** Whether a tick of a job is later than its grace allows. */
-export function isMissed({ terms }: JobRecord, tick: DueTick, now: number): boolean {
-  return isTooLate(tick, terms, now)
+export function isMissed({ template }: JobRecord, tick: DueTick, now: number): boolean {
+  return isTooLate(tick, template, now)
 }
 
 /** The lock of a request that may have been granted, though nobody was told. */

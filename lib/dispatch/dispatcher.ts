@@ -3,7 +3,7 @@ import type { ClaimAnswer, Coordination, HandBackAnswer } from '../../types/coor
 import type { Trigger } from '../../types/trigger.js'
 import { detached } from '../base/async-context.js'
 import { SECOND } from '../base/duration.js'
-import { Turns } from '../base/turns.js'
+import { TimeSlice } from '../base/time-slice.js'
 import type { JobBlocks, JobRecord } from '../jobs/job.js'
 import type { Finisher, HandingBack } from '../runs/finisher.js'
 import type { Runner } from '../runs/runner.js'
@@ -124,8 +124,8 @@ export class Dispatcher {
   }
 
   /** Puts into the jobs' own numbers what was counted for many at once. */
-  settleCounts(): void {
-    this.#blocks.settleCounts()
+  flushCounts(): void {
+    this.#blocks.flushCounts()
   }
 
   /** Takes a due tick; `pump` is to follow. */
@@ -297,7 +297,7 @@ export class Dispatcher {
     this.#account.noteAnswer(!silent, sentAt, received.now)
     const again: AskedTick[] = []
     const handedBack: HandingBack[] = []
-    const turns = new Turns(this.#options.clock)
+    const turns = new TimeSlice(this.#options.clock)
     for (let index = 0; index < asked.length; index++) {
       if (turns.isOver) await turns.pass()
       const one = asked[index] as AskedTick
@@ -327,7 +327,7 @@ export class Dispatcher {
     // From here on a later tick of the job is a new one.
     job.pending = null
     if (pending === null || job.removed) return null
-    if (job.terms.ttl === null) {
+    if (job.template.ttl === null) {
       // Changed to run without a claim while it waited.
       this.#options.unlocked.start(job, pending)
       return null
@@ -407,7 +407,7 @@ export class Dispatcher {
       return
     }
     if (pending === null || job.stats.running > 0 || trigger.afterCompletion !== null) return
-    const scheduledTime = job.nextTick(Math.max(job.firstLate - 1, job.accountedThrough))
+    const scheduledTime = job.nextTick(Math.max(job.firstLate - 1, job.accountedUntil))
     if (scheduledTime === null || scheduledTime > pending.scheduledTime) return
     const isLatest = scheduledTime === pending.scheduledTime
     const tick = isLatest ? pending : lateTick(job, scheduledTime, job.firstLate, pending.caughtUp)
@@ -416,8 +416,8 @@ export class Dispatcher {
 
   /** Runs a tick without claim or lock, when its job says so. Whether it does. */
   #runUnclaimed(job: JobRecord, tick: DueTick): boolean {
-    if (job.definition.onRedisError !== 'run' || tick.scheduledTime <= job.accountedThrough) return false
-    job.accountedThrough = tick.scheduledTime
+    if (job.definition.onRedisError !== 'run' || tick.scheduledTime <= job.accountedUntil) return false
+    job.accountedUntil = tick.scheduledTime
     this.#options.unlocked.startUnclaimed(job, tick)
     return true
   }
@@ -431,7 +431,7 @@ export class Dispatcher {
     const claims = call.asked.map((asked) => {
       const { job, tick, latest, trigger, runId, ttl } = asked
       // It may have run without a claim.
-      const hasRun = asked.isCurrent && tick.scheduledTime <= job.accountedThrough
+      const hasRun = asked.isCurrent && tick.scheduledTime <= job.accountedUntil
       if (!hasRun) this.#account.skipped(job, tick.scheduledTime, 'shutdown')
       const lock = jobLock(job, runId, ttl, clock.monotonic())
       const onHandedBack = (outcome: HandBackAnswer): void => {

@@ -22,7 +22,7 @@ export class LateTicks {
 
   /** Brings the ticks that were due before this replica had the job, and that nobody has accounted for. */
   catchUp(job: JobRecord, { previous, since }: Pick<JobState, 'previous' | 'since'>): void {
-    const { trigger, begunAt } = job
+    const { trigger, presentSince } = job
     if (trigger.afterCompletion !== null) return
     if (job.isOnce) {
       this.#catchUpOnce(job, previous)
@@ -30,18 +30,18 @@ export class LateTicks {
     }
     if (previous === null && since === null) return
     const known = Math.max(previous ?? Number.NEGATIVE_INFINITY, since ?? Number.NEGATIVE_INFINITY)
-    const after = Math.max(known, job.accountedThrough, job.takenThrough)
+    const after = Math.max(known, job.accountedUntil, job.takenUntil)
     const firstLate = job.nextTick(after)
-    if (firstLate === null || firstLate > begunAt) return
-    const latest = latestOf(job, firstLate - 1, begunAt)
+    if (firstLate === null || firstLate > presentSince) return
+    const latest = latestOf(job, firstLate - 1, presentSince)
     if (latest !== null) this.bring(job, latest, firstLate)
   }
 
   /** Brings the ticks that were due since this replica had the job, as the timetable went by a wrong clock. */
   bringDue(job: JobRecord, now: number): void {
-    const { trigger, begunAt, lookBack, accountedThrough, lastUnlocked } = job
-    if (trigger.afterCompletion !== null || !Number.isFinite(begunAt)) return
-    const firstLate = job.nextTick(Math.max(begunAt - lookBack, accountedThrough, lastUnlocked ?? accountedThrough))
+    const { trigger, presentSince, lookBack, accountedUntil, lastUnlocked } = job
+    if (trigger.afterCompletion !== null || !Number.isFinite(presentSince)) return
+    const firstLate = job.nextTick(Math.max(presentSince - lookBack, accountedUntil, lastUnlocked ?? accountedUntil))
     if (firstLate === null || firstLate > now) return
     this.bring(job, latestOf(job, firstLate - 1, now) ?? firstLate, firstLate)
   }
@@ -56,13 +56,13 @@ export class LateTicks {
 
   /** A date that had passed before the job was there, and that nobody has claimed, is missed; the latest ones the timetable brings. */
   #catchUpOnce(job: JobRecord, previous: number | null): void {
-    const { trigger, begunAt, lookBack } = job
+    const { trigger, presentSince, lookBack } = job
     const date = trigger.next(Number.NEGATIVE_INFINITY)
-    if (date === null || date > begunAt) return
+    if (date === null || date > presentSince) return
     // It fell into a pause: one that has just gone by is brought all the same, and has no run.
-    if (previous !== null && date < previous) job.accountedThrough = Math.max(job.accountedThrough, date)
-    if (date > begunAt - lookBack) return
-    if (date <= Math.max(previous ?? Number.NEGATIVE_INFINITY, job.accountedThrough, job.takenThrough)) return
+    if (previous !== null && date < previous) job.accountedUntil = Math.max(job.accountedUntil, date)
+    if (date > presentSince - lookBack) return
+    if (date <= Math.max(previous ?? Number.NEGATIVE_INFINITY, job.accountedUntil, job.takenUntil)) return
     // Whether it ran may be forgotten by now: it is not run, however long its grace is.
     this.#options.enqueue(job, { ...lateTick(job, date, date, true), dueTime: Number.NEGATIVE_INFINITY })
   }

@@ -4,7 +4,7 @@ import { DAY, SECOND } from '../base/duration.js'
 import { hash32 } from '../base/hash.js'
 import { isOver } from '../coordination/lock-validity.js'
 import type { JobRecord } from '../jobs/job.js'
-import type { Watch, Watched } from '../runs/deadlines.js'
+import type { Deadline, Deadlines } from '../runs/deadlines.js'
 import type { Finisher } from '../runs/finisher.js'
 import type { Runner } from '../runs/runner.js'
 import { jobLock, toRecoverRequest } from './claim-request.js'
@@ -23,7 +23,7 @@ export interface RecoveryOptions {
   readonly replicaId: string
   readonly clock: Clock
   readonly coordination: Coordination
-  readonly watch: Watch
+  readonly deadlines: Deadlines
   readonly runner: Runner
   readonly finisher: Finisher
   readonly newRunId: () => string
@@ -36,7 +36,7 @@ export interface RecoveryOptions {
 }
 
 /** A job whose run is looked for. */
-class Search implements Watched {
+class Search implements Deadline {
   readonly job: JobRecord
   checkAt = Number.POSITIVE_INFINITY
   place = -1
@@ -106,7 +106,7 @@ export class Recovery {
 
   stop(): void {
     this.#stopped = true
-    for (const search of this.#searches.values()) this.#options.watch.delete(search)
+    for (const search of this.#searches.values()) this.#options.deadlines.delete(search)
     this.#searches.clear()
     this.#due = []
   }
@@ -122,12 +122,12 @@ export class Recovery {
     if (search === undefined) {
       search = new Search(job, (due) => this.#onDue(due))
       this.#searches.set(job, search)
-      this.#options.watch.add(search)
+      this.#options.deadlines.add(search)
     }
     const at = this.#options.clock.monotonic() + delay
     if (at >= search.checkAt || this.#due.includes(search)) return
     search.checkAt = at
-    this.#options.watch.touch(search)
+    this.#options.deadlines.touch(search)
   }
 
   #onDue(search: Search): void {
@@ -217,6 +217,6 @@ export class Recovery {
     // Something new may have been heard of meanwhile.
     if (search.checkAt < Number.POSITIVE_INFINITY && !search.job.removed) return
     this.#searches.delete(search.job)
-    this.#options.watch.delete(search)
+    this.#options.deadlines.delete(search)
   }
 }

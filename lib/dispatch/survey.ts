@@ -5,7 +5,7 @@ import { SECOND } from '../base/duration.js'
 import { nextInSequence } from '../base/sequence.js'
 import type { JobRecord } from '../jobs/job.js'
 import { logSafely } from '../observability/log.js'
-import { keepOf } from './claim-request.js'
+import { retentionOf } from './claim-request.js'
 import type { LateTicks } from './late-ticks.js'
 import type { Recovery } from './recovery.js'
 
@@ -101,21 +101,21 @@ export class Survey {
   }
 
   #requestOf(job: JobRecord): SurveyRequest {
-    const { id, definition, terms, trigger, begunAt } = job
+    const { id, definition, template, trigger, presentSince } = job
     const isClaimed = definition.lockTtl !== null
-    const isAccounted = isClaimed && trigger.afterCompletion === null && Number.isFinite(begunAt)
+    const isAccounted = isClaimed && trigger.afterCompletion === null && Number.isFinite(presentSince)
     // Where nothing is on record, that is since this replica has had it, also before it was removed and added again.
-    const known = Math.max(job.firstBegunAt ?? begunAt, job.takenThrough, job.accountedThrough)
+    const known = Math.max(job.firstPresentSince ?? presentSince, job.takenUntil, job.accountedUntil)
     const now = this.#options.coordination.now()
     const period = trigger.afterCompletion ?? Math.max(0, (this.#options.nextOf(job) ?? now) - now)
     return {
       jobId: id,
-      definition: terms.definition,
+      definition: template.definition,
       pausedInitially: definition.pausedInitially,
-      since: isAccounted ? Math.floor(begunAt) : null,
-      isOnce: terms.isOnce,
+      since: isAccounted ? Math.floor(presentSince) : null,
+      isOnce: template.isOnce,
       accounted: isAccounted ? Math.floor(known) : 0,
-      keep: isClaimed ? Math.ceil(keepOf(terms, period)) : 0
+      keep: isClaimed ? Math.ceil(retentionOf(template, period)) : 0
     }
   }
 

@@ -9,7 +9,7 @@ const MAX_CATCH_UP = 1000
 /** The tick of several late ones that is to be asked for, and the latest one that is taken with it. */
 export interface TickChoice {
   readonly tick: DueTick
-  readonly through: number
+  readonly coversUntil: number
 }
 
 /**
@@ -20,25 +20,25 @@ export interface TickChoice {
  */
 export function chooseTick(job: JobRecord, latest: DueTick, now: number): TickChoice | null {
   const { coalesce, misfireGraceTime, jitter } = job.definition
-  const through = latest.scheduledTime
+  const coversUntil = latest.scheduledTime
   // With the default grace, which ends before the next tick, one tick at most is within it.
-  if (coalesce === 'latest' || misfireGraceTime === null || job.firstLate >= through) return null
+  if (coalesce === 'latest' || misfireGraceTime === null || job.firstLate >= coversUntil) return null
   const { trigger } = job
   let scheduledTime = job.nextTick(Math.max(job.firstLate, Math.ceil(now - misfireGraceTime - jitter)) - 1)
   if (coalesce === 'all' && scheduledTime !== null) {
-    const surplus = countTicks(trigger, scheduledTime, through) + 2 - MAX_CATCH_UP
+    const surplus = countTicks(trigger, scheduledTime, coversUntil) + 2 - MAX_CATCH_UP
     for (let count = 0; count < surplus && scheduledTime !== null; count++) scheduledTime = job.nextTick(scheduledTime)
   }
-  if (scheduledTime === null || scheduledTime >= through) return null
+  if (scheduledTime === null || scheduledTime >= coversUntil) return null
   let tick = lateTick(job, scheduledTime, job.firstLate, latest.caughtUp)
   // Its own jitter may be less than the longest one.
   while (isMissed(job, tick, now)) {
     const next = job.nextTick(tick.scheduledTime)
-    if (next === null || next >= through) break
+    if (next === null || next >= coversUntil) break
     tick = lateTick(job, next, job.firstLate, latest.caughtUp)
   }
   if (isMissed(job, tick, now)) return null
-  return { tick, through: coalesce === 'all' ? tick.scheduledTime : through }
+  return { tick, coversUntil: coalesce === 'all' ? tick.scheduledTime : coversUntil }
 }
 
 /**
@@ -55,7 +55,7 @@ export function chooseOverdue(job: JobRecord, latest: DueTick, now: number): Tic
   const scheduledTime = latestTick(trigger, firstLate - 1, until) ?? firstLate
   const tick = lateTick(job, scheduledTime, firstLate, latest.caughtUp)
   if (job.nextTick(scheduledTime - 1) !== scheduledTime || !isMissed(job, tick, now)) return null
-  return { tick, through: scheduledTime }
+  return { tick, coversUntil: scheduledTime }
 }
 
 /** A tick that was due before, as the timetable would have made it. */

@@ -7,7 +7,7 @@ const MAX_ABSENCES = 8
 const MAX_GONE = 10_000
 
 /** How a job stood when it went. */
-interface Gone extends Pick<JobRecord, 'absences' | 'accountedThrough' | 'firstBegunAt'> {
+interface Gone extends Pick<JobRecord, 'absences' | 'accountedUntil' | 'firstPresentSince'> {
   readonly from: number
 }
 
@@ -20,13 +20,13 @@ export class GoneJobs {
 
   /** @param now the time by which ticks are due */
   leave(job: JobRecord, now: number): void {
-    const { id, trigger, isOnce, begunAt, absences, accountedThrough } = job
-    if (isOnce || trigger.afterCompletion !== null || !Number.isFinite(begunAt)) return
+    const { id, trigger, isOnce, presentSince, absences, accountedUntil } = job
+    if (isOnce || trigger.afterCompletion !== null || !Number.isFinite(presentSince)) return
     const key = `${id}\n${trigger.key}`
     // By the time it comes back its claims may be forgotten.
-    const firstBegunAt = Math.max(job.firstBegunAt ?? begunAt, job.takenThrough)
+    const firstPresentSince = Math.max(job.firstPresentSince ?? presentSince, job.takenUntil)
     this.#gone.delete(key)
-    this.#gone.set(key, { from: now, absences, accountedThrough, firstBegunAt })
+    this.#gone.set(key, { from: now, absences, accountedUntil, firstPresentSince })
     if (this.#gone.size > MAX_GONE) this.#gone.delete(this.#gone.keys().next().value as string)
   }
 
@@ -39,14 +39,14 @@ export class GoneJobs {
   enter(job: JobRecord): void {
     const key = `${job.id}\n${job.trigger.key}`
     const gone = this.#gone.get(key)
-    job.firstBegunAt = gone?.firstBegunAt ?? null
-    job.takenThrough = Number.NEGATIVE_INFINITY
-    job.claimedThrough = Number.NEGATIVE_INFINITY
+    job.firstPresentSince = gone?.firstPresentSince ?? null
+    job.takenUntil = Number.NEGATIVE_INFINITY
+    job.claimedUntil = Number.NEGATIVE_INFINITY
     job.since = null
-    job.accountedThrough = gone?.accountedThrough ?? Number.NEGATIVE_INFINITY
+    job.accountedUntil = gone?.accountedUntil ?? Number.NEGATIVE_INFINITY
     job.absences = []
     if (gone === undefined) return
     this.#gone.delete(key)
-    job.absences = [...gone.absences, { from: gone.from, until: Math.floor(job.begunAt) }].slice(-MAX_ABSENCES)
+    job.absences = [...gone.absences, { from: gone.from, until: Math.floor(job.presentSince) }].slice(-MAX_ABSENCES)
   }
 }

@@ -14,13 +14,13 @@ const MIN_JOBS = 4
 export interface BlockMember<Job extends BlockMember<Job>> {
   readonly id: string
   readonly definition: ResolvedJob
-  readonly definitionWords: Definition
+  readonly fingerprint: Definition
   readonly trigger: Trigger
   readonly paused: boolean
   readonly stats: JobStats
   /** Whether it has a tick of its own that waits. */
   readonly pending: object | null
-  takenThrough: number
+  takenUntil: number
   /** The block with which it is asked for; `null` when it is asked for alone. */
   block: Block<Job> | null
   /** Its place in the block. */
@@ -50,7 +50,7 @@ export class Block<Job extends BlockMember<Job>> {
   /** How many ticks others have taken, which are not yet in the jobs' own numbers. */
   #takenElsewhere = 0
   /** The latest tick that is known to be taken of all of them, and not yet in the jobs themselves. */
-  #takenThrough = Number.NEGATIVE_INFINITY
+  #takenUntil = Number.NEGATIVE_INFINITY
 
   constructor(isShared: boolean) {
     this.isShared = isShared
@@ -63,8 +63,8 @@ export class Block<Job extends BlockMember<Job>> {
       // Sums, as the jobs may have come in any order.
       let low = 0
       let high = 0
-      for (const { id, definitionWords } of this.jobs) {
-        const { trigger, options } = definitionWords
+      for (const { id, fingerprint } of this.jobs) {
+        const { trigger, options } = fingerprint
         low = (low + hash32(`${trigger}.${options} ${id}`)) >>> 0
         high = (high + hash32(`${id} ${options}.${trigger}`)) >>> 0
       }
@@ -103,19 +103,19 @@ export class Block<Job extends BlockMember<Job>> {
 
   /** A tick of all its jobs is known to be taken. */
   noteTaken(scheduledTime: number): void {
-    this.#takenThrough = Math.max(this.#takenThrough, scheduledTime)
+    this.#takenUntil = Math.max(this.#takenUntil, scheduledTime)
   }
 
   /** Puts into the jobs themselves what is known to be taken of all of them. */
-  settleTaken(): void {
-    const taken = this.#takenThrough
+  flushTaken(): void {
+    const taken = this.#takenUntil
     if (taken === Number.NEGATIVE_INFINITY) return
-    this.#takenThrough = Number.NEGATIVE_INFINITY
-    for (const job of this.jobs) job.takenThrough = Math.max(job.takenThrough, taken)
+    this.#takenUntil = Number.NEGATIVE_INFINITY
+    for (const job of this.jobs) job.takenUntil = Math.max(job.takenUntil, taken)
   }
 
   /** Puts into the jobs' own numbers what was counted for all of them. */
-  settleCounts(): void {
+  flushCounts(): void {
     if (this.#takenElsewhere === 0) return
     for (const { stats } of this.jobs) stats.count(SKIPPED_COUNTER.claimed_elsewhere, this.#takenElsewhere)
     this.#takenElsewhere = 0
@@ -124,8 +124,8 @@ export class Block<Job extends BlockMember<Job>> {
   /** Its jobs will be others: what they had together each has by itself. */
   #change(): void {
     this.waiting?.spread()
-    this.settleCounts()
-    this.settleTaken()
+    this.flushCounts()
+    this.flushTaken()
     this.#name = null
   }
 }
@@ -231,8 +231,8 @@ export class Blocks<Job extends BlockMember<Job>> {
   }
 
   /** Puts into the jobs' own numbers what was counted for whole blocks. */
-  settleCounts(): void {
-    for (const { blocks } of this.#sets.values()) for (const block of blocks) block.settleCounts()
+  flushCounts(): void {
+    for (const { blocks } of this.#sets.values()) for (const block of blocks) block.flushCounts()
   }
 }
 

@@ -5,7 +5,7 @@ import type { Trigger, TriggerObject } from '../../types/trigger.js'
 import { DAY, SECOND } from '../base/duration.js'
 import type { DueTick, Timed, Timetable } from '../timetable/timetable.js'
 import type { Block, BlockMember, Blocks } from './blocks.js'
-import { type ClaimTerms, claimTermsOf } from './claim-terms.js'
+import { type ClaimTemplate, claimTemplateOf } from './claim-template.js'
 import { HandBacks } from './hand-backs.js'
 import { DEFAULT_GRACE, type ResolvedJob } from './options.js'
 import type { JobStats } from './stats.js'
@@ -47,26 +47,26 @@ export class JobRecord implements Timed, BlockMember<JobRecord> {
    * Up to when this replica has no tick to account for, whatever the store says: the latest tick that it ran without a
    * claim, as Redis did not answer (`onRedisError: 'run'`).
    */
-  accountedThrough = Number.NEGATIVE_INFINITY
+  accountedUntil = Number.NEGATIVE_INFINITY
   /** The tick for which it was last told that Redis did not answer. */
   lastUnanswered: number | null = null
   /** The tick for which it was last told that the lock is held; `null` once the lock was had. */
   lastHeld: number | null = null
   /** Since when this replica has had the job's ticks, by the fleet's clock; `-Infinity` before. */
-  begunAt = Number.NEGATIVE_INFINITY
+  presentSince = Number.NEGATIVE_INFINITY
   /**
    * When it had it with this trigger for the first time, or the last tick that was taken before it went, of a job that has
    * come back, and when it did not have it since.
    */
-  firstBegunAt: number | null = null
+  firstPresentSince: number | null = null
   absences: readonly Absence[] = []
   /** Since when the fleet has had its ticks, as the store says; `null` while that is not known. */
   since: number | null = null
   /** Its place among the jobs of its trigger in the timetable. */
   place = -1
   /** The latest tick that this replica has run, or counted as its own: nobody hands it back. */
-  claimedThrough = Number.NEGATIVE_INFINITY
-  #takenThrough = Number.NEGATIVE_INFINITY
+  claimedUntil = Number.NEGATIVE_INFINITY
+  #takenUntil = Number.NEGATIVE_INFINITY
   /** The block with which it is asked for; `null` when it is asked for alone. */
   block: JobBlock | null = null
   /** Its place in the block. */
@@ -79,7 +79,7 @@ export class JobRecord implements Timed, BlockMember<JobRecord> {
   /** The last claim that was handed back of a tick which its trigger does not have: each is told again and again. */
   #foreignHandBack = ''
   #definition: ResolvedJob
-  #terms: ClaimTerms | null = null
+  #template: ClaimTemplate | null = null
 
   constructor(
     definition: ResolvedJob,
@@ -118,13 +118,13 @@ export class JobRecord implements Timed, BlockMember<JobRecord> {
   }
 
   /** The latest tick that is known to be taken, by whichever replica. */
-  get takenThrough(): number {
-    this.block?.settleTaken()
-    return this.#takenThrough
+  get takenUntil(): number {
+    this.block?.flushTaken()
+    return this.#takenUntil
   }
 
-  set takenThrough(tick: number) {
-    this.#takenThrough = tick
+  set takenUntil(tick: number) {
+    this.#takenUntil = tick
   }
 
   /**
@@ -139,7 +139,7 @@ export class JobRecord implements Timed, BlockMember<JobRecord> {
     }
     this.#handBacks ??= new HandBacks()
     if (!this.#handBacks.note(tick, by, heard)) return false
-    this.takenThrough = Math.min(this.takenThrough, tick - 1)
+    this.takenUntil = Math.min(this.takenUntil, tick - 1)
     return true
   }
 
@@ -192,10 +192,10 @@ export class JobRecord implements Timed, BlockMember<JobRecord> {
 
   /** The clock was corrected by a step back: what is later than `floor` is still to come. */
   correct(now: number, floor: number): void {
-    this.begunAt = Math.min(this.begunAt, now)
-    this.accountedThrough = Math.min(this.accountedThrough, floor)
-    this.takenThrough = Math.min(this.takenThrough, floor)
-    this.claimedThrough = Number.NEGATIVE_INFINITY
+    this.presentSince = Math.min(this.presentSince, now)
+    this.accountedUntil = Math.min(this.accountedUntil, floor)
+    this.takenUntil = Math.min(this.takenUntil, floor)
+    this.claimedUntil = Number.NEGATIVE_INFINITY
     if (this.lastUnlocked !== null) this.lastUnlocked = Math.min(this.lastUnlocked, floor)
   }
 
@@ -204,8 +204,8 @@ export class JobRecord implements Timed, BlockMember<JobRecord> {
    * without a claim stands for the tick that was due then or next, not for the one whose name it had.
    */
   moveTimes(step: number, now: number): void {
-    this.begunAt += step
-    if (this.firstBegunAt !== null) this.firstBegunAt += step
+    this.presentSince += step
+    if (this.firstPresentSince !== null) this.firstPresentSince += step
     this.absences = this.absences.map(({ from, until }) => ({ from: from + step, until: Math.floor(until + step) }))
     const moved = (tick: number): number => {
       const ran = tick + step
@@ -213,7 +213,7 @@ export class JobRecord implements Timed, BlockMember<JobRecord> {
       const due = Number.isFinite(ran) ? this.trigger.next(ran - SECOND) : null
       return due !== null && due <= now ? due : Math.floor(Math.min(ran, now))
     }
-    this.accountedThrough = moved(this.accountedThrough)
+    this.accountedUntil = moved(this.accountedUntil)
     // A date that has been is not twice.
     if (this.lastUnlocked !== null && !this.isOnce) this.lastUnlocked = moved(this.lastUnlocked)
   }
@@ -222,18 +222,18 @@ export class JobRecord implements Timed, BlockMember<JobRecord> {
   redefine(definition: ResolvedJob, trigger: Trigger): void {
     this.#definition = definition
     this.trigger = trigger
-    this.#terms = null
+    this.#template = null
   }
 
   /** What it says of its claims. */
-  get terms(): ClaimTerms {
-    this.#terms ??= claimTermsOf(this.#definition, this.trigger)
-    return this.#terms
+  get template(): ClaimTemplate {
+    this.#template ??= claimTemplateOf(this.#definition, this.trigger)
+    return this.#template
   }
 
   /** What tells this definition from another of the same id. */
-  get definitionWords(): Definition {
-    return this.terms.definition
+  get fingerprint(): Definition {
+    return this.template.definition
   }
 
   get jitter(): number {
@@ -242,7 +242,7 @@ export class JobRecord implements Timed, BlockMember<JobRecord> {
 
   /** Whether it has one tick: a date. */
   get isOnce(): boolean {
-    return this.terms.isOnce
+    return this.template.isOnce
   }
 
   get lookBack(): number {

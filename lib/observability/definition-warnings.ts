@@ -28,7 +28,7 @@ export class DefinitionWarnings {
 
   async tell(job: JobRecord, { definition, replicaId }: OtherDefinition): Promise<void> {
     const told = this.#told.get(job)
-    const { id, definitionWords: own } = job
+    const { id, fingerprint: own } = job
     // It may have been changed since it was asked for.
     if (told === 'how' || (own.trigger === definition.trigger && own.options === definition.options)) return
     this.#told.set(job, 'how')

@@ -9,7 +9,7 @@ import { isEnabled, type LogLevel, logSafely } from './log.js'
 const MAX_NAMED = 10
 
 /** What is told of a run that goes on, or has just ended. */
-export interface ToldRun {
+export interface ReportedRun {
   readonly run: Run
   /** How long its handler has taken, in milliseconds. */
   readonly duration: number
@@ -21,7 +21,7 @@ export interface ToldRun {
 }
 
 /** How a run has ended, and why when it was no success. */
-export interface ToldEnd {
+export interface ReportedEnd {
   readonly outcome: RunOutcome
   readonly error?: unknown
 }
@@ -39,12 +39,12 @@ export class Logbook {
   }
 
   /** A run has ended with outcome `success`. */
-  runSucceeded(active: ToldRun): void {
+  runSucceeded(active: ReportedRun): void {
     if (isEnabled(this.#log, 'debug')) this.#write('debug', fieldsOf(active, 'success'), 'a run has ended')
   }
 
   /** A run has any other outcome; its handler may go on. */
-  runFailed(active: ToldRun, { outcome, error }: ToldEnd): void {
+  runFailed(active: ReportedRun, { outcome, error }: ReportedEnd): void {
     const goesOn = !active.settled
     const fields = { err: error ?? show(error), ...fieldsOf(active, outcome), ...(goesOn ? { goesOn } : {}) }
     const kept = active.held === null || active.lockLost ? '' : ', and it keeps its lock until that has ended'
@@ -53,13 +53,13 @@ export class Logbook {
   }
 
   /** The handler of a run that was told to have failed has ended. @param error what it has thrown */
-  runEndedLate(active: ToldRun, error: unknown): void {
+  runEndedLate(active: ReportedRun, error: unknown): void {
     const fields = { ...(error === undefined ? {} : { err: error }), ...fieldsOf(active, active.run.outcome) }
     this.#write('info', fields, 'the handler of a run that had failed has ended')
   }
 
   /** A handler has failed, and is called again. @param delay in milliseconds */
-  attemptFailed({ run }: ToldRun, error: unknown, delay: number): void {
+  attemptFailed({ run }: ReportedRun, error: unknown, delay: number): void {
     const { jobId, id: runId, attempt } = run
     const fields = { err: error ?? show(error), jobId, runId, attempt, delay }
     this.#write('warn', fields, `an attempt failed, the next begins in ${delay} ms`)
@@ -122,7 +122,7 @@ export class Logbook {
   }
 
   /** A run has ended that others have recorded as abandoned. @param outcome how it has ended here */
-  abandonedRunEnded(active: ToldRun, outcome: string): void {
+  abandonedRunEnded(active: ReportedRun, outcome: string): void {
     const fields = { ...fieldsOf(active, 'abandoned'), endedAs: outcome }
     this.#write('warn', fields, 'a run has ended that was recorded as abandoned, as it had lost its lock')
   }
@@ -163,7 +163,7 @@ export class Logbook {
     )
   }
 
-  lockLost({ run }: ToldRun, reason: string): void {
+  lockLost({ run }: ReportedRun, reason: string): void {
     this.#write('warn', { jobId: run.jobId, runId: run.id, reason }, 'a run has lost its lock')
   }
 
@@ -190,7 +190,7 @@ function openFieldsOf({
   return { jobId, runId, replicaId, attempt: Math.max(1, attempt), ...times }
 }
 
-function fieldsOf({ run, duration }: ToldRun, outcome: string | null): Record<string, unknown> {
+function fieldsOf({ run, duration }: ReportedRun, outcome: string | null): Record<string, unknown> {
   const { jobId, id: runId, trigger, attempt } = run
   const scheduledTime = new Date(run.scheduledTime).toISOString()
   return { jobId, runId, outcome, trigger, attempt, scheduledTime, duration: Math.round(duration) }

@@ -7,7 +7,7 @@ import type { JobHandler, Run, RunContext, RunOutcome, RunTrigger } from '../../
 import { isOver } from '../coordination/lock-validity.js'
 import type { JobRecord } from '../jobs/job.js'
 import { COUNTER } from '../jobs/stats.js'
-import type { Watched } from './deadlines.js'
+import type { Deadline } from './deadlines.js'
 import type { Finishing } from './finisher.js'
 import { extensionOf, LockHold, type LockOwner, type LockTools } from './lock-hold.js'
 import { Retries } from './retries.js'
@@ -70,12 +70,12 @@ export interface RunEnd {
  * It is the async context of its handler, which begins as that in which the run was made: none for a scheduled run, that of
  * the caller for one by hand.
  */
-export class ActiveRun extends AsyncResource implements Watched, LockOwner, Finishing {
+export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Finishing {
   readonly job: JobRecord
   readonly run: RunRecord
   readonly data: unknown
   /** The monotonic time of the handler's call. */
-  readonly begunAt: number
+  readonly monotonicStart: number
   /** How long the handler took, in milliseconds; set when it has settled. */
   duration = 0
   /** The lock to be released; `null` for a run without one. */
@@ -85,8 +85,8 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
   /** Its place among the runner's runs. */
   place = -1
   state: 'started' | 'settled' | 'completed' = 'started'
-  /** Whether its outcome was counted, and told to who listens; `elsewhere` by who has recorded it as abandoned. */
-  told: 'nowhere' | 'here' | 'elsewhere' = 'nowhere'
+  /** Whether its outcome was counted, and told to who listens; `others` have where they recorded it as abandoned. */
+  reportedBy: 'nobody' | 'us' | 'others' = 'nobody'
   /** How the handler ended, as far as is known before the release; `null` until it has settled. */
   end: RunEnd | null = null
   /** Why the signal was aborted, and the outcome that follows; `null` when it was not. */
@@ -100,13 +100,13 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
   /** Made when the lock is first to be extended, or is lost, as most runs end before; at once for a run with a timeout. */
   #hold: LockHold | null = null
 
-  /** @param begunAt on the monotonic clock */
+  /** @param monotonicStart on the monotonic clock */
   constructor(
     job: JobRecord,
     run: RunRecord,
     data: unknown,
     held: HeldLock | null,
-    begunAt: number,
+    monotonicStart: number,
     owner: ActiveRunOwner
   ) {
     super('JobRun')
@@ -114,7 +114,7 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
     this.run = run
     this.data = data
     this.held = held
-    this.begunAt = begunAt
+    this.monotonicStart = monotonicStart
     this.#owner = owner
     // Scheduled runs are made in no context, and so are their further attempts.
     if (run.trigger === 'manual' && job.definition.retry !== null)
@@ -176,30 +176,30 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
   watch(timeout: number): void {
     const { held } = this
     if (timeout > 0) {
-      if (held !== null) this.#keep()
-      this.checkAt = this.begunAt + timeout
+      if (held !== null) this.#holdLock()
+      this.checkAt = this.monotonicStart + timeout
     } else if (held !== null) {
       this.checkAt = extensionOf(held)
     } else {
       return
     }
-    this.#owner.lockTools.watch.touch(this)
+    this.#owner.lockTools.deadlines.touch(this)
   }
 
   check(now: number): void {
     this.checkAt = Number.POSITIVE_INFINITY
-    if (this.held !== null && this.#hold === null) this.#keep().check(now)
+    if (this.held !== null && this.#hold === null) this.#holdLock().check(now)
     else this.#owner.onTimeout(this)
   }
 
   /** The handler is done: the lock is not kept any more, and is looked at a last time, whether it was held until `now`. */
   endLock(now: number): void {
-    if (this.#hold !== null || (this.held !== null && isOver(this.held, now))) this.#keep().end(now)
+    if (this.#hold !== null || (this.held !== null && isOver(this.held, now))) this.#holdLock().end(now)
   }
 
   /** Looks whether the lock is over, as it may be before anything has noticed. */
   noticeEndOfLock(now: number): void {
-    if (this.held !== null && isOver(this.held, now)) this.#keep().check(now)
+    if (this.held !== null && isOver(this.held, now)) this.#holdLock().check(now)
   }
 
   /** Whether a further attempt may begin: not under a lock that is over. */
@@ -210,7 +210,7 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
 
   /** The release has found that the lock was not the run's own any more. */
   lockFoundLost(): void {
-    this.#keep().foundLost()
+    this.#holdLock().foundLost()
   }
 
   /** The lock is left to its TTL. */
@@ -261,7 +261,7 @@ export class ActiveRun extends AsyncResource implements Watched, LockOwner, Fini
     return this.#callbacks
   }
 
-  #keep(): LockHold {
+  #holdLock(): LockHold {
     this.#hold ??= new LockHold(this.lock, this.#owner.lockTools, this)
     return this.#hold
   }

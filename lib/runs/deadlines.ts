@@ -2,8 +2,8 @@ import type { Clock, TimerHandle } from '../../types/clock.js'
 import { Bag, type Placed } from '../base/bag.js'
 
 /** Something that wants to be looked at by a certain time. */
-export interface Watched extends Placed {
-  /** When, on the monotonic clock; `Infinity` for never. To be followed by `Watch.touch` when it becomes earlier. */
+export interface Deadline extends Placed {
+  /** When, on the monotonic clock; `Infinity` for never. To be followed by `Deadlines.touch` when it becomes earlier. */
   readonly checkAt: number
   /** Called once that time has come; it sets `checkAt` anew or is deleted. */
   check(now: number): void
@@ -13,11 +13,11 @@ export interface Watched extends Placed {
  * One timer for all that goes on: locks to extend, timeouts. A run that ends before its first check costs no timer, as
  * the timer is left to lapse.
  */
-export class Watch {
+export class Deadlines {
   readonly #clock: Clock
-  readonly #items = new Bag<Watched>()
+  readonly #items = new Bag<Deadline>()
   /** Its own items, and those that somebody else keeps. */
-  readonly #lists: Bag<Watched>[] = [this.#items]
+  readonly #lists: Bag<Deadline>[] = [this.#items]
   #timer: TimerHandle | null = null
   #armedFor = Number.POSITIVE_INFINITY
   #closed = false
@@ -30,17 +30,17 @@ export class Watch {
    * Looks also at what somebody else keeps, who calls `touch` for what is new there, and `keepAlive` when the first is there or the
    * last has gone: a run need not be in two lists.
    */
-  watchAlso(items: Bag<Watched>): void {
+  watchAlso(items: Bag<Deadline>): void {
     this.#lists.push(items)
   }
 
-  add(item: Watched): void {
+  add(item: Deadline): void {
     this.#items.add(item)
     if (this.#items.size === 1) this.keepAlive()
     this.touch(item)
   }
 
-  delete(item: Watched): void {
+  delete(item: Deadline): void {
     this.#items.delete(item)
     if (this.#items.size === 0) this.keepAlive()
   }
@@ -51,7 +51,7 @@ export class Watch {
     else this.#timer?.ref?.()
   }
 
-  touch(item: Watched): void {
+  touch(item: Deadline): void {
     if (!this.#closed && item.checkAt < this.#armedFor) this.#arm(item.checkAt)
   }
 

@@ -8,7 +8,7 @@ import type {
   ReleaseAnswer
 } from '../../types/coordination.js'
 import { DAY, MINUTE, SECOND } from '../base/duration.js'
-import { Turns } from '../base/turns.js'
+import { TimeSlice } from '../base/time-slice.js'
 
 /** How many runs end in one call. */
 const BATCH = 256
@@ -186,7 +186,7 @@ export class Finisher {
       this.#answered = 0
       const answers = await this.#coordination.finish(batch)
       const answeredAt = this.#clock.monotonic()
-      const turns = new Turns(this.#clock)
+      const turns = new TimeSlice(this.#clock)
       for (let index = 0; index < batch.length; index++) {
         if (turns.isOver) await turns.pass()
         const finishing = batch[index] as Finishing

@@ -2,7 +2,7 @@ import type { Clock } from '../../types/clock.js'
 import type { Coordination, HeldLock } from '../../types/coordination.js'
 import { SECOND } from '../base/duration.js'
 import { isOver } from '../coordination/lock-validity.js'
-import type { Watch, Watched } from './deadlines.js'
+import type { Deadline, Deadlines } from './deadlines.js'
 
 const STOOD_STILL = 'its validity has passed, as the event loop or the process stood still, or Redis did not answer'
 
@@ -17,7 +17,7 @@ export interface LockOwner {
 export interface LockTools {
   readonly coordination: Coordination
   readonly clock: Clock
-  readonly watch: Watch
+  readonly deadlines: Deadlines
 }
 
 /**
@@ -25,7 +25,7 @@ export interface LockTools {
  * because an extension was refused or because its validity has passed by the monotonic clock. A blocked event loop or a
  * stopped process is the second case: the check comes first thing afterwards.
  */
-export class LockHold implements Watched {
+export class LockHold implements Deadline {
   readonly lock: HeldLock
   checkAt: number
   place = -1
@@ -40,7 +40,7 @@ export class LockHold implements Watched {
     this.#tools = tools
     this.#owner = owner
     this.checkAt = extensionOf(lock)
-    tools.watch.add(this)
+    tools.deadlines.add(this)
   }
 
   check(now: number): void {
@@ -69,7 +69,7 @@ export class LockHold implements Watched {
   /** Ends the watching alone: the lock is left to its TTL. */
   leave(): void {
     this.#ended = true
-    this.#tools.watch.delete(this)
+    this.#tools.deadlines.delete(this)
   }
 
   async #extend(): Promise<void> {
@@ -86,7 +86,7 @@ export class LockHold implements Watched {
       const pause = Math.min(this.lock.ttl / 20, SECOND)
       this.checkAt = Math.min(this.lock.validUntil, this.#tools.clock.monotonic() + pause)
     }
-    this.#tools.watch.touch(this)
+    this.#tools.deadlines.touch(this)
   }
 
   #lose(reason: string): void {

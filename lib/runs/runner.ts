@@ -12,7 +12,7 @@ import { COUNTER } from '../jobs/stats.js'
 import type { Events } from '../observability/events.js'
 import type { Logbook } from '../observability/logbook.js'
 import { ActiveRun, type ActiveRunOwner, HandlerContext, type RunEnd, RunRecord } from './active-run.js'
-import type { Watch } from './deadlines.js'
+import type { Deadlines } from './deadlines.js'
 import type { Finisher } from './finisher.js'
 import type { LockTools } from './lock-hold.js'
 import { Retries } from './retries.js'
@@ -33,7 +33,7 @@ export interface RunnerOptions {
   /** The clock as it was given. */
   readonly givenClock: Clock
   readonly coordination: Coordination
-  readonly watch: Watch
+  readonly deadlines: Deadlines
   readonly finisher: Finisher
   readonly events: Events
   readonly log: Logger
@@ -59,7 +59,7 @@ export class Runner implements ActiveRunOwner {
 
   constructor(options: RunnerOptions) {
     this.#options = options
-    options.watch.watchAlso(this.#active)
+    options.deadlines.watchAlso(this.#active)
   }
 
   /** Whether nothing is to start any more. */
@@ -146,7 +146,7 @@ export class Runner implements ActiveRunOwner {
     const { job, run, held } = active
     const { stats, definition } = job
     this.#active.add(active)
-    if (this.#active.size === 1) this.#options.watch.keepAlive()
+    if (this.#active.size === 1) this.#options.deadlines.keepAlive()
     stats.started(run)
     if (held === null) {
       this.#unlocked.set(job.id, (this.#unlocked.get(job.id) ?? 0) + 1)
@@ -188,7 +188,7 @@ export class Runner implements ActiveRunOwner {
       active.noticeEndOfLock(now)
       if (active.settled) continue
       active.state = 'settled'
-      active.duration = now - active.begunAt
+      active.duration = now - active.monotonicStart
       active.leaveLock()
       this.#leave(active)
       this.#tellEarly(active, { outcome: 'abandoned', error: active.aborted?.error })
@@ -208,7 +208,7 @@ export class Runner implements ActiveRunOwner {
       this.#endWait(active, error)
       return
     }
-    active.duration = now - active.begunAt
+    active.duration = now - active.monotonicStart
     this.#tellEarly(active, active.aborted as RunEnd)
   }
 
@@ -243,9 +243,9 @@ export class Runner implements ActiveRunOwner {
   onRecorded(active: ActiveRun, answer: ReleaseAnswer): void {
     // It is counted and told by who has recorded it, and not again.
     if (answer !== 'abandoned') {
-      if (active.told === 'nowhere') this.#tell(active)
-    } else if (active.told !== 'elsewhere') {
-      active.told = 'elsewhere'
+      if (active.reportedBy === 'nobody') this.#tell(active)
+    } else if (active.reportedBy !== 'others') {
+      active.reportedBy = 'others'
       this.#options.logbook.abandonedRunEnded(active, active.run.outcome as RunOutcome)
     }
   }
@@ -278,7 +278,7 @@ export class Runner implements ActiveRunOwner {
     const { run } = active
     // Before the release, which takes time of its own.
     const now = this.#options.clock.monotonic()
-    active.duration = now - active.begunAt
+    active.duration = now - active.monotonicStart
     active.endLock(now)
     this.#leave(active)
     if (fulfilled) run.result = value
@@ -330,7 +330,7 @@ export class Runner implements ActiveRunOwner {
     const { stats } = job
     const { error } = run
     const outcome = run.outcome as RunOutcome
-    active.told = 'here'
+    active.reportedBy = 'us'
     if (outcome === 'success') {
       stats.succeeded(run.finishedAt as number, active.duration)
       logbook.runSucceeded(active)
@@ -372,7 +372,7 @@ export class Runner implements ActiveRunOwner {
     if (active.held === null) this.#leaveUnlocked(active.job.id)
     active.job.stats.settled()
     if (this.#active.size > 0) return
-    this.#options.watch.keepAlive()
+    this.#options.deadlines.keepAlive()
     for (const resolve of this.#idle.splice(0)) resolve()
   }
 

@@ -5,6 +5,7 @@ import type {
   ClaimBlocks,
   ClaimRequest,
   Confirmation,
+  ConfirmedClaim,
   CoordinationListener,
   CoordinationNode,
   CoordinationState,
@@ -15,7 +16,6 @@ import type {
   JobState,
   OpenRun,
   ReleaseAnswer,
-  SettledClaim,
   SurveyRequest
 } from '../../types/coordination.js'
 import { validUntil } from '../coordination/lock-validity.js'
@@ -169,10 +169,10 @@ export class SimulatedNode implements CoordinationNode {
     )
   }
 
-  settle(claims: readonly SettledClaim[]): Promise<void> {
+  adopt(claims: readonly ConfirmedClaim[]): Promise<void> {
     return this.#try<void>(
       'settle claims',
-      (memory) => memory.settle(claims),
+      (memory) => memory.adopt(claims),
       () => {}
     )
   }
@@ -228,10 +228,10 @@ export class SimulatedNode implements CoordinationNode {
     )
   }
 
-  settleWith(until: string, live: readonly string[], claims: readonly SettledClaim[]): Promise<void> {
+  reconcile(until: string, live: readonly string[], claims: readonly ConfirmedClaim[]): Promise<void> {
     return this.#try<void>(
       'settle claims',
-      (memory) => memory.settleWith(until, live, claims),
+      (memory) => memory.reconcile(until, live, claims),
       () => {}
     )
   }
@@ -315,8 +315,8 @@ interface ClaimReply {
 
 /** A request as it is when it is sent: the job that it is about may be another when it arrives. */
 function copyRequest(request: ClaimRequest): ClaimRequest {
-  const { jobId, kind, scheduledTime, through, runId, ttl, keep } = request
+  const { jobId, kind, scheduledTime, coversUntil, runId, ttl, keep } = request
   const { afterCompletion, pausedInitially, waits, rerun, definition } = request
-  const tick = { jobId, kind, scheduledTime, through, runId, ttl, keep }
+  const tick = { jobId, kind, scheduledTime, coversUntil, runId, ttl, keep }
   return { ...tick, afterCompletion, pausedInitially, waits, rerun, definition }
 }

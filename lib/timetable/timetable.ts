@@ -16,7 +16,7 @@ export interface Timed extends Placed {
   readonly id: string
   readonly trigger: Trigger
   /** Set when its ticks begin: those due later are handed out, earlier ones never were here. */
-  begunAt: number
+  presentSince: number
   /** The longest jitter in milliseconds; 0 for none. */
   readonly jitter: number
   /**
@@ -49,8 +49,8 @@ function singleTick(scheduledTime: number): DueTick {
 }
 
 /** All jobs of one trigger: one node of the heap, one computation per tick. */
-interface Line<Job extends Timed> extends HeapNode {
-  readonly kind: 'line'
+interface TriggerGroup<Job extends Timed> extends HeapNode {
+  readonly kind: 'group'
   readonly trigger: Trigger
   readonly jobs: Bag<Job>
   /** The last tick it handed out, or `null` before the first. */
@@ -67,8 +67,8 @@ interface Alarm<Job extends Timed> extends HeapNode {
 /**
  * Wakes the process for the next tick: one ordered structure and one timer for all jobs.
  *
- * Time only ever moves a line forwards: a tick that was handed out is never handed out again, whatever the clock does.
- * When the clock is found to be past several ticks of a line, the latest of them stands for all.
+ * Time only ever moves a group forwards: a tick that was handed out is never handed out again, whatever the clock does.
+ * When the clock is found to be past several ticks of a group, the latest of them stands for all.
  */
 export class Timetable<Job extends Timed> {
   readonly #now: () => number
@@ -78,8 +78,8 @@ export class Timetable<Job extends Timed> {
   readonly #onTick: (trigger: Trigger, tick: DueTick) => Iterable<Job> | null
   readonly #onFinished: (job: Job) => void
   readonly #onWake: () => void
-  readonly #heap = new Heap<Line<Job> | Alarm<Job>>()
-  readonly #lines = new Map<Trigger, Line<Job>>()
+  readonly #heap = new Heap<TriggerGroup<Job> | Alarm<Job>>()
+  readonly #groups = new Map<Trigger, TriggerGroup<Job>>()
   readonly #alarms = new Map<Job, Alarm<Job>>()
   /** Jobs added before the start. */
   readonly #waiting = new Set<Job>()
@@ -131,12 +131,12 @@ export class Timetable<Job extends Timed> {
       this.#alarms.delete(job)
       this.#heap.remove(alarm)
     }
-    const line = this.#lines.get(job.trigger)
-    if (line === undefined) return
-    line.jobs.delete(job)
-    if (line.jobs.size > 0) return
-    this.#lines.delete(job.trigger)
-    this.#heap.remove(line)
+    const group = this.#groups.get(job.trigger)
+    if (group === undefined) return
+    group.jobs.delete(job)
+    if (group.jobs.size > 0) return
+    this.#groups.delete(job.trigger)
+    this.#heap.remove(group)
   }
 
   /** Makes a job due at `at`, beside its trigger; an earlier such appointment of the job is replaced. */
@@ -157,16 +157,16 @@ export class Timetable<Job extends Timed> {
    */
   nextOf(job: Job): number | null {
     if (!this.#running) return job.trigger.afterCompletion === null ? job.trigger.next(this.#now()) : null
-    const line = this.#lines.get(job.trigger)
-    const next = line !== undefined && line.index >= 0 ? line.at : null
+    const group = this.#groups.get(job.trigger)
+    const next = group !== undefined && group.index >= 0 ? group.at : null
     const waiting = this.#alarms.get(job)?.tick.scheduledTime ?? null
     return waiting === null || (next !== null && next < waiting) ? next : waiting
   }
 
   /** Whether the job's trigger has no further tick; a tick of it may still wait for its time. */
   isOver(job: Job): boolean {
-    const line = this.#lines.get(job.trigger)
-    return line === undefined ? !this.#alarms.has(job) : line.index < 0
+    const group = this.#groups.get(job.trigger)
+    return group === undefined ? !this.#alarms.has(job) : group.index < 0
   }
 
   start(): void {
@@ -190,11 +190,11 @@ export class Timetable<Job extends Timed> {
   resync(): void {
     if (!this.#running) return
     const now = this.#now()
-    for (const line of this.#lines.values()) {
+    for (const group of this.#groups.values()) {
       // A tick that the step has passed over is due, and late.
-      if (line.index >= 0 && line.at <= now) continue
-      this.#heap.remove(line)
-      this.#enter(line)
+      if (group.index >= 0 && group.at <= now) continue
+      this.#heap.remove(group)
+      this.#enter(group)
     }
     this.#rearm()
   }
@@ -213,11 +213,11 @@ export class Timetable<Job extends Timed> {
         this.#heap.remove(alarm)
       }
     }
-    for (const line of this.#lines.values()) {
-      line.last = null
-      this.#heap.remove(line)
-      this.#enter(line)
-      if (line.index < 0) for (const job of line.jobs.copy()) this.#onFinished(job)
+    for (const group of this.#groups.values()) {
+      group.last = null
+      this.#heap.remove(group)
+      this.#enter(group)
+      if (group.index < 0) for (const job of group.jobs.copy()) this.#onFinished(job)
     }
     this.#rearm()
   }
@@ -231,18 +231,18 @@ export class Timetable<Job extends Timed> {
     for (const alarm of [...this.#alarms.values()]) {
       const { job, at, tick } = alarm
       if (at <= now) continue
-      const line = this.#lines.get(job.trigger)
-      if (line !== undefined && line.index >= 0) {
-        // It comes again with its line.
+      const group = this.#groups.get(job.trigger)
+      if (group !== undefined && group.index >= 0) {
+        // It comes again with its group.
         this.#alarms.delete(job)
         this.#heap.remove(alarm)
       } else if (job.trigger.afterCompletion === null) this.wake(job, at - step, tick)
       else this.wake(job, at - step)
     }
-    for (const line of this.#lines.values()) {
-      line.last = null
-      if (line.index < 0 || line.at <= now) continue
-      this.#heap.move(line, line.trigger.next(floor) ?? line.at)
+    for (const group of this.#groups.values()) {
+      group.last = null
+      if (group.index < 0 || group.at <= now) continue
+      this.#heap.move(group, group.trigger.next(floor) ?? group.at)
     }
     this.#rearm()
   }
@@ -259,7 +259,7 @@ export class Timetable<Job extends Timed> {
   #begin(job: Job): void {
     const { trigger, lookBack } = job
     const now = this.#now()
-    job.begunAt = now
+    job.presentSince = now
     if (trigger.afterCompletion !== null) {
       // Only the store knows when the last run ended: ask it at once.
       this.wake(job, now)
@@ -270,40 +270,40 @@ export class Timetable<Job extends Timed> {
       const dueTime = past + jitterOf(job.id, past, job.jitter, null)
       this.wake(job, Math.max(now, dueTime), { ...singleTick(past), dueTime })
     }
-    const late = this.#lines.get(trigger)
+    const late = this.#groups.get(trigger)
     if (late !== undefined && late.index >= 0 && late.at <= now) {
       // A tick that is late for the others lies before this job was there.
       this.#fire(late, now)
       this.#onWoken()
     }
-    const line = this.#lines.get(trigger)
-    if (line !== undefined) {
-      line.jobs.add(job)
-      if (line.index < 0) this.#onFinished(job)
+    const group = this.#groups.get(trigger)
+    if (group !== undefined) {
+      group.jobs.add(job)
+      if (group.index < 0) this.#onFinished(job)
       return
     }
     const jobs = new Bag<Job>()
     jobs.add(job)
-    const added: Line<Job> = { kind: 'line', at: 0, index: -1, trigger, jobs, last: null }
-    this.#lines.set(trigger, added)
+    const added: TriggerGroup<Job> = { kind: 'group', at: 0, index: -1, trigger, jobs, last: null }
+    this.#groups.set(trigger, added)
     this.#enter(added)
     if (added.index < 0) this.#onFinished(job)
   }
 
-  /** Puts a line in its place by its next tick; a line without one stays outside. */
-  #enter(line: Line<Job>): void {
-    const next = line.trigger.next(this.#now())
+  /** Puts a group in its place by its next tick; a group without one stays outside. */
+  #enter(group: TriggerGroup<Job>): void {
+    const next = group.trigger.next(this.#now())
     if (next === null) return
-    line.at = next
-    this.#heap.push(line)
-    if (this.#heap.peek() === line) this.#rearm()
+    group.at = next
+    this.#heap.push(group)
+    if (this.#heap.peek() === group) this.#rearm()
   }
 
   #wakeUp(): void {
     this.#onWake()
     const now = this.#now()
     let woken = false
-    // Bounded: a line leaves the heap or moves beyond `now`, an alarm leaves it.
+    // Bounded: a group leaves the heap or moves beyond `now`, an alarm leaves it.
     for (let node = this.#heap.peek(); node !== undefined && node.at <= now; node = this.#heap.peek()) {
       woken = true
       if (node.kind === 'alarm') {
@@ -318,21 +318,21 @@ export class Timetable<Job extends Timed> {
     this.#rearm()
   }
 
-  #fire(line: Line<Job>, now: number): void {
-    const { trigger } = line
-    const firstLate = line.at
+  #fire(group: TriggerGroup<Job>, now: number): void {
+    const { trigger } = group
+    const firstLate = group.at
     let scheduledTime = firstLate
     let following = trigger.next(scheduledTime)
     if (following !== null && following <= now) {
       scheduledTime = latestTick(trigger, scheduledTime, now) ?? scheduledTime
       following = trigger.next(scheduledTime)
     }
-    if (following === null) this.#heap.remove(line)
-    else this.#heap.move(line, following)
+    if (following === null) this.#heap.remove(group)
+    else this.#heap.move(group, following)
 
     const period = following === null ? null : following - scheduledTime
-    const preceding = line.last
-    line.last = scheduledTime
+    const preceding = group.last
+    group.last = scheduledTime
     const tick: DueTick = {
       scheduledTime,
       dueTime: scheduledTime,
@@ -341,10 +341,10 @@ export class Timetable<Job extends Timed> {
       preceding,
       caughtUp: false
     }
-    if (following === null) for (const job of line.jobs.copy()) this.#onFinished(job)
+    if (following === null) for (const job of group.jobs.copy()) this.#onFinished(job)
     // A handler that is called at once may add and remove jobs.
-    for (const job of this.#onTick(trigger, tick) ?? line.jobs.copy()) {
-      if (!line.jobs.has(job)) continue
+    for (const job of this.#onTick(trigger, tick) ?? group.jobs.copy()) {
+      if (!group.jobs.has(job)) continue
       const delay = job.jitter === 0 ? 0 : jitterOf(job.id, scheduledTime, job.jitter, period)
       if (delay === 0) this.#onDue(job, tick)
       else this.wake(job, scheduledTime + delay, { ...tick, dueTime: scheduledTime + delay })

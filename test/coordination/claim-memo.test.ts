@@ -17,7 +17,7 @@ function setUp() {
       jobId: 'job',
       kind: 'tick',
       scheduledTime: clock.now(),
-      through: clock.now(),
+      coversUntil: clock.now(),
       runId,
       ttl: 1000,
       keep: KEEP,

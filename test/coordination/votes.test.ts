@@ -1,11 +1,11 @@
 import t from 'tap'
 import {
   decideClaim,
+  decideWithoutMajority,
   isClear,
   isMine,
   isToConfirm,
-  leftover,
-  settleForLess
+  leftover
 } from '../../lib/coordination/quorum/claim-votes.js'
 import {
   decideAcquire,
@@ -107,7 +107,7 @@ for (const [kind, { asked, answers }] of Object.entries(KINDS)) {
       const of = (status: string): number => votes.filter((vote) => vote?.status === status).length
       const mine = votes.filter((vote) => vote !== null && isMine(vote)).length
       const answer = decideClaim(asked, votes)
-      const last = settleForLess(asked, votes)
+      const last = decideWithoutMajority(asked, votes)
       // Safety: nothing is had without a majority.
       must((answer?.status === 'granted') === of('granted') >= 2, 'granted by a majority, and only by one')
       must(last.status !== 'granted' || answer !== null, 'nothing less is granted')
@@ -171,10 +171,10 @@ t.test('five replicas whose votes on three nodes are split do not all leave', as
   t.match(decideClaim(asked, [granted(), elsewhere('r1'), elsewhere('r1')]), { status: 'claimed_elsewhere', by: 'r1' })
   const manual = request({ jobId: 'job', kind: 'manual' })
   t.equal(decideClaim(manual, [granted(), overlap(false), overlap(false)]), null)
-  t.equal(settleForLess(manual, [granted(), overlap(false), overlap(false)]).status, 'overlap')
+  t.equal(decideWithoutMajority(manual, [granted(), overlap(false), overlap(false)]).status, 'overlap')
   const interval = request({ jobId: 'job', afterCompletion: 100 })
   t.equal(decideClaim(interval, [granted(), early(300), early(300)]), null)
-  t.same(settleForLess(interval, [granted(), early(300), early(400)]), { status: 'early', due: 300 })
+  t.same(decideWithoutMajority(interval, [granted(), early(300), early(400)]), { status: 'early', due: 300 })
 })
 
 t.test('a grant has the greatest token and tick before, and the shortest validity', async (t) => {
@@ -232,22 +232,25 @@ t.test('when a majority would grant', async (t) => {
   const recover = request({ jobId: 'job', kind: 'recover' })
   t.same(decideClaim(recover, [running(30), running(10), running(20)]), { status: 'running', remaining: 20 })
   t.equal(decideClaim(recover, [running(30), granted(), running(20)]), null, 'may be split')
-  t.same(settleForLess(recover, [running(30), granted(), running(20)]), { status: 'running', remaining: 20 })
+  t.same(decideWithoutMajority(recover, [running(30), granted(), running(20)]), { status: 'running', remaining: 20 })
 })
 
 t.test('what cannot be had as it was asked for is accounted for, or free', async (t) => {
   const tick = request({ jobId: 'job' })
-  t.same(settleForLess(tick, [overlap(true, 50), granted({ previous: 60 }), unavailable(false)]), {
+  t.same(decideWithoutMajority(tick, [overlap(true, 50), granted({ previous: 60 }), unavailable(false)]), {
     status: 'overlap',
     taken: true,
     isLeft: false,
     previous: 60,
     resumedAt: null
   })
-  t.equal(settleForLess(tick, [overlap(true), elsewhere('r1'), unavailable(false)]).status, 'unavailable')
-  t.equal(settleForLess(tick, [paused(null), granted(), unavailable(false)]).status, 'unavailable')
+  t.equal(decideWithoutMajority(tick, [overlap(true), elsewhere('r1'), unavailable(false)]).status, 'unavailable')
+  t.equal(decideWithoutMajority(tick, [paused(null), granted(), unavailable(false)]).status, 'unavailable')
   const waiting = request({ jobId: 'job', waits: true })
-  t.match(settleForLess(waiting, [overlap(false), granted(), unavailable(false)]), { status: 'overlap', taken: false })
+  t.match(decideWithoutMajority(waiting, [overlap(false), granted(), unavailable(false)]), {
+    status: 'overlap',
+    taken: false
+  })
   t.match(decideClaim(waiting, [elsewhere('r1', 70), elsewhere('r1', 50), elsewhere('r1', 60)]), { last: 60 })
 })
 

@@ -3,7 +3,7 @@ import t from 'tap'
 import { MemoryCoordination } from '../../lib/coordination/memory/coordination.js'
 import { MemoryStore } from '../../lib/coordination/memory/store.js'
 import { createScheduler, errors, type Run } from '../../lib/index.js'
-import { Watch } from '../../lib/runs/deadlines.js'
+import { Deadlines } from '../../lib/runs/deadlines.js'
 import type { Finisher } from '../../lib/runs/finisher.js'
 import { NamedLocks } from '../../lib/runs/named-locks.js'
 import { VirtualClock } from '../../lib/testing/virtual-clock.js'
@@ -410,7 +410,7 @@ t.test('locks by name that were let go of are remembered until their end, and no
   const told: HeldLock[] = []
   const tools = {
     clock,
-    watch: new Watch(clock),
+    deadlines: new Deadlines(clock),
     coordination: Object.assign(new MemoryCoordination(clock, new MemoryStore(), 1000, listen()), {
       release: async () => {
         released++

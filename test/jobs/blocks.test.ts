@@ -255,19 +255,19 @@ t.test('what is taken of a whole block is known of each of its jobs, until it is
   const { own, records } = registry(many(8), true)
   const [first, second, third] = records as [JobRecord, JobRecord, JobRecord]
   const { block } = first
-  third.takenThrough = 5000
+  third.takenUntil = 5000
   block!.noteTaken(3000)
   block!.noteTaken(2000)
   t.same(
-    records.map(({ takenThrough }) => takenThrough),
+    records.map(({ takenUntil }) => takenUntil),
     [3000, 3000, 5000, 3000, 3000, 3000, 3000, 3000]
   )
   block!.noteTaken(4000)
   t.ok(second.noteHandedBack(4000, 'run', 1))
-  t.same([first.takenThrough, second.takenThrough, third.takenThrough], [4000, 3999, 5000])
+  t.same([first.takenUntil, second.takenUntil, third.takenUntil], [4000, 3999, 5000])
   block!.noteTaken(6000)
   own.remove('job-0')
-  t.same([first.takenThrough, second.takenThrough], [6000, 6000], 'also of one that leaves')
+  t.same([first.takenUntil, second.takenUntil], [6000, 6000], 'also of one that leaves')
 })
 
 t.test('where nobody else asks, all jobs of a trigger are one block, taken in parts', async (t) => {

@@ -225,7 +225,7 @@ t.test('a difference of very many jobs, as of a default, is not a warning of eac
       id: `job-${index}`,
       trigger: { key: 'cron' },
       definition: { id: `job-${index}`, jitter: 0 },
-      definitionWords: { trigger: 'same', options: 'a' }
+      fingerprint: { trigger: 'same', options: 'a' }
     } as unknown as JobRecord
     await warnings.tell(job, { definition: { trigger: 'same', options: 'b' }, replicaId: 'two' })
   }
@@ -249,11 +249,11 @@ t.test('what differs in two definitions is told once the other replica has said 
       id: 'report',
       trigger: { key: 'cron' },
       definition: { id: 'report', name: 'report', timeout, jitter: 0 },
-      definitionWords: { trigger: 'same', options }
+      fingerprint: { trigger: 'same', options }
     }) as unknown as JobRecord
   const [here, there] = [job('a', 2000), job('b', 0)]
   const [one, two] = [here, there].map(() => new DefinitionWarnings(coordination, new Logbook(logger)))
-  const other = (of: JobRecord, replicaId: string): OtherDefinition => ({ definition: of.definitionWords, replicaId })
+  const other = (of: JobRecord, replicaId: string): OtherDefinition => ({ definition: of.fingerprint, replicaId })
   await one?.tell(here, other(there, 'two'))
   await one?.tell(here, other(there, 'two'))
   t.match(lines, [{ fields: { jobId: 'report', replicaId: 'two', differs: ['options'] } }])

@@ -1,9 +1,9 @@
 import t from 'tap'
 import { Bag } from '../../lib/base/bag.js'
-import { Watch, type Watched } from '../../lib/runs/deadlines.js'
+import { type Deadline, Deadlines } from '../../lib/runs/deadlines.js'
 import type { Clock } from '../../types/clock.js'
 
-class Item implements Watched {
+class Item implements Deadline {
   place = -1
   readonly checkedAt: number[] = []
   checkAt: number
@@ -42,7 +42,7 @@ function setUp() {
     },
     setImmediate
   }
-  const watch = new Watch(clock)
+  const watch = new Deadlines(clock)
   const others = new Bag<Item>()
   watch.watchAlso(others)
   return {

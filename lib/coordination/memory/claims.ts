@@ -1,10 +1,10 @@
 import type {
   ClaimAnswer,
   ClaimRequest,
+  ConfirmedClaim,
   CoordinationListener,
   Definition,
-  HeldLock,
-  SettledClaim
+  HeldLock
 } from '../../../types/coordination.js'
 import { hasSameTrigger, isDate, isSame } from '../../jobs/definition.js'
 import { validUntil } from '../lock-validity.js'
@@ -62,7 +62,7 @@ export class MemoryClaims {
   }
 
   /** Takes over a claim that a majority of stores like this one has confirmed. */
-  settle(claim: SettledClaim, moment: Moment): void {
+  adopt(claim: ConfirmedClaim, moment: Moment): void {
     const { jobId, runId, tick, run, keep, definition } = claim
     const { now, monotonic } = moment
     const record = this.#store.jobOf(jobId, moment) ?? this.#newRecord(claim, moment)
@@ -75,7 +75,7 @@ export class MemoryClaims {
     record.claimedBy = runId
     record.open = false
     record.definition = definition
-    record.keptUntil = monotonic + keep
+    record.retainedUntil = monotonic + keep
     if (run === null) return
     this.#store.leave(record, jobId, moment)
     record.runTick = run.scheduledTime
@@ -89,7 +89,7 @@ export class MemoryClaims {
     const { jobId, kind, runId, afterCompletion, definition } = request
     const manual = kind === 'manual'
     let record = known
-    let { scheduledTime, through } = request
+    let { scheduledTime, coversUntil } = request
 
     if (afterCompletion > 0 && !manual) {
       // The first replica to ask sets the time from which the interval is measured.
@@ -99,7 +99,7 @@ export class MemoryClaims {
       const due = mine ? record.tick : Math.max(since + afterCompletion, scheduledTime)
       if (!mine && isHeld(record, monotonic)) return { status: 'early', due: now + afterCompletion }
       if (now < due) return { status: 'early', due }
-      scheduledTime = through = due
+      scheduledTime = coversUntil = due
     }
     if (!manual && scheduledTime > now + this.#maxClockSkew) return { status: 'early', due: scheduledTime }
 
@@ -139,11 +139,11 @@ export class MemoryClaims {
         if ((isOther || tick < 0) && afterCompletion === 0 && !isDate(definition)) {
           this.#store.noteClaimed(jobId, definition, request.keep, monotonic)
         }
-        record.tick = through
+        record.tick = coversUntil
         record.previous = before
         record.definition = definition
       }
-      record.keptUntil = monotonic + request.keep
+      record.retainedUntil = monotonic + request.keep
     }
     if (paused) return { status: 'paused', first: true, previous }
     if (kind === 'miss') {
@@ -170,7 +170,7 @@ export class MemoryClaims {
     if (record.runId !== runId) this.#store.leave(record, jobId, moment)
     record.runTick = scheduledTime
     // An interval from the last end is measured from the end of any run.
-    if (manual && afterCompletion > 0) record.keptUntil = monotonic + request.keep
+    if (manual && afterCompletion > 0) record.retainedUntil = monotonic + request.keep
     record.attempt = request.rerun && !manual ? 1 : 0
     const fencingToken = this.#store.nextFence(now)
     this.#begin(record, runId, fencingToken, now)
@@ -252,7 +252,7 @@ export class MemoryClaims {
       isOpen: false,
       definition,
       dates: null,
-      keptUntil: monotonic + keep,
+      retainedUntil: monotonic + keep,
       token: '',
       expiresAt: 0
     }

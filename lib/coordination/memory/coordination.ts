@@ -6,6 +6,7 @@ import type {
   ClaimBlocks,
   ClaimRequest,
   Confirmation,
+  ConfirmedClaim,
   CoordinationListener,
   CoordinationNode,
   CoordinationState,
@@ -17,7 +18,6 @@ import type {
   JobState,
   OpenRun,
   ReleaseAnswer,
-  SettledClaim,
   SurveyRequest
 } from '../../../types/coordination.js'
 import { readRunId } from '../../base/run-ids.js'
@@ -177,9 +177,9 @@ export class MemoryCoordination implements CoordinationNode {
     })
   }
 
-  async settle(claims: readonly SettledClaim[]): Promise<void> {
+  async adopt(claims: readonly ConfirmedClaim[]): Promise<void> {
     const moment = this.#moment()
-    for (const claim of claims) this.#claims.settle(claim, moment)
+    for (const claim of claims) this.#claims.adopt(claim, moment)
   }
 
   async mend(lock: HeldLock): Promise<boolean> {
@@ -231,7 +231,7 @@ export class MemoryCoordination implements CoordinationNode {
     }
   }
 
-  async settleWith(until: string, live: readonly string[], claims: readonly SettledClaim[]): Promise<void> {
+  async reconcile(until: string, live: readonly string[], claims: readonly ConfirmedClaim[]): Promise<void> {
     const { now, monotonic } = this.#moment()
     const last = readRunId(until)
     for (const record of this.#store.jobs.values()) {
@@ -245,7 +245,7 @@ export class MemoryCoordination implements CoordinationNode {
       if (record.claimedBy === runId) endClaim(record)
       free(record, runId, monotonic)
     }
-    await this.settle(claims)
+    await this.adopt(claims)
   }
 
   async pause(jobId: string): Promise<void> {
@@ -268,7 +268,7 @@ export class MemoryCoordination implements CoordinationNode {
       const { jobId, definition, pausedInitially, keep } = request
       this.#store.pauseByCode(jobId, pausedInitially, moment)
       const record = this.#store.jobOf(jobId, moment)
-      if (record !== undefined) record.keptUntil = Math.max(record.keptUntil, monotonic + keep)
+      if (record !== undefined) record.retainedUntil = Math.max(record.retainedUntil, monotonic + keep)
       return {
         paused: this.#store.isPaused(jobId),
         previous: this.#previous(jobId, record, definition),

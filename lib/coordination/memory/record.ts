@@ -37,7 +37,7 @@ export interface ClaimRecord extends LockRecord {
   /** Dates that were claimed while the job had ticks of other triggers as well: their triggers, with the requests. */
   dates: Map<string, string> | null
   /** Until when it is remembered, on the monotonic clock. */
-  keptUntil: number
+  retainedUntil: number
 }
 
 /** Whether a run of the job has begun and not ended, so that it may have to be taken over. */

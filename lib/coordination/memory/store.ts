@@ -22,7 +22,7 @@ const MAX_TICKS = 64
 export interface SinceRecord {
   trigger: string
   at: number
-  keptUntil: number
+  retainedUntil: number
 }
 
 /**
@@ -119,10 +119,10 @@ export class MemoryStore {
     const { trigger } = definition
     if (since === null) return null
     const found = this.since.get(jobId)
-    const record = found !== undefined && found.keptUntil > now ? found : null
+    const record = found !== undefined && found.retainedUntil > now ? found : null
     const tick = claimed?.definition.trigger === trigger && claimed.tick >= 0 ? claimed.tick : null
     let at = Math.min(accounted, tick ?? accounted)
-    let keptUntil = now + keep
+    let retainedUntil = now + keep
     if (record === null) {
       if (tick !== null || (isOnce && (claimed === undefined || claimed.definition.trigger === trigger))) return at
     } else if (record.trigger !== trigger) {
@@ -131,17 +131,18 @@ export class MemoryStore {
       at = since
     } else {
       const isClaimed = tick !== null && tick >= record.at
-      keptUntil = isClaimed ? record.keptUntil : Math.max(record.keptUntil, keptUntil)
+      retainedUntil = isClaimed ? record.retainedUntil : Math.max(record.retainedUntil, retainedUntil)
       at = Math.min(record.at, accounted)
     }
-    this.since.set(jobId, { trigger, at, keptUntil })
+    this.since.set(jobId, { trigger, at, retainedUntil })
     return at
   }
 
   /** The first claim under a trigger: from here on its claims say what was taken. */
   noteClaimed(jobId: string, { trigger }: Definition, keep: number, now: number): void {
     const record = this.since.get(jobId)
-    if (record?.trigger === trigger && record.keptUntil > now) record.keptUntil = now + Math.min(keep, KEEP_SINCE)
+    if (record?.trigger === trigger && record.retainedUntil > now)
+      record.retainedUntil = now + Math.min(keep, KEEP_SINCE)
   }
 
   isPaused(jobId: string): boolean {
@@ -198,14 +199,14 @@ export class MemoryStore {
     if (this.jobs.size + this.named.size + this.since.size < this.#sweepAt) return
     for (const [jobId, record] of this.jobs) if (!isRemembered(record, now)) this.jobs.delete(jobId)
     for (const [name, { expiresAt }] of this.named) if (expiresAt <= now) this.named.delete(name)
-    for (const [jobId, { keptUntil }] of this.since) if (keptUntil <= now) this.since.delete(jobId)
+    for (const [jobId, { retainedUntil }] of this.since) if (retainedUntil <= now) this.since.delete(jobId)
     this.#sweepAt = Math.max(1000, 2 * (this.jobs.size + this.named.size + this.since.size))
   }
 }
 
 /** `now` is on the monotonic clock, as in all that follows. */
 function isRemembered(record: ClaimRecord, now: number): boolean {
-  return record.keptUntil > now || isHeld(record, now)
+  return record.retainedUntil > now || isHeld(record, now)
 }
 
 export function isHeld(lock: LockRecord, now: number): boolean {

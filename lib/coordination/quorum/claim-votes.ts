@@ -101,7 +101,7 @@ export function isHeldByMost(votes: readonly Vote<ClaimAnswer>[]): boolean {
 }
 
 /** The answer to a claim for which no majority was to be had, however often it was asked for. */
-export function settleForLess(request: ClaimRequest, votes: readonly Vote<ClaimAnswer>[]): ClaimAnswer {
+export function decideWithoutMajority(request: ClaimRequest, votes: readonly Vote<ClaimAnswer>[]): ClaimAnswer {
   const most = majorityOf(votes.length)
   const count = new Count(votes)
   const { granted, overlaps, early, running, mine } = count

@@ -3,22 +3,22 @@ import type {
   ClaimAnswer,
   ClaimRequest,
   Confirmation,
+  ConfirmedClaim,
   Ending,
   HandedBack,
-  HeldLock,
-  SettledClaim
+  HeldLock
 } from '../../../types/coordination.js'
 import { ballot } from './ballot.js'
 import {
   decideClaim,
+  decideWithoutMajority,
   isClear,
   isFirstByHand,
   isHeldByMost,
   isMine,
   isToConfirm,
   leftover,
-  noMajority,
-  settleForLess
+  noMajority
 } from './claim-votes.js'
 import type { LockMender } from './lock-mender.js'
 import type { Member } from './member.js'
@@ -151,7 +151,7 @@ export class QuorumClaims {
     })
     const decided = requests.map((request, index) => {
       const votes = votesOf(ballots, index)
-      return decideClaim(request, votes) ?? (isLast && !isFirst[index] ? settleForLess(request, votes) : null)
+      return decideClaim(request, votes) ?? (isLast && !isFirst[index] ? decideWithoutMajority(request, votes) : null)
     })
     const outcomes = await this.#confirmed(round, requests, decided, isLast)
     const isRefused = (index: number): boolean => outcomes[index] !== decided[index]
@@ -218,7 +218,7 @@ export class QuorumClaims {
       if (member.isEnding(request.jobId, request.runId)) return [{ ...settled(request, outcome), runId: '', run: null }]
       return isToGo(member, request) ? [] : [settled(request, outcome)]
     })
-    if (claims.length > 0) void member.node.settle(claims)
+    if (claims.length > 0) void member.node.adopt(claims)
   }
 
   /**
@@ -301,12 +301,12 @@ function confirmationOf(request: ClaimRequest, decided: ClaimAnswer | null): Con
   return { jobId: request.jobId, runId: request.runId, due: decided.scheduledTime }
 }
 
-function settled(request: ClaimRequest, answer: ClaimAnswer): SettledClaim {
-  const { jobId, runId, through, keep, definition, rerun, afterCompletion } = request
+function settled(request: ClaimRequest, answer: ClaimAnswer): ConfirmedClaim {
+  const { jobId, runId, coversUntil, keep, definition, rerun, afterCompletion } = request
   const common = { jobId, runId, keep, definition }
-  if (answer.status !== 'granted' || answer.lock === null) return { ...common, tick: through, run: null }
+  if (answer.status !== 'granted' || answer.lock === null) return { ...common, tick: coversUntil, run: null }
   const { scheduledTime, fencingToken } = answer
-  const tick = afterCompletion > 0 ? scheduledTime : through
+  const tick = afterCompletion > 0 ? scheduledTime : coversUntil
   return { ...common, tick, run: { scheduledTime, fencingToken, attempt: rerun ? 1 : 0 } }
 }
 

@@ -4,6 +4,7 @@ import type {
   AcquireAnswer,
   ClaimAnswer,
   ClaimRequest,
+  ConfirmedClaim,
   Coordination,
   CoordinationListener,
   CoordinationState,
@@ -14,7 +15,6 @@ import type {
   JobState,
   OpenRun,
   ReleaseAnswer,
-  SettledClaim,
   SurveyRequest
 } from '../../../types/coordination.js'
 import { OptionInvalidError } from '../../errors.js'
@@ -194,8 +194,8 @@ export class QuorumCoordination implements Coordination {
     return told.find((text) => text !== null) ?? null
   }
 
-  async settleWith(until: string, live: readonly string[], claims: readonly SettledClaim[]): Promise<void> {
-    await Promise.all(this.#members.map(({ node }) => node.settleWith(until, live, claims)))
+  async reconcile(until: string, live: readonly string[], claims: readonly ConfirmedClaim[]): Promise<void> {
+    await Promise.all(this.#members.map(({ node }) => node.reconcile(until, live, claims)))
   }
 
   async pause(jobId: string, note: string | undefined): Promise<void> {

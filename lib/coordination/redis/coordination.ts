@@ -9,6 +9,7 @@ import type {
   ClaimBlocks,
   ClaimRequest,
   Confirmation,
+  ConfirmedClaim,
   CoordinationListener,
   CoordinationNode,
   CoordinationState,
@@ -20,7 +21,6 @@ import type {
   JobState,
   OpenRun,
   ReleaseAnswer,
-  SettledClaim,
   SurveyRequest
 } from '../../../types/coordination.js'
 import { DAY } from '../../base/duration.js'
@@ -35,10 +35,10 @@ import { ABANDON_SCRIPT, LOOK_SCRIPT, REOPEN_SCRIPT } from './open-scripts.js'
 import { PROBE_SCRIPT, type ProbeReply, readProbe } from './probe-script.js'
 import {
   ACQUIRE_SCRIPT,
+  ADOPT_SCRIPT,
   CONFIRM_SCRIPT,
   PAUSES_SCRIPT,
   RESUME_SCRIPT,
-  SETTLE_SCRIPT,
   SINCE_SCRIPT,
   TIME_SCRIPT
 } from './small-scripts.js'
@@ -50,11 +50,11 @@ import {
   readState,
   unreadable,
   writeBlocks,
+  writeConfirmed,
   writeEndings,
   writeHandedBack,
   writeOpenRun,
   writeRequests,
-  writeSettled,
   writeSince
 } from './wire.js'
 
@@ -82,7 +82,7 @@ interface ScriptCommands {
     ...args: (string | number)[]
   ): Promise<[micros: number, fencingToken: number, holder?: string]>
   rlsConfirm(keyCount: number, ...args: (string | number)[]): Promise<string>
-  rlsSettle(keyCount: number, ...args: string[]): Promise<null>
+  rlsAdopt(keyCount: number, ...args: string[]): Promise<null>
   rlsResume(keyCount: number, ...args: string[]): Promise<null>
   rlsPauses(keyCount: number, ...args: string[]): Promise<string[]>
   rlsSince(keyCount: number, ...args: string[]): Promise<string>
@@ -159,7 +159,7 @@ export class RedisCoordination implements CoordinationNode {
     this.#client.defineCommand('rlsHandBack', { lua: HAND_BACK_SCRIPT })
     this.#client.defineCommand('rlsAcquire', { lua: ACQUIRE_SCRIPT })
     this.#client.defineCommand('rlsConfirm', { lua: CONFIRM_SCRIPT })
-    this.#client.defineCommand('rlsSettle', { lua: SETTLE_SCRIPT })
+    this.#client.defineCommand('rlsAdopt', { lua: ADOPT_SCRIPT })
     this.#client.defineCommand('rlsResume', { lua: RESUME_SCRIPT })
     this.#client.defineCommand('rlsPauses', { lua: PAUSES_SCRIPT })
     this.#client.defineCommand('rlsSince', { lua: SINCE_SCRIPT })
@@ -317,10 +317,10 @@ export class RedisCoordination implements CoordinationNode {
     }
   }
 
-  async settle(claims: readonly SettledClaim[]): Promise<void> {
-    const written = writeSettled(claims)
+  async adopt(claims: readonly ConfirmedClaim[]): Promise<void> {
+    const written = writeConfirmed(claims)
     try {
-      await this.#link.exchange(() => this.#commands.rlsSettle(1, this.#fenceKey, this.#options.replicaId, written))
+      await this.#link.exchange(() => this.#commands.rlsAdopt(1, this.#fenceKey, this.#options.replicaId, written))
     } catch (error) {
       this.#link.unavailable('settle claims', error)
     }
@@ -365,12 +365,11 @@ export class RedisCoordination implements CoordinationNode {
     }
   }
 
-  async settleWith(until: string, live: readonly string[], claims: readonly SettledClaim[]): Promise<void> {
+  async reconcile(until: string, live: readonly string[], claims: readonly ConfirmedClaim[]): Promise<void> {
     const ids = live.join(' ')
     const ended = this.#link.exchange(() => this.#commands.rlsFinish(1, this.#fenceKey, '', until, ids))
     const told: Promise<unknown>[] = [ended.catch((error: unknown) => this.#link.unavailable('release locks', error))]
-    for (let start = 0; start < claims.length; start += CHUNK)
-      told.push(this.settle(claims.slice(start, start + CHUNK)))
+    for (let start = 0; start < claims.length; start += CHUNK) told.push(this.adopt(claims.slice(start, start + CHUNK)))
     await Promise.all(told)
   }
 

@@ -184,7 +184,7 @@ return table.concat(reply)
  * ARGV  replicaId, then one line for each claim: `tick keep definition runId fencingToken runTick attempt jobId`, with `-`
  *       for the token of one without a run
  */
-export const SETTLE_SCRIPT = `
+export const ADOPT_SCRIPT = `
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 local base = string.sub(KEYS[1], 1, -6)

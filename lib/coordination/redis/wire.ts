@@ -2,13 +2,13 @@ import type {
   ClaimAnswer,
   ClaimBlocks,
   ClaimRequest,
+  ConfirmedClaim,
   Ending,
   HandedBack,
   HeldLock,
   JobState,
   OpenRun,
   OtherDefinition,
-  SettledClaim,
   SurveyRequest
 } from '../../../types/coordination.js'
 import { RedisUnavailableError } from '../../errors.js'
@@ -63,17 +63,17 @@ export function writeRequests(requests: readonly ClaimRequest[], isVote: boolean
 }
 
 function writeTerms(request: ClaimRequest, isVote: boolean): string {
-  const { kind, scheduledTime, through, ttl, keep, afterCompletion, definition } = request
+  const { kind, scheduledTime, coversUntil, ttl, keep, afterCompletion, definition } = request
   const { pausedInitially, waits, rerun } = request
   const flags = (pausedInitially ? 1 : 0) + (waits ? 2 : 0) + (rerun ? 4 : 0) + (isVote ? 8 : 0)
   const words = `${definition.trigger}.${definition.options}`
-  return `${KIND_LETTER[kind]} ${scheduledTime} ${through} ${ttl} ${keep} ${afterCompletion} ${flags} ${words}\n`
+  return `${KIND_LETTER[kind]} ${scheduledTime} ${coversUntil} ${ttl} ${keep} ${afterCompletion} ${flags} ${words}\n`
 }
 
 function hasTermsOf(a: ClaimRequest, b: ClaimRequest): boolean {
   return (
     a.scheduledTime === b.scheduledTime &&
-    a.through === b.through &&
+    a.coversUntil === b.coversUntil &&
     a.kind === b.kind &&
     a.ttl === b.ttl &&
     a.keep === b.keep &&
@@ -133,7 +133,7 @@ export function readOpenRuns(found: readonly string[]): OpenRun[] {
 }
 
 /** Claims that a majority has confirmed as the script's argument. */
-export function writeSettled(claims: readonly SettledClaim[]): string {
+export function writeConfirmed(claims: readonly ConfirmedClaim[]): string {
   let written = ''
   for (const { jobId, runId, tick, run, keep, definition } of claims) {
     const what = run === null ? '- -1 0' : `${run.fencingToken} ${run.scheduledTime} ${run.attempt}`

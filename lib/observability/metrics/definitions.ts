@@ -22,7 +22,7 @@ export interface DueTicks {
   /** How many jobs have some. */
   readonly backlog: number
   /** Puts into the jobs' own numbers what was counted for many at once. */
-  settleCounts(): void
+  flushCounts(): void
 }
 
 /** What a metric's samples are read from. */

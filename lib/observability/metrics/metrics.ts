@@ -32,7 +32,7 @@ class Numbers {
   /** The scrape that is beginning: a registry asks all its metrics in one go. */
   get scrape(): Scrape {
     if (this.#scrape === null) {
-      this.source.dispatcher.settleCounts()
+      this.source.dispatcher.flushCounts()
       this.#scrape = new Scrape(this.source.jobs, this.#total)
       queueMicrotask(() => {
         this.#scrape = null
@@ -42,7 +42,7 @@ class Numbers {
   }
 
   reset(): void {
-    this.source.dispatcher.settleCounts()
+    this.source.dispatcher.flushCounts()
     if (this.#total !== null) this.#total.reset()
     else for (const job of this.source.jobs.values()) job.stats.reset()
   }

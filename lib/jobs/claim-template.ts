@@ -5,7 +5,7 @@ import { DATE_MARK } from './definition.js'
 import type { ResolvedJob } from './options.js'
 
 /** What a job's definition says of its claims: made once for each definition, and the same for all of its ticks. */
-export interface ClaimTerms {
+export interface ClaimTemplate {
   readonly jobId: string
   readonly trigger: Trigger
   /** As in a claim's request. */
@@ -23,7 +23,7 @@ export interface ClaimTerms {
   readonly memo: ClaimMemo
 }
 
-export function claimTermsOf(resolved: ResolvedJob, trigger: Trigger): ClaimTerms {
+export function claimTemplateOf(resolved: ResolvedJob, trigger: Trigger): ClaimTemplate {
   const { id, lockTtl, misfireGraceTime, pausedInitially, coalesce, recovery } = resolved
   const { afterCompletion } = trigger
   const isOnce = 'date' in resolved.trigger

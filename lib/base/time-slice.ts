@@ -7,7 +7,7 @@ const LONGEST = 0.1
 const PIECES = 8
 
 /** Work of many small pieces that lets the event loop have a turn in between, so that requests do not wait for all of it. */
-export class Turns {
+export class TimeSlice {
   readonly #clock: Clock
   #begunAt: number
   #left = PIECES

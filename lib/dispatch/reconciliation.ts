@@ -1,6 +1,6 @@
-import type { Coordination, SettledClaim } from '../../types/coordination.js'
+import type { ConfirmedClaim, Coordination } from '../../types/coordination.js'
 import type { JobRecord } from '../jobs/job.js'
-import { keepOf } from './claim-request.js'
+import { retentionOf } from './claim-request.js'
 
 export interface SettlementOptions {
   readonly coordination: Coordination
@@ -15,7 +15,7 @@ export interface SettlementOptions {
  * which runs of this process have ended, so that their locks do not stand until their TTL, and which ticks are claimed, so
  * that they neither run again nor count as missed.
  */
-export class Settlement {
+export class Reconciliation {
   readonly #options: SettlementOptions
 
   constructor(options: SettlementOptions) {
@@ -26,18 +26,18 @@ export class Settlement {
    * @param isAll whether the ticks that other replicas have taken are told as well: these may come back to the store later
    *   than who asks it for the next tick, and would count those as missed
    */
-  async settle(isAll: boolean): Promise<void> {
+  async run(isAll: boolean): Promise<void> {
     const { coordination, jobs, runIds, newRunId } = this.#options
-    const claims: SettledClaim[] = []
+    const claims: ConfirmedClaim[] = []
     for (const job of jobs()) {
-      const { id, claimedThrough, takenThrough, trigger, terms } = job
-      const tick = isAll ? Math.max(claimedThrough, takenThrough) : claimedThrough
+      const { id, claimedUntil, takenUntil, trigger, template } = job
+      const tick = isAll ? Math.max(claimedUntil, takenUntil) : claimedUntil
       // When an interval from the last end is due the store alone knows.
-      if (tick < 0 || terms.ttl === null || trigger.afterCompletion !== null) continue
+      if (tick < 0 || template.ttl === null || trigger.afterCompletion !== null) continue
       const following = trigger.next(tick)
-      const keep = keepOf(terms, following === null ? 0 : following - tick)
-      claims.push({ jobId: id, runId: '', tick, run: null, keep, definition: terms.definition })
+      const keep = retentionOf(template, following === null ? 0 : following - tick)
+      claims.push({ jobId: id, runId: '', tick, run: null, keep, definition: template.definition })
     }
-    await coordination.settleWith(newRunId(), runIds(), claims)
+    await coordination.reconcile(newRunId(), runIds(), claims)
   }
 }
