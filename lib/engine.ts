@@ -31,6 +31,7 @@ import { Logbook } from './observability/logbook.js'
 import { Metrics } from './observability/metrics/metrics.js'
 import { MissedLog } from './observability/missed-log.js'
 import type { ResolvedOptions } from './options.js'
+import { Capacity } from './runs/capacity.js'
 import { Deadlines } from './runs/deadlines.js'
 import { Finisher } from './runs/finisher.js'
 import { NamedLocks } from './runs/named-locks.js'
@@ -160,7 +161,7 @@ export class Engine {
     this.jobs = new JobRegistry(defaults, timezone, newStats, this.#timetable, blocks, (jobId, interval) =>
       this.#onBareInterval(jobId, interval)
     )
-    const onRoom = (): void => this.dispatcher.pump()
+    const capacity = new Capacity(concurrency, () => this.dispatcher.pump())
     const onUnfinished = (job: JobRecord): void => this.#recovery.lookNow(job)
     const onFinished = (job: JobRecord): void => this.#finished.touch(job)
     this.#runner = new Runner({
@@ -173,14 +174,14 @@ export class Engine {
       events,
       log,
       logbook,
-      onRoom,
+      capacity,
       onUnfinished,
       onLast: onFinished
     })
     const account = new TickAccount(events, this.#missedLog)
     const wakeAt = (job: JobRecord, at: number, tick?: DueTick): void => this.#timetable.wake(job, at, tick)
     const unlocked = new UnlockedRuns({ coordination, runner: this.#runner, account, newRunId, wakeAt })
-    const common = { clock, coordination, runner: this.#runner, finisher, newRunId }
+    const common = { capacity, clock, coordination, runner: this.#runner, finisher, newRunId }
     const jobOf = (jobId: string): JobRecord | undefined => this.jobs.get(jobId)
     const told = { coordination, events, logbook, jobOf }
     const runIds = (): readonly string[] => {
@@ -197,9 +198,7 @@ export class Engine {
       ...common,
       replicaId,
       deadlines,
-      onTakenOver,
-      room: () => this.dispatcher.room,
-      onRoom
+      onTakenOver
     })
     this.manualRuns = new ManualRuns({ ...common, recovery: this.#recovery, account, unlocked })
     const enqueue = (job: JobRecord, tick: DueTick): void => this.dispatcher.enqueue(job, tick)
@@ -219,7 +218,6 @@ export class Engine {
     this.dispatcher = new Dispatcher({
       ...common,
       surveyed: () => this.#survey.pending,
-      concurrency,
       blocks,
       recovery: this.#recovery,
       unlocked,

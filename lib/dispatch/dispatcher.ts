@@ -3,8 +3,10 @@ import type { ClaimAnswer, Coordination, HandBackAnswer } from '../../types/coor
 import type { Trigger } from '../../types/trigger.js'
 import { detached } from '../base/async-context.js'
 import { SECOND } from '../base/duration.js'
+import { Idle } from '../base/idle.js'
 import { TimeSlice } from '../base/time-slice.js'
 import type { JobBlocks, JobRecord } from '../jobs/job.js'
+import type { Capacity } from '../runs/capacity.js'
 import type { Finisher, HandingBack } from '../runs/finisher.js'
 import type { Runner } from '../runs/runner.js'
 import type { DueTick } from '../timetable/timetable.js'
@@ -29,7 +31,7 @@ const LOCK_POLL = SECOND / 4
 const RECORD_POLL = 5 * SECOND
 
 export interface DispatcherOptions {
-  readonly concurrency: number
+  readonly capacity: Capacity
   readonly blocks: JobBlocks
   readonly clock: Clock
   readonly coordination: Coordination
@@ -71,12 +73,11 @@ export class Dispatcher {
   #unresolved: ClaimCall | null = null
   /** What is asked now. */
   #call: ClaimCall | null = null
-  #asking = 0
   #draining = false
   #stopped = false
   #retryDelay = 0
   #retryTimer: TimerHandle | null = null
-  #idle: (() => void)[] = []
+  readonly #idle = new Idle(() => this.#draining || this.#unresolved !== null)
 
   constructor(options: DispatcherOptions) {
     this.#options = options
@@ -110,12 +111,6 @@ export class Dispatcher {
     )
       return true
     return [this.#call, this.#unresolved].some((call) => call?.asked.some((asked) => asked.job === job))
-  }
-
-  /** How many more runs there is room for. */
-  get room(): number {
-    const { concurrency, runner, recovery } = this.#options
-    return concurrency - runner.size - this.#asking - recovery.asking
   }
 
   /** The ids of the runs that are asked for, or may have been granted. */
@@ -215,8 +210,8 @@ export class Dispatcher {
   }
 
   /** Resolves when no claim is under way. */
-  async settled(): Promise<void> {
-    if (this.#draining || this.#unresolved !== null) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  settled(): Promise<void> {
+    return this.#idle.reached()
   }
 
   /** Whether an interval from the last end may be due now by its `startDate` and `endDate`; if not yet, it comes again. */
@@ -238,7 +233,7 @@ export class Dispatcher {
 
   #ready(): boolean {
     // What may have been executed is repeated once more also after the end: it is to be handed back.
-    return this.#unresolved !== null || (!this.#stopped && this.#queue.size > 0 && this.room > 0)
+    return this.#unresolved !== null || (!this.#stopped && this.#queue.size > 0 && this.#options.capacity.room > 0)
   }
 
   /** Apart from `pump`, which each run's end calls: a function that makes functions costs more also where it makes none. */
@@ -259,7 +254,7 @@ export class Dispatcher {
       }
     } finally {
       this.#draining = false
-      if (this.#unresolved === null) for (const resolve of this.#idle.splice(0)) resolve()
+      this.#idle.announce()
     }
   }
 
@@ -273,7 +268,7 @@ export class Dispatcher {
 
   #newCall(): ClaimCall | null {
     const now = this.#options.coordination.now()
-    return makeCall(this.#queue, this.room, {
+    return makeCall(this.#queue, this.#options.capacity.room, {
       choose: (job) => this.#choose(job, now),
       newRunId: this.#options.newRunId,
       onBlockTaken: (block, scheduledTime) => this.#account.takenElsewhere(block, scheduledTime)
@@ -281,12 +276,12 @@ export class Dispatcher {
   }
 
   async #ask(call: ClaimCall): Promise<void> {
-    const { coordination, finisher } = this.#options
+    const { coordination, capacity, finisher } = this.#options
     const { asked } = call
     this.#call = call
     const sentAt = coordination.now()
     const stopped = this.#stopped
-    this.#asking += asked.length
+    capacity.asked(asked.length)
     const answers = await coordination.claim(asked, call.id, call.blocks)
     const silent = answers.some(isUnavailable)
     const received = {
@@ -302,7 +297,7 @@ export class Dispatcher {
       if (turns.isOver) await turns.pass()
       const one = asked[index] as AskedTick
       const answer = answers[index] as ClaimAnswer
-      this.#asking--
+      capacity.answered(1)
       if (answer.status !== 'unavailable') this.#answers.take(one.job, one, answer, handedBack, received)
       else if (answer.unreadable) this.#refuse(one.job, one)
       else if (answer.maybe) again.push(one)

@@ -1,5 +1,6 @@
 import type { Clock } from '../../types/clock.js'
 import type { Coordination, HeldLock } from '../../types/coordination.js'
+import { Idle } from '../base/idle.js'
 import { isOver } from '../coordination/lock-validity.js'
 import { NotRunningError, RedisUnavailableError } from '../errors.js'
 import type { JobRecord } from '../jobs/job.js'
@@ -28,7 +29,7 @@ export interface ManualRunsOptions {
 /** Runs that somebody asked for: apart from all ticks, through the same lock. */
 export class ManualRuns {
   readonly #options: ManualRunsOptions
-  readonly #idle: (() => void)[] = []
+  readonly #idle = new Idle(() => this.#asking > 0)
   /** The ids of the runs that are asked for. */
   readonly runIds = new Set<string>()
   #asking = 0
@@ -54,7 +55,7 @@ export class ManualRuns {
       }
     } finally {
       this.#asking--
-      if (this.#asking === 0) for (const resolve of this.#idle.splice(0)) resolve()
+      this.#idle.announce()
     }
     this.#options.account.lockFailed(job, Math.round(this.#options.coordination.now()), 'error')
     throw new RedisUnavailableError('start a run', `its answer came later than the lock's TTL, ${lockTtl} ms`)
@@ -113,7 +114,7 @@ export class ManualRuns {
   }
 
   /** Resolves when no claim is under way. */
-  async settled(): Promise<void> {
-    if (this.#asking > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  settled(): Promise<void> {
+    return this.#idle.reached()
   }
 }

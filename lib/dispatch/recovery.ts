@@ -2,8 +2,10 @@ import type { Clock } from '../../types/clock.js'
 import type { ClaimAnswer, ClaimRequest, Coordination, OpenRun } from '../../types/coordination.js'
 import { DAY, SECOND } from '../base/duration.js'
 import { hash32 } from '../base/hash.js'
+import { Idle } from '../base/idle.js'
 import { isOver } from '../coordination/lock-validity.js'
 import type { JobRecord } from '../jobs/job.js'
+import type { Capacity } from '../runs/capacity.js'
 import type { Deadline, Deadlines } from '../runs/deadlines.js'
 import type { Finisher } from '../runs/finisher.js'
 import type { Runner } from '../runs/runner.js'
@@ -29,10 +31,7 @@ export interface RecoveryOptions {
   readonly newRunId: () => string
   /** Called when a run is taken over as another. */
   readonly onTakenOver: (from: OpenRun, runId: string, attempt: number) => void
-  /** For how many more runs there is room. */
-  readonly room: () => number
-  /** Called when what was asked for is answered: there may be room again. */
-  readonly onRoom: () => void
+  readonly capacity: Capacity
 }
 
 /** A job whose run is looked for. */
@@ -67,7 +66,7 @@ export class Recovery {
   #asked: readonly string[] = []
   #asking = false
   #stopped = true
-  #idle: (() => void)[] = []
+  readonly #idle = new Idle(() => this.#asking)
 
   constructor(options: RecoveryOptions) {
     this.#options = options
@@ -77,11 +76,6 @@ export class Recovery {
   /** Whether a run of the job is looked for, that goes on elsewhere or is to be taken over. */
   isLookingFor(job: JobRecord): boolean {
     return this.#searches.has(job)
-  }
-
-  /** How many runs are asked for. */
-  get asking(): number {
-    return this.#asked.length
   }
 
   /** The ids of the runs that are asked for. */
@@ -112,8 +106,8 @@ export class Recovery {
   }
 
   /** Resolves when nothing is asked for. */
-  async settled(): Promise<void> {
-    if (this.#asking) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  settled(): Promise<void> {
+    return this.#idle.reached()
   }
 
   #look(job: JobRecord, delay: number): void {
@@ -140,7 +134,7 @@ export class Recovery {
     // Those that come due at one time go into one call.
     await new Promise<void>((resolve) => this.#options.clock.setImmediate(resolve))
     while (this.#due.length > 0 && !this.#stopped) {
-      const batch = this.#due.splice(0, Math.max(0, Math.min(BATCH, this.#options.room())))
+      const batch = this.#due.splice(0, Math.max(0, Math.min(BATCH, this.#options.capacity.room)))
       if (batch.length === 0) {
         for (const search of this.#due.splice(0)) this.#look(search.job, RETRY_DELAY)
         break
@@ -148,11 +142,11 @@ export class Recovery {
       await this.#ask(batch)
     }
     this.#asking = false
-    for (const resolve of this.#idle.splice(0)) resolve()
+    this.#idle.announce()
   }
 
   async #ask(batch: readonly Search[]): Promise<void> {
-    const { coordination, newRunId } = this.#options
+    const { coordination, capacity, newRunId } = this.#options
     const searches: Search[] = []
     const requests: ClaimRequest[] = []
     for (const search of batch) {
@@ -167,12 +161,14 @@ export class Recovery {
     }
     if (requests.length === 0) return
     this.#asked = requests.map(({ runId }) => runId)
+    capacity.asked(requests.length)
     const answers = await coordination.claim(requests)
     for (const [index, search] of searches.entries()) {
       this.#answered(search, requests[index] as ClaimRequest, answers[index] as ClaimAnswer)
     }
     this.#asked = []
-    this.#options.onRoom()
+    capacity.answered(requests.length)
+    capacity.announceRoom()
   }
 
   #answered(search: Search, { runId, ttl }: ClaimRequest, answer: ClaimAnswer): void {

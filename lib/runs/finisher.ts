@@ -8,6 +8,7 @@ import type {
   ReleaseAnswer
 } from '../../types/coordination.js'
 import { DAY, MINUTE, SECOND } from '../base/duration.js'
+import { Idle } from '../base/idle.js'
 import { TimeSlice } from '../base/time-slice.js'
 
 /** How many runs end in one call. */
@@ -78,7 +79,7 @@ export class Finisher {
   #flushing = false
   #retryTimer: TimerHandle | null = null
   #closed = false
-  #idle: (() => void)[] = []
+  readonly #idle = new Idle(() => this.#flushing)
 
   /** @param newCallId makes an id that is unique across replicas */
   constructor(coordination: Coordination, clock: Clock, newCallId: () => string) {
@@ -146,9 +147,8 @@ export class Finisher {
   }
 
   /** Resolves when all that was pushed has its first answer. */
-  async settled(): Promise<void> {
-    if (!this.#flushing) return
-    await new Promise<void>((resolve) => this.#idle.push(resolve))
+  settled(): Promise<void> {
+    return this.#idle.reached()
   }
 
   /** Tries again at once what was not answered for, as Redis answers again. */
@@ -204,9 +204,7 @@ export class Finisher {
     }
     this.#flushed = []
     this.#flushing = false
-    const idle = this.#idle
-    this.#idle = []
-    for (const resolve of idle) resolve()
+    this.#idle.announce()
   }
 
   #retryLater(): void {

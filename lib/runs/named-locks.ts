@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { AcquireAnswer, HeldLock, ReleaseAnswer } from '../../types/coordination.js'
 import type { WithLockContext, WithLockResult } from '../../types/scheduler.js'
+import { Idle } from '../base/idle.js'
 import { isOver } from '../coordination/lock-validity.js'
 import { LockLostError, NotRunningError, RedisUnavailableError } from '../errors.js'
 import type { Finisher } from './finisher.js'
@@ -20,7 +21,7 @@ export class NamedLocks {
   readonly #finisher: Finisher
   readonly #newToken: () => string
   readonly #aborts = new Set<(error: Error) => void>()
-  readonly #idle: (() => void)[] = []
+  readonly #idle = new Idle(() => this.#underWay > 0)
   /** What was let go of, and could still be held in a store that has forgotten that: until it has ended by itself. */
   readonly #released = new Set<HeldLock>()
   #underWay = 0
@@ -46,7 +47,7 @@ export class NamedLocks {
       return await this.#with(name, ttl, fn)
     } finally {
       this.#underWay--
-      if (this.#underWay === 0) for (const resolve of this.#idle.splice(0)) resolve()
+      this.#idle.announce()
     }
   }
 
@@ -67,8 +68,8 @@ export class NamedLocks {
   }
 
   /** Resolves when nothing is under way. */
-  async settled(): Promise<void> {
-    if (this.#underWay > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  settled(): Promise<void> {
+    return this.#idle.reached()
   }
 
   async #with<Value>(

@@ -6,12 +6,14 @@ import type { JobHandler, RunOutcome, RunTrigger } from '../../types/run.js'
 import { detached } from '../base/async-context.js'
 import { Bag } from '../base/bag.js'
 import { isThenable } from '../base/check.js'
+import { Idle } from '../base/idle.js'
 import { LockLostError, RunTimeoutError } from '../errors.js'
 import type { JobRecord } from '../jobs/job.js'
 import { COUNTER } from '../jobs/stats.js'
 import type { Events } from '../observability/events.js'
 import type { Logbook } from '../observability/logbook.js'
 import { ActiveRun, type ActiveRunOwner, HandlerContext, type RunEnd, RunRecord } from './active-run.js'
+import type { Capacity } from './capacity.js'
 import type { Deadlines } from './deadlines.js'
 import type { Finisher } from './finisher.js'
 import type { LockTools } from './lock-hold.js'
@@ -38,8 +40,7 @@ export interface RunnerOptions {
   readonly events: Events
   readonly log: Logger
   readonly logbook: Logbook
-  /** Called when a run has ended and there is room for another. */
-  readonly onRoom: () => void
+  readonly capacity: Capacity
   /** Called when a run has ended that another replica is to take over, or this one. */
   readonly onUnfinished: (job: JobRecord) => void
   /** Called when a run has ended of a job whose trigger has no further tick. */
@@ -52,7 +53,7 @@ export class Runner implements ActiveRunOwner {
   readonly #active = new Bag<ActiveRun>()
   /** How many runs without a lock go on, by the id of their job, which may have been removed and added again meanwhile. */
   readonly #unlocked = new Map<string, number>()
-  #idle: (() => void)[] = []
+  readonly #idle = new Idle(() => this.#active.size > 0)
   #closed = false
   /** How many locks were lost so far. */
   locksLost = 0
@@ -146,6 +147,7 @@ export class Runner implements ActiveRunOwner {
     const { job, run, held } = active
     const { stats, definition } = job
     this.#active.add(active)
+    this.#options.capacity.runStarted()
     if (this.#active.size === 1) this.#options.deadlines.keepAlive()
     stats.started(run)
     if (held === null) {
@@ -160,8 +162,8 @@ export class Runner implements ActiveRunOwner {
   }
 
   /** Resolves when no handler runs. */
-  async settled(): Promise<void> {
-    if (this.#active.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  settled(): Promise<void> {
+    return this.#idle.reached()
   }
 
   /** Aborts a run; its handler is still waited for. */
@@ -286,7 +288,7 @@ export class Runner implements ActiveRunOwner {
     if (run.outcome !== null) this.#options.logbook.runEndedLate(active, fulfilled ? undefined : value)
     if (active.held === null) this.#complete(active, active.end)
     else this.#options.finisher.push(active)
-    this.#options.onRoom()
+    this.#options.capacity.announceRoom()
   }
 
   /** @param isRecorded whether the outcome is told now */
@@ -369,11 +371,12 @@ export class Runner implements ActiveRunOwner {
 
   #leave(active: ActiveRun): void {
     this.#active.delete(active)
+    this.#options.capacity.runEnded()
     if (active.held === null) this.#leaveUnlocked(active.job.id)
     active.job.stats.settled()
     if (this.#active.size > 0) return
     this.#options.deadlines.keepAlive()
-    for (const resolve of this.#idle.splice(0)) resolve()
+    this.#idle.announce()
   }
 
   #leaveUnlocked(jobId: string): void {
