@@ -26,6 +26,8 @@ import { JobRegistry } from './jobs/registry.js'
 import { createStats } from './jobs/stats.js'
 import { DefinitionWarnings } from './observability/definition-warnings.js'
 import { Events } from './observability/events.js'
+import { Journal } from './observability/journal.js'
+import type { JournalListener } from './observability/journal-listener.js'
 import { logSafely } from './observability/log.js'
 import { Logbook } from './observability/logbook.js'
 import { Metrics } from './observability/metrics/metrics.js'
@@ -53,6 +55,12 @@ const MAX_WARNINGS = 20
 /** How often a replica looks whether its unlocked jobs are paused: it never claims them. */
 const PAUSE_POLL = 10 * SECOND
 
+/** What the scheduler is given besides its options, by those who extend it from within: no public API. */
+export interface EngineExtensions {
+  /** Who hears from the journal what happened. */
+  readonly listeners?: readonly JournalListener[]
+}
+
 /**
  * Wires the parts of a tick's path, starts them and ends them: timetable, coordination, execution and observability.
  *
@@ -69,8 +77,7 @@ export class Engine {
   readonly namedLocks: NamedLocks
   readonly metrics: Metrics | null
   readonly options: ResolvedOptions
-  readonly logbook: Logbook
-  readonly #missedLog: MissedLog
+  readonly #journal: Journal
   readonly #definitionWarnings: DefinitionWarnings
   readonly #timetable: Timetable<JobRecord>
   readonly #deadlines: Deadlines
@@ -104,7 +111,7 @@ export class Engine {
   #takenUntil = Number.NEGATIVE_INFINITY
 
   /** @throws the coded errors of the jobs in the options, and of the registry; then nothing was opened */
-  constructor(options: ResolvedOptions) {
+  constructor(options: ResolvedOptions, { listeners = [] }: EngineExtensions = {}) {
     this.options = options
     const { clock, givenClock, log, replicaId, concurrency, defaults, timezone, durationBuckets, metrics } = options
     const coordination = createCoordination(
@@ -123,8 +130,8 @@ export class Engine {
     )
     const events = new Events(log)
     const logbook = new Logbook(log)
-    this.logbook = logbook
-    this.#missedLog = new MissedLog(log, clock)
+    const journal = new Journal({ events, log, logbook, missedLog: new MissedLog(log, clock), listeners })
+    this.#journal = journal
     this.#definitionWarnings = new DefinitionWarnings(coordination, logbook)
     const deadlines = new Deadlines(clock)
     const newRunId = createRunIds()
@@ -171,27 +178,33 @@ export class Engine {
       coordination,
       deadlines,
       finisher,
-      events,
+      journal,
       log,
-      logbook,
       capacity,
       onUnfinished,
       onLast: onFinished
     })
-    const account = new TickAccount(events, this.#missedLog)
+    const account = new TickAccount(journal)
     const wakeAt = (job: JobRecord, at: number, tick?: DueTick): void => this.#timetable.wake(job, at, tick)
-    const unlocked = new UnlockedRuns({ coordination, runner: this.#runner, account, newRunId, wakeAt })
+    const unlocked = new UnlockedRuns({ coordination, runner: this.#runner, account, journal, newRunId, wakeAt })
     const common = { capacity, clock, coordination, runner: this.#runner, finisher, newRunId }
     const jobOf = (jobId: string): JobRecord | undefined => this.jobs.get(jobId)
-    const told = { coordination, events, logbook, jobOf }
     const runIds = (): readonly string[] => {
       const parts = [this.#runner, finisher, this.dispatcher, this.manualRuns, this.#recovery]
       return parts.flatMap((part) => [...part.runIds])
     }
-    const abandonedRuns = new AbandonedRuns({ ...told, replicaId, clock, newCallId: newRunId, runIds })
+    const abandonedRuns = new AbandonedRuns({
+      replicaId,
+      clock,
+      coordination,
+      journal,
+      newCallId: newRunId,
+      runIds,
+      jobOf
+    })
     this.#abandonedRuns = abandonedRuns
     const onTakenOver = (from: OpenRun, runId: string, attempt: number): void => {
-      logbook.takenOver(from, runId, attempt)
+      journal.takenOver(from, runId, attempt)
       abandonedRuns.record([from])
     }
     this.#recovery = new Recovery({
@@ -200,7 +213,7 @@ export class Engine {
       deadlines,
       onTakenOver
     })
-    this.manualRuns = new ManualRuns({ ...common, recovery: this.#recovery, account, unlocked })
+    this.manualRuns = new ManualRuns({ ...common, recovery: this.#recovery, journal, unlocked })
     const enqueue = (job: JobRecord, tick: DueTick): void => this.dispatcher.enqueue(job, tick)
     this.#lateTicks = new LateTicks({ coordination, enqueue, wakeAt })
     this.#survey = new Survey({
@@ -222,6 +235,7 @@ export class Engine {
       recovery: this.#recovery,
       unlocked,
       account,
+      journal,
       shuffle: coordination.state.kind === 'memory' ? null : createShuffle(replicaId),
       wakeAt,
       onFinished
@@ -242,6 +256,7 @@ export class Engine {
       void coordination.close()
       throw error
     }
+    for (const job of this.jobs.values()) journal.jobAdded(job)
   }
 
   get phase(): Phase {
@@ -261,6 +276,7 @@ export class Engine {
   add(options: JobOptions, app: unknown): JobRecord {
     const job = this.jobs.add(options, app)
     if (this.#phase === 'running') this.#survey.add(job)
+    this.#journal.jobAdded(job)
     return job
   }
 
@@ -268,13 +284,14 @@ export class Engine {
     const before = this.jobs.get(change[0])?.trigger
     const job = this.jobs.modify(...change)
     if (this.#phase === 'running' && job.trigger !== before) this.#survey.add(job)
+    this.#journal.jobModified(job)
     return job
   }
 
   /** Whether there was such a job. */
   remove(id: string, reason: RemovalReason): boolean {
     const job = this.jobs.remove(id)
-    if (job !== null) this.events.emit('removed', { job: job.view, reason })
+    if (job !== null) this.#journal.jobRemoved(job, reason)
     return job !== null
   }
 
@@ -286,16 +303,14 @@ export class Engine {
   async pause(job: JobRecord, note: string | undefined): Promise<void> {
     await this.open('pause a job')
     await this.coordination.pause(job.id, note)
-    this.logbook.paused(job.id, this.options.replicaId, note)
-    this.#notePause(job, true)
+    this.#journal.paused(this.#learnPaused(job, true), this.options.replicaId, note)
   }
 
   /** As `pause`. */
   async resume(job: JobRecord): Promise<void> {
     await this.open('resume a job')
     await this.coordination.resume(job.id)
-    this.logbook.resumed(job.id, this.options.replicaId)
-    this.#notePause(job, false)
+    this.#journal.resumed(this.#learnPaused(job, false), this.options.replicaId)
   }
 
   /**
@@ -389,7 +404,7 @@ export class Engine {
     this.#recovery.start()
     this.#finished.start(this.jobs.values())
     this.#timetable.start()
-    this.logbook.started(this.jobs.size, this.coordination.state.kind, this.options.replicaId)
+    this.#journal.started(this.jobs.size, this.coordination.state.kind, this.options.replicaId)
     this.#pollPaused()
     this.#abandonedRuns.start()
     this.#survey.take()
@@ -409,14 +424,14 @@ export class Engine {
     const { closeTimeout, clock } = this.options
     const abortAt = clock.monotonic() + closeTimeout
     const runner = this.#runner
-    if (hasBegun) this.logbook.closing(runner.jobIds, runner.size, closeTimeout)
+    if (hasBegun) this.#journal.closing(runner.jobIds, runner.size, closeTimeout)
     const settled = this.#runsSettled()
     if (!(await isSettledBy(settled, abortAt, clock))) {
-      if (runner.size > 0) this.logbook.aborting(runner.jobIds, runner.size)
+      if (runner.size > 0) this.#journal.aborting(runner.jobIds, runner.size)
       this.#runner.abortAll((job) => new RunCancelledError(`A run of the job '${job.id}'`, closeTimeout))
       await isSettledBy(settled, abortAt + ABORT_GRACE - RECORD_GRACE, clock)
     }
-    if (runner.size > 0) this.logbook.left(runner.jobIds, runner.size)
+    if (runner.size > 0) this.#journal.left(runner.jobIds, runner.size)
     // Who waits for a run that does not end is told so: a request, for one, which keeps the app from closing.
     this.#runner.close()
     // So is who listens, while what the listeners use is there: the app closes it next.
@@ -448,7 +463,7 @@ export class Engine {
     this.#deadlines.close()
     await this.#finisher.close()
     await this.coordination.close()
-    this.#missedLog.flush()
+    this.#journal.close()
     this.metrics?.unregister()
   }
 
@@ -484,11 +499,12 @@ export class Engine {
     this.dispatcher.pump()
   }
 
-  #notePause(job: JobRecord, paused: boolean): void {
+  /** @returns the job of that id as it is now */
+  #learnPaused(job: JobRecord, paused: boolean): JobRecord {
     // It may have been removed and added again meanwhile.
     const known = this.jobs.get(job.id) ?? job
     known.learnPaused(paused, nextInSequence())
-    this.events.emit(paused ? 'paused' : 'resumed', { job: known.view })
+    return known
   }
 
   #onDefinitionDiffers(jobId: string, tick: number, other: OtherDefinition): void {
@@ -526,7 +542,7 @@ export class Engine {
     if (outage !== null) {
       const duration = Math.round(this.options.clock.monotonic() - outage.since)
       const locksLost = this.#runner.locksLost - outage.locksLost
-      this.logbook.outageEnded({ duration, waiting: this.dispatcher.backlog, locksLost })
+      this.#journal.outageEnded({ duration, waiting: this.dispatcher.backlog, locksLost })
       // It may have been restarted with data of the past, which is told before anything is asked.
       this.#onPast(false)
       this.#abandonedRuns.wait()
@@ -548,7 +564,7 @@ export class Engine {
 
   #onDown(err: Error, refuses = false): void {
     this.#outage ??= { since: this.options.clock.monotonic(), locksLost: this.#runner.locksLost }
-    this.logbook.outageBegan(err, refuses)
+    this.#journal.outageBegan(err, refuses)
   }
 
   #onClockStep(measured = 0): void {

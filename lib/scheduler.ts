@@ -45,9 +45,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
 
   add<Data = unknown>(options: JobOptions<App, Data>): Job {
     this.#engine.checkOpen('add a job')
-    const job = detached(() => this.#engine.add(options as JobOptions, this.#app))
-    this.#engine.events.emit('added', { job: job.view })
-    return job.view
+    return detached(() => this.#engine.add(options as JobOptions, this.#app)).view
   }
 
   cron(
@@ -78,9 +76,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
   }
 
   modify<Data = unknown>(id: string, changes: JobChanges<App, Data>): Job {
-    const job = detached(() => this.#engine.modify(id, changes as JobChanges))
-    this.#engine.events.emit('modified', { job: job.view })
-    return job.view
+    return detached(() => this.#engine.modify(id, changes as JobChanges)).view
   }
 
   reschedule(id: string, trigger: TriggerInput): Job {

@@ -4,8 +4,7 @@ import { MINUTE, SECOND } from '../base/duration.js'
 import { hash32 } from '../base/hash.js'
 import { RunAbandonedError } from '../errors.js'
 import type { JobRecord } from '../jobs/job.js'
-import type { Events } from '../observability/events.js'
-import type { Logbook } from '../observability/logbook.js'
+import type { Journal } from '../observability/journal.js'
 import { RunRecord } from '../runs/active-run.js'
 
 /** How often a replica looks. */
@@ -24,8 +23,7 @@ export interface AbandonedRunsOptions {
   readonly replicaId: string
   readonly clock: Clock
   readonly coordination: Coordination
-  readonly events: Events
-  readonly logbook: Logbook
+  readonly journal: Journal
   readonly newCallId: () => string
   /** The ids of the runs of this process that go on, or whose end is about to be told: what becomes of them it tells itself. */
   readonly runIds: () => readonly string[]
@@ -122,21 +120,21 @@ export class AbandonedRuns {
   }
 
   #tell(open: OpenRun): void {
-    const { events, logbook, jobOf } = this.#options
+    const { journal, jobOf } = this.#options
     const { runId, jobId, scheduledTime, startedAt, replicaId, fencingToken, lockedUntil } = open
     const job = jobOf(jobId)
-    logbook.runAbandoned(open, job !== undefined)
-    if (job === undefined) return
+    if (job === undefined) {
+      journal.runAbandoned(open, null, null)
+      return
+    }
     // What started it is not kept: a tick of the trigger's did, or somebody.
     const isTick = job.trigger.afterCompletion !== null || job.trigger.next(scheduledTime - 1) === scheduledTime
     const trigger = open.attempt > 1 ? 'recovery' : isTick ? 'schedule' : 'manual'
     const run = new RunRecord(runId, jobId, scheduledTime, startedAt, trigger, replicaId, fencingToken)
-    const error = new RunAbandonedError(jobId, replicaId)
     run.attempt = Math.max(1, open.attempt)
     run.outcome = 'abandoned'
     run.finishedAt = Math.max(startedAt, Math.round(lockedUntil))
-    run.error = error
-    job.stats.failed(run.finishedAt - startedAt)
-    if (events.heard.error) events.emit('error', { job: job.view, run, error })
+    run.error = new RunAbandonedError(jobId, replicaId)
+    journal.runAbandoned(open, job, run)
   }
 }

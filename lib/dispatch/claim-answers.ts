@@ -2,6 +2,7 @@ import type { Clock } from '../../types/clock.js'
 import type { ClaimAnswer, Coordination, HandBackAnswer, HeldLock } from '../../types/coordination.js'
 import { isOver } from '../coordination/lock-validity.js'
 import type { JobRecord } from '../jobs/job.js'
+import type { Journal } from '../observability/journal.js'
 import type { ActiveRun } from '../runs/active-run.js'
 import type { Finisher, HandingBack } from '../runs/finisher.js'
 import type { Runner } from '../runs/runner.js'
@@ -18,6 +19,7 @@ export interface ClaimAnswersOptions {
   readonly recovery: Recovery
   readonly finisher: Finisher
   readonly account: TickAccount
+  readonly journal: Journal
   /** Makes a job due again at a time, without its trigger. */
   readonly wakeAt: (job: JobRecord, at: number, tick?: DueTick) => void
   /** Asks for what is pending of a job. */
@@ -83,7 +85,7 @@ export class ClaimAnswers {
         return
       case 'overlap':
         // A tick that waits is told of once, however often it is asked for.
-        if (answer.taken || job.lastHeld !== scheduledTime) this.#options.account.lockFailed(job, scheduledTime, 'held')
+        if (answer.taken || job.lastHeld !== scheduledTime) this.#options.journal.lockFailed(job, scheduledTime, 'held')
         job.lastHeld = scheduledTime
         if (answer.isLeft) recovery.lookNow(job)
         else recovery.expect(job)
@@ -94,21 +96,21 @@ export class ClaimAnswers {
         }
         this.#passed(job, asked, answer)
         this.#noteOwn(job, asked)
-        this.#options.account.skipped(job, scheduledTime, 'overlap')
+        this.#options.journal.tickSkipped(job, scheduledTime, 'overlap')
         this.#goOn(job, asked, coversUntil)
         return
       case 'paused':
         if (answer.first) {
           const after = this.#accounted(job, asked, answer.previous)
           this.#account(asked, 'paused', after, scheduledTime)
-          this.#options.account.skipped(job, scheduledTime, 'paused')
+          this.#options.journal.tickSkipped(job, scheduledTime, 'paused')
           this.#account(asked, 'paused', scheduledTime, coversUntil + 1)
           this.#noteOwn(job, asked)
         }
         this.#goOn(job, asked, coversUntil)
         return
       case 'claimed_elsewhere':
-        this.#options.account.skipped(job, scheduledTime, 'claimed_elsewhere')
+        this.#options.journal.tickSkipped(job, scheduledTime, 'claimed_elsewhere')
         recovery.expect(job)
         if (job.isFreeSince(scheduledTime, received.askedAt)) {
           // Handed back since: it is asked for once more.
@@ -151,7 +153,7 @@ export class ClaimAnswers {
     const isLate = lock !== null && isOver(lock, monotonic)
     if (lock !== null && !hasRun && (this.#options.stopped() || job.removed || runner.closed || isLate)) {
       handedBack.push(this.#handBack(job, asked, answer, lock, scheduledTime, isLate))
-      if (!job.removed && !isLate) this.#options.account.skipped(job, scheduledTime, 'shutdown')
+      if (!job.removed && !isLate) this.#options.journal.tickSkipped(job, scheduledTime, 'shutdown')
       if (isLate) this.#goOn(job, asked, coversUntil)
       return
     }
@@ -160,15 +162,15 @@ export class ClaimAnswers {
     const isMissed = lock === null || asked.isMissed(now)
     if (hasRun || isMissed || runner.runsUnlocked(job.id)) {
       // Taken, so that it is counted once for the fleet: too late only now, or beside a run that the store knows nothing of.
-      const { account } = this.#options
+      const { account, journal } = this.#options
       if (lock !== null) finisher.push({ lock, finished: true, onReleased() {} })
       if (hasRun) {
-        if (resumedAt !== null && scheduledTime <= resumedAt) account.skipped(job, scheduledTime, 'paused')
+        if (resumedAt !== null && scheduledTime <= resumedAt) journal.tickSkipped(job, scheduledTime, 'paused')
       } else if (isMissed) {
-        account.missed(job, scheduledTime, account.reasonOf(asked, scheduledTime))
+        journal.tickMissed(job, scheduledTime, account.reasonOf(asked, scheduledTime))
       } else {
-        account.lockFailed(job, scheduledTime, 'held')
-        account.skipped(job, scheduledTime, 'overlap')
+        journal.lockFailed(job, scheduledTime, 'held')
+        journal.tickSkipped(job, scheduledTime, 'overlap')
       }
       this.#goOn(job, asked, coversUntil)
       return
@@ -202,7 +204,7 @@ export class ClaimAnswers {
       }
       this.#passed(job, asked, answer)
       const isTakenOver = outcome === 'not_ours' && job.definition.recovery === 'rerun'
-      if (!isTakenOver) this.#options.account.missed(job, scheduledTime, isLate ? 'redis_error' : 'shutdown')
+      if (!isTakenOver) this.#options.journal.tickMissed(job, scheduledTime, isLate ? 'redis_error' : 'shutdown')
     }
     return { lock, scheduledTime, afterCompletion: asked.afterCompletion, tell: true, onHandedBack }
   }

@@ -6,6 +6,7 @@ import { SECOND } from '../base/duration.js'
 import { Idle } from '../base/idle.js'
 import { TimeSlice } from '../base/time-slice.js'
 import type { JobBlocks, JobRecord } from '../jobs/job.js'
+import type { Journal } from '../observability/journal.js'
 import type { Capacity } from '../runs/capacity.js'
 import type { Finisher, HandingBack } from '../runs/finisher.js'
 import type { Runner } from '../runs/runner.js'
@@ -40,6 +41,7 @@ export interface DispatcherOptions {
   readonly unlocked: UnlockedRuns
   readonly finisher: Finisher
   readonly account: TickAccount
+  readonly journal: Journal
   readonly newRunId: () => string
   /** Resolves when what is asked about jobs is known: nothing is claimed before; `null` when nothing is. */
   readonly surveyed: () => Promise<void> | null
@@ -199,7 +201,7 @@ export class Dispatcher {
       job.pending = null
       job.queued = false
       if (pending === null || job.removed) continue
-      this.#account.skipped(job, pending.scheduledTime, 'shutdown')
+      this.#options.journal.tickSkipped(job, pending.scheduledTime, 'shutdown')
       bringAgain(job, pending, this.#options.wakeAt)
     }
     this.#waiting.clear()
@@ -271,7 +273,10 @@ export class Dispatcher {
     return makeCall(this.#queue, this.#options.capacity.room, {
       choose: (job) => this.#choose(job, now),
       newRunId: this.#options.newRunId,
-      onBlockTaken: (block, scheduledTime) => this.#account.takenElsewhere(block, scheduledTime)
+      onBlockTaken: (block, scheduledTime) => {
+        block.noteTaken(scheduledTime)
+        this.#options.journal.blockTakenElsewhere(block, scheduledTime)
+      }
     })
   }
 
@@ -374,7 +379,7 @@ export class Dispatcher {
   #unanswered(job: JobRecord, asked: AskedTick): void {
     const { tick, latest } = asked
     this.#noteSilence(job, tick)
-    if (this.#stopped && !job.removed) this.#account.skipped(job, tick.scheduledTime, 'shutdown')
+    if (this.#stopped && !job.removed) this.#options.journal.tickSkipped(job, tick.scheduledTime, 'shutdown')
     if (this.#stopped && asked.isCurrent) bringAgain(job, latest, this.#options.wakeAt)
     if (!asked.isCurrent || this.#stopped) return
     const hasRun = isMissed(job, tick, this.#options.coordination.now()) && this.#runUnclaimed(job, tick)
@@ -391,7 +396,7 @@ export class Dispatcher {
   #noteSilence(job: JobRecord, { scheduledTime }: DueTick): void {
     if (job.lastUnanswered === scheduledTime || job.removed) return
     job.lastUnanswered = scheduledTime
-    this.#account.lockFailed(job, scheduledTime, 'error')
+    this.#options.journal.lockFailed(job, scheduledTime, 'error')
   }
 
   /** Redis does not answer: runs the first due tick of a job without a claim when it is beyond its grace, and the job says so. */
@@ -427,11 +432,11 @@ export class Dispatcher {
       const { job, tick, latest, trigger, runId, ttl } = asked
       // It may have run without a claim.
       const hasRun = asked.isCurrent && tick.scheduledTime <= job.accountedUntil
-      if (!hasRun) this.#account.skipped(job, tick.scheduledTime, 'shutdown')
+      if (!hasRun) this.#options.journal.tickSkipped(job, tick.scheduledTime, 'shutdown')
       const lock = jobLock(job, runId, ttl, clock.monotonic())
       const onHandedBack = (outcome: HandBackAnswer): void => {
         if (hasRun) return
-        if (outcome === 'wasted') this.#account.missed(job, tick.scheduledTime, 'shutdown')
+        if (outcome === 'wasted') this.#options.journal.tickMissed(job, tick.scheduledTime, 'shutdown')
         else if (asked.isCurrent) bringAgain(job, latest, wakeAt)
       }
       const afterCompletion = trigger.afterCompletion ?? 0

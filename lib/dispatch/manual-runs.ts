@@ -4,12 +4,12 @@ import { Idle } from '../base/idle.js'
 import { isOver } from '../coordination/lock-validity.js'
 import { NotRunningError, RedisUnavailableError } from '../errors.js'
 import type { JobRecord } from '../jobs/job.js'
+import type { Journal } from '../observability/journal.js'
 import type { ActiveRun } from '../runs/active-run.js'
 import type { Finisher } from '../runs/finisher.js'
 import type { Runner } from '../runs/runner.js'
 import { jobLock, toManualRequest } from './claim-request.js'
 import type { Recovery } from './recovery.js'
-import type { TickAccount } from './tick-account.js'
 import type { UnlockedRuns } from './unlocked-runs.js'
 
 /** How often a run is asked for whose answer was read after its lock had ended. */
@@ -22,7 +22,7 @@ export interface ManualRunsOptions {
   readonly finisher: Finisher
   readonly recovery: Recovery
   readonly unlocked: UnlockedRuns
-  readonly account: TickAccount
+  readonly journal: Journal
   readonly newRunId: () => string
 }
 
@@ -57,17 +57,17 @@ export class ManualRuns {
       this.#asking--
       this.#idle.announce()
     }
-    this.#options.account.lockFailed(job, Math.round(this.#options.coordination.now()), 'error')
+    this.#options.journal.lockFailed(job, Math.round(this.#options.coordination.now()), 'error')
     throw new RedisUnavailableError('start a run', `its answer came later than the lock's TTL, ${lockTtl} ms`)
   }
 
   /** Asks for the run once: `late` when the lock is over by the time that the answer is read. */
   async #ask(job: JobRecord, data: unknown, ttl: number): Promise<ActiveRun | null | 'late'> {
-    const { coordination, runner, newRunId, clock, finisher, account, recovery } = this.#options
+    const { coordination, runner, newRunId, clock, finisher, journal, recovery } = this.#options
     const runId = newRunId()
     const scheduledTime = Math.round(coordination.now())
     if (runner.runsUnlocked(job.id)) {
-      account.lockFailed(job, scheduledTime, 'held')
+      journal.lockFailed(job, scheduledTime, 'held')
       return null
     }
     this.runIds.add(runId)
@@ -82,7 +82,7 @@ export class ManualRuns {
       if (runner.runsUnlocked(job.id)) {
         // Begun meanwhile, as the store did not answer.
         finisher.push({ lock, finished: true, onReleased() {} })
-        account.lockFailed(job, scheduledTime, 'held')
+        journal.lockFailed(job, scheduledTime, 'held')
         return null
       }
       if (!isOver(lock, clock.monotonic())) return this.#run(job, runId, scheduledTime, lock, fencingToken, data)
@@ -92,10 +92,10 @@ export class ManualRuns {
     }
     if (answer?.status !== 'unavailable') {
       if (answer?.status === 'overlap' && answer.isLeft) recovery.lookNow(job)
-      account.lockFailed(job, scheduledTime, 'held')
+      journal.lockFailed(job, scheduledTime, 'held')
       return null
     }
-    account.lockFailed(job, scheduledTime, 'error')
+    journal.lockFailed(job, scheduledTime, 'error')
     // It may have been granted all the same, and only the reply be lost.
     if (answer.maybe) finisher.giveUp(jobLock(job, runId, ttl, clock.monotonic()))
     throw answer.error

@@ -1,13 +1,11 @@
 import type { SkipReason } from '../../types/run.js'
 import type { Trigger } from '../../types/trigger.js'
-import type { JobBlock, JobRecord } from '../jobs/job.js'
+import type { JobRecord } from '../jobs/job.js'
 import { DEFAULT_GRACE } from '../jobs/options.js'
-import { COUNTER, SKIPPED_COUNTER } from '../jobs/stats.js'
-import type { Events } from '../observability/events.js'
-import type { MissedLog } from '../observability/missed-log.js'
+import type { Journal } from '../observability/journal.js'
 import { countTicks, latestTick } from '../triggers/index.js'
 
-/** How many ticks that were passed over are told of one by one; the others are only counted. */
+/** How many of the ticks that were passed over at once are told one by one; the others are told as a range. */
 const MAX_TOLD = 1000
 
 /** What ticks are accounted by: a job as it was when they were asked for; it may have another trigger since. */
@@ -18,16 +16,17 @@ export interface AccountedJob {
   readonly grace: number | null
 }
 
-/** Accounts for the ticks that have no run: each is counted with one reason, and told to whoever listens. */
+/**
+ * Works out which ticks were passed over, and why each of them had no run, and tells the journal. For that it keeps when
+ * Redis last did not answer.
+ */
 export class TickAccount {
   /** When Redis last did not answer, by the fleet's clock: ticks of that time are missed as `redis_error`. */
   #silence: { readonly from: number; readonly until: number } | null = null
-  readonly #events: Events
-  readonly #missedLog: MissedLog
+  readonly #journal: Journal
 
-  constructor(events: Events, missedLog: MissedLog) {
-    this.#events = events
-    this.#missedLog = missedLog
+  constructor(journal: Journal) {
+    this.#journal = journal
   }
 
   /** Whether Redis did not answer when it was last asked. */
@@ -48,33 +47,6 @@ export class TickAccount {
   moveTimes(step: number): void {
     const silence = this.#silence
     if (silence !== null) this.#silence = { from: silence.from + step, until: silence.until + step }
-  }
-
-  /** A tick has no run on this replica. */
-  skipped(job: JobRecord, scheduledTime: number, reason: SkipReason): void {
-    job.stats.count(SKIPPED_COUNTER[reason])
-    if (this.#events.heard.skipped) this.#events.emit('skipped', { job: job.view, scheduledTime, reason })
-  }
-
-  /** Another replica has taken a tick of all jobs of a block. */
-  takenElsewhere(block: JobBlock, scheduledTime: number): void {
-    block.noteTaken(scheduledTime)
-    if (this.#events.heard.skipped) for (const job of block.jobs) this.skipped(job, scheduledTime, 'claimed_elsewhere')
-    else block.countTakenElsewhere()
-  }
-
-  /** A tick will have no run on any replica. */
-  missed(job: JobRecord, scheduledTime: number, reason: SkipReason): void {
-    job.stats.count(COUNTER.missed)
-    this.#missedLog.note(job.id, reason, scheduledTime)
-    if (this.#events.heard.missed) this.#events.emit('missed', { job: job.view, scheduledTime, reason })
-    this.skipped(job, scheduledTime, reason)
-  }
-
-  /** A run could not have its lock: another run holds it, or Redis did not answer. */
-  lockFailed(job: JobRecord, scheduledTime: number, reason: 'held' | 'error'): void {
-    job.stats.count(reason === 'held' ? COUNTER.lockFailedHeld : COUNTER.lockFailedError)
-    if (this.#events.heard.lockFailed) this.#events.emit('lockFailed', { job: job.view, scheduledTime, reason })
   }
 
   /**
@@ -106,27 +78,27 @@ export class TickAccount {
     this.#range(of, after, before, 'paused')
   }
 
+  /** Tells the journal of the ticks between two times, neither included. */
   #range({ job, trigger }: AccountedJob, after: number, before: number, reason: SkipReason): void {
-    const { stats } = job
+    const journal = this.#journal
     const isMissed = reason === 'misfire' || reason === 'redis_error'
     let from = after
-    if (this.#events.heard.skipped || (isMissed && this.#events.heard.missed)) {
+    if (journal.hearsEach(isMissed ? 'missed' : 'skipped')) {
       for (let told = 0; told < MAX_TOLD; told++) {
         const next = from < before - 1 ? trigger.next(from) : null
         if (next === null || next >= before) return
-        if (isMissed) this.missed(job, next, reason)
-        else this.skipped(job, next, reason)
+        if (isMissed) journal.tickMissed(job, next, reason)
+        else journal.tickSkipped(job, next, reason)
         from = next
       }
     }
     if (from >= before - 1) return
     const count = countTicks(trigger, from, before)
-    if (isMissed && count > 0) {
-      stats.count(COUNTER.missed, count)
-      const last = latestTick(trigger, from, before - 1) ?? from
-      this.#missedLog.note(job.id, reason, trigger.next(from) ?? last, last, count)
-    }
-    stats.count(SKIPPED_COUNTER[reason], count)
+    if (count === 0) return
+    const last = latestTick(trigger, from, before - 1) ?? from
+    const ticks = { first: trigger.next(from) ?? last, last, count }
+    if (isMissed) journal.ticksMissed(job, ticks, reason)
+    else journal.ticksSkipped(job, ticks, reason)
   }
 }
 

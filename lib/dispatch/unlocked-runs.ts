@@ -1,5 +1,6 @@
 import type { Coordination } from '../../types/coordination.js'
 import type { JobRecord } from '../jobs/job.js'
+import type { Journal } from '../observability/journal.js'
 import type { ActiveRun } from '../runs/active-run.js'
 import type { Runner } from '../runs/runner.js'
 import type { DueTick } from '../timetable/timetable.js'
@@ -10,6 +11,7 @@ export interface UnlockedRunsOptions {
   readonly coordination: Coordination
   readonly runner: Runner
   readonly account: TickAccount
+  readonly journal: Journal
   readonly newRunId: () => string
   /** Makes a job due again at a time, without its trigger. */
   readonly wakeAt: (job: JobRecord, at: number) => void
@@ -27,7 +29,7 @@ export class UnlockedRuns {
   }
 
   start(job: JobRecord, tick: DueTick): void {
-    const { coordination, runner, account, newRunId } = this.#options
+    const { coordination, runner, account, journal, newRunId } = this.#options
     const { scheduledTime, firstLate } = tick
     if (job.trigger.afterCompletion !== null && job.lastUnlocked === null) {
       // This process has no last run yet: the interval is measured from here.
@@ -47,11 +49,11 @@ export class UnlockedRuns {
     }
     job.lastUnlocked = scheduledTime
     if (job.paused) {
-      account.skipped(job, scheduledTime, 'paused')
+      journal.tickSkipped(job, scheduledTime, 'paused')
     } else if (this.#goesOn(job)) {
-      account.skipped(job, scheduledTime, 'overlap')
+      journal.tickSkipped(job, scheduledTime, 'overlap')
     } else if (isMissed(job, tick, coordination.now())) {
-      account.missed(job, scheduledTime, 'misfire')
+      journal.tickMissed(job, scheduledTime, 'misfire')
     } else {
       const run = runner.newRun(job, newRunId(), scheduledTime, 'schedule', null)
       runner.start(job, run, null).onCompleted(() => this.#again(job))
@@ -75,13 +77,13 @@ export class UnlockedRuns {
 
   /** Runs a tick that Redis did not answer for (`onRedisError: 'run'`). */
   startUnclaimed(job: JobRecord, { scheduledTime, caughtUp }: DueTick): void {
-    const { runner, account, newRunId } = this.#options
+    const { runner, journal, newRunId } = this.#options
     if (runner.closed) {
-      account.skipped(job, scheduledTime, 'shutdown')
+      journal.tickSkipped(job, scheduledTime, 'shutdown')
     } else if (job.paused) {
-      account.skipped(job, scheduledTime, 'paused')
+      journal.tickSkipped(job, scheduledTime, 'paused')
     } else if (this.#goesOn(job)) {
-      account.skipped(job, scheduledTime, 'overlap')
+      journal.tickSkipped(job, scheduledTime, 'overlap')
     } else {
       runner.start(job, runner.newRun(job, newRunId(), scheduledTime, caughtUp ? 'catch-up' : 'schedule', null), null)
     }

@@ -1,6 +1,6 @@
 import type { OpenRun } from '../../types/coordination.js'
 import type { Logger } from '../../types/logger.js'
-import type { Run, RunOutcome } from '../../types/run.js'
+import type { Run } from '../../types/run.js'
 import { SECOND } from '../base/duration.js'
 import { show } from '../base/show.js'
 import { isEnabled, type LogLevel, logSafely } from './log.js'
@@ -18,12 +18,6 @@ export interface ReportedRun {
   /** Its lock, if it has one. */
   readonly held: object | null
   readonly lockLost: boolean
-}
-
-/** How a run has ended, and why when it was no success. */
-export interface ReportedEnd {
-  readonly outcome: RunOutcome
-  readonly error?: unknown
 }
 
 /**
@@ -44,7 +38,8 @@ export class Logbook {
   }
 
   /** A run has any other outcome; its handler may go on. */
-  runFailed(active: ReportedRun, { outcome, error }: ReportedEnd): void {
+  runFailed(active: ReportedRun): void {
+    const { outcome, error } = active.run
     const goesOn = !active.settled
     const fields = { err: error ?? show(error), ...fieldsOf(active, outcome), ...(goesOn ? { goesOn } : {}) }
     const kept = active.held === null || active.lockLost ? '' : ', and it keeps its lock until that has ended'
@@ -121,9 +116,9 @@ export class Logbook {
     this.#write('warn', fields, 'a run was abandoned: its replica has died, or lost its lock')
   }
 
-  /** A run has ended that others have recorded as abandoned. @param outcome how it has ended here */
-  abandonedRunEnded(active: ReportedRun, outcome: string): void {
-    const fields = { ...fieldsOf(active, 'abandoned'), endedAs: outcome }
+  /** A run has ended that others have recorded as abandoned. */
+  abandonedRunEnded(active: ReportedRun): void {
+    const fields = { ...fieldsOf(active, 'abandoned'), endedAs: active.run.outcome }
     this.#write('warn', fields, 'a run has ended that was recorded as abandoned, as it had lost its lock')
   }
 

@@ -6,7 +6,7 @@ import type { Logger } from '../../types/logger.js'
 import type { JobHandler, Run, RunContext, RunOutcome, RunTrigger } from '../../types/run.js'
 import { isOver } from '../coordination/lock-validity.js'
 import type { JobRecord } from '../jobs/job.js'
-import { COUNTER } from '../jobs/stats.js'
+import type { Journal } from '../observability/journal.js'
 import type { Deadline } from './deadlines.js'
 import type { Finishing } from './finisher.js'
 import { extensionOf, LockHold, type LockOwner, type LockTools } from './lock-hold.js'
@@ -49,6 +49,7 @@ export class RunRecord implements Run {
 /** What an active run tells the runner, and needs of it. */
 export interface ActiveRunOwner {
   readonly lockTools: LockTools
+  readonly journal: Journal
   readonly log: Logger
   readonly givenClock: Clock
   onTimeout(active: ActiveRun): void
@@ -219,7 +220,7 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
   }
 
   onExtended(): void {
-    this.job.stats.count(COUNTER.lockExtended)
+    this.#owner.journal.lockExtended(this)
   }
 
   onLost(reason: string): void {

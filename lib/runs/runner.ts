@@ -9,9 +9,7 @@ import { isThenable } from '../base/check.js'
 import { Idle } from '../base/idle.js'
 import { LockLostError, RunTimeoutError } from '../errors.js'
 import type { JobRecord } from '../jobs/job.js'
-import { COUNTER } from '../jobs/stats.js'
-import type { Events } from '../observability/events.js'
-import type { Logbook } from '../observability/logbook.js'
+import type { Journal } from '../observability/journal.js'
 import { ActiveRun, type ActiveRunOwner, HandlerContext, type RunEnd, RunRecord } from './active-run.js'
 import type { Capacity } from './capacity.js'
 import type { Deadlines } from './deadlines.js'
@@ -37,9 +35,9 @@ export interface RunnerOptions {
   readonly coordination: Coordination
   readonly deadlines: Deadlines
   readonly finisher: Finisher
-  readonly events: Events
+  readonly journal: Journal
+  /** What the loggers of handlers are children of. */
   readonly log: Logger
-  readonly logbook: Logbook
   readonly capacity: Capacity
   /** Called when a run has ended that another replica is to take over, or this one. */
   readonly onUnfinished: (job: JobRecord) => void
@@ -71,6 +69,10 @@ export class Runner implements ActiveRunOwner {
   /** What keeping a run's lock takes. */
   get lockTools(): LockTools {
     return this.#options
+  }
+
+  get journal(): Journal {
+    return this.#options.journal
   }
 
   get log(): Logger {
@@ -143,21 +145,13 @@ export class Runner implements ActiveRunOwner {
   }
 
   #begin(active: ActiveRun): void {
-    const { events } = this.#options
-    const { job, run, held } = active
-    const { stats, definition } = job
+    const { job, held } = active
     this.#active.add(active)
     this.#options.capacity.runStarted()
     if (this.#active.size === 1) this.#options.deadlines.keepAlive()
-    stats.started(run)
-    if (held === null) {
-      this.#unlocked.set(job.id, (this.#unlocked.get(job.id) ?? 0) + 1)
-    } else {
-      stats.count(COUNTER.lockAcquired)
-      if (events.heard.lockAcquired) events.emit('lockAcquired', { job: job.view, run })
-    }
-    active.watch(definition.timeout)
-    if (events.heard.submitted) events.emit('submitted', { job: job.view, run })
+    if (held === null) this.#unlocked.set(job.id, (this.#unlocked.get(job.id) ?? 0) + 1)
+    active.watch(job.definition.timeout)
+    this.#options.journal.runStarted(active)
     this.#call(active)
   }
 
@@ -215,21 +209,17 @@ export class Runner implements ActiveRunOwner {
   }
 
   onLockLost(active: ActiveRun, reason: string): void {
-    const { events, logbook } = this.#options
-    const { job, run } = active
-    job.stats.count(COUNTER.lockLost)
     this.locksLost++
-    this.abort(active, 'lock_lost', new LockLostError(job.id, reason))
-    logbook.lockLost(active, reason)
+    this.abort(active, 'lock_lost', new LockLostError(active.job.id, reason))
     // Nobody is to hold it to be abandoned: what becomes of it is told here, as the handler ends or before.
     if (active.held !== null) this.#options.finisher.noteOutcome(active.held)
-    if (events.heard.lockLost) events.emit('lockLost', { job: job.view, run })
+    this.#options.journal.lockLost(active, reason)
   }
 
   /** A run whose lock was lost without its noticing is no success, whatever its handler returned. */
   onReleased(active: ActiveRun, answer: ReleaseAnswer, inTime: boolean): void {
     let end = active.end as RunEnd
-    if (answer === 'released') active.job.stats.count(COUNTER.lockReleased)
+    if (answer === 'released') this.#options.journal.lockReleased(active)
     if ((answer === 'lost' || answer === 'abandoned') && inTime) active.lockFoundLost()
     if (active.state === 'completed') {
       if (answer === 'abandoned') this.onRecorded(active, answer)
@@ -248,7 +238,7 @@ export class Runner implements ActiveRunOwner {
       if (active.reportedBy === 'nobody') this.#tell(active)
     } else if (active.reportedBy !== 'others') {
       active.reportedBy = 'others'
-      this.#options.logbook.abandonedRunEnded(active, active.run.outcome as RunOutcome)
+      this.#options.journal.abandonedRunEnded(active)
     }
   }
 
@@ -285,7 +275,7 @@ export class Runner implements ActiveRunOwner {
     this.#leave(active)
     if (fulfilled) run.result = value
     active.end = active.aborted ?? (fulfilled ? SUCCESS : { outcome: 'error', error: value })
-    if (run.outcome !== null) this.#options.logbook.runEndedLate(active, fulfilled ? undefined : value)
+    if (run.outcome !== null) this.#options.journal.runEndedLate(active, fulfilled ? undefined : value)
     if (active.held === null) this.#complete(active, active.end)
     else this.#options.finisher.push(active)
     this.#options.capacity.announceRoom()
@@ -327,26 +317,13 @@ export class Runner implements ActiveRunOwner {
 
   /** Tells everybody a run's outcome, once. */
   #tell(active: ActiveRun): void {
-    const { events, logbook } = this.#options
-    const { job, run } = active
-    const { stats } = job
-    const { error } = run
-    const outcome = run.outcome as RunOutcome
     active.reportedBy = 'us'
-    if (outcome === 'success') {
-      stats.succeeded(run.finishedAt as number, active.duration)
-      logbook.runSucceeded(active)
-      if (events.heard.executed) events.emit('executed', { job: job.view, run })
-    } else {
-      stats.failed(active.duration)
-      logbook.runFailed(active, { outcome, error })
-      if (events.heard.error) events.emit('error', { job: job.view, run, error })
-    }
+    this.#options.journal.runEnded(active)
   }
 
   /** Calls the handler again later, when the job says so. Whether it does. */
   #retry(active: ActiveRun, error: unknown): boolean {
-    const { clock, events, logbook } = this.#options
+    const { clock, journal } = this.#options
     const { job, run } = active
     const { retry } = job.definition
     const count = active.retries?.count ?? 0
@@ -359,13 +336,12 @@ export class Runner implements ActiveRunOwner {
         this.#settle(active, false, active.aborted?.error)
         return
       }
-      job.stats.count(COUNTER.retries)
       retries.count++
       run.attempt++
+      journal.retryStarted(active)
       this.#call(active)
     })
-    logbook.attemptFailed(active, error, delay)
-    if (events.heard.retried) events.emit('retried', { job: job.view, run, error, delay })
+    journal.attemptFailed(active, error, delay)
     return true
   }
 
@@ -373,7 +349,7 @@ export class Runner implements ActiveRunOwner {
     this.#active.delete(active)
     this.#options.capacity.runEnded()
     if (active.held === null) this.#leaveUnlocked(active.job.id)
-    active.job.stats.settled()
+    this.#options.journal.handlerSettled(active)
     if (this.#active.size > 0) return
     this.#options.deadlines.keepAlive()
     this.#idle.announce()
