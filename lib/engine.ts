@@ -10,14 +10,16 @@ import { createShuffle } from './base/shuffle.js'
 import { WallClock } from './base/wall-clock.js'
 import { createCoordination } from './coordination/index.js'
 import { AbandonedRuns } from './dispatch/abandoned-runs.js'
+import { Completion } from './dispatch/completion.js'
 import { Dispatcher } from './dispatch/dispatcher.js'
 import { LateTicks } from './dispatch/late-ticks.js'
-import { ManualRuns } from './dispatch/manual-runs.js'
+import { ManualRuns } from './dispatch/manual.js'
 import { Reconciliation } from './dispatch/reconciliation.js'
 import { Recovery } from './dispatch/recovery.js'
 import { Survey } from './dispatch/survey.js'
 import { TickAccount } from './dispatch/tick-account.js'
-import { UnlockedRuns } from './dispatch/unlocked-runs.js'
+import { UnclaimedRuns } from './dispatch/unclaimed.js'
+import { UnlockedRuns } from './dispatch/unlocked.js'
 import { NotRunningError, RunCancelledError } from './errors.js'
 import { Blocks } from './jobs/blocks.js'
 import { FinishedJobs } from './jobs/finished-jobs.js'
@@ -186,7 +188,9 @@ export class Engine {
     })
     const account = new TickAccount(journal)
     const wakeAt = (job: JobRecord, at: number, tick?: DueTick): void => this.#timetable.wake(job, at, tick)
-    const unlocked = new UnlockedRuns({ coordination, runner: this.#runner, account, journal, newRunId, wakeAt })
+    const completion = new Completion({ coordination, wakeAt, onFinished })
+    const unlocked = new UnlockedRuns({ coordination, runner: this.#runner, account, journal, completion, newRunId })
+    const unclaimed = new UnclaimedRuns({ coordination, runner: this.#runner, journal, newRunId })
     const common = { capacity, clock, coordination, runner: this.#runner, finisher, newRunId }
     const jobOf = (jobId: string): JobRecord | undefined => this.jobs.get(jobId)
     const runIds = (): readonly string[] => {
@@ -222,7 +226,7 @@ export class Engine {
       recovery: this.#recovery,
       lateTicks: this.#lateTicks,
       log,
-      jobs: () => this.jobs.values(),
+      jobs: this.jobs,
       nextOf: (job) => this.#timetable.nextOf(job),
       isRunning: () => this.#phase === 'running',
       onFuture: (until) => this.#warnOfFuture(until),
@@ -234,11 +238,12 @@ export class Engine {
       blocks,
       recovery: this.#recovery,
       unlocked,
+      unclaimed,
+      completion,
+      jobs: this.jobs,
       account,
       journal,
-      shuffle: coordination.state.kind === 'memory' ? null : createShuffle(replicaId),
-      wakeAt,
-      onFinished
+      shuffle: coordination.state.kind === 'memory' ? null : createShuffle(replicaId)
     })
     this.#reconciliation = new Reconciliation({
       coordination,
@@ -503,7 +508,7 @@ export class Engine {
   #learnPaused(job: JobRecord, paused: boolean): JobRecord {
     // It may have been removed and added again meanwhile.
     const known = this.jobs.get(job.id) ?? job
-    known.learnPaused(paused, nextInSequence())
+    this.jobs.learnPaused(known, paused, nextInSequence())
     return known
   }
 

@@ -4,6 +4,7 @@ import type { ClaimTemplate } from '../jobs/claim-template.js'
 import type { JobRecord } from '../jobs/job.js'
 import type { DueTick } from '../timetable/timetable.js'
 import { isTooLate, retentionOf } from './claim-request.js'
+import { earliestOf } from './completion.js'
 import type { TickChoice } from './tick-choice.js'
 
 /** A due tick that is asked for, or the right to count it when it is too late to run; as such the store's request. */
@@ -18,8 +19,6 @@ export class AskedTick implements ClaimRequest {
   /** The latest tick that was due, from which this one was chosen. */
   readonly latest: DueTick
   readonly runId: string
-  /** As `JobRecord.firstLate`. */
-  readonly firstLate: number
 
   /** @param choice which of the ticks due, if not the latest */
   constructor(job: JobRecord, choice: TickChoice | null, latest: DueTick, runId: string, now: number) {
@@ -32,7 +31,6 @@ export class AskedTick implements ClaimRequest {
     this.coversUntil = choice === null ? latest.scheduledTime : choice.coversUntil
     this.latest = latest
     this.runId = runId
-    this.firstLate = job.firstLate
   }
 
   get jobId(): string {
@@ -44,7 +42,7 @@ export class AskedTick implements ClaimRequest {
   }
 
   get scheduledTime(): number {
-    return this.template.afterCompletion === 0 ? this.tick.scheduledTime : this.#earliest()
+    return this.template.afterCompletion === 0 ? this.tick.scheduledTime : earliestOf(this.trigger)
   }
 
   get afterCompletion(): number {
@@ -88,11 +86,6 @@ export class AskedTick implements ClaimRequest {
   /** Whether its tick is later by now than its grace allows. */
   isMissed(now: number): boolean {
     return isTooLate(this.tick, this.template, now)
-  }
-
-  /** Of an interval from the last end the store knows when it is due; no earlier than its `startDate`. */
-  #earliest(): number {
-    return Math.max(0, this.trigger.next(Number.MIN_SAFE_INTEGER) ?? 0)
   }
 
   /** Whether the job still is what was asked for: not removed, and with the trigger it had then. */

@@ -40,7 +40,7 @@ export function makeCall(queue: DueQueue, room: number, maker: CallMaker): Claim
   for (const { block, jobs } of queue.take(room)) {
     const chosen: AskedTick[] = []
     for (const job of jobs) {
-      job.queued = false
+      job.leaveQueue()
       const one = maker.choose(job)
       if (one !== null) chosen.push(one)
     }

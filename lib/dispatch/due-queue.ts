@@ -56,8 +56,8 @@ export class DueGroup {
 }
 
 function letWait(job: JobRecord, tick: DueTick): void {
-  job.noteDue(tick)
-  job.queued = true
+  job.addDue(tick)
+  job.enterQueue()
 }
 
 /** What is taken from the queue. */

@@ -60,7 +60,7 @@ export class LateTicks {
     const date = trigger.next(Number.NEGATIVE_INFINITY)
     if (date === null || date > presentSince) return
     // It fell into a pause: one that has just gone by is brought all the same, and has no run.
-    if (previous !== null && date < previous) job.accountedUntil = Math.max(job.accountedUntil, date)
+    if (previous !== null && date < previous) job.noteAccounted(date)
     if (date > presentSince - lookBack) return
     if (date <= Math.max(previous ?? Number.NEGATIVE_INFINITY, job.accountedUntil, job.takenUntil)) return
     // Whether it ran may be forgotten by now: it is not run, however long its grace is.

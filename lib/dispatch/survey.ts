@@ -4,6 +4,7 @@ import type { Logger } from '../../types/logger.js'
 import { SECOND } from '../base/duration.js'
 import { nextInSequence } from '../base/sequence.js'
 import type { JobRecord } from '../jobs/job.js'
+import type { JobRegistry } from '../jobs/registry.js'
 import { logSafely } from '../observability/log.js'
 import { retentionOf } from './claim-request.js'
 import type { LateTicks } from './late-ticks.js'
@@ -18,8 +19,8 @@ export interface SurveyOptions {
   readonly recovery: Recovery
   readonly lateTicks: LateTicks
   readonly log: Logger
-  /** All jobs of this process. */
-  readonly jobs: () => Iterable<JobRecord>
+  /** The jobs of this process. */
+  readonly jobs: JobRegistry
   /** The next tick of a job. */
   readonly nextOf: (job: JobRecord) => number | null
   /** Whether ticks are taken now. */
@@ -58,7 +59,7 @@ export class Survey {
   }
 
   /** Asks about jobs; about all of them unless it is said about which. */
-  take(jobs: readonly JobRecord[] = [...this.#options.jobs()]): void {
+  take(jobs: readonly JobRecord[] = [...this.#options.jobs.values()]): void {
     void this.#await(this.#ask(jobs))
   }
 
@@ -86,7 +87,7 @@ export class Survey {
       for (const [index, job] of jobs.entries()) {
         const state = states[index] as JobState
         last = Math.max(last, state.previous ?? last)
-        job.learnPaused(state.paused, askedAt)
+        this.#options.jobs.learnPaused(job, state.paused, askedAt)
         if (job.trigger === triggers[index]) this.#answered(job, state)
       }
       // In memory it is told as it happens.
@@ -121,7 +122,7 @@ export class Survey {
 
   #answered(job: JobRecord, state: JobState): void {
     if (job.removed || job.definition.lockTtl === null || !this.#options.isRunning()) return
-    job.since = state.since
+    job.noteFleetSince(state.since)
     this.#options.lateTicks.catchUp(job, state)
     if (state.unfinished) this.#options.recovery.lookNow(job)
   }

@@ -13,7 +13,7 @@ export interface TickChoice {
 }
 
 /**
- * Chooses among the due ticks of a job from `job.firstLate` to `latest`, by its `coalesce`. Ticks beyond their grace are
+ * Chooses among the due ticks of a job from `latest.firstLate` to `latest`, by its `coalesce`. Ticks beyond their grace are
  * not chosen, but for the latest when there is no other.
  *
  * @returns `null` for the latest, which stands for all
@@ -22,20 +22,20 @@ export function chooseTick(job: JobRecord, latest: DueTick, now: number): TickCh
   const { coalesce, misfireGraceTime, jitter } = job.definition
   const coversUntil = latest.scheduledTime
   // With the default grace, which ends before the next tick, one tick at most is within it.
-  if (coalesce === 'latest' || misfireGraceTime === null || job.firstLate >= coversUntil) return null
+  if (coalesce === 'latest' || misfireGraceTime === null || latest.firstLate >= coversUntil) return null
   const { trigger } = job
-  let scheduledTime = job.nextTick(Math.max(job.firstLate, Math.ceil(now - misfireGraceTime - jitter)) - 1)
+  let scheduledTime = job.nextTick(Math.max(latest.firstLate, Math.ceil(now - misfireGraceTime - jitter)) - 1)
   if (coalesce === 'all' && scheduledTime !== null) {
     const surplus = countTicks(trigger, scheduledTime, coversUntil) + 2 - MAX_CATCH_UP
     for (let count = 0; count < surplus && scheduledTime !== null; count++) scheduledTime = job.nextTick(scheduledTime)
   }
   if (scheduledTime === null || scheduledTime >= coversUntil) return null
-  let tick = lateTick(job, scheduledTime, job.firstLate, latest.caughtUp)
+  let tick = lateTick(job, scheduledTime, latest.firstLate, latest.caughtUp)
   // Its own jitter may be less than the longest one.
   while (isMissed(job, tick, now)) {
     const next = job.nextTick(tick.scheduledTime)
     if (next === null || next >= coversUntil) break
-    tick = lateTick(job, next, job.firstLate, latest.caughtUp)
+    tick = lateTick(job, next, latest.firstLate, latest.caughtUp)
   }
   if (isMissed(job, tick, now)) return null
   return { tick, coversUntil: coalesce === 'all' ? tick.scheduledTime : coversUntil }
@@ -47,7 +47,8 @@ export function chooseTick(job: JobRecord, latest: DueTick, now: number): TickCh
  */
 export function chooseOverdue(job: JobRecord, latest: DueTick, now: number): TickChoice | null {
   const { coalesce, misfireGraceTime, jitter } = job.definition
-  const { firstLate, trigger } = job
+  const { trigger } = job
+  const { firstLate } = latest
   if (coalesce !== 'all' || job.lastHeld === null || firstLate >= latest.scheduledTime) return null
   if (!isMissed(job, lateTick(job, firstLate, firstLate, latest.caughtUp), now)) return null
   const last = latest.scheduledTime - 1
@@ -64,17 +65,4 @@ export function lateTick(job: JobRecord, scheduledTime: number, firstLate: numbe
   const period = following === null ? null : following - scheduledTime
   const dueTime = scheduledTime + jitterOf(job.id, scheduledTime, job.definition.jitter, period)
   return { scheduledTime, dueTime, following, firstLate, preceding: null, caughtUp }
-}
-
-/**
- * Makes a tick that was dropped, as no ticks are taken, due anew where its trigger has none after it: should they be taken
- * again, nothing else brings it.
- */
-export function bringAgain(
-  job: JobRecord,
-  tick: DueTick,
-  wakeAt: (job: JobRecord, at: number, tick?: DueTick) => void
-): void {
-  if (job.removed || tick.following !== null) return
-  wakeAt(job, tick.dueTime, job.trigger.afterCompletion === null ? tick : undefined)
 }

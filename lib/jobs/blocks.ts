@@ -1,7 +1,7 @@
 import type { Definition } from '../../types/coordination.js'
 import type { Trigger } from '../../types/trigger.js'
 import { hash32 } from '../base/hash.js'
-import type { ResolvedJob } from './options.js'
+import type { JobDefinition } from './definition.js'
 import { type JobStats, SKIPPED_COUNTER } from './stats.js'
 
 /** How many jobs a block has at most, on average. */
@@ -13,14 +13,15 @@ const MIN_JOBS = 4
 /** A job as a block sees it. */
 export interface BlockMember<Job extends BlockMember<Job>> {
   readonly id: string
-  readonly definition: ResolvedJob
+  readonly definition: JobDefinition
   readonly fingerprint: Definition
   readonly trigger: Trigger
   readonly paused: boolean
   readonly stats: JobStats
   /** Whether it has a tick of its own that waits. */
   readonly pending: object | null
-  takenUntil: number
+  readonly takenUntil: number
+  noteTakenAtLeast(tick: number): void
   /** The block with which it is asked for; `null` when it is asked for alone. */
   block: Block<Job> | null
   /** Its place in the block. */
@@ -111,7 +112,7 @@ export class Block<Job extends BlockMember<Job>> {
     const taken = this.#takenUntil
     if (taken === Number.NEGATIVE_INFINITY) return
     this.#takenUntil = Number.NEGATIVE_INFINITY
-    for (const job of this.jobs) job.takenUntil = Math.max(job.takenUntil, taken)
+    for (const job of this.jobs) job.noteTakenAtLeast(taken)
   }
 
   /** Puts into the jobs' own numbers what was counted for all of them. */

@@ -1,8 +1,6 @@
 import type { ClaimMemo, Definition } from '../../types/coordination.js'
 import type { Trigger } from '../../types/trigger.js'
-import { hash32 } from '../base/hash.js'
-import { DATE_MARK } from './definition.js'
-import type { ResolvedJob } from './options.js'
+import { fingerprintOf, isOnce, type JobDefinition } from './definition.js'
 
 /** What a job's definition says of its claims: made once for each definition, and the same for all of its ticks. */
 export interface ClaimTemplate {
@@ -15,7 +13,9 @@ export interface ClaimTemplate {
   /** Its `misfireGraceTime`. */
   readonly grace: number | null
   readonly pausedInitially: boolean
+  /** Whether a tick that finds the lock held waits for it. */
   readonly waits: boolean
+  /** Whether a run whose replica died is taken over. */
   readonly rerun: boolean
   /** Whether it has one tick: a date. */
   readonly isOnce: boolean
@@ -23,10 +23,9 @@ export interface ClaimTemplate {
   readonly memo: ClaimMemo
 }
 
-export function claimTemplateOf(resolved: ResolvedJob, trigger: Trigger): ClaimTemplate {
-  const { id, lockTtl, misfireGraceTime, pausedInitially, coalesce, recovery } = resolved
+export function claimTemplateOf(definition: JobDefinition, trigger: Trigger): ClaimTemplate {
+  const { id, lockTtl, misfireGraceTime, pausedInitially, coalesce, recovery } = definition
   const { afterCompletion } = trigger
-  const isOnce = 'date' in resolved.trigger
   return Object.freeze({
     jobId: id,
     trigger,
@@ -36,18 +35,8 @@ export function claimTemplateOf(resolved: ResolvedJob, trigger: Trigger): ClaimT
     pausedInitially,
     waits: coalesce === 'all' && afterCompletion === null,
     rerun: recovery === 'rerun',
-    isOnce,
-    definition: definitionOf(resolved, trigger, isOnce),
+    isOnce: isOnce(definition),
+    definition: fingerprintOf(definition, trigger),
     memo: { store: null, record: null }
   })
-}
-
-/** What tells a definition from another of the same id. */
-function definitionOf(resolved: ResolvedJob, { key }: Trigger, isOnce: boolean): Definition {
-  const { id: _id, trigger: _trigger, handler: _handler, data: _data, ...options } = resolved
-  return { trigger: `${isOnce ? DATE_MARK : ''}${word(key)}`, options: word(JSON.stringify(options)) }
-}
-
-function word(text: string): string {
-  return hash32(text).toString(36)
 }

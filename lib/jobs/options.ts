@@ -7,38 +7,12 @@ import { DAY, MINUTE, parseDuration, SECOND } from '../base/duration.js'
 import { PEER_DEFAULT_NAMES, PEER_JOB_NAMES, PEER_LOCK_NAMES, PEER_RETRY_NAMES } from '../base/peer-names.js'
 import { show } from '../base/show.js'
 import { inJob, JobIdInvalidError, OptionInvalidError } from '../errors.js'
+import type { JobDefinition, ResolvedDefaults, ResolvedRetry } from './definition.js'
 
-/** A job's defaults: durations in milliseconds, everything filled in. */
-export interface ResolvedDefaults {
-  /** The lock's TTL, or `null` for `lock: false`. */
-  readonly lockTtl: number | null
-  /** `null` for the default, which is capped below the distance to the next tick. */
-  readonly misfireGraceTime: number | null
-  readonly coalesce: 'latest' | 'earliest' | 'all'
-  readonly recovery: 'none' | 'rerun'
-  readonly onRedisError: 'skip' | 'run'
-  readonly jitter: number
-  /** 0 for none. */
-  readonly timeout: number
-  readonly retry: ResolvedRetry | null
-}
-
-export interface ResolvedRetry {
-  readonly limit: number
-  readonly delay: number
-  readonly factor: number
-  readonly maxDelay: number
-  readonly jitter: boolean
-}
-
-/** A job's definition: checked, filled in and frozen. Its trigger is still as it was given. */
-export interface ResolvedJob extends ResolvedDefaults {
-  readonly id: string
-  readonly name: string
-  readonly trigger: TriggerObject
+/** What a job's options say: its definition, and the handler, which is known by the name of the definition's `task`. */
+export interface ResolvedJob {
+  readonly definition: JobDefinition
   readonly handler: JobHandler
-  readonly data: unknown
-  readonly pausedInitially: boolean
 }
 
 export const DEFAULT_KEYS = [
@@ -97,25 +71,27 @@ export function resolveDefaults(defaults: JobDefaults | undefined): ResolvedDefa
 export function resolveJob(
   options: JobOptions | JobChanges,
   defaults: ResolvedDefaults,
-  base?: ResolvedJob
+  base?: Readonly<ResolvedJob>
 ): ResolvedJob {
   const given = copyKnown(options, JOB_KEYS, describe(options), PEER_JOB_NAMES) as Partial<JobOptions>
-  const { id = base?.id, trigger = base?.trigger, handler = base?.handler, data = base?.data } = given
+  const before = base?.definition
+  const { id = before?.id, trigger = before?.trigger, handler = base?.handler, data = before?.data } = given
   checkName(id, "a job's `id`")
   try {
-    const { name = base?.name ?? id, paused = base?.pausedInitially ?? false } = given
+    const { name = before?.name ?? id, paused = before?.pausedInitially ?? false } = given
     checkName(name, "a job's `name`")
     if (typeof handler !== 'function') throw new OptionInvalidError('handler', 'a function', show(handler))
     if (typeof paused !== 'boolean') throw new OptionInvalidError('paused', 'true or false', show(paused))
-    return Object.freeze({
+    const definition: JobDefinition = Object.freeze({
       id,
       name,
       trigger: (typeof trigger === 'string' ? { cron: trigger } : trigger) as TriggerObject,
-      handler: handler as JobHandler,
+      task: id,
       data,
       pausedInitially: paused,
-      ...resolveShared(given, base ?? defaults)
+      ...resolveShared(given, before ?? defaults)
     })
+    return { definition, handler: handler as JobHandler }
   } catch (error) {
     throw inJob(error, id)
   }

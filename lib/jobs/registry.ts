@@ -1,4 +1,5 @@
 import type { JobChanges, JobOptions } from '../../types/job-options.js'
+import type { JobHandler } from '../../types/run.js'
 import type { Trigger } from '../../types/trigger.js'
 import { copyKnown } from '../base/check.js'
 import { PEER_JOB_NAMES } from '../base/peer-names.js'
@@ -6,12 +7,17 @@ import { show } from '../base/show.js'
 import { inJob, JobDuplicateError, JobUnknownError, OptionInvalidError } from '../errors.js'
 import type { Timetable } from '../timetable/timetable.js'
 import { TriggerPool } from '../triggers/index.js'
-import { GoneJobs } from './absence.js'
+import type { JobDefinition, ResolvedDefaults } from './definition.js'
+import { GoneJobs } from './gone-jobs.js'
 import { type JobBlocks, JobRecord } from './job.js'
-import { JOB_KEYS, type ResolvedDefaults, type ResolvedJob, resolveJob } from './options.js'
+import { JOB_KEYS, resolveJob } from './options.js'
 import type { JobStats } from './stats.js'
+import { JobView } from './view.js'
 
-/** The jobs of this process. Each change is checked as a whole before anything is changed. */
+/**
+ * The jobs of this process: adds, changes and removes them, and knows which are paused; nothing else writes that. Each change is
+ * checked as a whole before anything is changed.
+ */
 export class JobRegistry {
   readonly #jobs = new Map<string, JobRecord>()
   readonly #defaults: ResolvedDefaults
@@ -21,6 +27,7 @@ export class JobRegistry {
   readonly #blocks: JobBlocks
   readonly #onBareInterval: (jobId: string, interval: number) => void
   readonly #gone = new GoneJobs()
+  readonly #viewOf: (job: JobRecord) => JobView<JobRecord>
 
   /**
    * @param newStats makes the numbers of a job that is added
@@ -40,6 +47,7 @@ export class JobRegistry {
     this.#newStats = newStats
     this.#pool = new TriggerPool({ timezone })
     this.#timetable = timetable
+    this.#viewOf = (job) => new JobView(job, timetable)
   }
 
   get size(): number {
@@ -62,19 +70,15 @@ export class JobRegistry {
   }
 
   /**
+   * Adds a job from code.
+   *
    * @param app what the job's handler is called with as `app`
    * @throws JobDuplicateError, and the errors of the options and the trigger
    */
   add(options: JobOptions, app?: unknown): JobRecord {
-    const definition = resolveJob(options, this.#defaults)
+    const { definition, handler } = resolveJob(options, this.#defaults)
     if (this.#jobs.has(definition.id)) throw new JobDuplicateError(show(definition.id))
-    const trigger = this.#acquire(definition)
-    const job = new JobRecord(definition, app, trigger, this.#newStats(), this.#timetable, this.#blocks)
-    this.#jobs.set(job.id, job)
-    this.#timetable.add(job)
-    this.#blocks.add(job)
-    this.#gone.enter(job)
-    return job
+    return this.#create(definition, handler, app)
   }
 
   /** @throws JobUnknownError, and the errors of the options and the trigger */
@@ -83,39 +87,9 @@ export class JobRegistry {
     const { id: newId, paused } = copyKnown(changes, JOB_KEYS, 'the changes', PEER_JOB_NAMES)
     if (newId !== undefined) throw new OptionInvalidError('id', 'left as it is by `modify`', show(newId))
     if (paused !== undefined) throw new OptionInvalidError('paused', 'changed by `pause` and `resume`', show(paused))
-    const definition = resolveJob(changes, this.#defaults, job.definition)
-    const trigger = this.#acquire(definition)
-    const retimed = trigger !== job.trigger
-    if (retimed) {
-      this.#timetable.remove(job)
-      this.#gone.leave(job, this.#timetable.now)
-    }
-    this.#blocks.remove(job)
-    this.#pool.release(job.trigger)
-    job.redefine(definition, trigger)
-    if (retimed) {
-      // What still waits is a tick of the old trigger.
-      job.pending = null
-      job.lastUnlocked = null
-      this.#timetable.add(job)
-      this.#gone.enter(job)
-    }
-    this.#blocks.add(job)
+    const { definition, handler } = resolveJob(changes, this.#defaults, job)
+    this.#redefine(job, definition, handler)
     return job
-  }
-
-  #acquire({ id, trigger }: ResolvedJob): Trigger {
-    try {
-      return this.#pool.acquire(trigger, (interval) => this.#onBareInterval(id, interval))
-    } catch (error) {
-      throw inJob(error, id)
-    }
-  }
-
-  /** As of `JobRecord.moveTimes`. */
-  moveTimes(step: number, now: number): void {
-    for (const job of this.#jobs.values()) job.moveTimes(step, now)
-    this.#gone.clear()
   }
 
   /** Whether there was such a job. */
@@ -126,9 +100,61 @@ export class JobRegistry {
     this.#timetable.remove(job)
     this.#pool.release(job.trigger)
     this.#blocks.remove(job)
-    job.removed = true
     this.#gone.leave(job, this.#timetable.now)
-    job.pending = null
+    job.markRemoved()
     return job
+  }
+
+  /**
+   * Somebody has said whether a job is paused.
+   *
+   * @param askedAt when that was asked for, in this process' sequence: an answer that was asked for before what is known by
+   *   now does not undo it
+   */
+  learnPaused(job: JobRecord, paused: boolean, askedAt: number): void {
+    if (job.learnPaused(paused, askedAt) && !job.removed) this.#blocks.update(job)
+  }
+
+  /** As of `DueState.moveTimes`. */
+  moveTimes(step: number, now: number): void {
+    for (const job of this.#jobs.values()) job.moveTimes(step, now)
+    this.#gone.clear()
+  }
+
+  /** Makes a job of a definition, wherever that comes from. */
+  #create(definition: JobDefinition, handler: JobHandler, app: unknown): JobRecord {
+    const trigger = this.#acquire(definition)
+    const job = new JobRecord({ definition, trigger, handler }, app, this.#newStats(), this.#viewOf)
+    this.#jobs.set(job.id, job)
+    this.#timetable.add(job)
+    this.#blocks.add(job)
+    this.#gone.enter(job)
+    return job
+  }
+
+  #redefine(job: JobRecord, definition: JobDefinition, handler: JobHandler): void {
+    const trigger = this.#acquire(definition)
+    const isRetimed = trigger !== job.trigger
+    if (isRetimed) {
+      this.#timetable.remove(job)
+      this.#gone.leave(job, this.#timetable.now)
+    }
+    this.#blocks.remove(job)
+    this.#pool.release(job.trigger)
+    job.redefine({ definition, trigger, handler })
+    if (isRetimed) {
+      job.dropDue()
+      this.#timetable.add(job)
+      this.#gone.enter(job)
+    }
+    this.#blocks.add(job)
+  }
+
+  #acquire({ id, trigger }: JobDefinition): Trigger {
+    try {
+      return this.#pool.acquire(trigger, (interval) => this.#onBareInterval(id, interval))
+    } catch (error) {
+      throw inJob(error, id)
+    }
   }
 }

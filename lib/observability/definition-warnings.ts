@@ -1,4 +1,5 @@
 import type { Coordination, OtherDefinition } from '../../types/coordination.js'
+import { dataFingerprint } from '../jobs/definition.js'
 import type { JobRecord } from '../jobs/job.js'
 import type { Logbook } from './logbook.js'
 
@@ -63,12 +64,18 @@ export class DefinitionWarnings {
   }
 }
 
-/** What a definition says, but for what does not count: the handler and its data. */
+/** What a definition says; of the data, which is nobody's to read here, only what tells it from others. */
 function valuesOf({ definition, trigger }: JobRecord): Values {
-  const { id: _id, trigger: _trigger, handler: _handler, data: _data, ...options } = definition
+  const { id: _id, trigger: _trigger, task: _task, data: _data, ...options } = definition
+  const data = dataFingerprint(definition)
   // As npm tells a process that it starts.
   const version = process.env.npm_package_version
-  return { ...(version === undefined ? {} : { version }), trigger: trigger.key, ...options }
+  return {
+    ...(version === undefined ? {} : { version }),
+    trigger: trigger.key,
+    ...options,
+    ...(data === null ? {} : { data })
+  }
 }
 
 function readValues(text: string): Values | null {

@@ -292,7 +292,7 @@ export class HandlerContext implements RunContext {
 
   /** The handler that is called with a context. */
   static handlerOf(context: HandlerContext): JobHandler {
-    return context.#active.job.definition.handler
+    return context.#active.job.handler
   }
 
   /** The clock of its scheduler. */

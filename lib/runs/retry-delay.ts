@@ -1,5 +1,5 @@
 import { hash32 } from '../base/hash.js'
-import type { ResolvedRetry } from '../jobs/options.js'
+import type { ResolvedRetry } from '../jobs/definition.js'
 
 /**
  * How long to wait after a failed attempt: exponential backoff, capped. With `jitter` it is multiplied by 1 to 2, which a

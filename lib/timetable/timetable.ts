@@ -15,8 +15,8 @@ const MAX_HOP = 10 * SECOND
 export interface Timed extends Placed {
   readonly id: string
   readonly trigger: Trigger
-  /** Set when its ticks begin: those due later are handed out, earlier ones never were here. */
-  presentSince: number
+  /** Called when its ticks begin: those due later are handed out, earlier ones never were here. */
+  begin(now: number): void
   /** The longest jitter in milliseconds; 0 for none. */
   readonly jitter: number
   /**
@@ -259,7 +259,7 @@ export class Timetable<Job extends Timed> {
   #begin(job: Job): void {
     const { trigger, lookBack } = job
     const now = this.#now()
-    job.presentSince = now
+    job.begin(now)
     if (trigger.afterCompletion !== null) {
       // Only the store knows when the last run ended: ask it at once.
       this.wake(job, now)

@@ -255,7 +255,7 @@ t.test('what is taken of a whole block is known of each of its jobs, until it is
   const { own, records } = registry(many(8), true)
   const [first, second, third] = records as [JobRecord, JobRecord, JobRecord]
   const { block } = first
-  third.takenUntil = 5000
+  third.noteTaken(5000)
   block!.noteTaken(3000)
   block!.noteTaken(2000)
   t.same(
@@ -292,12 +292,12 @@ t.test('where nobody else asks, all jobs of a trigger are one block, taken in pa
   t.equal(waiting(), 999, 'the others take their tick along')
   while (queue.size > 0) taken.push(...take(100))
   t.same(idsOf(taken), idsOf(records), 'in their order, each once')
-  for (const job of records) job.pending = null
+  for (const job of records) job.takeDue()
   t.ok(records[1]!.block!.isFree)
   queue.pushBlock(records[1]!.block!, tickAt(1000))
   t.equal(take(100).length, 100)
   t.equal(queue.clear().length, 999 - 100)
-  for (const job of records) job.pending = null
+  for (const job of records) job.takeDue()
   t.ok(records[1]!.block!.isFree)
   t.equal(queue.size, 0)
 })

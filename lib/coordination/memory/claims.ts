@@ -6,7 +6,7 @@ import type {
   Definition,
   HeldLock
 } from '../../../types/coordination.js'
-import { hasSameTrigger, isDate, isSame } from '../../jobs/definition.js'
+import { hasSameTrigger, isDate, isSame } from '../../jobs/fingerprint.js'
 import { validUntil } from '../lock-validity.js'
 import { GIVEN_UP } from '../redis/claim-script.js'
 import { type ClaimRecord, endClaim, isUnfinished, type Moment, openRunOf } from './record.js'

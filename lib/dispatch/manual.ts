@@ -10,7 +10,7 @@ import type { Finisher } from '../runs/finisher.js'
 import type { Runner } from '../runs/runner.js'
 import { jobLock, toManualRequest } from './claim-request.js'
 import type { Recovery } from './recovery.js'
-import type { UnlockedRuns } from './unlocked-runs.js'
+import type { UnlockedRuns } from './unlocked.js'
 
 /** How often a run is asked for whose answer was read after its lock had ended. */
 const TRIES = 3

@@ -6,9 +6,10 @@ const MAX_ABSENCES = 8
 /** How many jobs are remembered that are not here, the last ones. */
 const MAX_GONE = 10_000
 
-/** How a job stood when it went. */
-interface Gone extends Pick<JobRecord, 'absences' | 'accountedUntil' | 'firstPresentSince'> {
+/** How a job stood when it left. */
+interface Gone extends Pick<JobRecord, 'absences' | 'accountedUntil'> {
   readonly from: number
+  readonly firstPresentSince: number
 }
 
 /**
@@ -20,9 +21,9 @@ export class GoneJobs {
 
   /** @param now the time by which ticks are due */
   leave(job: JobRecord, now: number): void {
-    const { id, trigger, isOnce, presentSince, absences, accountedUntil } = job
+    const { isOnce, trigger, presentSince, absences, accountedUntil } = job
     if (isOnce || trigger.afterCompletion !== null || !Number.isFinite(presentSince)) return
-    const key = `${id}\n${trigger.key}`
+    const key = keyOf(job)
     // By the time it comes back its claims may be forgotten.
     const firstPresentSince = Math.max(job.firstPresentSince ?? presentSince, job.takenUntil)
     this.#gone.delete(key)
@@ -37,16 +38,15 @@ export class GoneJobs {
 
   /** A job has begun, for the first time or again. */
   enter(job: JobRecord): void {
-    const key = `${job.id}\n${job.trigger.key}`
-    const gone = this.#gone.get(key)
-    job.firstPresentSince = gone?.firstPresentSince ?? null
-    job.takenUntil = Number.NEGATIVE_INFINITY
-    job.claimedUntil = Number.NEGATIVE_INFINITY
-    job.since = null
-    job.accountedUntil = gone?.accountedUntil ?? Number.NEGATIVE_INFINITY
-    job.absences = []
+    job.forget()
+    const gone = this.#gone.size === 0 ? undefined : this.#gone.get(keyOf(job))
     if (gone === undefined) return
-    this.#gone.delete(key)
-    job.absences = [...gone.absences, { from: gone.from, until: Math.floor(job.presentSince) }].slice(-MAX_ABSENCES)
+    this.#gone.delete(keyOf(job))
+    const absence = { from: gone.from, until: Math.floor(job.presentSince) }
+    job.remember(gone.firstPresentSince, gone.accountedUntil, [...gone.absences, absence].slice(-MAX_ABSENCES))
   }
+}
+
+function keyOf({ id, trigger }: JobRecord): string {
+  return `${id}\n${trigger.key}`
 }

@@ -1,0 +1,86 @@
+import type { Coordination } from '../../types/coordination.js'
+import type { JobRecord } from '../jobs/job.js'
+import type { Journal } from '../observability/journal.js'
+import type { ActiveRun } from '../runs/active-run.js'
+import type { Runner } from '../runs/runner.js'
+import type { DueTick } from '../timetable/timetable.js'
+import { isMissed } from './claim-request.js'
+import { type Completion, isFromCompletion } from './completion.js'
+import type { TickAccount } from './tick-account.js'
+
+export interface UnlockedOptions {
+  readonly coordination: Coordination
+  readonly runner: Runner
+  readonly account: TickAccount
+  readonly journal: Journal
+  readonly completion: Completion
+  readonly newRunId: () => string
+}
+
+/** Runs of jobs with `lock: false`: every tick on every replica, without claim or lock. */
+export class UnlockedRuns {
+  readonly #options: UnlockedOptions
+
+  constructor(options: UnlockedOptions) {
+    this.#options = options
+  }
+
+  start(job: JobRecord, tick: DueTick): void {
+    const { runner, newRunId, completion } = this.#options
+    const { scheduledTime } = tick
+    const isFirst = job.lastUnlocked === null
+    if (!isFromCompletion(job.trigger)) {
+      // A tick that is handed out again, as a clock was set back: without claims it is refused here.
+      if (job.lastUnlocked !== null && scheduledTime <= job.lastUnlocked) return
+      this.#accountPassed(job, tick)
+    }
+    job.noteUnlocked(scheduledTime)
+    // This process has no last run yet: the interval is measured from here.
+    const waits = isFirst && isFromCompletion(job.trigger)
+    if (waits || !this.#mayRun(job, tick)) {
+      completion.restart(job)
+      return
+    }
+    const run = runner.newRun(job, newRunId(), scheduledTime, 'schedule', null)
+    runner.start(job, run, null).onCompleted(() => completion.restart(job))
+  }
+
+  /** Runs a job by hand; `null` when a run of it goes on. */
+  startManual(job: JobRecord, data: unknown): ActiveRun | null {
+    const { coordination, runner, newRunId, completion } = this.#options
+    if (runsHere(job, runner)) return null
+    const run = runner.newRun(job, newRunId(), Math.round(coordination.now()), 'manual', null)
+    const active = runner.start(job, run, null, data)
+    active.onCompleted(() => {
+      // Before the first tick no interval is measured yet.
+      if (job.lastUnlocked !== null) completion.restart(job)
+    })
+    return active
+  }
+
+  /** Whether a tick has a run; one that has none is counted. */
+  #mayRun(job: JobRecord, tick: DueTick): boolean {
+    const { coordination, runner, journal } = this.#options
+    const { scheduledTime } = tick
+    if (job.paused) journal.tickSkipped(job, scheduledTime, 'paused')
+    else if (runsHere(job, runner)) journal.tickSkipped(job, scheduledTime, 'overlap')
+    else if (isMissed(job, tick, coordination.now())) journal.tickMissed(job, scheduledTime, 'misfire')
+    else return true
+    return false
+  }
+
+  /** Accounts for the late ticks that a tick stands for. */
+  #accountPassed(job: JobRecord, { firstLate, scheduledTime }: DueTick): void {
+    if (firstLate >= scheduledTime) return
+    const { account, coordination } = this.#options
+    const after = Math.max(firstLate - 1, job.lastUnlocked ?? Number.NEGATIVE_INFINITY)
+    const of = { job, trigger: job.trigger, grace: job.definition.misfireGraceTime }
+    if (job.paused) account.paused(of, after, scheduledTime)
+    else account.passed(of, after, scheduledTime, coordination.now())
+  }
+}
+
+/** Whether a run of the job goes on in this process, also one of a job of this id that was removed. */
+export function runsHere(job: JobRecord, runner: Runner): boolean {
+  return job.stats.running > 0 || runner.runsUnlocked(job.id)
+}

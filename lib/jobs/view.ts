@@ -1,0 +1,72 @@
+import { inspect } from 'node:util'
+import type { Job } from '../../types/job.js'
+import type { TriggerObject } from '../../types/trigger.js'
+import type { JobDefinition } from './definition.js'
+import type { JobStats } from './stats.js'
+
+/** What a view shows of a job. */
+export interface ViewedJob {
+  readonly id: string
+  readonly definition: JobDefinition
+  readonly paused: boolean
+  readonly removed: boolean
+  readonly stats: JobStats
+}
+
+/** What users see of a job. */
+export class JobView<Viewed extends ViewedJob> implements Job {
+  readonly #job: Viewed
+  readonly #timetable: { nextOf(job: Viewed): number | null }
+
+  /** @param timetable knows the next tick of each job */
+  constructor(job: Viewed, timetable: { nextOf(job: Viewed): number | null }) {
+    this.#job = job
+    this.#timetable = timetable
+  }
+
+  get id(): string {
+    return this.#job.id
+  }
+
+  get name(): string {
+    return this.#job.definition.name
+  }
+
+  get trigger(): TriggerObject {
+    return this.#job.definition.trigger
+  }
+
+  get data(): unknown {
+    return this.#job.definition.data
+  }
+
+  get paused(): boolean {
+    return this.#job.paused
+  }
+
+  get running(): number {
+    return this.#job.stats.running
+  }
+
+  get nextRun(): number | null {
+    return this.#job.removed || this.#job.paused ? null : this.#timetable.nextOf(this.#job)
+  }
+
+  get lastRun(): number | null {
+    return this.#job.stats.lastRun || null
+  }
+
+  get lastSuccess(): number | null {
+    return this.#job.stats.lastSuccess || null
+  }
+
+  /** What `console.log` shows: the members are on the prototype, where it does not look. */
+  [inspect.custom](): Job {
+    return this.toJSON()
+  }
+
+  toJSON(): Job {
+    const { id, name, trigger, data, paused, running, nextRun, lastRun, lastSuccess } = this
+    return { id, name, trigger, data, paused, running, nextRun, lastRun, lastSuccess }
+  }
+}
