@@ -114,7 +114,7 @@ for (const [what, isBusy] of [
 t.test('a request says of its job what that was when it was sent', (t) =>
   withFleet(async ({ simulation, join }) => {
     const { scheduler } = await join((member) => member.scheduler.interval('job', '1m', () => {}))
-    const definition = (): string | undefined => simulation.store.memory.jobs.get('job')?.definition.options
+    const definition = (): string | undefined => simulation.store.memory.jobs.get('job')?.fingerprint.options
     await simulation.advance(MINUTE + 50)
     const before = definition()
     t.type(before, 'string')

@@ -36,7 +36,7 @@ export function createCoordination(options: CoordinationOptions, listener: Coord
   const masters = resolved.map((master) => ({
     address: master.address,
     connect: (listener: CoordinationListener) =>
-      new RedisCoordination({ redis: master, ...common, listener, isVote: true })
+      new RedisCoordination({ redis: master, ...common, listener, isNode: true })
   }))
   return new QuorumCoordination({ masters, clock, listener })
 }

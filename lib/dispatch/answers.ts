@@ -98,7 +98,7 @@ export class Answers {
         this.#overlap(asked, answer, outcome)
         return
       case 'paused':
-        if (outcome === 'paused') {
+        if (answer.first) {
           this.#passed.accountPaused(asked, answer.previous)
           this.#noteOwn(asked)
         }

@@ -1,4 +1,4 @@
-import type { ClaimKind, ClaimMemo, ClaimRequest, Definition } from '../../types/coordination.js'
+import type { ClaimKind, ClaimMemo, ClaimRequest, Fingerprint } from '../../types/coordination.js'
 import type { Trigger } from '../../types/trigger.js'
 import type { ClaimTemplate } from '../jobs/claim-template.js'
 import type { JobRecord } from '../jobs/job.js'
@@ -53,7 +53,7 @@ export class AskedTick implements ClaimRequest {
     return this.template.ttl as number
   }
 
-  get keep(): number {
+  get retention(): number {
     const { following, scheduledTime } = this.tick
     const period = following === null ? 0 : following - scheduledTime
     return retentionOf(this.template, this.template.afterCompletion || period)
@@ -75,8 +75,8 @@ export class AskedTick implements ClaimRequest {
     return this.template.grace
   }
 
-  get definition(): Definition {
-    return this.template.definition
+  get fingerprint(): Fingerprint {
+    return this.template.fingerprint
   }
 
   get memo(): ClaimMemo {

@@ -28,9 +28,9 @@ function withoutTick(
   ttl: number
 ): Omit<ClaimRequest, 'kind' | 'scheduledTime' | 'coversUntil'> {
   const { template } = job
-  const { jobId, afterCompletion, pausedInitially, rerun, definition } = template
-  const keep = retentionOf(template, afterCompletion)
-  return { jobId, runId, ttl, keep, afterCompletion, pausedInitially, waits: false, rerun, definition }
+  const { jobId, afterCompletion, pausedInitially, rerun, fingerprint } = template
+  const retention = retentionOf(template, afterCompletion)
+  return { jobId, runId, ttl, retention, afterCompletion, pausedInitially, waits: false, rerun, fingerprint }
 }
 
 /** How long what is claimed of a job is remembered, with `period` to its next tick. */

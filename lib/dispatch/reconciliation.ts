@@ -35,8 +35,8 @@ export class Reconciliation {
       // When an interval from the last end is due the store alone knows.
       if (tick < 0 || template.ttl === null || trigger.afterCompletion !== null) continue
       const following = trigger.next(tick)
-      const keep = retentionOf(template, following === null ? 0 : following - tick)
-      claims.push({ jobId: id, runId: '', tick, run: null, keep, definition: template.definition })
+      const retention = retentionOf(template, following === null ? 0 : following - tick)
+      claims.push({ jobId: id, runId: '', tick, run: null, retention, fingerprint: template.fingerprint })
     }
     await coordination.reconcile(newRunId(), runIds(), claims)
   }

@@ -111,12 +111,12 @@ export class Survey {
     const period = trigger.afterCompletion ?? Math.max(0, (this.#options.nextOf(job) ?? now) - now)
     return {
       jobId: id,
-      definition: template.definition,
+      fingerprint: template.fingerprint,
       pausedInitially: definition.pausedInitially,
       since: isAccounted ? Math.floor(presentSince) : null,
       isOnce: template.isOnce,
       accounted: isAccounted ? Math.floor(known) : 0,
-      keep: isClaimed ? Math.ceil(retentionOf(template, period)) : 0
+      retention: isClaimed ? Math.ceil(retentionOf(template, period)) : 0
     }
   }
 

@@ -1,4 +1,4 @@
-import type { Definition } from '../../types/coordination.js'
+import type { Fingerprint } from '../../types/coordination.js'
 import type { Trigger } from '../../types/trigger.js'
 import { hash32 } from '../base/hash.js'
 import type { JobDefinition } from './definition.js'
@@ -14,7 +14,7 @@ const MIN_JOBS = 4
 export interface BlockMember<Job extends BlockMember<Job>> {
   readonly id: string
   readonly definition: JobDefinition
-  readonly fingerprint: Definition
+  readonly fingerprint: Fingerprint
   readonly trigger: Trigger
   readonly paused: boolean
   readonly stats: JobStats

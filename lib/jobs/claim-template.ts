@@ -1,4 +1,4 @@
-import type { ClaimMemo, Definition } from '../../types/coordination.js'
+import type { ClaimMemo, Fingerprint } from '../../types/coordination.js'
 import type { Trigger } from '../../types/trigger.js'
 import { fingerprintOf, isOnce, type JobDefinition } from './definition.js'
 
@@ -19,7 +19,7 @@ export interface ClaimTemplate {
   readonly rerun: boolean
   /** Whether it has one tick: a date. */
   readonly isOnce: boolean
-  readonly definition: Definition
+  readonly fingerprint: Fingerprint
   readonly memo: ClaimMemo
 }
 
@@ -36,7 +36,7 @@ export function claimTemplateOf(definition: JobDefinition, trigger: Trigger): Cl
     waits: coalesce === 'all' && afterCompletion === null,
     rerun: recovery === 'rerun',
     isOnce: isOnce(definition),
-    definition: fingerprintOf(definition, trigger),
+    fingerprint: fingerprintOf(definition, trigger),
     memo: { store: null, record: null }
   })
 }

@@ -1,4 +1,4 @@
-import type { Definition } from '../../types/coordination.js'
+import type { Fingerprint } from '../../types/coordination.js'
 import type { Trigger, TriggerObject } from '../../types/trigger.js'
 import { hash32 } from '../base/hash.js'
 import { DATE_MARK } from './fingerprint.js'
@@ -47,7 +47,7 @@ export function isOnce({ trigger }: JobDefinition): boolean {
 }
 
 /** What tells a definition from another of the same id: whether its trigger is another one, or anything else. */
-export function fingerprintOf(definition: JobDefinition, { key }: Trigger): Definition {
+export function fingerprintOf(definition: JobDefinition, { key }: Trigger): Fingerprint {
   const { id: _id, trigger: _trigger, task: _task, data, ...options } = definition
   const written = JSON.stringify(options)
   return {

@@ -1,4 +1,4 @@
-import type { Definition } from '../../types/coordination.js'
+import type { Fingerprint } from '../../types/coordination.js'
 import type { Job } from '../../types/job.js'
 import type { JobHandler } from '../../types/run.js'
 import type { Trigger } from '../../types/trigger.js'
@@ -93,8 +93,8 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   }
 
   /** What tells this definition from another of the same id. */
-  get fingerprint(): Definition {
-    return this.template.definition
+  get fingerprint(): Fingerprint {
+    return this.template.fingerprint
   }
 
   get jitter(): number {

@@ -27,14 +27,14 @@ export class DefinitionWarnings {
     this.#logbook = logbook
   }
 
-  async tell(job: JobRecord, { definition, replicaId }: OtherDefinition): Promise<void> {
+  async tell(job: JobRecord, { fingerprint, replicaId }: OtherDefinition): Promise<void> {
     const told = this.#told.get(job)
     const { id, fingerprint: own } = job
     // It may have been changed since it was asked for.
-    if (told === 'how' || (own.trigger === definition.trigger && own.options === definition.options)) return
+    if (told === 'how' || (own.trigger === fingerprint.trigger && own.options === fingerprint.options)) return
     this.#told.set(job, 'how')
     const here = valuesOf(job)
-    const text = await this.#coordination.shareDefinition(id, own, JSON.stringify(here), definition)
+    const text = await this.#coordination.shareDefinition(id, own, JSON.stringify(here), fingerprint)
     const there = text === null ? null : readValues(text)
     if (there !== null) {
       const differs = [...new Set([...Object.keys(here), ...Object.keys(there)])].filter(
@@ -49,8 +49,8 @@ export class DefinitionWarnings {
     this.#told.set(job, 'that')
     if (told === 'that') return
     const differs = [
-      ...(own.trigger === definition.trigger ? [] : ['trigger']),
-      ...(own.options === definition.options ? [] : ['options'])
+      ...(own.trigger === fingerprint.trigger ? [] : ['trigger']),
+      ...(own.options === fingerprint.options ? [] : ['options'])
     ]
     this.#logbook.definitionDiffers(this.#levelFor(id), id, replicaId, differs, null)
   }

@@ -1,13 +1,16 @@
 import type {
-  AbandonAnswer,
-  AcquireAnswer,
-  ClaimAnswer,
+  AbandonVote,
+  AcquireVote,
+  ClaimVote,
+  Confirmation,
+  CoordinationNode
+} from '../../types/coordination/node.js'
+import type {
   ClaimBlocks,
   ClaimRequest,
-  Confirmation,
   ConfirmedClaim,
+  Coordination,
   CoordinationListener,
-  CoordinationNode,
   CoordinationState,
   Ending,
   HandBackAnswer,
@@ -33,7 +36,7 @@ export interface SimulatedNodeOptions extends SimulatedLinkOptions {
  * One replica's coordination over a simulated store. What it asks for is written when it is sent, and what the store says is
  * heard when its reply has come, as with Redis.
  */
-export class SimulatedNode implements CoordinationNode {
+export class SimulatedNode implements Coordination, CoordinationNode {
   readonly #options: SimulatedNodeOptions
   readonly #link: SimulatedLink
   #lastCall: { readonly id: string | undefined; readonly sent: number; maybe: boolean } | null = null
@@ -60,11 +63,7 @@ export class SimulatedNode implements CoordinationNode {
     await this.#link.open()
   }
 
-  async claim(
-    requests: readonly ClaimRequest[],
-    callId?: string,
-    blocks?: ClaimBlocks
-  ): Promise<readonly ClaimAnswer[]> {
+  async claim(requests: readonly ClaimRequest[], callId?: string, blocks?: ClaimBlocks): Promise<readonly ClaimVote[]> {
     const { clock, store, listener } = this.#options
     const sent = clock.monotonic()
     const isRepeated = callId !== undefined && callId === this.#lastCall?.id
@@ -98,6 +97,10 @@ export class SimulatedNode implements CoordinationNode {
     this.#link.tell(reply.handed)
     for (const name of reply.taken) blocks?.onTaken(name)
     return reply.answers
+  }
+
+  vote(requests: readonly ClaimRequest[]): Promise<readonly ClaimVote[]> {
+    return this.claim(requests)
   }
 
   async extend(lock: HeldLock): Promise<'extended' | 'lost' | 'unavailable'> {
@@ -142,9 +145,9 @@ export class SimulatedNode implements CoordinationNode {
     )
   }
 
-  async acquire(name: string, ttl: number, token: string): Promise<AcquireAnswer> {
+  async acquire(name: string, ttl: number, token: string): Promise<AcquireVote> {
     const sent = this.#options.clock.monotonic()
-    const answer = await this.#try<AcquireAnswer>(
+    const answer = await this.#try<AcquireVote>(
       'take a lock',
       (memory) => memory.acquire(name, ttl, token),
       (error) => ({ status: 'unavailable', error })
@@ -177,10 +180,10 @@ export class SimulatedNode implements CoordinationNode {
     )
   }
 
-  mend(lock: HeldLock): Promise<boolean> {
+  restoreLock(lock: HeldLock): Promise<boolean> {
     return this.#try<boolean>(
       'take a lock',
-      (memory) => memory.mend(lock),
+      (memory) => memory.restoreLock(lock),
       () => false
     )
   }
@@ -204,8 +207,8 @@ export class SimulatedNode implements CoordinationNode {
     )
   }
 
-  tryToAbandon(runs: readonly OpenRun[], callId: string): Promise<readonly AbandonAnswer[]> {
-    return this.#try<readonly AbandonAnswer[]>(
+  tryToAbandon(runs: readonly OpenRun[], callId: string): Promise<readonly AbandonVote[]> {
+    return this.#try<readonly AbandonVote[]>(
       'record abandoned runs',
       (memory) => memory.tryToAbandon(runs, callId),
       () => runs.map(() => 'unavailable')
@@ -307,7 +310,7 @@ type Differing = Parameters<CoordinationListener['onDefinitionDiffers']>
 
 /** What a store says to a claim. */
 interface ClaimReply {
-  readonly answers: readonly ClaimAnswer[]
+  readonly answers: readonly ClaimVote[]
   readonly differing: readonly Differing[]
   readonly handed: readonly HandedTick[]
   readonly taken: readonly string[]
@@ -315,8 +318,8 @@ interface ClaimReply {
 
 /** A request as it is when it is sent: the job that it is about may be another when it arrives. */
 function copyRequest(request: ClaimRequest): ClaimRequest {
-  const { jobId, kind, scheduledTime, coversUntil, runId, ttl, keep } = request
-  const { afterCompletion, pausedInitially, waits, rerun, definition } = request
-  const tick = { jobId, kind, scheduledTime, coversUntil, runId, ttl, keep }
-  return { ...tick, afterCompletion, pausedInitially, waits, rerun, definition }
+  const { jobId, kind, scheduledTime, coversUntil, runId, ttl, retention } = request
+  const { afterCompletion, pausedInitially, waits, rerun, fingerprint } = request
+  const tick = { jobId, kind, scheduledTime, coversUntil, runId, ttl, retention }
+  return { ...tick, afterCompletion, pausedInitially, waits, rerun, fingerprint }
 }

@@ -20,12 +20,12 @@ function setUp() {
       coversUntil: clock.now(),
       runId,
       ttl: 1000,
-      keep: KEEP,
+      retention: KEEP,
       afterCompletion: 0,
       pausedInitially: false,
       waits: false,
       rerun: false,
-      definition: { trigger: 'a', options: 'a' },
+      fingerprint: { trigger: 'a', options: 'a' },
       ...(withMemo ? { memo } : {})
     }
   }
@@ -34,12 +34,14 @@ function setUp() {
 }
 
 t.test('of several stores each finds its own', async (t) => {
-  const { request, store } = setUp()
+  const { clock, request, store } = setUp()
   const [one, two] = [store(), store()]
   t.match(await one.claim([request('of one')]), [{ status: 'granted', previous: null }])
-  t.match(await two.claim([request('of two')]), [{ status: 'granted', previous: null }])
-  t.match(await one.claim([request('other')]), [{ status: 'claimed_elsewhere', by: 'of one' }])
-  t.match(await two.claim([request('other')]), [{ status: 'claimed_elsewhere', by: 'of two' }])
+  const later = clock.now() + 500
+  t.match(await two.claim([{ ...request('of two'), coversUntil: later }]), [{ status: 'granted', previous: null }])
+  const waiting = { ...request('other'), waits: true }
+  t.match(await one.claim([waiting]), [{ status: 'claimed_elsewhere', last: clock.now() }])
+  t.match(await two.claim([waiting]), [{ status: 'claimed_elsewhere', last: later }])
 })
 
 t.test('what has had its time is forgotten, and what took its place is found', async (t) => {

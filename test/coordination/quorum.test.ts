@@ -3,12 +3,12 @@ import t, { type Test } from 'tap'
 import { systemClock } from '../../lib/base/clock.js'
 import { QuorumCoordination } from '../../lib/coordination/quorum/coordination.js'
 import type { Master } from '../../lib/coordination/quorum/member.js'
+import type { CoordinationNode } from '../../types/coordination/node.js'
 import type {
   ClaimAnswer,
   ClaimRequest,
   Coordination,
   CoordinationListener,
-  CoordinationNode,
   HeldLock
 } from '../../types/coordination.js'
 import { withProxies } from '../chaos/fixtures/tcp-proxy.js'
@@ -171,11 +171,11 @@ function further(master: Master, delay: number): Master {
         await sleep(delay)
         return node.acquire(...args)
       }
-      const claim: CoordinationNode['claim'] = async (...args) => {
+      const vote: CoordinationNode['vote'] = async (...args) => {
         await sleep(delay)
-        return node.claim(...args)
+        return node.vote(...args)
       }
-      return Object.assign(Object.create(node), { acquire, claim }) as CoordinationNode
+      return Object.assign(Object.create(node), { acquire, vote }) as CoordinationNode
     }
   }
 }
@@ -297,7 +297,7 @@ t.test('what a node grants when it is too late is given back', (t) =>
     const scheduledTime = Date.now()
     // Two nodes are of two minds, and the third one hangs.
     const elsewhere = memoryMaster(b).connect(listen())
-    await elsewhere.claim([request({ jobId: 'job', scheduledTime, runId: 'other' })])
+    await elsewhere.vote([request({ jobId: 'job', scheduledTime, runId: 'other' })])
     c.mode = 'hung'
     const one = replica()
     const asked = request({ jobId: 'job', scheduledTime, runId: 'late' })
@@ -362,7 +362,7 @@ t.test('a node that may still hear that a claim is given back is not asked for i
     const scheduledTime = Date.now()
     await memoryMaster(b)
       .connect(listen())
-      .claim([request({ jobId: 'job', scheduledTime, runId: 'other' })])
+      .vote([request({ jobId: 'job', scheduledTime, runId: 'other' })])
     let asked = 0
     let isStuck = true
     const stuck: (() => Promise<unknown>)[] = []
@@ -372,9 +372,9 @@ t.test('a node that may still hear that a claim is given back is not asked for i
       ...slow,
       connect: (listener: CoordinationListener): CoordinationNode => {
         const node = slow.connect(listener)
-        const claim: CoordinationNode['claim'] = async (requests) => {
+        const vote: CoordinationNode['vote'] = async (requests) => {
           asked++
-          const answers = await node.claim(requests)
+          const answers = await node.vote(requests)
           if (!isStuck) return answers
           return requests.map(() => ({ status: 'unavailable', error: new Error('too late'), maybe: true }))
         }
@@ -383,7 +383,7 @@ t.test('a node that may still hear that a claim is given back is not asked for i
           stuck.push(() => node.handBack(claims, callId))
           return claims.map(() => 'unavailable')
         }
-        return Object.assign(Object.create(node) as CoordinationNode, { claim, handBack })
+        return Object.assign(Object.create(node) as CoordinationNode, { vote, handBack })
       }
     })
     const one = quorumOver(masters)
@@ -409,7 +409,7 @@ t.test('votes that are split are asked for again within the call, and by a rando
     const scheduledTime = Date.now()
     const others = [b, c].map((store) => memoryMaster(store).connect(listen()))
     const asked = [request({ jobId: 'job', scheduledTime }), request({ jobId: 'job', scheduledTime })]
-    const given = await Promise.all(others.map((node, index) => node.claim([asked[index] as ClaimRequest])))
+    const given = await Promise.all(others.map((node, index) => node.vote([asked[index] as ClaimRequest])))
     const answer = replica().claim([request({ jobId: 'job', scheduledTime, runId: 'mine' })])
     await sleep(15)
     t.match(given, [[{ status: 'granted' }], [{ status: 'granted' }]])
@@ -523,7 +523,7 @@ t.test('a lock that two of three nodes gave is put on the third one: then one of
   withMemory(async ([a, , c], replica) => {
     const scheduledTime = Date.now()
     const other = memoryMaster(c).connect(listen())
-    const [vote] = await other.claim([request({ jobId: 'job', scheduledTime, runId: 'other' })])
+    const [vote] = await other.vote([request({ jobId: 'job', scheduledTime, runId: 'other' })])
     const one = replica()
     const { lock } = await granted(t, one, { scheduledTime })
     await sleep(500)
@@ -546,7 +546,7 @@ t.test('a tick that two of three nodes confirmed is told to the third one: then 
     const one = replica()
     const claim = async (jobId: string, isLate: boolean): Promise<void> => {
       const other = memoryMaster(c).connect(listen())
-      await other.claim([request({ jobId, scheduledTime, runId: 'other', ttl: 10 })])
+      await other.vote([request({ jobId, scheduledTime, runId: 'other', ttl: 10 })])
       if (isLate) c.mode = 'hung'
       const kind = jobId === 'counted' ? 'miss' : 'tick'
       const { lock } = await granted(t, one, { jobId, scheduledTime, kind })
@@ -617,7 +617,7 @@ t.test('a vote that is given back late is asked for again', (t) =>
   withMemory(async ([, , c], replica) => {
     const scheduledTime = Date.now()
     const other = memoryMaster(c).connect(listen())
-    const [vote] = await other.claim([request({ jobId: 'job', scheduledTime, runId: 'other' })])
+    const [vote] = await other.vote([request({ jobId: 'job', scheduledTime, runId: 'other' })])
     const { lock } = await granted(t, replica(), { scheduledTime })
     await sleep(60)
     await other.handBack([{ lock: (vote as Granted).lock, scheduledTime, tell: false, afterCompletion: 0 }], 'back')
@@ -633,7 +633,7 @@ t.test('a run that has ended, or has none, is not locked again on a node that la
     for (const how of ['finish', 'handBack'] as const) {
       const scheduledTime = Date.now()
       const other = memoryMaster(c).connect(listen())
-      const [vote] = await other.claim([request({ jobId: how, scheduledTime, runId: 'other' })])
+      const [vote] = await other.vote([request({ jobId: how, scheduledTime, runId: 'other' })])
       const { lock } = await granted(t, one, { jobId: how, scheduledTime })
       await other.handBack([{ lock: (vote as Granted).lock, scheduledTime, ...given }], how)
       if (how === 'finish') t.same(await one.finish([{ lock, finished: true }]), ['released'])

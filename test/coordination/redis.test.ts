@@ -35,7 +35,7 @@ t.test('the contract', (t) =>
       coordinationContract(t, async (count, body) => {
         const prefix = `contract-${++prefixes}`
         const heard = Array.from({ length: count }, listen)
-        const replicas = heard.map((listener) => redisReplica(url, { prefix, listener, isVote: true }))
+        const replicas = heard.map((listener) => redisReplica(url, { prefix, listener, isNode: true }))
         await Promise.all(replicas.map((replica) => replica.open()))
         await body(replicas.map(confirming), heard)
         await Promise.all(replicas.map((replica) => replica.close()))
@@ -44,7 +44,7 @@ t.test('the contract', (t) =>
     await t.test('as one of several masters', async (t) => {
       voteContract(t, async (count, body) => {
         const prefix = `contract-${++prefixes}`
-        const nodes = Array.from({ length: count }, () => redisReplica(url, { prefix, isVote: true }))
+        const nodes = Array.from({ length: count }, () => redisReplica(url, { prefix, isNode: true }))
         await Promise.all(nodes.map((node) => node.open()))
         await body(nodes)
         await Promise.all(nodes.map((node) => node.close()))
@@ -100,7 +100,7 @@ async function withReplica(
 t.test('the lock is a Redlock: a key with the run id, an expiry, and nothing of it after the release', (t) =>
   withRedis((redis) =>
     withReplica(redis, async (replica) => {
-      const [answer] = await replica.claim([request({ jobId: 'job', runId: 'the-run', ttl: 5000, keep: 60_000 })])
+      const [answer] = await replica.claim([request({ jobId: 'job', runId: 'the-run', ttl: 5000, retention: 60_000 })])
       t.equal(await redis.client.get('rls:{test}:lock:job'), 'the-run')
       const left = await redis.client.pttl('rls:{test}:lock:job')
       t.ok(left > 4000 && left <= 5000)
@@ -113,7 +113,7 @@ t.test('the lock is a Redlock: a key with the run id, an expiry, and nothing of 
       )
       const kept = await redis.client.pttl('rls:{test}:claim:job')
       t.ok(kept > 50_000 && kept <= 60_000, 'the claim is remembered for as long as was asked')
-      await replica.claim([request({ jobId: 'job', kind: 'manual', keep: 1000 })])
+      await replica.claim([request({ jobId: 'job', kind: 'manual', retention: 1000 })])
       t.ok((await redis.client.pttl('rls:{test}:claim:job')) > 50_000, 'and a run by hand does not change that')
     })
   )

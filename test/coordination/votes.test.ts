@@ -1,5 +1,6 @@
 import t from 'tap'
 import {
+  type Decision,
   decideClaim,
   decideWithoutMajority,
   isClear,
@@ -16,7 +17,8 @@ import {
   majorityOf,
   type Vote
 } from '../../lib/coordination/quorum/votes.js'
-import type { AcquireAnswer, ClaimAnswer, HeldLock, ReleaseAnswer } from '../../types/coordination.js'
+import type { AcquireVote, ClaimVote } from '../../types/coordination/node.js'
+import type { HeldLock, ReleaseAnswer } from '../../types/coordination.js'
 import { request } from '../fixtures/coordination-contract.js'
 
 const ERROR = new Error('down')
@@ -25,28 +27,29 @@ function lock(validUntil: number): HeldLock {
   return { name: 'job', kind: 'job', token: 'mine', ttl: 1000, validUntil }
 }
 
-function granted(changes: Partial<Extract<ClaimAnswer, { status: 'granted' }>> = {}): ClaimAnswer {
+function granted(changes: Partial<Extract<ClaimVote, { status: 'granted' }>> = {}): ClaimVote {
   const rest = { previous: null, resumedAt: null, fencingToken: 1, scheduledTime: 100, attempt: 1 }
   return { status: 'granted', lock: lock(1000), ...rest, ...changes }
 }
 
-const elsewhere = (by: string, last: number | null = null, previous: number | null = null): ClaimAnswer => ({
+const elsewhere = (by: string, last: number | null = null, previous: number | null = null): ClaimVote => ({
   status: 'claimed_elsewhere',
   last,
   by,
   previous
 })
-const unavailable = (maybe: boolean): ClaimAnswer => ({ status: 'unavailable', error: ERROR, maybe })
-const early = (due: number): ClaimAnswer => ({ status: 'early', due })
-const running = (remaining: number): ClaimAnswer => ({ status: 'running', remaining })
-const overlap = (taken: boolean, previous: number | null = null): ClaimAnswer => ({
+const unavailable = (maybe: boolean): ClaimVote => ({ status: 'unavailable', error: ERROR, maybe })
+const early = (due: number): ClaimVote => ({ status: 'early', due })
+const running = (remaining: number): ClaimVote => ({ status: 'running', remaining })
+const overlap = (taken: boolean, previous: number | null = null): ClaimVote => ({
   status: 'overlap',
   taken,
   isLeft: false,
   previous,
-  resumedAt: null
+  resumedAt: null,
+  by: 'another run'
 })
-const paused = (by: string | null, previous: number | null = null): ClaimAnswer =>
+const paused = (by: string | null, previous: number | null = null): ClaimVote =>
   by === null ? { status: 'paused', first: true, previous } : { status: 'paused', first: false, previous, by }
 
 /** What a node may answer to a request of each kind; `null` for one that has not. */
@@ -93,7 +96,7 @@ function* combinations<Value>(values: readonly Value[], length: number): Generat
 }
 
 /** Of a tick that somebody else has it does not matter who says that the job is paused. */
-function family(answer: ClaimAnswer): string {
+function family(answer: Decision): string {
   return answer.status === 'paused' && !answer.first ? 'claimed_elsewhere' : answer.status
 }
 
@@ -163,7 +166,7 @@ for (const [kind, { asked, answers }] of Object.entries(KINDS)) {
 t.test('five replicas whose votes on three nodes are split do not all leave', async (t) => {
   // A: r1, B: r2, C: r3; r4 and r5 have nothing.
   const asked = request({ jobId: 'job' })
-  const view = (runId: string): Vote<ClaimAnswer>[] => {
+  const view = (runId: string): Vote<ClaimVote>[] => {
     return ['r1', 'r2', 'r3'].map((holder) => (holder === runId ? granted() : elsewhere(holder)))
   }
   for (const runId of ['r1', 'r2', 'r3']) t.equal(decideClaim(asked, view(runId)), null, `${runId} stays`)
@@ -280,9 +283,9 @@ t.test('a run to be taken over stays one while its job is paused', async (t) => 
 })
 
 t.test('locks by name: every combination of three nodes', async (t) => {
-  const one: AcquireAnswer = { status: 'granted', lock: { ...lock(500), kind: 'named' }, fencingToken: 7 }
-  const two: AcquireAnswer = { status: 'granted', lock: { ...lock(400), kind: 'named' }, fencingToken: 8 }
-  const votes: Vote<AcquireAnswer>[] = [one, two, { status: 'held' }, { status: 'unavailable', error: ERROR }, null]
+  const one: AcquireVote = { status: 'granted', lock: { ...lock(500), kind: 'named' }, fencingToken: 7 }
+  const two: AcquireVote = { status: 'granted', lock: { ...lock(400), kind: 'named' }, fencingToken: 8 }
+  const votes: Vote<AcquireVote>[] = [one, two, { status: 'held' }, { status: 'unavailable', error: ERROR }, null]
   for (const each of combinations(votes, 3)) {
     const of = (status: string): number => each.filter((vote) => vote?.status === status).length
     const answer = decideAcquire(each)
@@ -297,16 +300,16 @@ t.test('locks by name: every combination of three nodes', async (t) => {
     if (answer?.status !== wanted) t.fail(JSON.stringify(each))
   }
   t.match(decideAcquire([one, two, null]), { fencingToken: 8, lock: { validUntil: 400 } })
-  const other: AcquireAnswer = { status: 'held', by: 'x' }
+  const other: AcquireVote = { status: 'held', by: 'x' }
   t.match(decideAcquire([one, other, other]), { status: 'held' }, 'one other has a majority')
   t.equal(decideAcquire([one, other, { status: 'held', by: 'y' }]), null, 'no other has one')
 })
 
 t.test('in a split of a lock by name exactly one request stays, the lowest of those that have a vote', async (t) => {
-  const one: AcquireAnswer = { status: 'granted', lock: { ...lock(500), kind: 'named' }, fencingToken: 7 }
+  const one: AcquireVote = { status: 'granted', lock: { ...lock(500), kind: 'named' }, fencingToken: 7 }
   for (const nodes of [3, 5]) {
     for (const holders of combinations(['a', 'b', 'c', 'd'], nodes)) {
-      const votesOf = (token: string): AcquireAnswer[] =>
+      const votesOf = (token: string): AcquireVote[] =>
         holders.map((by) => (by === token ? one : { status: 'held', by }))
       const staying = ['a', 'b', 'c', 'd', 'e'].filter((token) => isFirstInSplit(token, votesOf(token)))
       if (staying.join() !== [...holders].sort()[0]) t.fail(`${holders}: ${staying} stay`)
@@ -338,7 +341,7 @@ t.test('a claim that is taken back is what a majority of the nodes says of it', 
 t.test(
   'a record that a majority cannot read is no outage; one that a minority cannot read changes nothing',
   async (t) => {
-    const unreadable: ClaimAnswer = { status: 'unavailable', error: ERROR, maybe: false, unreadable: true }
+    const unreadable: ClaimVote = { status: 'unavailable', error: ERROR, maybe: false, unreadable: true }
     const asked = request({ jobId: 'job' })
     t.match(decideClaim(asked, [unreadable, granted(), unreadable]), { status: 'unavailable', unreadable: true })
     t.match(decideClaim(asked, [unreadable, granted(), granted()]), { status: 'granted' })

@@ -6,7 +6,7 @@ import plugin, { createScheduler } from '../../lib/index.js'
 import type { JobRecord } from '../../lib/jobs/job.js'
 import { DefinitionWarnings } from '../../lib/observability/definition-warnings.js'
 import { Logbook } from '../../lib/observability/logbook.js'
-import type { Coordination, Definition, OtherDefinition } from '../../types/coordination.js'
+import type { Coordination, Fingerprint, OtherDefinition } from '../../types/coordination.js'
 import { type LogLine, logLines } from '../fixtures/log-lines.js'
 import { nextEvent } from '../fixtures/next-event.js'
 import { withVirtualScheduler } from '../fixtures/virtual-scheduler.js'
@@ -227,7 +227,7 @@ t.test('a difference of very many jobs, as of a default, is not a warning of eac
       definition: { id: `job-${index}`, jitter: 0 },
       fingerprint: { trigger: 'same', options: 'a' }
     } as unknown as JobRecord
-    await warnings.tell(job, { definition: { trigger: 'same', options: 'b' }, replicaId: 'two' })
+    await warnings.tell(job, { fingerprint: { trigger: 'same', options: 'b' }, replicaId: 'two' })
   }
   const warned = lines.filter(({ level }) => level === 'warn')
   t.equal(warned.length, 21)
@@ -239,7 +239,7 @@ t.test('what differs in two definitions is told once the other replica has said 
   const { logger, lines } = logLines()
   const texts = new Map<string, string>()
   const coordination = {
-    shareDefinition: async (_jobId: string, own: Definition, text: string, other: Definition) => {
+    shareDefinition: async (_jobId: string, own: Fingerprint, text: string, other: Fingerprint) => {
       texts.set(own.options, text)
       return texts.get(other.options) ?? null
     }
@@ -253,7 +253,7 @@ t.test('what differs in two definitions is told once the other replica has said 
     }) as unknown as JobRecord
   const [here, there] = [job('a', 2000), job('b', 0)]
   const [one, two] = [here, there].map(() => new DefinitionWarnings(coordination, new Logbook(logger)))
-  const other = (of: JobRecord, replicaId: string): OtherDefinition => ({ definition: of.fingerprint, replicaId })
+  const other = (of: JobRecord, replicaId: string): OtherDefinition => ({ fingerprint: of.fingerprint, replicaId })
   await one?.tell(here, other(there, 'two'))
   await one?.tell(here, other(there, 'two'))
   t.match(lines, [{ fields: { jobId: 'report', replicaId: 'two', differs: ['options'] } }])

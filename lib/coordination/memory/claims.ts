@@ -1,9 +1,9 @@
+import type { ClaimVote } from '../../../types/coordination/node.js'
 import type {
-  ClaimAnswer,
   ClaimRequest,
   ConfirmedClaim,
   CoordinationListener,
-  Definition,
+  Fingerprint,
   HeldLock
 } from '../../../types/coordination.js'
 import { hasSameTrigger, isDate, isSame } from '../../jobs/fingerprint.js'
@@ -51,31 +51,31 @@ export class MemoryClaims {
     this.#replicaId = replicaId
   }
 
-  answer(request: ClaimRequest, moment: Moment): ClaimAnswer {
-    const { jobId, kind, pausedInitially, definition, memo } = request
+  answer(request: ClaimRequest, moment: Moment): ClaimVote {
+    const { jobId, kind, pausedInitially, fingerprint, memo } = request
     this.#store.pauseByCode(jobId, pausedInitially, moment)
     const record = this.#store.jobOf(jobId, moment, memo)
-    if (record !== undefined && !isSame(record.definition, definition)) {
-      this.#listener.onDefinitionDiffers(jobId, record.tick, { definition: record.definition, replicaId: null })
+    if (record !== undefined && !isSame(record.fingerprint, fingerprint)) {
+      this.#listener.onDefinitionDiffers(jobId, record.tick, { fingerprint: record.fingerprint, replicaId: null })
     }
     return kind === 'recover' ? this.#recover(request, record, moment) : this.#claim(request, record, moment)
   }
 
   /** Takes over a claim that a majority of stores like this one has confirmed. */
   adopt(claim: ConfirmedClaim, moment: Moment): void {
-    const { jobId, runId, tick, run, keep, definition } = claim
+    const { jobId, runId, tick, run, retention, fingerprint } = claim
     const { now, monotonic } = moment
     const record = this.#store.jobOf(jobId, moment) ?? this.#newRecord(claim, moment)
     if (record.tick > tick || (record.tick === tick && !record.open)) return
     if (!record.open) record.previous = record.tick
     else endUnbegun(record, now)
-    const isFirst = record.tick < 0 || !hasSameTrigger(record.definition, definition)
-    if (isFirst) this.#store.noteClaimed(jobId, definition, keep, monotonic)
+    const isFirst = record.tick < 0 || !hasSameTrigger(record.fingerprint, fingerprint)
+    if (isFirst) this.#store.noteClaimed(jobId, fingerprint, retention, monotonic)
     record.tick = tick
     record.claimedBy = runId
     record.open = false
-    record.definition = definition
-    record.retainedUntil = monotonic + keep
+    record.fingerprint = fingerprint
+    record.retainedUntil = monotonic + retention
     if (run === null) return
     this.#store.leave(record, jobId, moment)
     record.runTick = run.scheduledTime
@@ -84,9 +84,9 @@ export class MemoryClaims {
   }
 
   // The order of these steps is the contract's, and that of the Lua script in claim-script.ts.
-  #claim(request: ClaimRequest, known: ClaimRecord | undefined, moment: Moment): ClaimAnswer {
+  #claim(request: ClaimRequest, known: ClaimRecord | undefined, moment: Moment): ClaimVote {
     const { now, monotonic } = moment
-    const { jobId, kind, runId, afterCompletion, definition } = request
+    const { jobId, kind, runId, afterCompletion, fingerprint } = request
     const manual = kind === 'manual'
     let record = known
     let { scheduledTime, coversUntil } = request
@@ -109,14 +109,14 @@ export class MemoryClaims {
     const paused = !manual && this.#store.isPaused(jobId)
     const isAside = !manual && scheduledTime < tick && this.#isAside(record, request)
     if (!manual && !repeated && !isAside && scheduledTime <= tick) {
-      const previous = accounted(record, record.previous, definition)
-      if (!hasSameTrigger(record.definition, definition)) this.#noteAccounted(jobId, definition, scheduledTime)
+      const previous = accounted(record, record.previous, fingerprint)
+      if (!hasSameTrigger(record.fingerprint, fingerprint)) this.#noteAccounted(jobId, fingerprint, scheduledTime)
       if (paused) return { status: 'paused', first: false, previous, by: claimedBy }
       return { status: 'claimed_elsewhere', last: request.waits ? tick : null, by: claimedBy, previous }
     }
 
     const before = repeated || record.open ? record.previous : tick
-    const previous = accounted(record, before, definition)
+    const previous = accounted(record, before, fingerprint)
     const resumed = this.#store.resumedAt(jobId)
     const resumedAt = resumed > (previous ?? Number.NEGATIVE_INFINITY) ? resumed : null
     const isLeft = request.rerun && isUnfinished(record) && record.runId !== runId && !isHeld(record, monotonic)
@@ -128,22 +128,22 @@ export class MemoryClaims {
       record.claimedBy = runId
       if (isAside) {
         // The ticks of the other trigger stay claimed.
-        noteDate(record, definition, runId)
+        noteDate(record, fingerprint, runId)
         record.previous = tick
       } else {
-        const isOther = !hasSameTrigger(record.definition, definition)
+        const isOther = !hasSameTrigger(record.fingerprint, fingerprint)
         if (tick >= 0 && isOther) {
-          if (isDate(record.definition)) noteDate(record, record.definition, '')
-          this.#noteAccounted(jobId, record.definition, tick)
+          if (isDate(record.fingerprint)) noteDate(record, record.fingerprint, '')
+          this.#noteAccounted(jobId, record.fingerprint, tick)
         }
-        if ((isOther || tick < 0) && afterCompletion === 0 && !isDate(definition)) {
-          this.#store.noteClaimed(jobId, definition, request.keep, monotonic)
+        if ((isOther || tick < 0) && afterCompletion === 0 && !isDate(fingerprint)) {
+          this.#store.noteClaimed(jobId, fingerprint, request.retention, monotonic)
         }
         record.tick = coversUntil
         record.previous = before
-        record.definition = definition
+        record.fingerprint = fingerprint
       }
-      record.retainedUntil = monotonic + request.keep
+      record.retainedUntil = monotonic + request.retention
     }
     if (paused) return { status: 'paused', first: true, previous }
     if (kind === 'miss') {
@@ -164,13 +164,12 @@ export class MemoryClaims {
       }
     }
     if (overlaps) {
-      const overlap = { status: 'overlap', taken, isLeft, previous, resumedAt } as const
-      return this.#store.isVote ? { ...overlap, by: isLeft ? '' : record.token } : overlap
+      return { status: 'overlap', taken, isLeft, previous, resumedAt, by: isLeft ? '' : record.token }
     }
     if (record.runId !== runId) this.#store.leave(record, jobId, moment)
     record.runTick = scheduledTime
     // An interval from the last end is measured from the end of any run.
-    if (manual && afterCompletion > 0) record.retainedUntil = monotonic + request.keep
+    if (manual && afterCompletion > 0) record.retainedUntil = monotonic + request.retention
     record.attempt = request.rerun && !manual ? 1 : 0
     const fencingToken = this.#store.nextFence(now)
     this.#begin(record, runId, fencingToken, now)
@@ -179,19 +178,19 @@ export class MemoryClaims {
   }
 
   /** Where two triggers are there at a time the record is of one of them: the other is accounted for up to its last tick. */
-  #noteAccounted(jobId: string, { trigger }: Definition, tick: number): void {
+  #noteAccounted(jobId: string, { trigger }: Fingerprint, tick: number): void {
     const since = this.#store.since.get(jobId)
     if (since?.trigger === trigger) since.at = Math.max(since.at, tick)
   }
 
   /** Whether a date that lies before the last tick takes the place of another trigger, and is not claimed yet: it is a tick of its own. */
-  #isAside(record: ClaimRecord, { definition, runId }: ClaimRequest): boolean {
-    if (!isDate(definition) || hasSameTrigger(record.definition, definition)) return false
-    const by = record.dates?.get(definition.trigger)
+  #isAside(record: ClaimRecord, { fingerprint, runId }: ClaimRequest): boolean {
+    if (!isDate(fingerprint) || hasSameTrigger(record.fingerprint, fingerprint)) return false
+    const by = record.dates?.get(fingerprint.trigger)
     return (!record.open || record.claimedBy === runId) && (by === undefined || by === runId)
   }
 
-  #recover(request: ClaimRequest, record: ClaimRecord | undefined, moment: Moment): ClaimAnswer {
+  #recover(request: ClaimRequest, record: ClaimRecord | undefined, moment: Moment): ClaimVote {
     const { jobId, runId } = request
     const { now, monotonic } = moment
     const mine = record !== undefined && record.runId === runId && record.endedAt === 0
@@ -234,7 +233,7 @@ export class MemoryClaims {
   }
 
   #newRecord(
-    { jobId, keep, definition }: Pick<ClaimRequest, 'jobId' | 'keep' | 'definition'>,
+    { jobId, retention, fingerprint }: Pick<ClaimRequest, 'jobId' | 'retention' | 'fingerprint'>,
     { now, monotonic }: Moment
   ): ClaimRecord {
     const record: ClaimRecord = {
@@ -250,9 +249,9 @@ export class MemoryClaims {
       startedAt: 0,
       replicaId: '',
       isOpen: false,
-      definition,
+      fingerprint,
       dates: null,
-      retainedUntil: monotonic + keep,
+      retainedUntil: monotonic + retention,
       token: '',
       expiresAt: 0
     }
@@ -261,7 +260,7 @@ export class MemoryClaims {
   }
 }
 
-function noteDate(record: ClaimRecord, { trigger }: Definition, runId: string): void {
+function noteDate(record: ClaimRecord, { trigger }: Fingerprint, runId: string): void {
   record.dates ??= new Map()
   record.dates.set(trigger, runId)
 }
@@ -275,6 +274,6 @@ function endUnbegun(record: ClaimRecord, now: number): void {
 }
 
 /** The tick up to which all is accounted for; ticks of another trigger say nothing of this one's. */
-export function accounted(record: ClaimRecord, tick: number, definition: Definition): number | null {
-  return tick < 0 || !hasSameTrigger(record.definition, definition) ? null : tick
+export function accounted(record: ClaimRecord, tick: number, fingerprint: Fingerprint): number | null {
+  return tick < 0 || !hasSameTrigger(record.fingerprint, fingerprint) ? null : tick
 }

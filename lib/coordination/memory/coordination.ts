@@ -1,17 +1,21 @@
 import type { Clock } from '../../../types/clock.js'
 import type {
-  AbandonAnswer,
-  AcquireAnswer,
+  AbandonVote,
+  AcquireVote,
+  ClaimVote,
+  Confirmation,
+  CoordinationNode
+} from '../../../types/coordination/node.js'
+import type {
   ClaimAnswer,
   ClaimBlocks,
   ClaimRequest,
-  Confirmation,
   ConfirmedClaim,
+  Coordination,
   CoordinationListener,
-  CoordinationNode,
   CoordinationState,
-  Definition,
   Ending,
+  Fingerprint,
   HandBackAnswer,
   HandedBack,
   HeldLock,
@@ -28,7 +32,7 @@ import { type ClaimRecord, endClaim, isUnfinished, type LockRecord, type Moment 
 import { free, isHeld, isHeldBy, type MemoryStore } from './store.js'
 
 /** Coordination in this process only: the same contract as Redis, without a network. */
-export class MemoryCoordination implements CoordinationNode {
+export class MemoryCoordination implements Coordination, CoordinationNode {
   readonly state: CoordinationState = Object.freeze({ kind: 'memory', up: true, skew: 0 })
   readonly #clock: Clock
   readonly #store: MemoryStore
@@ -59,11 +63,7 @@ export class MemoryCoordination implements CoordinationNode {
 
   async open(): Promise<void> {}
 
-  async claim(
-    requests: readonly ClaimRequest[],
-    callId?: string,
-    blocks?: ClaimBlocks
-  ): Promise<readonly ClaimAnswer[]> {
+  async claim(requests: readonly ClaimRequest[], callId?: string, blocks?: ClaimBlocks): Promise<readonly ClaimVote[]> {
     const last = this.#store.replies.get(this.#listener)
     if (callId !== undefined && last?.callId === callId) return last.answers
     const moment = this.#moment()
@@ -75,6 +75,10 @@ export class MemoryCoordination implements CoordinationNode {
     for (const name of taken) blocks?.onTaken(name)
     if (callId !== undefined) this.#store.replies.set(this.#listener, { callId, answers })
     return answers
+  }
+
+  vote(requests: readonly ClaimRequest[]): Promise<readonly ClaimVote[]> {
+    return this.claim(requests)
   }
 
   async extend(lock: HeldLock): Promise<'extended' | 'lost'> {
@@ -144,7 +148,7 @@ export class MemoryCoordination implements CoordinationNode {
     return answers
   }
 
-  async acquire(name: string, ttl: number, token: string): Promise<AcquireAnswer> {
+  async acquire(name: string, ttl: number, token: string): Promise<AcquireVote> {
     const monotonic = this.#clock.monotonic()
     const held = this.#store.named.get(name)
     if (held !== undefined && isHeld(held, monotonic) && held.token !== token) {
@@ -182,7 +186,7 @@ export class MemoryCoordination implements CoordinationNode {
     for (const claim of claims) this.#claims.adopt(claim, moment)
   }
 
-  async mend(lock: HeldLock): Promise<boolean> {
+  async restoreLock(lock: HeldLock): Promise<boolean> {
     const { name, kind, token, ttl } = lock
     const monotonic = this.#clock.monotonic()
     const record = this.#lockOf(lock)
@@ -204,7 +208,7 @@ export class MemoryCoordination implements CoordinationNode {
     return answers.map((answer) => answer === 'recorded')
   }
 
-  async tryToAbandon(runs: readonly OpenRun[], callId: string): Promise<readonly AbandonAnswer[]> {
+  async tryToAbandon(runs: readonly OpenRun[], callId: string): Promise<readonly AbandonVote[]> {
     const { jobs, left, abandoned } = this.#store
     const monotonic = this.#clock.monotonic()
     return runs.map(({ runId, jobId }) => {
@@ -265,21 +269,21 @@ export class MemoryCoordination implements CoordinationNode {
     const { monotonic } = moment
     this.#store.sweep(monotonic)
     return jobs.map((request) => {
-      const { jobId, definition, pausedInitially, keep } = request
+      const { jobId, fingerprint, pausedInitially, retention } = request
       this.#store.pauseByCode(jobId, pausedInitially, moment)
       const record = this.#store.jobOf(jobId, moment)
-      if (record !== undefined) record.retainedUntil = Math.max(record.retainedUntil, monotonic + keep)
+      if (record !== undefined) record.retainedUntil = Math.max(record.retainedUntil, monotonic + retention)
       return {
         paused: this.#store.isPaused(jobId),
-        previous: this.#previous(jobId, record, definition),
+        previous: this.#previous(jobId, record, fingerprint),
         since: this.#store.noteSince(request, record, monotonic),
         unfinished: record !== undefined && isUnfinished(record)
       }
     })
   }
 
-  async shareDefinition(jobId: string, own: Definition, text: string, other: Definition): Promise<string | null> {
-    const keyOf = ({ trigger, options }: Definition): string => `${trigger}.${options}:${jobId}`
+  async shareDefinition(jobId: string, own: Fingerprint, text: string, other: Fingerprint): Promise<string | null> {
+    const keyOf = ({ trigger, options }: Fingerprint): string => `${trigger}.${options}:${jobId}`
     this.#store.definitions.set(keyOf(own), text)
     return this.#store.definitions.get(keyOf(other)) ?? null
   }
@@ -305,9 +309,9 @@ export class MemoryCoordination implements CoordinationNode {
   }
 
   /** Ticks of another trigger say nothing of this one's, and nothing is caught up on for the time a job was paused. */
-  #previous(jobId: string, record: ClaimRecord | undefined, definition: Definition): number | null {
+  #previous(jobId: string, record: ClaimRecord | undefined, fingerprint: Fingerprint): number | null {
     const tick =
-      record === undefined ? null : accounted(record, record.open ? record.previous : record.tick, definition)
+      record === undefined ? null : accounted(record, record.open ? record.previous : record.tick, fingerprint)
     const previous = Math.max(tick ?? Number.NEGATIVE_INFINITY, this.#store.resumedAt(jobId))
     return Number.isFinite(previous) ? previous : null
   }

@@ -1,4 +1,4 @@
-import type { Definition, OpenRun } from '../../../types/coordination.js'
+import type { Fingerprint, OpenRun } from '../../../types/coordination.js'
 import { MAX_ATTEMPTS } from '../redis/claim-script.js'
 
 /** A lock: its holder's token, `''` for none, and when it ends by itself, on the monotonic clock. */
@@ -33,7 +33,7 @@ export interface ClaimRecord extends LockRecord {
   replicaId: string
   /** Whether nobody has recorded what became of it. */
   isOpen: boolean
-  definition: Definition
+  fingerprint: Fingerprint
   /** Dates that were claimed while the job had ticks of other triggers as well: their triggers, with the requests. */
   dates: Map<string, string> | null
   /** Until when it is remembered, on the monotonic clock. */

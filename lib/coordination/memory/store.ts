@@ -1,8 +1,8 @@
+import type { ClaimVote } from '../../../types/coordination/node.js'
 import type {
-  ClaimAnswer,
   ClaimMemo,
   CoordinationListener,
-  Definition,
+  Fingerprint,
   HandBackAnswer,
   OpenRun,
   ReleaseAnswer,
@@ -40,7 +40,7 @@ export class MemoryStore {
   readonly since = new Map<string, SinceRecord>()
   readonly listeners = new Set<CoordinationListener>()
   /** Each replica's last reply, should it have been lost. */
-  readonly replies = new WeakMap<CoordinationListener, { callId: string; answers: readonly ClaimAnswer[] }>()
+  readonly replies = new WeakMap<CoordinationListener, { callId: string; answers: readonly ClaimVote[] }>()
   readonly handBackReplies = new WeakMap<CoordinationListener, { callId: string; answers: readonly HandBackAnswer[] }>()
   /** Runs that are open and not their jobs' last ones any more, as they have lost their locks. */
   readonly left = new Map<string, OpenRun>()
@@ -115,16 +115,16 @@ export class MemoryStore {
 
   /** Notes since when a job has been there, as SINCE_SCRIPT does. */
   noteSince(request: SurveyRequest, claimed: ClaimRecord | undefined, now: number): number | null {
-    const { jobId, definition, since, isOnce, accounted, keep } = request
-    const { trigger } = definition
+    const { jobId, fingerprint, since, isOnce, accounted, retention } = request
+    const { trigger } = fingerprint
     if (since === null) return null
     const found = this.since.get(jobId)
     const record = found !== undefined && found.retainedUntil > now ? found : null
-    const tick = claimed?.definition.trigger === trigger && claimed.tick >= 0 ? claimed.tick : null
+    const tick = claimed?.fingerprint.trigger === trigger && claimed.tick >= 0 ? claimed.tick : null
     let at = Math.min(accounted, tick ?? accounted)
-    let retainedUntil = now + keep
+    let retainedUntil = now + retention
     if (record === null) {
-      if (tick !== null || (isOnce && (claimed === undefined || claimed.definition.trigger === trigger))) return at
+      if (tick !== null || (isOnce && (claimed === undefined || claimed.fingerprint.trigger === trigger))) return at
     } else if (record.trigger !== trigger) {
       // What has been replaced, and is only not gone yet.
       if (since <= record.at) return at
@@ -139,10 +139,10 @@ export class MemoryStore {
   }
 
   /** The first claim under a trigger: from here on its claims say what was taken. */
-  noteClaimed(jobId: string, { trigger }: Definition, keep: number, now: number): void {
+  noteClaimed(jobId: string, { trigger }: Fingerprint, retention: number, now: number): void {
     const record = this.since.get(jobId)
     if (record?.trigger === trigger && record.retainedUntil > now)
-      record.retainedUntil = now + Math.min(keep, KEEP_SINCE)
+      record.retainedUntil = now + Math.min(retention, KEEP_SINCE)
   }
 
   isPaused(jobId: string): boolean {

@@ -1,9 +1,13 @@
+import type { ClaimVote } from '../../../types/coordination/node.js'
 import type { ClaimAnswer, ClaimRequest } from '../../../types/coordination.js'
 import { largest, majorityOf, noMajorityError, type Vote } from './votes.js'
 
 // What the answers of several independent nodes to a claim come to: pure functions of those answers.
 
-type Answered<Status> = Extract<ClaimAnswer, { status: Status }>
+type Voted<Status> = Extract<ClaimVote, { status: Status }>
+
+/** What the votes come to: an answer, with the request that has a tick which was claimed elsewhere. */
+export type Decision = Exclude<ClaimVote, { status: 'overlap' }> | Extract<ClaimAnswer, { status: 'overlap' }>
 
 /** Whether a node holds the tick, the lock, or both, for the request that it answered so. */
 export function isMine(answer: ClaimAnswer): boolean {
@@ -28,14 +32,14 @@ export function isMine(answer: ClaimAnswer): boolean {
  * a vote of its own stays and asks again, and only one that has none leaves. The last of the replicas to ask then finds
  * either nodes that nobody holds or a replica that has not left.
  */
-export function decideClaim(request: ClaimRequest, votes: readonly Vote<ClaimAnswer>[]): ClaimAnswer | null {
+export function decideClaim(request: ClaimRequest, votes: readonly Vote<ClaimVote>[]): Decision | null {
   const most = majorityOf(votes.length)
   const count = new Count(votes)
   const { granted, overlaps, elsewhere, paused, early, running, mine } = count
   if (granted.length >= most) return grant(count)
   if (count.unavailable.length > votes.length - most) {
     const unreadable = count.unavailable.filter((answer) => answer.unreadable)
-    if (unreadable.length > votes.length - most) return unreadable[0] as ClaimAnswer
+    if (unreadable.length > votes.length - most) return unreadable[0] as ClaimVote
     return noMajority(count.unavailable[0]?.error)
   }
   if (mine >= most) {
@@ -48,7 +52,7 @@ export function decideClaim(request: ClaimRequest, votes: readonly Vote<ClaimAns
   }
   if (request.kind === 'recover') {
     if (paused.length >= most) return { status: 'paused', first: false, previous: null, by: '' }
-    if (elsewhere.length >= most) return elsewhere[0] as ClaimAnswer
+    if (elsewhere.length >= most) return elsewhere[0] as ClaimVote
     return mine === 0 && running.length >= most ? later(count, most) : null
   }
   const others = [...elsewhere, ...paused.filter((answer) => !answer.first)] as Claimed[]
@@ -68,25 +72,25 @@ export function decideClaim(request: ClaimRequest, votes: readonly Vote<ClaimAns
  * Whether the nodes that hold the tick tell the same tick before it. Where they do not, one of them may tell a tick that
  * is not confirmed by a majority: that is known once all have answered.
  */
-export function isClear(votes: readonly Vote<ClaimAnswer>[]): boolean {
+export function isClear(votes: readonly Vote<ClaimVote>[]): boolean {
   const told = votes.flatMap((vote) => (vote !== null && isMine(vote) && 'previous' in vote ? [vote.previous] : []))
   return told.every((previous) => previous === told[0])
 }
 
 /** Whether a majority has the lock of a run by hand given to one other. */
-function isOthers({ kind }: ClaimRequest, overlaps: readonly Answered<'overlap'>[], most: number): boolean {
-  return kind === 'manual' && mostFrequent(overlaps.flatMap(({ by }) => by || [])).count >= most
+function isOthers({ kind }: ClaimRequest, overlaps: readonly Voted<'overlap'>[], most: number): boolean {
+  return kind === 'manual' && mostFrequent(overlaps.flatMap(({ by }) => (by === '' ? [] : [by]))).count >= most
 }
 
 /**
  * Whether a run by hand keeps the votes it has while they are split, as for locks by name: the one with the lowest id of
  * those that have any. Ticks need no such order: what is split to the last is asked for again.
  */
-export function isFirstByHand({ kind, runId }: ClaimRequest, votes: readonly Vote<ClaimAnswer>[]): boolean {
+export function isFirstByHand({ kind, runId }: ClaimRequest, votes: readonly Vote<ClaimVote>[]): boolean {
   return (
     kind === 'manual' &&
     votes.some((vote) => vote?.status === 'granted') &&
-    votes.every((vote) => vote?.status !== 'overlap' || (vote.by !== undefined && vote.by > runId))
+    votes.every((vote) => vote?.status !== 'overlap' || vote.by > runId)
   )
 }
 
@@ -96,12 +100,12 @@ export function isToConfirm(request: ClaimRequest, answer: ClaimAnswer | null): 
 }
 
 /** Whether a majority of nodes holds the tick, or the run by hand, for the request that they answered so. */
-export function isHeldByMost(votes: readonly Vote<ClaimAnswer>[]): boolean {
+export function isHeldByMost(votes: readonly Vote<ClaimVote>[]): boolean {
   return votes.filter((vote) => vote !== null && isMine(vote)).length >= majorityOf(votes.length)
 }
 
 /** The answer to a claim for which no majority was to be had, however often it was asked for. */
-export function decideWithoutMajority(request: ClaimRequest, votes: readonly Vote<ClaimAnswer>[]): ClaimAnswer {
+export function decideWithoutMajority(request: ClaimRequest, votes: readonly Vote<ClaimVote>[]): Decision {
   const most = majorityOf(votes.length)
   const count = new Count(votes)
   const { granted, overlaps, early, running, mine } = count
@@ -130,8 +134,8 @@ export function decideWithoutMajority(request: ClaimRequest, votes: readonly Vot
  */
 export function leftover(
   request: ClaimRequest,
-  answer: ClaimAnswer | null,
-  vote: ClaimAnswer,
+  answer: Decision | null,
+  vote: ClaimVote,
   isHeld = false
 ): 'keep' | 'end' | 'leave' | 'back' {
   // Others may have left it alone for that: only the lock is still to be had.
@@ -153,21 +157,21 @@ export function leftover(
   return request.kind === 'manual' ? 'end' : 'back'
 }
 
-type Claimed = Answered<'claimed_elsewhere'> | Extract<ClaimAnswer, { status: 'paused'; first: false }>
+type Claimed = Voted<'claimed_elsewhere'> | Extract<ClaimVote, { status: 'paused'; first: false }>
 
 /** The votes of one claim, by what they say. */
 class Count {
-  readonly granted: Answered<'granted'>[] = []
-  readonly overlaps: Answered<'overlap'>[] = []
-  readonly paused: Answered<'paused'>[] = []
-  readonly elsewhere: Answered<'claimed_elsewhere'>[] = []
-  readonly early: Answered<'early'>[] = []
-  readonly running: Answered<'running'>[] = []
-  readonly unavailable: Answered<'unavailable'>[] = []
+  readonly granted: Voted<'granted'>[] = []
+  readonly overlaps: Voted<'overlap'>[] = []
+  readonly paused: Voted<'paused'>[] = []
+  readonly elsewhere: Voted<'claimed_elsewhere'>[] = []
+  readonly early: Voted<'early'>[] = []
+  readonly running: Voted<'running'>[] = []
+  readonly unavailable: Voted<'unavailable'>[] = []
   mine = 0
   readonly #nodes: number
 
-  constructor(votes: readonly Vote<ClaimAnswer>[]) {
+  constructor(votes: readonly Vote<ClaimVote>[]) {
     this.#nodes = votes.length
     for (const vote of votes) {
       if (vote === null) continue
@@ -203,20 +207,20 @@ class Count {
     return resumedAt !== null && resumedAt > (this.previous ?? Number.NEGATIVE_INFINITY) ? resumedAt : null
   }
 
-  overlap(taken: boolean): ClaimAnswer {
+  overlap(taken: boolean): Decision {
     const { previous, resumedAt } = this
     return { status: 'overlap', taken, isLeft: this.overlaps.some((answer) => answer.isLeft), previous, resumedAt }
   }
 }
 
-function grant(count: Count): ClaimAnswer {
+function grant(count: Count): Decision {
   const { granted, previous, resumedAt } = count
-  const first = granted[0] as Answered<'granted'>
-  const max = (of: (answer: Answered<'granted'>) => number): number => Math.max(...granted.map(of))
+  const first = granted[0] as Voted<'granted'>
+  const max = (of: (answer: Voted<'granted'>) => number): number => Math.max(...granted.map(of))
   const lock = first.lock && { ...first.lock }
   // What each node allows, it allows for its own part: the shortest holds.
   if (lock !== null) lock.validUntil = Math.min(...granted.map((answer) => answer.lock?.validUntil ?? lock.validUntil))
-  const answer: ClaimAnswer = {
+  const answer: Decision = {
     status: 'granted',
     lock,
     previous,
@@ -231,7 +235,7 @@ function grant(count: Count): ClaimAnswer {
 }
 
 /** When a majority would grant what it does not grant yet. */
-function later({ early, running, granted }: Count, most: number): ClaimAnswer {
+function later({ early, running, granted }: Count, most: number): Decision {
   const now = granted.map(() => Number.NEGATIVE_INFINITY)
   const at = (times: number[]): number => [...now, ...times].sort((a, b) => a - b)[most - 1] as number
   if (running.length > early.length) {
@@ -241,13 +245,13 @@ function later({ early, running, granted }: Count, most: number): ClaimAnswer {
 }
 
 /** The latest tick that a majority has claimed: nobody is told that a tick is accounted for which it is not. */
-function lastOf(elsewhere: readonly Answered<'claimed_elsewhere'>[], most: number): number | null {
+function lastOf(elsewhere: readonly Voted<'claimed_elsewhere'>[], most: number): number | null {
   const ticks = elsewhere.flatMap(({ last }) => (last === null ? [] : [last])).sort((a, b) => b - a)
   return ticks[Math.min(most, ticks.length) - 1] ?? null
 }
 
 /** The answer to a claim that no majority agrees on. */
-export function noMajority(error: Error | undefined): ClaimAnswer {
+export function noMajority(error: Error | undefined): Decision {
   const reason = error === undefined ? 'their votes are split' : error.message
   return { status: 'unavailable', error: noMajorityError('claim ticks', reason), maybe: false }
 }

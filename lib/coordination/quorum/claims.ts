@@ -1,8 +1,8 @@
 import type { Clock } from '../../../types/clock.js'
+import type { ClaimVote, Confirmation } from '../../../types/coordination/node.js'
 import type {
   ClaimAnswer,
   ClaimRequest,
-  Confirmation,
   ConfirmedClaim,
   Ending,
   HandedBack,
@@ -10,6 +10,7 @@ import type {
 } from '../../../types/coordination.js'
 import { ballot } from './ballot.js'
 import {
+  type Decision,
   decideClaim,
   decideWithoutMajority,
   isClear,
@@ -28,7 +29,7 @@ import { decideConfirm, majorityOf, noMajorityError, type Vote } from './votes.j
 const TRIES = 5
 const TRIES_OF_THE_FIRST = 16
 
-type Answers = readonly ClaimAnswer[]
+type Votes = readonly ClaimVote[]
 
 /** A request, and where its answer goes. */
 interface Asked {
@@ -40,12 +41,12 @@ interface Asked {
 interface Round {
   readonly asked: readonly Asked[]
   /** What was decided, `null` for undecided; `null` altogether until then. */
-  outcomes: readonly (ClaimAnswer | null)[] | null
+  outcomes: readonly (Decision | null)[] | null
   /** Whether a majority holds the request's tick, as far as it was known then, or the others are to let go of theirs. */
   held: readonly boolean[]
   /** How many nodes have not answered. */
   left: number
-  readonly late: [member: Member, answers: Answers][]
+  readonly late: [member: Member, answers: Votes][]
   /** Nodes that have not confirmed some of the claims, which a majority may confirm. */
   readonly refusals: [member: Member, refused: readonly ClaimRequest[]][]
 }
@@ -75,7 +76,7 @@ export class QuorumClaims {
     this.#most = majorityOf(members.length)
   }
 
-  async claim(requests: readonly ClaimRequest[]): Promise<Answers> {
+  async claim(requests: readonly ClaimRequest[]): Promise<readonly ClaimAnswer[]> {
     const answers: ClaimAnswer[] = []
     let open: readonly Asked[] = requests.map((request, index) => ({ request, index }))
     for (let count = 1; open.length > 0; count++) {
@@ -120,11 +121,11 @@ export class QuorumClaims {
     return claims.map((_, index) => decideConfirm(votesOf(votes, index)) === true)
   }
 
-  async #try(asked: readonly Asked[], count: number): Promise<readonly (ClaimAnswer | null)[]> {
+  async #try(asked: readonly Asked[], count: number): Promise<readonly (Decision | null)[]> {
     const requests = asked.map(({ request }) => request)
     const round: Round = { asked, outcomes: null, held: [], left: this.#members.length, late: [], refusals: [] }
     for (const { runId } of requests) this.#rounds.set(runId, round)
-    const ballots = await ballot<Member, Answers>(this.#members, this.#clock, {
+    const ballots = await ballot<Member, Votes>(this.#members, this.#clock, {
       ask: async (member) => {
         const answers = await this.#ask(member, requests)
         round.left--
@@ -168,12 +169,12 @@ export class QuorumClaims {
   }
 
   /** Asks a node for all but what it is still to let go of from a former round. */
-  async #ask(member: Member, requests: readonly ClaimRequest[]): Promise<Answers> {
+  async #ask(member: Member, requests: readonly ClaimRequest[]): Promise<Votes> {
     const asked = requests.filter((request) => !isToGo(member, request))
-    if (asked.length === requests.length) return member.node.claim(requests)
+    if (asked.length === requests.length) return member.node.vote(requests)
     void member.pay()
-    const answers = asked.length > 0 ? await member.node.claim(asked) : []
-    const byRequest = new Map(asked.map((request, index) => [request, answers[index] as ClaimAnswer]))
+    const answers = asked.length > 0 ? await member.node.vote(asked) : []
+    const byRequest = new Map(asked.map((request, index) => [request, answers[index] as ClaimVote]))
     const error = noMajorityError('claim ticks', 'one of them has not answered yet')
     return requests.map((request) => byRequest.get(request) ?? { status: 'unavailable', error, maybe: true })
   }
@@ -182,9 +183,9 @@ export class QuorumClaims {
   async #confirmed(
     round: Round,
     requests: readonly ClaimRequest[],
-    decided: readonly (ClaimAnswer | null)[],
+    decided: readonly (Decision | null)[],
     isLast: boolean
-  ): Promise<(ClaimAnswer | null)[]> {
+  ): Promise<(Decision | null)[]> {
     const claims = requests.filter((request, index) => isToConfirm(request, decided[index] ?? null))
     const token = Math.max(-1, ...decided.map((answer) => (answer === null ? -1 : tokenOf(answer))))
     if (claims.length === 0 && token < 0) return [...decided]
@@ -228,9 +229,9 @@ export class QuorumClaims {
    */
   async #clearUp(
     round: Round,
-    outcomes: readonly (ClaimAnswer | null)[],
-    ballots: readonly Vote<Answers>[]
-  ): Promise<readonly (ClaimAnswer | null)[]> {
+    outcomes: readonly (Decision | null)[],
+    ballots: readonly Vote<Votes>[]
+  ): Promise<readonly (Decision | null)[]> {
     const given = await ballot<Member, boolean>(this.#members, this.#clock, {
       ask: async (member) => {
         const answers = ballots[this.#members.indexOf(member)] ?? null
@@ -254,7 +255,7 @@ export class QuorumClaims {
   }
 
   /** What is not decided on by a node's answers that came too late for it, unless it is asked for again meanwhile. */
-  #giveLate(round: Round, member: Member, answers: Answers): void {
+  #giveLate(round: Round, member: Member, answers: Votes): void {
     for (const [index, { request }] of round.asked.entries()) {
       if (answers[index]?.status !== 'granted') continue
       this.#mender.found({ name: request.jobId, token: request.runId }, member)
@@ -264,13 +265,13 @@ export class QuorumClaims {
   }
 
   /** Lets go of what a node holds, or may hold, by its answers, and the decision does not use. Whether it has heard. */
-  async #give(round: Round, member: Member, answers: Answers): Promise<boolean> {
+  async #give(round: Round, member: Member, answers: Votes): Promise<boolean> {
     const ends: Ending[] = []
     const backs: HandedBack[] = []
     for (const [index, { request }] of round.asked.entries()) {
       const { jobId, runId, ttl, afterCompletion } = request
       if (this.#rounds.get(runId) !== round || isToGo(member, request)) continue
-      const vote = answers[index] as ClaimAnswer
+      const vote = answers[index] as ClaimVote
       const fate = leftover(request, round.outcomes?.[index] ?? null, vote, round.held[index])
       if (fate === 'keep') continue
       const lock: HeldLock = { name: jobId, kind: 'job', token: runId, ttl, validUntil: this.#clock.monotonic() + ttl }
@@ -296,14 +297,14 @@ export class QuorumClaims {
 }
 
 /** A claim as it is confirmed: whoever takes its run over is told of the same tick. */
-function confirmationOf(request: ClaimRequest, decided: ClaimAnswer | null): Confirmation {
+function confirmationOf(request: ClaimRequest, decided: Decision | null): Confirmation {
   if (request.afterCompletion === 0 || decided?.status !== 'granted') return request
   return { jobId: request.jobId, runId: request.runId, due: decided.scheduledTime }
 }
 
-function settled(request: ClaimRequest, answer: ClaimAnswer): ConfirmedClaim {
-  const { jobId, runId, coversUntil, keep, definition, rerun, afterCompletion } = request
-  const common = { jobId, runId, keep, definition }
+function settled(request: ClaimRequest, answer: Decision): ConfirmedClaim {
+  const { jobId, runId, coversUntil, retention, fingerprint, rerun, afterCompletion } = request
+  const common = { jobId, runId, retention, fingerprint }
   if (answer.status !== 'granted' || answer.lock === null) return { ...common, tick: coversUntil, run: null }
   const { scheduledTime, fencingToken } = answer
   const tick = afterCompletion > 0 ? scheduledTime : coversUntil
@@ -319,10 +320,10 @@ function isToGo(member: Member, { jobId, runId }: Confirmation): boolean {
   return member.isLettingGo(jobId, runId)
 }
 
-function hasAnswered(answers: Answers): boolean {
+function hasAnswered(answers: Votes): boolean {
   return answers.some(({ status }) => status !== 'unavailable')
 }
 
-function tokenOf(answer: ClaimAnswer): number {
+function tokenOf(answer: Decision): number {
   return answer.status === 'granted' && answer.lock !== null ? answer.fencingToken : -1
 }

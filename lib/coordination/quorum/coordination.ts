@@ -1,6 +1,6 @@
 import type { Clock } from '../../../types/clock.js'
+import type { AbandonVote } from '../../../types/coordination/node.js'
 import type {
-  AbandonAnswer,
   AcquireAnswer,
   ClaimAnswer,
   ClaimRequest,
@@ -177,7 +177,7 @@ export class QuorumCoordination implements Coordination {
   }
 
   async abandon(runs: readonly OpenRun[], callId: string): Promise<readonly boolean[]> {
-    const votes = await ballot<Member, readonly AbandonAnswer[]>(this.#members, this.#clock, {
+    const votes = await ballot<Member, readonly AbandonVote[]>(this.#members, this.#clock, {
       ask: ({ node }) => node.tryToAbandon(runs, callId),
       isAnswer: (answers) => !answers.includes('unavailable'),
       isDecided: () => false

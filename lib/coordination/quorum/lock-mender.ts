@@ -83,7 +83,7 @@ export class LockMender {
       Array.from(lacking, async (member) => {
         // Of one that does not answer nobody knows when it would set it.
         if (member.silent || !member.node.state.up || member.isLettingGo(lock.name, lock.token)) return
-        if (await member.node.mend(lock)) lacking.delete(member)
+        if (await member.node.restoreLock(lock)) lacking.delete(member)
       })
     )
   }

@@ -1,4 +1,5 @@
 import type { Clock } from '../../../types/clock.js'
+import type { AcquireVote } from '../../../types/coordination/node.js'
 import type { AcquireAnswer, Ending, HeldLock, ReleaseAnswer } from '../../../types/coordination.js'
 import { ballot } from './ballot.js'
 import type { LockMender } from './lock-mender.js'
@@ -21,7 +22,7 @@ interface Extension {
 interface Acquisition {
   /** `null` while the votes are split. */
   readonly answer: AcquireAnswer | null
-  readonly votes: readonly Vote<AcquireAnswer>[]
+  readonly votes: readonly Vote<AcquireVote>[]
   /** Until it is over, what nodes grant too late is released when it comes. */
   readonly giveBack: { isOver: boolean }
   /** Whether what was taken is kept for the next try. */
@@ -146,8 +147,8 @@ export class QuorumLocks {
     const release = (member: Member): void => {
       if (!giveBack.isOver && outcome?.status !== 'granted') void member.release(lock)
     }
-    const votes = await ballot<Member, AcquireAnswer>(this.#members, this.#clock, {
-      ask: async (member): Promise<AcquireAnswer> => {
+    const votes = await ballot<Member, AcquireVote>(this.#members, this.#clock, {
+      ask: async (member): Promise<AcquireVote> => {
         if (!member.isLettingGo(name, token)) return member.node.acquire(name, ttl, token)
         void member.pay()
         return { status: 'unavailable', error: noMajorityError('take a lock', 'one of them has not answered yet') }
@@ -179,7 +180,7 @@ export class QuorumLocks {
     return { answer: outcome, votes, giveBack, isKept }
   }
 
-  async #giveBack(lock: HeldLock, votes: readonly Vote<AcquireAnswer>[]): Promise<void> {
+  async #giveBack(lock: HeldLock, votes: readonly Vote<AcquireVote>[]): Promise<void> {
     await ballot<Member, boolean>(this.#members, this.#clock, {
       ask: async (member) => {
         const status = votes[this.#members.indexOf(member)]?.status

@@ -1,7 +1,7 @@
 import type { Clock, TimerHandle } from '../../../types/clock.js'
+import type { CoordinationNode } from '../../../types/coordination/node.js'
 import type {
   CoordinationListener,
-  CoordinationNode,
   Ending,
   HandBackAnswer,
   HandedBack,

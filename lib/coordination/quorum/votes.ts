@@ -1,10 +1,5 @@
-import type {
-  AbandonAnswer,
-  AcquireAnswer,
-  HandBackAnswer,
-  JobState,
-  ReleaseAnswer
-} from '../../../types/coordination.js'
+import type { AbandonVote, AcquireVote } from '../../../types/coordination/node.js'
+import type { AcquireAnswer, HandBackAnswer, JobState, ReleaseAnswer } from '../../../types/coordination.js'
 import { RedisUnavailableError } from '../../errors.js'
 
 // What the answers of several independent nodes to one question come to: pure functions of those answers. Those to a
@@ -29,10 +24,10 @@ export function decideConfirm(votes: readonly Vote<boolean>[]): boolean | null {
  * Whether a majority gives a lock by name; `null` while the votes are split: who has a vote stays, as in `decideClaim`,
  * unless a majority has it given to one other.
  */
-export function decideAcquire(votes: readonly Vote<AcquireAnswer>[]): AcquireAnswer | null {
+export function decideAcquire(votes: readonly Vote<AcquireVote>[]): AcquireAnswer | null {
   const most = majorityOf(votes.length)
-  const of = <Status extends AcquireAnswer['status']>(status: Status) =>
-    votes.filter((vote) => vote?.status === status) as Extract<AcquireAnswer, { status: Status }>[]
+  const of = <Status extends AcquireVote['status']>(status: Status) =>
+    votes.filter((vote) => vote?.status === status) as Extract<AcquireVote, { status: Status }>[]
   const granted = of('granted')
   const unavailable = of('unavailable')
   if (granted.length >= most) {
@@ -54,7 +49,7 @@ export function decideAcquire(votes: readonly Vote<AcquireAnswer>[]): AcquireAns
  * Whether a request keeps the votes it has while they are split, and the others give theirs back: the one with the lowest
  * id of those that have any. So some request stays until it has a majority, however the nodes were reached.
  */
-export function isFirstInSplit(token: string, votes: readonly Vote<AcquireAnswer>[]): boolean {
+export function isFirstInSplit(token: string, votes: readonly Vote<AcquireVote>[]): boolean {
   return (
     votes.some((vote) => vote?.status === 'granted') &&
     votes.every((vote) => vote?.status !== 'held' || (vote.by !== undefined && vote.by > token))
@@ -84,9 +79,9 @@ export function decideHandBack(votes: readonly Vote<HandBackAnswer>[]): HandBack
 }
 
 /** Whether a majority of nodes has recorded a run as abandoned by this call, or by another; `null` when none has. */
-export function decideAbandoned(votes: readonly Vote<AbandonAnswer>[]): 'recorded' | 'elsewhere' | null {
+export function decideAbandoned(votes: readonly Vote<AbandonVote>[]): 'recorded' | 'elsewhere' | null {
   const most = majorityOf(votes.length)
-  const count = (wanted: AbandonAnswer): number => votes.filter((vote) => vote === wanted).length
+  const count = (wanted: AbandonVote): number => votes.filter((vote) => vote === wanted).length
   if (count('recorded') >= most) return 'recorded'
   return count('elsewhere') >= most ? 'elsewhere' : null
 }

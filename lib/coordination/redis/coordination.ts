@@ -3,18 +3,22 @@ import type { Cluster, Redis } from 'ioredis'
 import type Redlock from 'redlock'
 import type { Clock } from '../../../types/clock.js'
 import type {
-  AbandonAnswer,
-  AcquireAnswer,
+  AbandonVote,
+  AcquireVote,
+  ClaimVote,
+  Confirmation,
+  CoordinationNode
+} from '../../../types/coordination/node.js'
+import type {
   ClaimAnswer,
   ClaimBlocks,
   ClaimRequest,
-  Confirmation,
   ConfirmedClaim,
+  Coordination,
   CoordinationListener,
-  CoordinationNode,
   CoordinationState,
-  Definition,
   Ending,
+  Fingerprint,
   HandBackAnswer,
   HandedBack,
   HeldLock,
@@ -63,7 +67,7 @@ const CHUNK = 1000
 
 const RELEASE_ANSWERS: readonly ReleaseAnswer[] = ['lost', 'released', 'abandoned']
 
-const ABANDON_ANSWERS: readonly AbandonAnswer[] = ['closed', 'recorded', 'elsewhere', 'held']
+const ABANDON_ANSWERS: readonly AbandonVote[] = ['closed', 'recorded', 'elsewhere', 'held']
 
 const HAND_BACK_ANSWERS: readonly HandBackAnswer[] = ['not_ours', 'free', 'wasted']
 
@@ -101,16 +105,15 @@ export interface RedisCoordinationOptions {
   readonly clock: Clock
   readonly listener: CoordinationListener
   /**
-   * Whether its answers are votes among those of other masters: they say who has claimed a tick, and a claim stays open
-   * until it is confirmed.
+   * Whether it is one of several masters, so that the others can do without it.
    *
    * @default false
    */
-  readonly isVote?: boolean
+  readonly isNode?: boolean
 }
 
 /** Coordination by one Redis (or Valkey), standalone, behind Sentinels, or a Cluster. */
-export class RedisCoordination implements CoordinationNode {
+export class RedisCoordination implements Coordination, CoordinationNode {
   readonly #options: RedisCoordinationOptions
   readonly #client: Redis | Cluster
   readonly #commands: ScriptCommands
@@ -187,13 +190,26 @@ export class RedisCoordination implements CoordinationNode {
       await this.#link.open()
     } catch (error) {
       // One of several masters may be done without: what comes of it is for the others to say.
-      if (!this.#options.isVote) await this.close()
+      if (!this.#options.isNode) await this.close()
       throw error
     }
   }
 
-  async claim(requests: readonly ClaimRequest[], callId = '-', blocks?: ClaimBlocks): Promise<readonly ClaimAnswer[]> {
-    const { maxClockSkew, replicaId, listener, isVote = false } = this.#options
+  claim(requests: readonly ClaimRequest[], callId?: string, blocks?: ClaimBlocks): Promise<readonly ClaimAnswer[]> {
+    return this.#claim(requests, false, callId, blocks)
+  }
+
+  vote(requests: readonly ClaimRequest[]): Promise<readonly ClaimVote[]> {
+    return this.#claim(requests, true)
+  }
+
+  async #claim(
+    requests: readonly ClaimRequest[],
+    isVote: boolean,
+    callId = '-',
+    blocks?: ClaimBlocks
+  ): Promise<readonly ClaimVote[]> {
+    const { maxClockSkew, replicaId, listener } = this.#options
     const keys = [this.#fenceKey, this.#pausedKey, this.#handedKey, this.#replyKey]
     if (blocks !== undefined) keys.push(`${this.#base}:taken:${blocks.scheduledTime}`)
     const written = writeRequests(requests, isVote)
@@ -278,7 +294,7 @@ export class RedisCoordination implements CoordinationNode {
     }
   }
 
-  async acquire(name: string, ttl: number, token: string): Promise<AcquireAnswer> {
+  async acquire(name: string, ttl: number, token: string): Promise<AcquireVote> {
     const sent = this.#clock.monotonic()
     const lock: HeldLock = { name, kind: 'named', token, ttl, validUntil: validUntil(sent, ttl) }
     try {
@@ -345,7 +361,7 @@ export class RedisCoordination implements CoordinationNode {
     return answers.includes('unavailable') ? null : answers.map((answer) => answer === 'recorded')
   }
 
-  async tryToAbandon(runs: readonly OpenRun[], callId: string): Promise<readonly AbandonAnswer[]> {
+  async tryToAbandon(runs: readonly OpenRun[], callId: string): Promise<readonly AbandonVote[]> {
     const args = runs.map(writeOpenRun)
     try {
       const reply = await this.#link.exchange(() => this.#commands.rlsAbandon(1, this.#fenceKey, callId, ...args))
@@ -373,7 +389,7 @@ export class RedisCoordination implements CoordinationNode {
     await Promise.all(told)
   }
 
-  async mend(lock: HeldLock): Promise<boolean> {
+  async restoreLock(lock: HeldLock): Promise<boolean> {
     const key = this.#lockKey(lock)
     try {
       return (await this.#link.exchange(() => this.#client.set(key, lock.token, 'PX', lock.ttl, 'NX'))) === 'OK'
@@ -420,8 +436,8 @@ export class RedisCoordination implements CoordinationNode {
     return states
   }
 
-  async shareDefinition(jobId: string, own: Definition, text: string, other: Definition): Promise<string | null> {
-    const keyOf = ({ trigger, options }: Definition): string =>
+  async shareDefinition(jobId: string, own: Fingerprint, text: string, other: Fingerprint): Promise<string | null> {
+    const keyOf = ({ trigger, options }: Fingerprint): string =>
       `${this.#base}:definition:${trigger}.${options}:${jobId}`
     try {
       await this.#link.exchange(() => this.#client.set(keyOf(own), text, 'PX', DAY))

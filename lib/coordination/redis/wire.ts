@@ -1,5 +1,5 @@
+import type { ClaimVote } from '../../../types/coordination/node.js'
 import type {
-  ClaimAnswer,
   ClaimBlocks,
   ClaimRequest,
   ConfirmedClaim,
@@ -22,7 +22,7 @@ const KIND_LETTER = { tick: 't', miss: 'm', manual: 'h', recover: 'r' } as const
 /** `tick previous claimedBy endedAt runId fence startedAt replicaId runTick attempt trigger.options` */
 const RECORD = /^(-?\d+) (-?\d+) (\S+) (\d+) (\S+) \d+ \d+ \S+ -?\d+ (\d+) ([^\s.]+)\.\S+$/
 
-/** Reads which requests are of jobs that were last claimed by another definition: `index:tick:definition:replicaId`. */
+/** Reads which requests are of jobs that were last claimed by another definition: `index:tick:fingerprint:replicaId`. */
 export function readDiffering(
   told: string
 ): { readonly index: number; readonly tick: number; readonly other: OtherDefinition }[] {
@@ -30,7 +30,7 @@ export function readDiffering(
     const [, index, tick, trigger = '', options = '', replicaId = '-'] =
       /^(\d+):(-?\d+):([^.:]+)\.([^:]+):(.+)$/.exec(each) ?? []
     if (index === undefined) return []
-    const other = { definition: { trigger, options }, replicaId: replicaId === '-' ? null : replicaId }
+    const other = { fingerprint: { trigger, options }, replicaId: replicaId === '-' ? null : replicaId }
     return [{ index: Number(index), tick: Number(tick), other }]
   })
 }
@@ -63,11 +63,11 @@ export function writeRequests(requests: readonly ClaimRequest[], isVote: boolean
 }
 
 function writeTerms(request: ClaimRequest, isVote: boolean): string {
-  const { kind, scheduledTime, coversUntil, ttl, keep, afterCompletion, definition } = request
+  const { kind, scheduledTime, coversUntil, ttl, retention, afterCompletion, fingerprint } = request
   const { pausedInitially, waits, rerun } = request
   const flags = (pausedInitially ? 1 : 0) + (waits ? 2 : 0) + (rerun ? 4 : 0) + (isVote ? 8 : 0)
-  const words = `${definition.trigger}.${definition.options}`
-  return `${KIND_LETTER[kind]} ${scheduledTime} ${coversUntil} ${ttl} ${keep} ${afterCompletion} ${flags} ${words}\n`
+  const words = `${fingerprint.trigger}.${fingerprint.options}`
+  return `${KIND_LETTER[kind]} ${scheduledTime} ${coversUntil} ${ttl} ${retention} ${afterCompletion} ${flags} ${words}\n`
 }
 
 function hasTermsOf(a: ClaimRequest, b: ClaimRequest): boolean {
@@ -76,13 +76,13 @@ function hasTermsOf(a: ClaimRequest, b: ClaimRequest): boolean {
     a.coversUntil === b.coversUntil &&
     a.kind === b.kind &&
     a.ttl === b.ttl &&
-    a.keep === b.keep &&
+    a.retention === b.retention &&
     a.afterCompletion === b.afterCompletion &&
     a.pausedInitially === b.pausedInitially &&
     a.waits === b.waits &&
     a.rerun === b.rerun &&
-    a.definition.trigger === b.definition.trigger &&
-    a.definition.options === b.definition.options
+    a.fingerprint.trigger === b.fingerprint.trigger &&
+    a.fingerprint.options === b.fingerprint.options
   )
 }
 
@@ -135,9 +135,9 @@ export function readOpenRuns(found: readonly string[]): OpenRun[] {
 /** Claims that a majority has confirmed as the script's argument. */
 export function writeConfirmed(claims: readonly ConfirmedClaim[]): string {
   let written = ''
-  for (const { jobId, runId, tick, run, keep, definition } of claims) {
+  for (const { jobId, runId, tick, run, retention, fingerprint } of claims) {
     const what = run === null ? '- -1 0' : `${run.fencingToken} ${run.scheduledTime} ${run.attempt}`
-    written += `${tick} ${keep} ${definition.trigger}.${definition.options} ${runId || '-'} ${what} ${jobId}\n`
+    written += `${tick} ${retention} ${fingerprint.trigger}.${fingerprint.options} ${runId || '-'} ${what} ${jobId}\n`
   }
   return written
 }
@@ -145,8 +145,8 @@ export function writeConfirmed(claims: readonly ConfirmedClaim[]): string {
 /** Since when jobs have been there, as the script's argument. */
 export function writeSince(jobs: readonly SurveyRequest[]): string {
   let written = ''
-  for (const { since, isOnce, accounted, keep, definition, jobId } of jobs) {
-    written += `${since ?? '-'} ${isOnce ? 1 : 0} ${accounted} ${keep} ${definition.trigger} ${jobId}\n`
+  for (const { since, isOnce, accounted, retention, fingerprint, jobId } of jobs) {
+    written += `${since ?? '-'} ${isOnce ? 1 : 0} ${accounted} ${retention} ${fingerprint.trigger} ${jobId}\n`
   }
   return written
 }
@@ -157,16 +157,16 @@ export function writeHandedBack({ lock, scheduledTime, afterCompletion, tell }: 
 }
 
 /**
- * Reads the claim script's string of answers.
+ * Reads the claim script's string of answers. What only a vote is told is empty in the others.
  *
  * @param sent when the requests were sent, on the monotonic clock
  */
-export function readAnswers(requests: readonly ClaimRequest[], answers: string, sent: number): ClaimAnswer[] {
+export function readAnswers(requests: readonly ClaimRequest[], answers: string, sent: number): ClaimVote[] {
   const reader = new AnswerReader(answers, sent)
   return requests.map((request) => reader.next(request))
 }
 
-const CLAIMED_ELSEWHERE: ClaimAnswer = Object.freeze({
+const CLAIMED_ELSEWHERE: ClaimVote = Object.freeze({
   status: 'claimed_elsewhere',
   last: null,
   by: '',
@@ -185,7 +185,7 @@ class AnswerReader {
     this.#sent = sent
   }
 
-  next(request: ClaimRequest): ClaimAnswer {
+  next(request: ClaimRequest): ClaimVote {
     switch (this.#words[this.#at++]) {
       case '0': {
         const lock = request.kind === 'miss' ? null : this.#lockOf(request)
@@ -206,7 +206,7 @@ class AnswerReader {
         return { status: 'granted', lock, fencingToken, ...before, scheduledTime, attempt }
       }
       case '2':
-        return this.#overlap()
+        return { ...this.#overlap(), by: '' }
       case 'o':
         return { ...this.#overlap(), by: this.#by() }
       case '3':
@@ -237,7 +237,7 @@ class AnswerReader {
     }
   }
 
-  #overlap(): Extract<ClaimAnswer, { status: 'overlap' }> {
+  #overlap(): Omit<Extract<ClaimVote, { status: 'overlap' }>, 'by'> {
     const flags = this.#number()
     const told = this.#words[this.#at++] as string
     return {
@@ -307,7 +307,7 @@ function resumedAtIn(told = ''): number | null {
  * @param since since when the fleet has had it; `null` where that is not accounted for
  */
 export function readState(
-  { definition }: SurveyRequest,
+  { fingerprint }: SurveyRequest,
   record: string | null | undefined,
   pause: string | null | undefined,
   since: number | null
@@ -321,7 +321,7 @@ export function readState(
   const tick = isOpen ? before : last
   const isUnfinished = endedAt === '0' && runId !== '-' && claimedBy !== `?${runId}`
   const takenOver = Number(attempt)
-  const isNone = Number(tick) < 0 || trigger !== definition.trigger
+  const isNone = Number(tick) < 0 || trigger !== fingerprint.trigger
   return {
     paused,
     previous: isNone ? resumedAt : Math.max(Number(tick), resumedAt ?? -1),

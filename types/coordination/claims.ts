@@ -1,0 +1,142 @@
+import type { Fingerprint } from './fingerprint.js'
+import type { HeldLock } from './locks.js'
+import type { OpenRun } from './open-runs.js'
+
+/** Who runs a tick: a claim gives it to one replica, together with the job's lock. */
+export interface Claims {
+  /**
+   * Asks for all that is due in this process in one call, with at most one request per job. The answers are in the order
+   * of the requests.
+   *
+   * @param callId a call that is repeated under its id before any other call, as its reply was lost, gets the same answers
+   * @param blocks lets the store tell of many jobs at once; a store may ignore it
+   */
+  claim(requests: readonly ClaimRequest[], callId?: string, blocks?: ClaimBlocks): Promise<readonly ClaimAnswer[]>
+  /**
+   * Hands claims back that will have no run here: each tick can be claimed again and its lock is released. A later claim
+   * of the same job stays as it is. The answers are in the order of the claims.
+   *
+   * @param callId as of `claim`
+   */
+  handBack(claims: readonly HandedBack[], callId: string): Promise<readonly HandBackAnswer[]>
+}
+
+/**
+ * What is asked for: a scheduled tick, a tick without a run (it is missed), a run by hand, or to take over the run of a
+ * replica that died.
+ */
+export type ClaimKind = 'tick' | 'miss' | 'manual' | 'recover'
+
+export interface ClaimRequest {
+  readonly jobId: string
+  readonly kind: ClaimKind
+  /** The nominal time, in milliseconds since the Unix epoch; with `afterCompletion` the earliest it may be. */
+  readonly scheduledTime: number
+  /** The latest tick that is taken with it: `scheduledTime`, or a later one that it stands for. */
+  readonly coversUntil: number
+  /** Unique across replicas. */
+  readonly runId: string
+  /** The lock's time to live in milliseconds. */
+  readonly ttl: number
+  /** How long the claim must be remembered, in milliseconds; a run by hand does not change how long a tick's claim is. */
+  readonly retention: number
+  /** For a trigger measured from the last run's end, its interval in milliseconds; else 0. */
+  readonly afterCompletion: number
+  /** Whether the job's code pauses it: it is paused unless an operator has resumed it. */
+  readonly pausedInitially: boolean
+  /** Leave the tick unclaimed when the lock is held: it waits for the lock. */
+  readonly waits: boolean
+  /** A run whose replica died is to be taken over before there is another one. */
+  readonly rerun: boolean
+  readonly fingerprint: Fingerprint
+  readonly memo?: ClaimMemo
+}
+
+/**
+ * Where a store may keep its record of a job from one claim to the next, so that it need not look it up for each tick.
+ * It belongs to whoever asks; only the store reads and writes it.
+ */
+export interface ClaimMemo {
+  /** The store that has written it; `null` before the first. */
+  store: object | null
+  record: object | null
+}
+
+/**
+ * Blocks: sets of jobs with one trigger, each known by a name. Once all jobs of a block were asked for in one tick and all
+ * are taken, a store may remember that for a while, so that other replicas need not ask for each job.
+ */
+export interface ClaimBlocks {
+  /** The tick of all the blocks. */
+  readonly scheduledTime: number
+  /** The blocks among the requests: the first `size` requests are the first block, and so on; the rest belong to none. */
+  readonly asked: readonly { readonly name: string; readonly size: number }[]
+  /** Other blocks, whose ticks are still to be asked for. */
+  readonly waiting: readonly string[]
+  /** Called for each of the waiting blocks that is taken. */
+  onTaken(name: string): void
+}
+
+/** The answer to one request. */
+export type ClaimAnswer =
+  | {
+      readonly status: 'granted'
+      /** `null` for a `miss`: the tick is taken, nothing is to run. */
+      readonly lock: HeldLock | null
+      readonly fencingToken: number
+      /** The tick up to which all are accounted for; `null` when none of this trigger is on record. */
+      readonly previous: number | null
+      /**
+       * When the job was resumed, if that was later than `previous` or `previous` is `null`: the ticks until then had no
+       * run because of the pause.
+       */
+      readonly resumedAt: number | null
+      /**
+       * The tick claimed: the one asked for, except with `afterCompletion`, where the store knows it best, and for
+       * `recover`, where it is that of the run taken over.
+       */
+      readonly scheduledTime: number
+      /** 1, and one more each time that the run is taken over. */
+      readonly attempt: number
+      /** The run that is taken over, unless an earlier takeover of it was given up: then it is not known any more. */
+      readonly from?: OpenRun
+    }
+  /** `last` is the last claimed tick where the request `waits`, else `null`. */
+  | { readonly status: 'claimed_elsewhere'; readonly last: number | null }
+  /** A run of the job still holds its lock. The tick is `taken`, so that the fleet counts it once, unless it `waits`. */
+  | {
+      readonly status: 'overlap'
+      readonly taken: boolean
+      /** The lock is free: the run's replica died, and it is to be taken over (`recover`) before anything else. */
+      readonly isLeft: boolean
+      readonly previous: number | null
+      readonly resumedAt: number | null
+    }
+  /** `first` is true for the one replica that is to count the tick. */
+  | { readonly status: 'paused'; readonly first: true; readonly previous: number | null }
+  | { readonly status: 'paused'; readonly first: false }
+  /** The tick lies in the store's future; it is due at `due` (by the store's clock). */
+  | { readonly status: 'early'; readonly due: number }
+  /** To `recover`: the run's lock is held, for so many milliseconds unless it is extended. */
+  | { readonly status: 'running'; readonly remaining: number }
+  /**
+   * `maybe`: the request may have been executed all the same, now or when its call was made before. `unreadable`: the store
+   * answers, but cannot read its record of this job, so that the tick may have run.
+   */
+  | { readonly status: 'unavailable'; readonly error: Error; readonly maybe: boolean; readonly unreadable?: true }
+
+/** A claim that is handed back. */
+export interface HandedBack {
+  readonly lock: HeldLock
+  readonly scheduledTime: number
+  /** Whether the other replicas are told, so that one of them asks for the tick. */
+  readonly tell: boolean
+  /** As in the claim's request. */
+  readonly afterCompletion: number
+}
+
+/**
+ * `free`: the tick can be claimed again. `wasted`: a later tick was claimed since, so that this one has no run.
+ * `not_ours`: the request had not claimed it. `unavailable`: the store did not answer.
+ */
+export type HandBackAnswer = 'free' | 'wasted' | 'not_ours' | 'unavailable'

@@ -1,0 +1,61 @@
+/** What keeps runs apart: the lock of a job, taken with its claim, and locks by name. */
+export interface Locks {
+  /** Gives a lock its whole TTL from now on. `'lost'` is final; `'unavailable'` may be tried again. */
+  extend(lock: HeldLock): Promise<'extended' | 'lost' | 'unavailable'>
+  /** Ends runs: records their end, and releases each lock that is still the run's own. The answers are in the order given. */
+  finish(endings: readonly Ending[]): Promise<readonly ReleaseAnswer[]>
+  /**
+   * Takes a lock by name, apart from all jobs.
+   *
+   * @param token unique across replicas; a call repeated with the same token gets the same lock
+   */
+  acquire(name: string, ttl: number, token: string): Promise<AcquireAnswer>
+  /** Releases a lock taken by `acquire`. */
+  release(lock: HeldLock): Promise<ReleaseAnswer>
+}
+
+/** A lock this process holds, or held. */
+export interface HeldLock {
+  /** The job's id, or the name given to `acquire`. */
+  readonly name: string
+  readonly kind: 'job' | 'named'
+  /** What identifies the holder: for a job's lock the run's id. */
+  readonly token: string
+  /** Its time to live in milliseconds. */
+  readonly ttl: number
+  /**
+   * Until when the holder may believe in it, on the monotonic clock; set anew by every extension. It is counted from
+   * before the request was sent, less the drift Redlock allows for: 1% of the TTL and 2 ms.
+   */
+  validUntil: number
+}
+
+/** A run that is over. */
+export interface Ending {
+  readonly lock: HeldLock
+  /** False for a run that another replica is to take over: its lock is released, its tick stays unfinished. */
+  readonly finished: boolean
+  /**
+   * Whether it is a takeover that never began, which counts as no attempt; only where it is not `finished`.
+   *
+   * @default false
+   */
+  readonly unbegun?: boolean
+  /**
+   * Whether the handler goes on although the run's outcome is known: its lock stays as it is.
+   *
+   * @default false
+   */
+  readonly keepsLock?: boolean
+}
+
+/**
+ * `lost`: the lock was not the run's own any more. `abandoned`: the same, and the run was recorded as abandoned.
+ * `unavailable`: the store did not answer; the lock will end with its TTL.
+ */
+export type ReleaseAnswer = 'released' | 'lost' | 'abandoned' | 'unavailable'
+
+export type AcquireAnswer =
+  | { readonly status: 'granted'; readonly lock: HeldLock; readonly fencingToken: number }
+  | { readonly status: 'held' }
+  | { readonly status: 'unavailable'; readonly error: Error }
