@@ -47,7 +47,7 @@ const overlap = (taken: boolean, previous: number | null = null): ClaimVote => (
   isLeft: false,
   previous,
   resumedAt: null,
-  by: 'another run'
+  by: ''
 })
 const paused = (by: string | null, previous: number | null = null): ClaimVote =>
   by === null ? { status: 'paused', first: true, previous } : { status: 'paused', first: false, previous, by }
