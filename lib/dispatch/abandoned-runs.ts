@@ -6,6 +6,7 @@ import { RunAbandonedError } from '../errors.js'
 import type { JobRecord } from '../jobs/job.js'
 import type { Journal } from '../observability/journal.js'
 import { RunRecord } from '../runs/active-run.js'
+import { mayBeTick } from '../triggers/index.js'
 
 /** How often a replica looks. */
 const LOOK_EVERY = 5 * SECOND
@@ -128,7 +129,7 @@ export class AbandonedRuns {
       return
     }
     // What started it is not kept: a tick of the trigger's did, or somebody.
-    const isTick = job.trigger.afterCompletion !== null || job.trigger.next(scheduledTime - 1) === scheduledTime
+    const isTick = mayBeTick(job.trigger, scheduledTime)
     const trigger = open.attempt > 1 ? 'recovery' : isTick ? 'schedule' : 'manual'
     const run = new RunRecord(runId, jobId, scheduledTime, startedAt, trigger, replicaId, fencingToken)
     run.attempt = Math.max(1, open.attempt)

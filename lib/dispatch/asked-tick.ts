@@ -3,8 +3,8 @@ import type { Trigger } from '../../types/trigger.js'
 import type { ClaimTemplate } from '../jobs/claim-template.js'
 import type { JobRecord } from '../jobs/job.js'
 import type { DueTick } from '../timetable/timetable.js'
+import { earliestOf } from '../triggers/index.js'
 import { isTooLate, retentionOf } from './claim-request.js'
-import { earliestOf } from './completion.js'
 import type { TickChoice } from './tick-choice.js'
 
 /** A due tick that is asked for, or the right to count it when it is too late to run; as such the store's request. */

@@ -1,10 +1,10 @@
 import type { Coordination } from '../../types/coordination.js'
-import type { Trigger } from '../../types/trigger.js'
 import type { JobRecord } from '../jobs/job.js'
 import type { DueTick } from '../timetable/timetable.js'
+import { isFromCompletion } from '../triggers/index.js'
 
-// All that is special of `after: 'completion'`: an interval that is measured from the end of the last run, on whichever replica. It
-// has no ticks of its own. Only the store knows when it is due, and is asked again each time that it may be.
+// What is special of `after: 'completion'`: an interval that is measured from the end of the last run, on whichever replica. It has
+// no ticks of its own. Only the store knows when it is due, and is asked again each time that it may be.
 
 export interface CompletionOptions {
   readonly coordination: Coordination
@@ -12,16 +12,6 @@ export interface CompletionOptions {
   readonly wakeAt: (job: JobRecord, at: number, tick?: DueTick) => void
   /** Called with a job whose trigger has no further tick. */
   readonly onFinished: (job: JobRecord) => void
-}
-
-/** Whether a trigger is such an interval. */
-export function isFromCompletion({ afterCompletion }: Trigger): boolean {
-  return afterCompletion !== null
-}
-
-/** The earliest time at which such an interval may be due, by its `startDate`. */
-export function earliestOf(trigger: Trigger): number {
-  return Math.max(0, trigger.next(Number.MIN_SAFE_INTEGER) ?? 0)
 }
 
 /** Makes jobs with such an interval due again. */

@@ -1,7 +1,7 @@
 import type { Coordination, JobState } from '../../types/coordination.js'
 import type { JobRecord } from '../jobs/job.js'
 import type { DueTick } from '../timetable/timetable.js'
-import { latestTick } from '../triggers/index.js'
+import { isFromCompletion, latestTick } from '../triggers/index.js'
 import { lateTick } from './tick-choice.js'
 
 export interface LateTicksOptions {
@@ -23,7 +23,7 @@ export class LateTicks {
   /** Brings the ticks that were due before this replica had the job, and that nobody has accounted for. */
   catchUp(job: JobRecord, { previous, since }: Pick<JobState, 'previous' | 'since'>): void {
     const { trigger, presentSince } = job
-    if (trigger.afterCompletion !== null) return
+    if (isFromCompletion(trigger)) return
     if (job.isOnce) {
       this.#catchUpOnce(job, previous)
       return
@@ -40,7 +40,7 @@ export class LateTicks {
   /** Brings the ticks that were due since this replica had the job, as the timetable went by a wrong clock. */
   bringDue(job: JobRecord, now: number): void {
     const { trigger, presentSince, lookBack, accountedUntil, lastUnlocked } = job
-    if (trigger.afterCompletion !== null || !Number.isFinite(presentSince)) return
+    if (isFromCompletion(trigger) || !Number.isFinite(presentSince)) return
     const firstLate = job.nextTick(Math.max(presentSince - lookBack, accountedUntil, lastUnlocked ?? accountedUntil))
     if (firstLate === null || firstLate > now) return
     this.bring(job, latestOf(job, firstLate - 1, now) ?? firstLate, firstLate)

@@ -1,7 +1,7 @@
 import type { ClaimAnswer } from '../../types/coordination.js'
 import { isOver } from '../coordination/lock-validity.js'
+import { isFromCompletion } from '../triggers/index.js'
 import type { AskedTick } from './asked-tick.js'
-import { isFromCompletion } from './completion.js'
 
 /**
  * What becomes of a tick that was asked for.

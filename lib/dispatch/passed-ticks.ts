@@ -1,7 +1,7 @@
 import type { ClaimAnswer, Coordination } from '../../types/coordination.js'
 import type { Journal } from '../observability/journal.js'
+import { isFromCompletion } from '../triggers/index.js'
 import type { AskedTick } from './asked-tick.js'
-import { isFromCompletion } from './completion.js'
 import type { TickAccount } from './tick-account.js'
 
 /** What an answer says of the ticks before the one that it is about. */

@@ -1,5 +1,6 @@
 import type { ConfirmedClaim, Coordination } from '../../types/coordination.js'
 import type { JobRecord } from '../jobs/job.js'
+import { isFromCompletion } from '../triggers/index.js'
 import { retentionOf } from './claim-request.js'
 
 export interface SettlementOptions {
@@ -33,7 +34,7 @@ export class Reconciliation {
       const { id, claimedUntil, takenUntil, trigger, template } = job
       const tick = isAll ? Math.max(claimedUntil, takenUntil) : claimedUntil
       // When an interval from the last end is due the store alone knows.
-      if (tick < 0 || template.ttl === null || trigger.afterCompletion !== null) continue
+      if (tick < 0 || template.ttl === null || isFromCompletion(trigger)) continue
       const following = trigger.next(tick)
       const retention = retentionOf(template, following === null ? 0 : following - tick)
       claims.push({ jobId: id, runId: '', tick, run: null, retention, fingerprint: template.fingerprint })

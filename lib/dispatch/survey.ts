@@ -6,6 +6,7 @@ import { nextInSequence } from '../base/sequence.js'
 import type { JobRecord } from '../jobs/job.js'
 import type { JobRegistry } from '../jobs/registry.js'
 import { logSafely } from '../observability/log.js'
+import { isFromCompletion } from '../triggers/index.js'
 import { retentionOf } from './claim-request.js'
 import type { LateTicks } from './late-ticks.js'
 import type { Recovery } from './recovery.js'
@@ -104,7 +105,7 @@ export class Survey {
   #requestOf(job: JobRecord): SurveyRequest {
     const { id, definition, template, trigger, presentSince } = job
     const isClaimed = definition.lockTtl !== null
-    const isAccounted = isClaimed && trigger.afterCompletion === null && Number.isFinite(presentSince)
+    const isAccounted = isClaimed && !isFromCompletion(trigger) && Number.isFinite(presentSince)
     // Where nothing is on record, that is since this replica has had it, also before it was removed and added again.
     const known = Math.max(job.firstPresentSince ?? presentSince, job.takenUntil, job.accountedUntil)
     const now = this.#options.coordination.now()

@@ -4,8 +4,9 @@ import type { Journal } from '../observability/journal.js'
 import type { ActiveRun } from '../runs/active-run.js'
 import type { Runner } from '../runs/runner.js'
 import type { DueTick } from '../timetable/timetable.js'
+import { isFromCompletion } from '../triggers/index.js'
 import { isMissed } from './claim-request.js'
-import { type Completion, isFromCompletion } from './completion.js'
+import type { Completion } from './completion.js'
 import type { TickAccount } from './tick-account.js'
 
 export interface UnlockedOptions {

@@ -1,6 +1,7 @@
 import type { Fingerprint } from '../../types/coordination.js'
 import type { Trigger } from '../../types/trigger.js'
 import { hash32 } from '../base/hash.js'
+import { isFromCompletion } from '../triggers/index.js'
 import type { JobDefinition } from './definition.js'
 import { type JobStats, SKIPPED_COUNTER } from './stats.js'
 
@@ -251,6 +252,6 @@ function isMember({
     coalesce !== 'all' &&
     recovery === 'none' &&
     onRedisError === 'skip' &&
-    trigger.afterCompletion === null
+    !isFromCompletion(trigger)
   )
 }

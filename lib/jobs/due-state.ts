@@ -1,6 +1,7 @@
 import type { Trigger } from '../../types/trigger.js'
 import { SECOND } from '../base/duration.js'
 import type { DueTick } from '../timetable/timetable.js'
+import { mayBeTick } from '../triggers/index.js'
 import { HandBacks } from './hand-backs.js'
 
 /** A time in which this replica did not have a job with its trigger: ticks later than `from`, up to `until`. */
@@ -218,7 +219,7 @@ export abstract class DueState {
    */
   noteHandedBack(tick: number, by: string, heard: number): boolean {
     if (by === this.#foreignHandBack) return false
-    if (this.trigger.afterCompletion === null && this.trigger.next(tick - 1) !== tick) {
+    if (!mayBeTick(this.trigger, tick)) {
       this.#foreignHandBack = by
       return false
     }

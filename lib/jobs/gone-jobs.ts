@@ -1,3 +1,4 @@
+import { isFromCompletion } from '../triggers/index.js'
 import type { JobRecord } from './job.js'
 
 /** How many times in which a job was not here are remembered of it, the last ones. */
@@ -22,7 +23,7 @@ export class GoneJobs {
   /** @param now the time by which ticks are due */
   leave(job: JobRecord, now: number): void {
     const { isOnce, trigger, presentSince, absences, accountedUntil } = job
-    if (isOnce || trigger.afterCompletion !== null || !Number.isFinite(presentSince)) return
+    if (isOnce || isFromCompletion(trigger) || !Number.isFinite(presentSince)) return
     const key = keyOf(job)
     // By the time it comes back its claims may be forgotten.
     const firstPresentSince = Math.max(job.firstPresentSince ?? presentSince, job.takenUntil)

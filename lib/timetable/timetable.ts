@@ -2,7 +2,7 @@ import type { Clock, TimerHandle } from '../../types/clock.js'
 import type { Trigger } from '../../types/trigger.js'
 import { Bag, type Placed } from '../base/bag.js'
 import { SECOND } from '../base/duration.js'
-import { jitterOf, latestTick } from '../triggers/index.js'
+import { isFromCompletion, jitterOf, latestTick } from '../triggers/index.js'
 import { Heap, type HeapNode } from './heap.js'
 
 /**
@@ -156,7 +156,7 @@ export class Timetable<Job extends Timed> {
    * that of other replicas.
    */
   nextOf(job: Job): number | null {
-    if (!this.#running) return job.trigger.afterCompletion === null ? job.trigger.next(this.#now()) : null
+    if (!this.#running) return isFromCompletion(job.trigger) ? null : job.trigger.next(this.#now())
     const group = this.#groups.get(job.trigger)
     const next = group !== undefined && group.index >= 0 ? group.at : null
     const waiting = this.#alarms.get(job)?.tick.scheduledTime ?? null
@@ -206,7 +206,7 @@ export class Timetable<Job extends Timed> {
   moveTimes(step: number): void {
     for (const alarm of [...this.#alarms.values()]) {
       const { job, at } = alarm
-      if (job.trigger.afterCompletion !== null) {
+      if (isFromCompletion(job.trigger)) {
         this.wake(job, at + step)
       } else {
         this.#alarms.delete(job)
@@ -236,7 +236,7 @@ export class Timetable<Job extends Timed> {
         // It comes again with its group.
         this.#alarms.delete(job)
         this.#heap.remove(alarm)
-      } else if (job.trigger.afterCompletion === null) this.wake(job, at - step, tick)
+      } else if (!isFromCompletion(job.trigger)) this.wake(job, at - step, tick)
       else this.wake(job, at - step)
     }
     for (const group of this.#groups.values()) {
@@ -260,7 +260,7 @@ export class Timetable<Job extends Timed> {
     const { trigger, lookBack } = job
     const now = this.#now()
     job.begin(now)
-    if (trigger.afterCompletion !== null) {
+    if (isFromCompletion(trigger)) {
       // Only the store knows when the last run ended: ask it at once.
       this.wake(job, now)
       return

@@ -1,3 +1,4 @@
+export { earliestOf, isFromCompletion, mayBeTick } from './completion.js'
 export { countTicks } from './count.js'
 export { readDate } from './dates.js'
 export { jitterOf } from './jitter.js'
