@@ -1,6 +1,7 @@
 import type { Clock, TimerHandle } from '../types/clock.js'
 import type { Coordination, OpenRun, OtherDefinition } from '../types/coordination.js'
 import type { RemovalReason } from '../types/events.js'
+import type { Executor } from '../types/executor.js'
 import type { JobOptions } from '../types/job-options.js'
 import { detached, detachedMethods } from './base/async-context.js'
 import { SECOND } from './base/duration.js'
@@ -37,6 +38,7 @@ import { MissedLog } from './observability/missed-log.js'
 import type { ResolvedOptions } from './options.js'
 import { Capacity } from './runs/capacity.js'
 import { Deadlines } from './runs/deadlines.js'
+import { Executors } from './runs/executors/executors.js'
 import { Finisher } from './runs/finisher.js'
 import { NamedLocks } from './runs/named-locks.js'
 import { Runner } from './runs/runner.js'
@@ -61,6 +63,8 @@ const PAUSE_POLL = 10 * SECOND
 export interface EngineExtensions {
   /** Who hears from the journal what happened. */
   readonly listeners?: readonly JournalListener[]
+  /** What runs the handlers `{ kind: work }`, by kind. */
+  readonly executors?: Readonly<Record<string, Executor>>
 }
 
 /**
@@ -83,6 +87,7 @@ export class Engine {
   readonly #definitionWarnings: DefinitionWarnings
   readonly #timetable: Timetable<JobRecord>
   readonly #deadlines: Deadlines
+  readonly #executors: Executors
   readonly #finisher: Finisher
   readonly #runner: Runner
   readonly #recovery: Recovery
@@ -113,7 +118,7 @@ export class Engine {
   #takenUntil = Number.NEGATIVE_INFINITY
 
   /** @throws the coded errors of the jobs in the options, and of the registry; then nothing was opened */
-  constructor(options: ResolvedOptions, { listeners = [] }: EngineExtensions = {}) {
+  constructor(options: ResolvedOptions, { listeners = [], executors = {} }: EngineExtensions = {}) {
     this.options = options
     const { clock, givenClock, log, replicaId, concurrency, defaults, timezone, durationBuckets, metrics } = options
     const coordination = createCoordination(
@@ -167,8 +172,15 @@ export class Engine {
     })
     const blocks: JobBlocks = new Blocks(coordination.state.kind !== 'memory')
     const { newStats, total } = createStats(metrics === null ? null : durationBuckets, metrics?.perJob !== false)
-    this.jobs = new JobRegistry(defaults, timezone, newStats, this.#timetable, blocks, (jobId, interval) =>
-      this.#onBareInterval(jobId, interval)
+    this.#executors = new Executors(executors, log)
+    this.jobs = new JobRegistry(
+      defaults,
+      (handler) => this.#executors.resolve(handler),
+      timezone,
+      newStats,
+      this.#timetable,
+      blocks,
+      (jobId, interval) => this.#onBareInterval(jobId, interval)
     )
     const capacity = new Capacity(concurrency, () => this.dispatcher.pump())
     const onUnfinished = (job: JobRecord): void => this.#recovery.lookNow(job)
@@ -384,9 +396,13 @@ export class Engine {
    */
   async open(what: string): Promise<void> {
     this.checkOpen(what)
-    this.#opening ??= detached(() => this.coordination.open())
+    this.#opening ??= detached(() => this.#openParts())
     await this.#opening
     this.checkOpen(what)
+  }
+
+  async #openParts(): Promise<void> {
+    await Promise.all([this.coordination.open(), this.#executors.start()])
   }
 
   async #start(): Promise<void> {
@@ -463,6 +479,7 @@ export class Engine {
     this.#phase = 'closing'
     // What has taken one meanwhile.
     await this.#namedLocksSettled()
+    await isSettledBy(this.#executors.close(), (this.#closeBy ?? 0) + ABORT_GRACE, this.options.clock)
     this.#closeTimer?.cancel()
     this.namedLocks.close()
     this.#deadlines.close()

@@ -5,7 +5,7 @@ import { hash32 } from '../base/hash.js'
 import { RunAbandonedError } from '../errors.js'
 import type { JobRecord } from '../jobs/job.js'
 import type { Journal } from '../observability/journal.js'
-import { RunRecord } from '../runs/active-run.js'
+import { RunRecord } from '../runs/run-record.js'
 import { mayBeTick } from '../triggers/index.js'
 
 /** How often a replica looks. */

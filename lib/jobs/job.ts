@@ -1,6 +1,5 @@
 import type { Fingerprint } from '../../types/coordination.js'
 import type { Job } from '../../types/job.js'
-import type { JobHandler } from '../../types/run.js'
 import type { Trigger } from '../../types/trigger.js'
 import { DAY } from '../base/duration.js'
 import type { Timed } from '../timetable/timetable.js'
@@ -8,6 +7,7 @@ import type { Block, BlockMember, Blocks } from './blocks.js'
 import { type ClaimTemplate, claimTemplateOf } from './claim-template.js'
 import { isOnce, type JobDefinition } from './definition.js'
 import { DueState } from './due-state.js'
+import type { ResolvedHandler } from './handler.js'
 import { DEFAULT_GRACE } from './options.js'
 import type { JobStats } from './stats.js'
 
@@ -22,7 +22,7 @@ export type JobBlocks = Blocks<JobRecord>
 export interface JobMeaning {
   readonly definition: JobDefinition
   readonly trigger: Trigger
-  readonly handler: JobHandler
+  readonly handler: ResolvedHandler
 }
 
 /** A job inside the scheduler: what it is, by its definition, and how it stands in this process, by its `DueState`. */
@@ -43,7 +43,7 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   isFinished = false
   #definition: JobDefinition
   #trigger: Trigger
-  #handler: JobHandler
+  #handler: ResolvedHandler
   #template: ClaimTemplate | null = null
   #removed = false
   #paused: boolean
@@ -72,7 +72,7 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
     return this.#trigger
   }
 
-  get handler(): JobHandler {
+  get handler(): ResolvedHandler {
     return this.#handler
   }
 

@@ -1,6 +1,5 @@
 import type { Duration } from '../../types/duration.js'
 import type { JobChanges, JobDefaults, JobOptions, LockOptions, RetryOptions } from '../../types/job-options.js'
-import type { JobHandler } from '../../types/run.js'
 import type { TriggerObject } from '../../types/trigger.js'
 import { copyKnown } from '../base/check.js'
 import { DAY, MINUTE, parseDuration, SECOND } from '../base/duration.js'
@@ -8,11 +7,12 @@ import { PEER_DEFAULT_NAMES, PEER_JOB_NAMES, PEER_LOCK_NAMES, PEER_RETRY_NAMES }
 import { show } from '../base/show.js'
 import { inJob, JobIdInvalidError, OptionInvalidError } from '../errors.js'
 import type { JobDefinition, ResolvedDefaults, ResolvedRetry } from './definition.js'
+import type { HandlerResolver, ResolvedHandler } from './handler.js'
 
 /** What a job's options say: its definition, and the handler, which is known by the name of the definition's `task`. */
 export interface ResolvedJob {
   readonly definition: JobDefinition
-  readonly handler: JobHandler
+  readonly handler: ResolvedHandler
 }
 
 export const DEFAULT_KEYS = [
@@ -71,16 +71,17 @@ export function resolveDefaults(defaults: JobDefaults | undefined): ResolvedDefa
 export function resolveJob(
   options: JobOptions | JobChanges,
   defaults: ResolvedDefaults,
+  resolveHandler: HandlerResolver,
   base?: Readonly<ResolvedJob>
 ): ResolvedJob {
   const given = copyKnown(options, JOB_KEYS, describe(options), PEER_JOB_NAMES) as Partial<JobOptions>
   const before = base?.definition
-  const { id = before?.id, trigger = before?.trigger, handler = base?.handler, data = before?.data } = given
+  const { id = before?.id, trigger = before?.trigger, data = before?.data } = given
   checkName(id, "a job's `id`")
   try {
     const { name = before?.name ?? id, paused = before?.pausedInitially ?? false } = given
     checkName(name, "a job's `name`")
-    if (typeof handler !== 'function') throw new OptionInvalidError('handler', 'a function', show(handler))
+    const handler = base !== undefined && given.handler === undefined ? base.handler : resolveHandler(given.handler)
     if (typeof paused !== 'boolean') throw new OptionInvalidError('paused', 'true or false', show(paused))
     const definition: JobDefinition = Object.freeze({
       id,
@@ -91,7 +92,7 @@ export function resolveJob(
       pausedInitially: paused,
       ...resolveShared(given, before ?? defaults)
     })
-    return { definition, handler: handler as JobHandler }
+    return { definition, handler }
   } catch (error) {
     throw inJob(error, id)
   }

@@ -1,5 +1,4 @@
 import type { JobChanges, JobOptions } from '../../types/job-options.js'
-import type { JobHandler } from '../../types/run.js'
 import type { Trigger } from '../../types/trigger.js'
 import { copyKnown } from '../base/check.js'
 import { PEER_JOB_NAMES } from '../base/peer-names.js'
@@ -9,6 +8,7 @@ import type { Timetable } from '../timetable/timetable.js'
 import { TriggerPool } from '../triggers/index.js'
 import type { JobDefinition, ResolvedDefaults } from './definition.js'
 import { GoneJobs } from './gone-jobs.js'
+import type { HandlerResolver, ResolvedHandler } from './handler.js'
 import { type JobBlocks, JobRecord } from './job.js'
 import { JOB_KEYS, resolveJob } from './options.js'
 import type { JobStats } from './stats.js'
@@ -21,6 +21,7 @@ import { JobView } from './view.js'
 export class JobRegistry {
   readonly #jobs = new Map<string, JobRecord>()
   readonly #defaults: ResolvedDefaults
+  readonly #resolveHandler: HandlerResolver
   readonly #newStats: () => JobStats
   readonly #pool: TriggerPool
   readonly #timetable: Timetable<JobRecord>
@@ -35,6 +36,7 @@ export class JobRegistry {
    */
   constructor(
     defaults: ResolvedDefaults,
+    resolveHandler: HandlerResolver,
     timezone: string,
     newStats: () => JobStats,
     timetable: Timetable<JobRecord>,
@@ -44,6 +46,7 @@ export class JobRegistry {
     this.#blocks = blocks
     this.#onBareInterval = onBareInterval
     this.#defaults = defaults
+    this.#resolveHandler = resolveHandler
     this.#newStats = newStats
     this.#pool = new TriggerPool({ timezone })
     this.#timetable = timetable
@@ -76,7 +79,7 @@ export class JobRegistry {
    * @throws JobDuplicateError, and the errors of the options and the trigger
    */
   add(options: JobOptions, app?: unknown): JobRecord {
-    const { definition, handler } = resolveJob(options, this.#defaults)
+    const { definition, handler } = resolveJob(options, this.#defaults, this.#resolveHandler)
     if (this.#jobs.has(definition.id)) throw new JobDuplicateError(show(definition.id))
     return this.#create(definition, handler, app)
   }
@@ -87,7 +90,7 @@ export class JobRegistry {
     const { id: newId, paused } = copyKnown(changes, JOB_KEYS, 'the changes', PEER_JOB_NAMES)
     if (newId !== undefined) throw new OptionInvalidError('id', 'left as it is by `modify`', show(newId))
     if (paused !== undefined) throw new OptionInvalidError('paused', 'changed by `pause` and `resume`', show(paused))
-    const { definition, handler } = resolveJob(changes, this.#defaults, job)
+    const { definition, handler } = resolveJob(changes, this.#defaults, this.#resolveHandler, job)
     this.#redefine(job, definition, handler)
     return job
   }
@@ -122,7 +125,7 @@ export class JobRegistry {
   }
 
   /** Makes a job of a definition, wherever that comes from. */
-  #create(definition: JobDefinition, handler: JobHandler, app: unknown): JobRecord {
+  #create(definition: JobDefinition, handler: ResolvedHandler, app: unknown): JobRecord {
     const trigger = this.#acquire(definition)
     const job = new JobRecord({ definition, trigger, handler }, app, this.#newStats(), this.#viewOf)
     this.#jobs.set(job.id, job)
@@ -132,7 +135,7 @@ export class JobRegistry {
     return job
   }
 
-  #redefine(job: JobRecord, definition: JobDefinition, handler: JobHandler): void {
+  #redefine(job: JobRecord, definition: JobDefinition, handler: ResolvedHandler): void {
     const trigger = this.#acquire(definition)
     const isRetimed = trigger !== job.trigger
     if (isRetimed) {

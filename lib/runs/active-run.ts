@@ -1,9 +1,8 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { Clock } from '../../types/clock.js'
 import type { HeldLock, ReleaseAnswer } from '../../types/coordination.js'
-import type { Job } from '../../types/job.js'
 import type { Logger } from '../../types/logger.js'
-import type { JobHandler, Run, RunContext, RunOutcome, RunTrigger } from '../../types/run.js'
+import type { RunOutcome } from '../../types/run.js'
 import { isOver } from '../coordination/lock-validity.js'
 import type { JobRecord } from '../jobs/job.js'
 import type { Journal } from '../observability/journal.js'
@@ -11,40 +10,7 @@ import type { Deadline } from './deadlines.js'
 import type { Finishing } from './finisher.js'
 import { extensionOf, LockHold, type LockOwner, type LockTools } from './lock-hold.js'
 import { Retries } from './retries.js'
-
-/** A run as users see it; the runner writes to it as it goes on. */
-export class RunRecord implements Run {
-  readonly id: string
-  readonly jobId: string
-  readonly scheduledTime: number
-  readonly startedAt: number
-  readonly trigger: RunTrigger
-  readonly replicaId: string
-  readonly fencingToken: number | null
-  attempt = 1
-  outcome: RunOutcome | null = null
-  finishedAt: number | null = null
-  error?: unknown
-  result?: unknown
-
-  constructor(
-    id: string,
-    jobId: string,
-    scheduledTime: number,
-    startedAt: number,
-    trigger: RunTrigger,
-    replicaId: string,
-    fencingToken: number | null
-  ) {
-    this.id = id
-    this.jobId = jobId
-    this.scheduledTime = scheduledTime
-    this.startedAt = startedAt
-    this.trigger = trigger
-    this.replicaId = replicaId
-    this.fencingToken = fencingToken
-  }
-}
+import type { RunRecord } from './run-record.js'
 
 /** What an active run tells the runner, and needs of it. */
 export interface ActiveRunOwner {
@@ -265,47 +231,5 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
   #holdLock(): LockHold {
     this.#hold ??= new LockHold(this.lock, this.#owner.lockTools, this)
     return this.#hold
-  }
-}
-
-/**
- * What a handler is called with. `log` and `signal` are made when they are first read, on the prototype: they are
- * there for destructuring, and a spread (`{ ...context }`) does not copy them.
- */
-export class HandlerContext implements RunContext {
-  readonly app: unknown
-  readonly job: Job
-  readonly run: Run
-  readonly data: unknown
-  readonly fencingToken: number | null
-  readonly #active: ActiveRun
-  #log: Logger | null = null
-
-  constructor(active: ActiveRun) {
-    this.app = active.job.app
-    this.job = active.job.view
-    this.run = active.run
-    this.data = active.data
-    this.fencingToken = active.run.fencingToken
-    this.#active = active
-  }
-
-  /** The handler that is called with a context. */
-  static handlerOf(context: HandlerContext): JobHandler {
-    return context.#active.job.handler
-  }
-
-  /** The clock of its scheduler. */
-  static clockOf(context: HandlerContext): Clock {
-    return context.#active.givenClock
-  }
-
-  get log(): Logger {
-    this.#log ??= this.#active.parentLog.child({ jobId: this.run.jobId, runId: this.run.id })
-    return this.#log
-  }
-
-  get signal(): AbortSignal {
-    return this.#active.signal
   }
 }

@@ -1,32 +1,25 @@
-import { tracingChannel } from 'node:diagnostics_channel'
 import type { Clock } from '../../types/clock.js'
 import type { Coordination, HeldLock, ReleaseAnswer } from '../../types/coordination.js'
 import type { Logger } from '../../types/logger.js'
-import type { JobHandler, RunOutcome, RunTrigger } from '../../types/run.js'
+import type { RunOutcome, RunTrigger } from '../../types/run.js'
 import { detached } from '../base/async-context.js'
 import { Bag } from '../base/bag.js'
-import { isThenable } from '../base/check.js'
 import { Idle } from '../base/idle.js'
 import { LockLostError, RunTimeoutError } from '../errors.js'
 import type { JobRecord } from '../jobs/job.js'
 import type { Journal } from '../observability/journal.js'
-import { ActiveRun, type ActiveRunOwner, HandlerContext, type RunEnd, RunRecord } from './active-run.js'
+import { ActiveRun, type ActiveRunOwner, type RunEnd } from './active-run.js'
+import { callHandler } from './call-handler.js'
 import type { Capacity } from './capacity.js'
 import type { Deadlines } from './deadlines.js'
 import type { Finisher } from './finisher.js'
 import type { LockTools } from './lock-hold.js'
 import { Retries } from './retries.js'
 import { retryDelay } from './retry-delay.js'
-
-/** Wraps each call of a handler, so that OpenTelemetry and its like can hook in. The message is `{ job, run }`. */
-export const RUN_CHANNEL = 'fastify-redlock-scheduler:run'
-
-/** Where the message has its scheduler's clock, by which the testing kit knows whose run it is. */
-export const RUN_CLOCK = Symbol.for('fastify-redlock-scheduler:clock')
+import { RunRecord } from './run-record.js'
 
 const SUCCESS: RunEnd = Object.freeze({ outcome: 'success' })
 
-const channel = tracingChannel(RUN_CHANNEL)
 export interface RunnerOptions {
   readonly replicaId: string
   readonly clock: Clock
@@ -243,12 +236,11 @@ export class Runner implements ActiveRunOwner {
   }
 
   #call(active: ActiveRun): void {
-    const context = new HandlerContext(active)
     let result: unknown
     try {
       const { retries } = active
       const scope = retries === null || retries.count === 0 ? active : retries.newScope()
-      result = scope.runInAsyncScope(callHandler, context)
+      result = scope.runInAsyncScope(callHandler, active)
       if (result instanceof Promise) {
         result.then(
           (value) => this.#settle(active, true, value),
@@ -360,17 +352,4 @@ export class Runner implements ActiveRunOwner {
     if (others > 0) this.#unlocked.set(jobId, others)
     else this.#unlocked.delete(jobId)
   }
-}
-
-/** Calls the handler with its context; what it returns is a promise when it is thenable. */
-function callHandler(this: HandlerContext): unknown {
-  const handler = HandlerContext.handlerOf(this)
-  const result = channel.hasSubscribers ? callTraced(handler, this) : handler(this)
-  return isThenable(result) ? Promise.resolve(result) : result
-}
-
-function callTraced(handler: JobHandler, context: HandlerContext): unknown {
-  const { job, run } = context
-  const message = { job, run, [RUN_CLOCK]: HandlerContext.clockOf(context) }
-  return channel.tracePromise(async () => handler(context), message)
 }

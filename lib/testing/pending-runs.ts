@@ -4,7 +4,7 @@ import { emitWarning } from 'node:process'
 import type { Clock } from '../../types/clock.js'
 import type { Run } from '../../types/run.js'
 import { systemClock } from '../base/clock.js'
-import { RUN_CHANNEL, RUN_CLOCK } from '../runs/runner.js'
+import { RUN_CHANNEL, RUN_CLOCK } from '../runs/call-handler.js'
 
 /** A call of a handler that goes on. */
 interface PendingRun {

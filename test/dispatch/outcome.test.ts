@@ -4,10 +4,12 @@ import { systemClock } from '../../lib/base/clock.js'
 import { AskedTick } from '../../lib/dispatch/asked-tick.js'
 import { decide, grantedTick, type Outcome, type Situation, type TickAnswer } from '../../lib/dispatch/outcome.js'
 import { Blocks } from '../../lib/jobs/blocks.js'
+import type { HandlerResolver } from '../../lib/jobs/handler.js'
 import type { JobRecord } from '../../lib/jobs/job.js'
 import { resolveDefaults } from '../../lib/jobs/options.js'
 import { JobRegistry } from '../../lib/jobs/registry.js'
 import { createStats } from '../../lib/jobs/stats.js'
+import { eventLoop } from '../../lib/runs/executors/event-loop.js'
 import { type DueTick, Timetable } from '../../lib/timetable/timetable.js'
 import type { HeldLock } from '../../types/coordination.js'
 import type { JobOptions } from '../../types/job-options.js'
@@ -215,7 +217,16 @@ function ask(options: Partial<JobOptions> = {}, age = 0): { asked: AskedTick; jo
   )
   const stats = createStats(null, true)
   const blocks = new Blocks<JobRecord>(true)
-  const jobs = new JobRegistry(resolveDefaults(undefined), 'UTC', stats.newStats, timetable, blocks, () => {})
+  const onEventLoop: HandlerResolver = (work) => ({ executor: eventLoop, work })
+  const jobs = new JobRegistry(
+    resolveDefaults(undefined),
+    onEventLoop,
+    'UTC',
+    stats.newStats,
+    timetable,
+    blocks,
+    () => {}
+  )
   const job = jobs.add({ id: 'job', trigger: { interval: '1s' }, handler() {}, ...options } as JobOptions)
   return { asked: new AskedTick(job, null, tickAt(TICK - age), 'run', NOW), job, jobs }
 }

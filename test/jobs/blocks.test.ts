@@ -8,6 +8,7 @@ import type { JobRecord } from '../../lib/jobs/job.js'
 import { resolveDefaults } from '../../lib/jobs/options.js'
 import { JobRegistry } from '../../lib/jobs/registry.js'
 import { createStats } from '../../lib/jobs/stats.js'
+import { eventLoop } from '../../lib/runs/executors/event-loop.js'
 import { Simulation } from '../../lib/testing/index.js'
 import { type DueTick, Timetable } from '../../lib/timetable/timetable.js'
 import type { ClaimBlocks, Coordination } from '../../types/coordination.js'
@@ -227,6 +228,7 @@ function registry(jobs: readonly JobOptions[], isShared = true): { own: JobRegis
   )
   const own = new JobRegistry(
     resolveDefaults(undefined),
+    (work) => ({ executor: eventLoop, work }),
     'UTC',
     createStats([1], true).newStats,
     timetable,

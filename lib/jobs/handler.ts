@@ -1,0 +1,15 @@
+import type { Executor } from '../../types/executor.js'
+
+/** A handler that can be run. Each job has one of its own, which a run reads without looking anything up. */
+export interface ResolvedHandler {
+  readonly executor: Executor
+  /** What the executor is to run: the job's function, or what else its kind of executor takes. */
+  readonly work: unknown
+}
+
+/**
+ * Finds out what runs the `handler` of a job's options.
+ *
+ * @throws OptionInvalidError when nothing does
+ */
+export type HandlerResolver = (handler: unknown) => ResolvedHandler

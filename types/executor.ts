@@ -1,0 +1,45 @@
+import type { RunContext } from './run.js'
+
+/**
+ * Runs the handlers of one kind: functions on the app's own event loop, or what is written as `{ kind: work }` in a job's
+ * `handler`, which may run in a thread, in another process, or on another machine.
+ *
+ * The scheduler sees to all else: claim and lock, timeout, further attempts, outcome, and what is told of the run.
+ */
+export interface Executor {
+  /** Called once, before the first run, by schedulers that are started. When it rejects, so does the scheduler's `start()`. */
+  start?(): unknown
+  /**
+   * Makes one attempt of a run; each further attempt is a call of its own. It is called in the run's async context.
+   *
+   * When `context.signal` aborts (the timeout has passed, the lock is lost, the scheduler is closing), the work is to end. The
+   * run's lock is kept until the attempt has settled, so that it must not settle while the work still goes on.
+   *
+   * @param work the job's function, or the value beside the kind in the job's `handler`
+   * @returns what the handler returns, or a promise of it; what it throws, or rejects with, is the error of the attempt
+   */
+  run(context: RunContext, work: unknown): unknown
+  /** Called once, when no run goes on or is waited for any more, if `start` was called. What it rejects with is logged. */
+  close?(): unknown
+}
+
+/**
+ * What an executor sends to a handler that runs elsewhere: everything of its context but what lives in this process (`app`,
+ * `log`, `signal`). It is a plain object, so that `structuredClone` and JSON can carry it, as far as they can carry `data`.
+ */
+export interface RunMessage {
+  readonly job: { readonly id: string; readonly name: string }
+  readonly run: {
+    readonly id: string
+    readonly jobId: string
+    readonly scheduledTime: number
+    readonly startedAt: number
+    readonly attempt: number
+    readonly trigger: RunContext['run']['trigger']
+    readonly replicaId: string
+    readonly fencingToken: number | null
+  }
+  /** As it is in the context. */
+  readonly data: unknown
+  readonly fencingToken: number | null
+}
