@@ -1,6 +1,6 @@
 import type { Executor } from '../../types/executor.js'
 
-/** A handler that can be run. Each job has one of its own, which a run reads without looking anything up. */
+/** A handler that can be run. */
 export interface ResolvedHandler {
   readonly executor: Executor
   /** What the executor is to run: the job's function, or what else its kind of executor takes. */

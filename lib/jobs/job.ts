@@ -1,4 +1,5 @@
 import type { Fingerprint } from '../../types/coordination.js'
+import type { Executor } from '../../types/executor.js'
 import type { Job } from '../../types/job.js'
 import type { Trigger } from '../../types/trigger.js'
 import { DAY } from '../base/duration.js'
@@ -43,7 +44,9 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   isFinished = false
   #definition: JobDefinition
   #trigger: Trigger
-  #handler: ResolvedHandler
+  // Fields of the job itself, and not of an object of its own, as each run reads them.
+  #executor: Executor
+  #work: unknown
   #template: ClaimTemplate | null = null
   #removed = false
   #paused: boolean
@@ -59,7 +62,8 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
     this.stats = stats
     this.#definition = definition
     this.#trigger = trigger
-    this.#handler = handler
+    this.#executor = handler.executor
+    this.#work = handler.work
     this.#paused = definition.pausedInitially
     this.view = viewOf(this)
   }
@@ -72,8 +76,14 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
     return this.#trigger
   }
 
-  get handler(): ResolvedHandler {
-    return this.#handler
+  /** What runs its handler. */
+  get executor(): Executor {
+    return this.#executor
+  }
+
+  /** What its executor is to run. */
+  get work(): unknown {
+    return this.#work
   }
 
   /** Whether the job was removed: nothing of it starts any more. */
@@ -117,7 +127,8 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   redefine({ definition, trigger, handler }: JobMeaning): void {
     this.#definition = definition
     this.#trigger = trigger
-    this.#handler = handler
+    this.#executor = handler.executor
+    this.#work = handler.work
     this.#template = null
   }
 

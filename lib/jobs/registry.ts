@@ -90,7 +90,10 @@ export class JobRegistry {
     const { id: newId, paused } = copyKnown(changes, JOB_KEYS, 'the changes', PEER_JOB_NAMES)
     if (newId !== undefined) throw new OptionInvalidError('id', 'left as it is by `modify`', show(newId))
     if (paused !== undefined) throw new OptionInvalidError('paused', 'changed by `pause` and `resume`', show(paused))
-    const { definition, handler } = resolveJob(changes, this.#defaults, this.#resolveHandler, job)
+    const { definition, handler } = resolveJob(changes, this.#defaults, this.#resolveHandler, {
+      definition: job.definition,
+      handler: { executor: job.executor, work: job.work }
+    })
     this.#redefine(job, definition, handler)
     return job
   }

@@ -19,13 +19,13 @@ const channel = tracingChannel(RUN_CHANNEL)
  */
 export function callHandler(this: ActiveRun): unknown {
   const context = new HandlerContext(this)
-  const { executor, work } = this.job.handler
+  const { executor, work } = this.job
   const result = channel.hasSubscribers ? callTraced(this, context) : executor.run(context, work)
   return isThenable(result) ? Promise.resolve(result) : result
 }
 
 function callTraced({ job, run, givenClock }: ActiveRun, context: HandlerContext): unknown {
-  const { executor, work } = job.handler
+  const { executor, work } = job
   const message = { job: job.view, run, [RUN_CLOCK]: givenClock }
   return channel.tracePromise(async () => executor.run(context, work), message)
 }
