@@ -5,54 +5,49 @@ import type { Logger } from '../../types/logger.js'
 import type { RunOutcome } from '../../types/run.js'
 import { isOver } from '../coordination/lock-validity.js'
 import type { JobRecord } from '../jobs/job.js'
-import type { Journal } from '../observability/journal.js'
 import type { Deadline } from './deadlines.js'
 import type { Finishing } from './finisher.js'
-import { extensionOf, LockHold, type LockOwner, type LockTools } from './lock-hold.js'
+import { extensionOf, LockHold, type LockOwner } from './lock-hold.js'
 import { Retries } from './retries.js'
-import type { RunRecord } from './run-record.js'
-
-/** What an active run tells the runner, and needs of it. */
-export interface ActiveRunOwner {
-  readonly lockTools: LockTools
-  readonly journal: Journal
-  readonly log: Logger
-  readonly givenClock: Clock
-  onTimeout(active: ActiveRun): void
-  onLockLost(active: ActiveRun, reason: string): void
-  onReleased(active: ActiveRun, answer: ReleaseAnswer, inTime: boolean): void
-  onRecorded(active: ActiveRun, answer: ReleaseAnswer): void
-}
-
-/** How a run ended, and why when it was no success. */
-export interface RunEnd {
-  readonly outcome: RunOutcome
-  readonly error?: unknown
-}
+import type { RunOwner } from './run-owner.js'
+import type { RunEnd, RunRecord } from './run-record.js'
 
 /**
- * A run under way. It goes from started to settled (the handler is done, or is not waited for any more) to completed
- * (its lock is released and its outcome known), once each.
+ * A run under way. Each of these goes from left to right, once:
  *
- * It is the async context of its handler, which begins as that in which the run was made: none for a scheduled run, that of
+ * ```text
+ * state       started ───> settled ───────> completed
+ *                │            │ the store has answered for its end, or it holds no lock
+ *                │ the last attempt has settled, or is no longer waited for, as the scheduler closes
+ *
+ * outcome     null ──────> known: on completion; earlier at the timeout, and when it is no longer waited for
+ *
+ * reportedBy  nobody ────> us ────────────> others: they had recorded it as abandoned before the store heard of its end
+ *                │          │ with the outcome; if the store does not answer, or the lock was lost, once it has answered
+ *                └────────────────────────> others: as above, before anything was reported here
+ * ```
+ *
+ * `abort` ends nothing by itself: it says what the outcome will be, however the handler settles.
+ *
+ * A run is the async context of its handler, which begins as that in which the run was made: none for a scheduled run, that of
  * the caller for one by hand.
  */
 export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Finishing {
   readonly job: JobRecord
   readonly run: RunRecord
   readonly data: unknown
-  /** The monotonic time of the handler's call. */
+  /** When the handler was first called, on the monotonic clock; the fleet's time is `run.startedAt`. */
   readonly monotonicStart: number
-  /** How long the handler took, in milliseconds; set when it has settled. */
+  /** How long the handler took until it settled, or until the timeout, in milliseconds; 0 before. */
   duration = 0
   /** The lock to be released; `null` for a run without one. */
   readonly held: HeldLock | null
-  /** When the timeout has passed, or before the lock's hold is made, when the lock is first to be extended. */
+  /** When the timeout passes; until `#hold` is made, when the lock is to be extended first. On the monotonic clock. */
   checkAt = Number.POSITIVE_INFINITY
-  /** Its place among the runner's runs. */
+  /** Its place among the active runs. */
   place = -1
   state: 'started' | 'settled' | 'completed' = 'started'
-  /** Whether its outcome was counted, and told to who listens; `others` have where they recorded it as abandoned. */
+  /** Who has told their journal of the outcome, so that it counts; other replicas do as they record it as abandoned. */
   reportedBy: 'nobody' | 'us' | 'others' = 'nobody'
   /** How the handler ended, as far as is known before the release; `null` until it has settled. */
   end: RunEnd | null = null
@@ -60,7 +55,7 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
   aborted: RunEnd | null = null
   /** `null` until it is known to need further attempts. */
   retries: Retries | null = null
-  readonly #owner: ActiveRunOwner
+  readonly #owner: RunOwner<ActiveRun>
   /** Who is called once the outcome is known, and once the run has completed; most runs have nobody to call. */
   #callbacks: { readonly outcome: (() => void)[]; readonly completed: (() => void)[] } | null = null
   #controller: AbortController | null = null
@@ -74,7 +69,7 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
     data: unknown,
     held: HeldLock | null,
     monotonicStart: number,
-    owner: ActiveRunOwner
+    owner: RunOwner<ActiveRun>
   ) {
     super('JobRun')
     this.job = job
@@ -88,17 +83,17 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
       this.retries = new Retries(new AsyncResource('JobRun'))
   }
 
-  /** What handlers' loggers are children of. */
+  /** What the handler's logger is a child of. */
   get parentLog(): Logger {
-    return this.#owner.log
+    return this.#owner.tools.log
   }
 
-  /** The clock as it was given to its scheduler. */
+  /** As of `RunTools`. */
   get givenClock(): Clock {
-    return this.#owner.givenClock
+    return this.#owner.tools.givenClock
   }
 
-  /** The run's lock; to be asked for only when it has one. */
+  /** The run's lock; to be read only when it has one. */
   get lock(): HeldLock {
     return this.held as HeldLock
   }
@@ -115,7 +110,7 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
     return outcome !== 'lock_lost' && outcome !== 'cancelled' && outcome !== 'abandoned'
   }
 
-  /** Whether its handler is done, or is not waited for any more. */
+  /** Whether its handler is done, or is no longer waited for. */
   get settled(): boolean {
     return this.state !== 'started'
   }
@@ -129,7 +124,11 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
     return this.#controller.signal
   }
 
-  /** Aborts the signal; only the first reason counts. Whether it was the first. */
+  /**
+   * Aborts the signal, which decides the outcome. Only the first reason counts.
+   *
+   * @returns whether it was the first
+   */
   abort(outcome: RunOutcome, error: Error): boolean {
     if (this.aborted !== null) return false
     this.aborted = { outcome, error }
@@ -139,7 +138,11 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
     return true
   }
 
-  /** @param timeout in milliseconds; 0 for none */
+  /**
+   * Has the lock extended and the timeout noticed from now on.
+   *
+   * @param timeout in milliseconds; 0 for none
+   */
   watch(timeout: number): void {
     const { held } = this
     if (timeout > 0) {
@@ -150,7 +153,7 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
     } else {
       return
     }
-    this.#owner.lockTools.deadlines.touch(this)
+    this.#owner.tools.deadlines.touch(this)
   }
 
   check(now: number): void {
@@ -159,12 +162,18 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
     else this.#owner.onTimeout(this)
   }
 
-  /** The handler is done: the lock is not kept any more, and is looked at a last time, whether it was held until `now`. */
+  /** The handler is done, or is no longer waited for. @param now on the monotonic clock */
+  settle(now: number): void {
+    this.state = 'settled'
+    this.duration = now - this.monotonicStart
+  }
+
+  /** The lock is not extended any more. Notices if it was not held until `now`. */
   endLock(now: number): void {
     if (this.#hold !== null || (this.held !== null && isOver(this.held, now))) this.#holdLock().end(now)
   }
 
-  /** Looks whether the lock is over, as it may be before anything has noticed. */
+  /** Notices if the lock is over, which may be before any check. */
   noticeEndOfLock(now: number): void {
     if (this.held !== null && isOver(this.held, now)) this.#holdLock().check(now)
   }
@@ -180,13 +189,13 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
     this.#holdLock().foundLost()
   }
 
-  /** The lock is left to its TTL. */
+  /** Leaves the lock to its TTL. */
   leaveLock(): void {
     this.#hold?.leave()
   }
 
   onExtended(): void {
-    this.#owner.journal.lockExtended(this)
+    this.#owner.tools.journal.lockExtended(this)
   }
 
   onLost(reason: string): void {
@@ -194,42 +203,43 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
   }
 
   onReleased(answer: ReleaseAnswer, inTime: boolean): void {
-    this.#owner.onReleased(this, answer, inTime)
+    this.#owner.outcomes.onReleased(this, answer, inTime)
   }
 
   onRecorded(answer: ReleaseAnswer): void {
-    this.#owner.onRecorded(this, answer)
+    this.#owner.outcomes.onRecorded(this, answer)
   }
 
-  /** Calls back once the outcome is known; at once when it is. That of a handler that hangs is known before its end. */
+  /** Calls back once the outcome is known; at once when it is. It may be known while the handler goes on. */
   onOutcome(callback: () => void): void {
     if (this.run.outcome !== null) callback()
-    else this.#called.outcome.push(callback)
+    else this.#waiting.outcome.push(callback)
   }
 
   /** Calls back once the run has completed; at once when it has. */
   onCompleted(callback: () => void): void {
     if (this.state === 'completed') callback()
-    else this.#called.completed.push(callback)
+    else this.#waiting.completed.push(callback)
   }
 
-  /** The outcome is known. */
-  known(): void {
+  /** The outcome is known: calls those who wait for it. */
+  announceOutcome(): void {
     if (this.#callbacks !== null) for (const callback of this.#callbacks.outcome.splice(0)) callback()
   }
 
-  completed(): void {
+  /** Nothing is left to do for the run: calls those who wait for that. */
+  complete(): void {
     this.state = 'completed'
     if (this.#callbacks !== null) for (const callback of this.#callbacks.completed.splice(0)) callback()
   }
 
-  get #called(): { readonly outcome: (() => void)[]; readonly completed: (() => void)[] } {
+  get #waiting(): { readonly outcome: (() => void)[]; readonly completed: (() => void)[] } {
     this.#callbacks ??= { outcome: [], completed: [] }
     return this.#callbacks
   }
 
   #holdLock(): LockHold {
-    this.#hold ??= new LockHold(this.lock, this.#owner.lockTools, this)
+    this.#hold ??= new LockHold(this.lock, this.#owner.tools, this)
     return this.#hold
   }
 }

@@ -33,3 +33,9 @@ export class RunRecord implements Run {
     this.fencingToken = fencingToken
   }
 }
+
+/** How a run ended, and why when it was no success. */
+export interface RunEnd {
+  readonly outcome: RunOutcome
+  readonly error?: unknown
+}
