@@ -2,6 +2,7 @@ import type { Scenario } from './scenario.js'
 import { deploys } from './scenarios/deploys.js'
 import { highAvailability } from './scenarios/high-availability.js'
 import { masters } from './scenarios/masters.js'
+import { mixedBuilds } from './scenarios/mixed-builds.js'
 import { redisData } from './scenarios/redis-data.js'
 import { redisNetwork } from './scenarios/redis-network.js'
 import { redisOutages } from './scenarios/redis-outages.js'
@@ -14,7 +15,7 @@ export const redisScenarios: readonly Scenario[] = [...redisOutages, ...redisNet
 export const dataScenarios: readonly Scenario[] = redisData
 
 /** What happens to replicas. */
-export const replicaScenarios: readonly Scenario[] = [...replicaFaults, ...deploys]
+export const replicaScenarios: readonly Scenario[] = [...replicaFaults, ...deploys, ...mixedBuilds]
 
 /** What happens to several Redis servers. */
 export const topologyScenarios: readonly Scenario[] = [...masters, ...highAvailability]

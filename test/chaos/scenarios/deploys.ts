@@ -291,7 +291,7 @@ export const deploys: readonly Scenario[] = [
           id: 'rerun',
           interval: 5000,
           duration: 1500,
-          options: { lock: { ttl: TTL }, recovery: 'rerun', misfireGraceTime: '30s' }
+          options: { lock: { ttl: TTL }, recovery: 'rerun', misfireGraceTime: 30_000 }
         }
         const settings = { redis: redis.proxy.url, jobs: [...SECONDS, rerun] }
         return withReplicas(settings, async (fleet) => {
