@@ -2,30 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import { type TestRedis, withRedis } from '../test/fixtures/with-redis.js'
 import { installed } from './installed.js'
+import type { Load, Peer } from './load.js'
 import type { Scale } from './question.js'
 import { Replica, type Window, windowAfter } from './replica.js'
-import { summary } from './ticks.js'
-
-/** The file of `bench/peers/` that starts a peer's jobs. */
-export type Peer = 'scheduler' | 'classic' | 'bullmq'
-
-/** How tables and plots name them. */
-export const NAMES: Readonly<Record<Peer | 'none', string>> = {
-  none: 'no jobs',
-  scheduler: 'ours',
-  classic: 'croner with redlock (classic)',
-  bullmq: 'BullMQ'
-}
-
-/** The jobs of every replica, and when they are due. */
-export interface Load {
-  readonly jobs: number
-  /**
-   * `second`: all at every second, by a cron expression. `never`: not in this run. A number: every so many
-   * milliseconds, spread evenly over the seconds of that time.
-   */
-  readonly due: 'second' | 'never' | number
-}
+import { type Counted, summary } from './ticks.js'
 
 export interface FleetSettings {
   /** `none`: processes with nothing in them. */
@@ -40,20 +20,11 @@ export interface FleetSettings {
   readonly seconds: number
 }
 
-export interface FleetResult {
-  /** Ticks whose scheduled time lay in the window; how many of them ran, also later; how many ran more than once. */
-  readonly due: number
-  readonly ran: number
-  readonly doubled: number
-  /** Ticks whose run began in the window: what the costs are divided by. Equal to `due` unless the fleet is behind. */
-  readonly runs: number
-  /** CPU time of all replicas, and of all Redis servers, in microseconds. */
-  readonly cpu: number
+export interface FleetResult extends Counted {
+  /** CPU time of all Redis servers, in microseconds. */
   readonly redisCpu: number
-  /** Commands the replicas sent, and those Redis executed with the ones inside scripts. */
-  readonly sent: number
+  /** Commands Redis executed, with the ones inside scripts. */
   readonly executed: number
-  readonly lags: readonly number[]
 }
 
 /** Those of the peers that can be run, and a sentence on those that cannot. */

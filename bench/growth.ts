@@ -1,5 +1,6 @@
 // How does a run's cost grow? With replicas, at 1,000 runs a second; and with jobs, at the same number of runs.
-import { type FleetResult, inTurn, type Load, NAMES, type Peer, runFleet } from './fleet.js'
+import { type FleetResult, inTurn, runFleet } from './fleet.js'
+import { type Load, NAMES, type Peer } from './load.js'
 import { median, ratios } from './measure.js'
 import type { Answer, Plot, Question, Scale, Table } from './question.js'
 import { accuracy, type Tally, tally } from './ticks.js'

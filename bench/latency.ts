@@ -1,5 +1,6 @@
 // How soon after the tick does the handler begin? One job on three replicas, seen from its first line.
-import { installedPeers, inTurn, NAMES, runFleet } from './fleet.js'
+import { installedPeers, inTurn, runFleet } from './fleet.js'
+import { NAMES } from './load.js'
 import { median, percentile } from './measure.js'
 import type { Answer, Question, Scale } from './question.js'
 import { accuracy, tally } from './ticks.js'

@@ -1,5 +1,6 @@
 // What does a locked run cost, and does it run once? CPU of all replica processes, CPU of Redis, and commands per run.
-import { type FleetResult, installedPeers, inTurn, NAMES, type Peer, runFleet } from './fleet.js'
+import { type FleetResult, installedPeers, inTurn, runFleet } from './fleet.js'
+import { NAMES, type Peer } from './load.js'
 import { median, ratios } from './measure.js'
 import type { Answer, Goal, Question, Scale, Table } from './question.js'
 import { accuracy, type Tally, tally } from './ticks.js'

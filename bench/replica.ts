@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { Load, Peer } from './fleet.js'
+import type { Load, Peer } from './load.js'
 import { plainEnv } from './measure.js'
 
 /** What a process of bench/peers/ is told. */

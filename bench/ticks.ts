@@ -1,13 +1,28 @@
-import type { FleetResult, Load } from './fleet.js'
+import type { Load } from './load.js'
 import type { Goal } from './question.js'
 import type { ReplicaResult, Runs, Window } from './replica.js'
+
+/** What all replicas together did in a window. */
+export interface Counted {
+  /** Ticks whose scheduled time lay in the window; how many of them ran, also later; how many ran more than once. */
+  readonly due: number
+  readonly ran: number
+  readonly doubled: number
+  /** Ticks whose run began in the window: what the costs are divided by. Equal to `due` unless the fleet is behind. */
+  readonly runs: number
+  /** CPU time of all replicas, in microseconds. */
+  readonly cpu: number
+  /** Commands the replicas sent. */
+  readonly sent: number
+  readonly lags: readonly number[]
+}
 
 /** Counts ticks over all replicas. */
 export function summary(
   results: readonly ReplicaResult[],
   load: Load,
   { from, until }: Window
-): Omit<FleetResult, 'redisCpu' | 'executed'> {
+): Counted {
   const began = merge(results.flatMap(({ during }) => during))
   const all = merge(results.flatMap(({ during, after }) => [...during, ...after]))
   let ran = 0
@@ -50,8 +65,8 @@ export interface Tally {
   readonly cells: readonly [string, string]
 }
 
-export function tally(results: readonly Pick<FleetResult, 'ran' | 'due' | 'doubled'>[]): Tally {
-  const sum = (read: (result: Pick<FleetResult, 'ran' | 'due' | 'doubled'>) => number): number =>
+export function tally(results: readonly Pick<Counted, 'ran' | 'due' | 'doubled'>[]): Tally {
+  const sum = (read: (result: Pick<Counted, 'ran' | 'due' | 'doubled'>) => number): number =>
     results.reduce((total, result) => total + read(result), 0)
   const [ran, due, doubled] = [sum(({ ran }) => ran), sum(({ due }) => due), sum(({ doubled }) => doubled)]
   return { ran, due, doubled, cells: [`${ran} of ${due}`, doubled === 0 ? '0' : ((100 * doubled) / ran).toFixed(2)] }

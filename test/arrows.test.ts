@@ -1,4 +1,4 @@
-// The house of docs/architecture.md: no import in lib/ runs against its arrows, and there is no circle.
+// The house of docs/architecture.md: no import in lib/ runs against its arrows, and there is no circle. Nor is there one in bench/.
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import t from 'tap'
@@ -26,9 +26,14 @@ const FLOORS: readonly (readonly string[])[] = [
 
 const floorOf = new Map(FLOORS.flatMap((parts, floor) => parts.map((part) => [part, floor] as const)))
 
-const files = [LIB, join(ROOT, 'types')]
-  .flatMap((folder) => readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((file) => join(folder, file)))
-  .filter((file) => file.endsWith('.ts'))
+/** The TypeScript files in a folder. */
+function filesIn(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts') && !file.includes('node_modules'))
+    .map((file) => join(folder, file))
+}
+
+const files = [LIB, join(ROOT, 'types')].flatMap(filesIn)
 
 /** The files of ours that a file imports or exports from, also only for a type, and also later, by `import()`. */
 function importsOf(file: string): string[] {
@@ -88,8 +93,12 @@ t.test('no import runs against the arrows', async (t) => {
 })
 
 t.test('there is no circle of imports', async (t) => {
-  const circle = circleIn(graph)
-  t.equal(circle?.map((file) => relative(ROOT, file)).join(' -> ') ?? null, null)
+  const bench = filesIn(join(ROOT, 'bench'))
+  t.ok(bench.length > 20, `${bench.length} files of bench/ were read`)
+  for (const each of [graph, new Map(bench.map((file) => [file, importsOf(file)]))]) {
+    const circle = circleIn(each)
+    t.equal(circle?.map((file) => relative(ROOT, file)).join(' -> ') ?? null, null)
+  }
 })
 
 t.test('the check finds what it looks for', async (t) => {

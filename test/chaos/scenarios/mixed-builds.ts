@@ -29,9 +29,8 @@ const CALM_TICKS = 30
 /** How long the longest run takes: a tick finds it under way when it began late. */
 const LONGEST_RUN = 1400
 
-/** By how much a job that is measured from its last run's end may be late, and after a fault. */
+/** By how much a job that is measured from its last run's end may be late, from the end of what befell the fleet. */
 const SLACK = 1500
-const SLACK_AFTER_FAULT = 8000
 
 /** One job a trigger and an option that is kept in the store; `dates` are those of jobs that are due once. */
 function jobsOf(dates: readonly number[]): readonly PlannedJob[] {
@@ -160,9 +159,10 @@ class MixedFleet {
     const unrun = verdict.unrun.filter((tick) => isSlow(tick) && calm(tick) && !isPaused(tick))
     const missed = verdict.missed.filter((tick) => isSlow(tick) && calm(tick))
     const byHand = this.fleet.runs.filter(({ trigger }) => trigger === 'manual')
-    const chains = brokenChains(this.fleet.runs, this.#jobs, end, (at) =>
-      this.disturbed.some(({ from, until }) => from - SLACK <= at && at <= until) ? SLACK_AFTER_FAULT : SLACK
-    )
+    const chains = brokenChains(this.fleet.runs, this.#jobs, end, (at) => {
+      const faults = this.disturbed.filter(({ from, until }) => from - SLACK <= at && at <= until)
+      return SLACK + Math.max(0, ...faults.map(({ until }) => until - at))
+    })
     const odd = Object.keys(verdict.outcomes).filter(
       (outcome) => !['success', 'abandoned', 'unknown'].includes(outcome)
     )

@@ -1,0 +1,20 @@
+/** The file of `bench/peers/` that starts a peer's jobs. */
+export type Peer = 'scheduler' | 'classic' | 'bullmq'
+
+/** How tables and plots name them. */
+export const NAMES: Readonly<Record<Peer | 'none', string>> = {
+  none: 'no jobs',
+  scheduler: 'ours',
+  classic: 'croner with redlock (classic)',
+  bullmq: 'BullMQ'
+}
+
+/** The jobs of every replica, and when they are due. */
+export interface Load {
+  readonly jobs: number
+  /**
+   * `second`: all at every second, by a cron expression. `never`: not in this run. A number: every so many
+   * milliseconds, spread evenly over the seconds of that time.
+   */
+  readonly due: 'second' | 'never' | number
+}
