@@ -1,22 +1,31 @@
-// Is this checkout dearer than another revision? `npm run bench:compare -- <revision> [dispatch|locked] [rounds]` builds the
-// revision beside this checkout and measures both in turn, each round in fresh processes, in alternating order; the CPU of
-// dispatch in one process, as two processes differ by more than what is asked for. It prints the median of the rounds' ratios
-// (this one in that of the revision) and the 95% interval of that median.
+// Is this checkout dearer than another revision? `npm run bench:compare -- <revision> [dispatch|locked|registering] [rounds]` builds
+// the revision beside this checkout and measures both in turn, each round in fresh processes, in alternating order. Where two
+// processes differ by more than what is asked for, both are measured in one. It prints the median of the rounds' ratios (this
+// one in that of the revision) and the 95% interval of that median.
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { InTurn } from './in-turn.js'
 import { machine, median, percentile, plainEnv, runPeer } from './measure.js'
-import { JOBS, QUESTIONS, type Sample } from './side.js'
+import { JOBS, type Sample } from './side.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const RESAMPLES = 5000
 
-/** Of the two that run in one process: milliseconds until V8 has compiled what runs, each being due every other second. */
-const WARM_UP = 30_000
-const SECONDS = 24
+/** How a question is asked: of each side in a process of its own, by `side.ts`, and of both in one, by a file with these arguments. */
+interface Question {
+  readonly apart: boolean
+  readonly together?: readonly [file: string, ...args: readonly number[]]
+}
+
+const WHAT: Readonly<Record<string, Question>> = {
+  // 30 s until V8 has compiled what runs, as each side is due every other second; then 24 s.
+  dispatch: { apart: true, together: ['dispatch-in-turn.ts', JOBS, 30_000, 24] },
+  locked: { apart: true },
+  registering: { apart: false, together: ['registering-in-turn.ts', JOBS, 10] }
+}
+const QUESTIONS = Object.keys(WHAT)
 
 const [revision, ...rest] = process.argv.slice(2)
 const named = rest.filter((arg) => Number.isNaN(Number(arg)))
@@ -35,40 +44,51 @@ try {
   execFileSync('git', ['worktree', 'remove', '--force', other], { cwd: ROOT })
 }
 
-async function compare(question: (typeof QUESTIONS)[number]): Promise<void> {
-  const pairs: { readonly mine: Sample; readonly theirs: Sample }[] = []
+async function compare(question: string): Promise<void> {
+  const rows: { readonly mine: Sample; readonly theirs: Sample }[] = []
   for (let round = 0; round < rounds; round++) {
-    const first = round % 2 === 0 ? ROOT : other
-    const one = sample(first, question)
-    const two = sample(first === ROOT ? other : ROOT, question)
-    let [mine, theirs] = first === ROOT ? [one, two] : [two, one]
-    if (question === 'dispatch') {
-      const [cpuOne, cpuTwo] = await inTurn(first, first === ROOT ? other : ROOT)
-      const [cpuMine, cpuTheirs] = first === ROOT ? [cpuOne, cpuTwo] : [cpuTwo, cpuOne]
-      mine = { ...mine, cpu: cpuMine.cpu, faults: mine.faults + cpuMine.faults }
-      theirs = { ...theirs, cpu: cpuTheirs.cpu }
-    }
-    pairs.push({ mine, theirs })
-    console.error(`${question} ${round + 1}: ${mine.cpu.toFixed(2)} and ${theirs.cpu.toFixed(2)} µs a run`)
+    const isFirst = round % 2 === 0
+    const [one, two] = await measure(question, isFirst ? [ROOT, other] : [other, ROOT])
+    rows.push(isFirst ? { mine: one, theirs: two } : { mine: two, theirs: one })
+    console.error(`${question} ${round + 1}: ${show(rows.at(-1)?.mine)}; ${show(rows.at(-1)?.theirs)}`)
   }
-  console.log(
-    `## ${question}\n\n| per run | this | ${revision} | ratio | 95% interval |\n| --- | --- | --- | --- | --- |`
-  )
-  for (const key of ['cpu', 'allocated', 'redisCpu', 'sent', 'executed'] as const) {
-    const values = pairs.map(({ mine, theirs }) => [mine[key], theirs[key]] as const)
+  console.log(`## ${question}\n\n| | this | ${revision} | ratio | 95% interval |\n| --- | --- | --- | --- | --- |`)
+  for (const what of Object.keys(rows[0]?.mine.costs ?? {})) {
+    const values = rows.map(({ mine, theirs }) => [mine.costs[what] as number, theirs.costs[what] as number] as const)
     const mine = median(values.map(([value]) => value))
     const theirs = median(values.map(([, value]) => value))
-    if (theirs === 0) continue
     const ratios = values.map(([a, b]) => a / b)
     const [low, high] = interval(ratios)
     const digits = theirs < 10 ? 3 : 1
     console.log(
-      `| ${key} | ${mine.toFixed(digits)} | ${theirs.toFixed(digits)} | ${median(ratios).toFixed(3)} | ${low.toFixed(3)} to ${high.toFixed(3)} |`
+      `| ${what} | ${mine.toFixed(digits)} | ${theirs.toFixed(digits)} | ${median(ratios).toFixed(3)} | ${low.toFixed(3)} to ${high.toFixed(3)} |`
     )
   }
-  const faults = pairs.reduce((sum, { mine }) => sum + mine.faults, 0)
-  console.log(`\nTicks of this checkout that were lost or ran twice: ${faults}.\n`)
+  const faults = rows.reduce((sum, { mine }) => sum + mine.faults, 0)
+  console.log(
+    `\nTicks of this checkout that were lost or ran twice, or jobs that were not added or removed: ${faults}.\n`
+  )
   if (faults > 0) process.exitCode = 1
+}
+
+/** One round of both sides, in this order. */
+async function measure(question: string, folders: readonly [string, string]): Promise<[Sample, Sample]> {
+  const { apart, together } = WHAT[question] as Question
+  const samples = apart ? folders.map((folder) => sample(folder, question)) : []
+  const inOne = together === undefined ? [] : await inTurn(folders, together)
+  return [0, 1].map((side): Sample => {
+    const own = [samples[side], inOne[side]].filter((one) => one !== undefined)
+    return {
+      costs: Object.assign({}, ...own.map(({ costs }) => costs)),
+      faults: own.reduce((sum, { faults }) => sum + faults, 0)
+    }
+  }) as [Sample, Sample]
+}
+
+function show(sample: Sample | undefined): string {
+  return Object.values(sample?.costs ?? {})
+    .map((value) => value.toFixed(2))
+    .join(' ')
 }
 
 /** What the median of other rounds like these would lie between, 95 times of 100: by resampling. */
@@ -85,10 +105,9 @@ function sample(folder: string, question: string): Sample {
 }
 
 /** Both in one process, in the order in which they are loaded. */
-function inTurn(one: string, two: string): Promise<[InTurn, InTurn]> {
-  const files = [one, two].map((folder) => join(folder, 'dist', 'lib', 'index.js'))
-  const args = [...files, `${JOBS}`, `${WARM_UP}`, `${SECONDS}`]
-  return runPeer<[InTurn, InTurn]>(fileURLToPath(new URL('in-turn.ts', import.meta.url)), args)
+function inTurn(folders: readonly string[], [file, ...args]: readonly [string, ...number[]]): Promise<Sample[]> {
+  const builds = folders.map((folder) => join(folder, 'dist', 'lib', 'index.js'))
+  return runPeer(fileURLToPath(new URL(file, import.meta.url)), [...builds, ...args.map(String)])
 }
 
 /** A checkout of a revision, built, with the benchmarks of this one. */

@@ -4,21 +4,13 @@ import { runFleet } from './fleet.js'
 import { runPeer } from './measure.js'
 import type { Measured } from './meter.js'
 
-/** What one round of one side gave: costs per run. */
+/** What one round of one side gave. */
 export interface Sample {
-  /** CPU in microseconds; of all replicas together where there are several. */
-  readonly cpu: number
-  /** Bytes allocated, where nothing was collected meanwhile; else 0. */
-  readonly allocated: number
-  /** Redis' own CPU in microseconds, and its commands: those sent, and with those inside scripts. */
-  readonly redisCpu: number
-  readonly sent: number
-  readonly executed: number
+  /** What it cost, by what and its unit. */
+  readonly costs: Readonly<Record<string, number>>
   /** Ticks that were lost or ran twice. */
   readonly faults: number
 }
-
-export const QUESTIONS = ['dispatch', 'locked'] as const
 
 export const JOBS = 10_000
 const LOCKED_JOBS = 1000
@@ -26,16 +18,12 @@ const LOCKED_JOBS = 1000
 /** A young generation that holds all that a window allocates, so that what it grows by is what was allocated. */
 const NO_COLLECTION = ['--import=tsx', '--min-semi-space-size=1024', '--max-semi-space-size=1024']
 
-/** What is allocated; the CPU of both sides is measured in one process, by `in-turn.ts`. */
+/** What is allocated; the CPU of both sides is measured in one process, by `dispatch-in-turn.ts`. */
 async function dispatch(): Promise<Sample> {
   const main = fileURLToPath(new URL('peers/dispatch/main.ts', import.meta.url))
   const counted = await runPeer<Measured>(main, ['ours.ts', `${JOBS}`, '4000', '2'], NO_COLLECTION)
   return {
-    cpu: 0,
-    allocated: counted.allocated / counted.fires,
-    redisCpu: 0,
-    sent: 0,
-    executed: 0,
+    costs: { 'allocated a run, bytes': counted.allocated / counted.fires },
     faults: counted.due - counted.ran + counted.doubled
   }
 }
@@ -49,14 +37,14 @@ async function locked(): Promise<Sample> {
     warmUp: 30_000,
     seconds: 10
   })
-  const faults = due - ran + doubled
   return {
-    cpu: cpu / runs,
-    allocated: 0,
-    redisCpu: redisCpu / runs,
-    sent: sent / runs,
-    executed: executed / runs,
-    faults
+    costs: {
+      'CPU of all replicas a run, µs': cpu / runs,
+      'CPU of Redis a run, µs': redisCpu / runs,
+      'commands sent a run': sent / runs,
+      'commands executed a run': executed / runs
+    },
+    faults: due - ran + doubled
   }
 }
 

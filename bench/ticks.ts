@@ -18,11 +18,7 @@ export interface Counted {
 }
 
 /** Counts ticks over all replicas. */
-export function summary(
-  results: readonly ReplicaResult[],
-  load: Load,
-  { from, until }: Window
-): Counted {
+export function summary(results: readonly ReplicaResult[], load: Load, { from, until }: Window): Counted {
   const began = merge(results.flatMap(({ during }) => during))
   const all = merge(results.flatMap(({ during, after }) => [...during, ...after]))
   let ran = 0

@@ -2,8 +2,10 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { runPeer } from '../bench/measure.js'
 import type { Goal } from '../bench/question.js'
 import { faults, summary } from '../bench/report.js'
+import type { Sample } from '../bench/side.js'
 
 // The benchmarks work and count right; no time is asserted. A question that finds a tick of ours lost or run twice ends
 // with a code other than 0.
@@ -41,6 +43,18 @@ for (const question of QUESTIONS) {
     }
   })
 }
+
+t.test('two builds are measured in one process, and both register and remove all jobs', async (t) => {
+  const build = fileURLToPath(new URL('../dist/lib/index.js', import.meta.url))
+  const file = fileURLToPath(new URL('../bench/registering-in-turn.ts', import.meta.url))
+  const samples = await runPeer<Sample[]>(file, [build, build, '200', '2'])
+  t.equal(samples.length, 2)
+  for (const { costs, faults } of samples) {
+    t.strictSame(Object.keys(costs), ['CPU to register a job, µs', 'CPU to remove a job, µs', 'kept a job, bytes'])
+    t.ok(Object.values(costs).every((cost) => cost > 0))
+    t.equal(faults, 0)
+  }
+})
 
 t.test('a question that does not exist is refused', async (t) => {
   const run = promisify(execFile)(process.execPath, ['--import=tsx', 'bench/run.ts', 'none', '--smoke'], { cwd: root })

@@ -1,15 +1,8 @@
-// Two builds in one process, in turn: `in-turn.ts <index.js of one> <index.js of the other> <jobs> <warm-up, ms> <seconds>`.
+// Two builds in one process, in turn: `dispatch-in-turn.ts <index.js of one> <index.js of the other> <jobs> <warm-up, ms> <seconds>`.
 // The jobs of one are due in even seconds, those of the other in odd ones, so that whatever else keeps the machine busy
 // meets both. It sends what each has used, in that order.
 import type * as Library from '../dist/lib/index.js'
-
-/** What one of two builds has used. */
-export interface InTurn {
-  /** CPU in microseconds a run. */
-  readonly cpu: number
-  /** Ticks that were lost or ran twice. */
-  readonly faults: number
-}
+import type { Sample } from './side.js'
 
 const EXPRESSIONS = ['*/2 * * * * *', '1-59/2 * * * * *'] as const
 
@@ -45,8 +38,8 @@ for (let second = 0; second < seconds; second++) {
 }
 const faults = [0, 0]
 for (const [slot, count] of counts.entries()) if (count !== 1) faults[Math.floor(slot / jobs) % 2]!++
-const results: InTurn[] = used.map((cpu, index) => {
-  return { cpu: cpu / (jobs * (seconds / 2)), faults: faults[index] as number }
+const results: Sample[] = used.map((cpu, index) => {
+  return { costs: { 'CPU a run, µs': cpu / (jobs * (seconds / 2)) }, faults: faults[index] as number }
 })
 process.send?.(results, () => process.exit(0))
 
