@@ -6,11 +6,11 @@ import type {
   CoordinationNode
 } from '../../types/coordination/node.js'
 import type {
+  ClaimAnswer,
   ClaimBlocks,
   ClaimRequest,
   ConfirmedClaim,
   Coordination,
-  CoordinationListener,
   CoordinationState,
   Ending,
   HandBackAnswer,
@@ -22,33 +22,25 @@ import type {
   SurveyRequest
 } from '../../types/coordination.js'
 import { validUntil } from '../coordination/lock-validity.js'
-import { MemoryCoordination } from '../coordination/memory/coordination.js'
 import { RedisUnavailableError } from '../errors.js'
-import { type Silence, SimulatedLink, type SimulatedLinkOptions } from './simulated-link.js'
-import type { HandedTick, SimulatedStore } from './simulated-store.js'
-
-export interface SimulatedNodeOptions extends SimulatedLinkOptions {
-  readonly maxClockSkew: number
-  readonly replicaId: string
-}
+import type { MemoryNode } from './memory-node.js'
+import { RemoteMemory, type RemoteMemoryOptions, unavailable } from './remote-memory.js'
+import { type Silence, SimulatedLink } from './simulated-link.js'
 
 /**
- * One replica's coordination over a simulated store. What it asks for is written when it is sent, and what the store says is
- * heard when its reply has come, as with Redis.
+ * One replica's coordination over a simulated store, alone or as one node of a quorum. What it asks for is copied when it is
+ * sent, and what the store says is heard when its reply has come, as with Redis.
  */
 export class SimulatedNode implements Coordination, CoordinationNode {
-  readonly #options: SimulatedNodeOptions
+  readonly #options: RemoteMemoryOptions
   readonly #link: SimulatedLink
-  #lastCall: { readonly id: string | undefined; readonly sent: number; maybe: boolean } | null = null
-  /** The jobs that the call under way finds to be defined otherwise, and their last ticks. */
-  #differing: Differing[] = []
-  /** What the store does for this replica; another one after a wipe. */
-  #memory: MemoryCoordination | null = null
-  #memoryOf: SimulatedStore['memory'] | null = null
+  readonly #store: RemoteMemory
+  #lastCall: SentCall | null = null
 
-  constructor(options: SimulatedNodeOptions) {
+  constructor(options: RemoteMemoryOptions) {
     this.#options = options
     this.#link = new SimulatedLink(options)
+    this.#store = new RemoteMemory(options, this.#link)
   }
 
   get state(): CoordinationState {
@@ -63,57 +55,53 @@ export class SimulatedNode implements Coordination, CoordinationNode {
     await this.#link.open()
   }
 
-  async claim(requests: readonly ClaimRequest[], callId?: string, blocks?: ClaimBlocks): Promise<readonly ClaimVote[]> {
-    const { clock, store, listener } = this.#options
-    const sent = clock.monotonic()
+  async claim(
+    requests: readonly ClaimRequest[],
+    callId?: string,
+    blocks?: ClaimBlocks
+  ): Promise<readonly ClaimAnswer[]> {
     const isRepeated = callId !== undefined && callId === this.#lastCall?.id
+    const sent = this.#options.clock.monotonic()
     const call = isRepeated && this.#lastCall !== null ? this.#lastCall : { id: callId, sent, maybe: false }
     if (callId !== undefined) this.#lastCall = call
-    const written = requests.map(copyRequest)
-    const what = 'claim ticks'
-    const otherwise = (error: Error, maybe: boolean): ClaimReply => {
-      call.maybe ||= maybe
-      const answers = requests.map(() => ({ status: 'unavailable', error, maybe: call.maybe }) as const)
-      return { answers, differing: [], handed: [], taken: [] }
+    const ask = async (memory: MemoryNode, copies: readonly ClaimRequest[]): Promise<Asked<ClaimAnswer>> => {
+      const taken: string[] = []
+      const noted = blocks && { ...blocks, onTaken: (name: string) => void taken.push(name) }
+      return { answers: await memory.claim(copies, callId, noted), taken }
     }
-    if (!this.#link.fleetClock.isMeasured) {
-      return otherwise(new RedisUnavailableError(what, 'it has not said yet what time it is'), false).answers
-    }
-    const reply = await this.#try<ClaimReply>(
-      what,
-      async (memory) => {
-        const taken: string[] = []
-        this.#differing = []
-        const claimed = memory.claim(written, callId, blocks && { ...blocks, onTaken: (name) => void taken.push(name) })
-        const differing = this.#differing
-        return { answers: await claimed, differing, handed: store.handedBack(), taken }
-      },
-      otherwise
-    )
-    for (const answer of reply.answers) {
-      if (answer.status === 'granted' && answer.lock !== null) this.#age(answer.lock, call.sent)
-    }
-    for (const each of reply.differing) listener.onDefinitionDiffers(...each)
-    this.#link.tell(reply.handed)
-    for (const name of reply.taken) blocks?.onTaken(name)
-    return reply.answers
+    return this.#ask(requests, call, ask, blocks)
   }
 
   vote(requests: readonly ClaimRequest[]): Promise<readonly ClaimVote[]> {
-    return this.claim(requests)
+    const call = { id: undefined, sent: this.#options.clock.monotonic(), maybe: false }
+    return this.#ask(requests, call, async (memory, copies) => ({ answers: await memory.vote(copies), taken: [] }))
+  }
+
+  handBack(claims: readonly HandedBack[], callId: string): Promise<readonly HandBackAnswer[]> {
+    const { store } = this.#options
+    const copies = claims.map((claim) => ({ ...claim, lock: { ...claim.lock } }))
+    const handBack = async (memory: MemoryNode): Promise<readonly HandBackAnswer[]> => {
+      const answers = await memory.handBack(copies, callId)
+      for (const [index, { lock, scheduledTime, tell }] of copies.entries()) {
+        if (!tell || answers[index] !== 'free') continue
+        store.noteHandedBack({ jobId: lock.name, tick: scheduledTime, by: lock.token })
+      }
+      return answers
+    }
+    return this.#store.orElse(
+      handBack,
+      claims.map(() => 'unavailable')
+    )
   }
 
   async extend(lock: HeldLock): Promise<'extended' | 'lost' | 'unavailable'> {
     const sent = this.#options.clock.monotonic()
     const copy = { ...lock }
-    const answer = await this.#try<'extended' | 'lost' | 'unavailable'>(
-      'extend a lock',
+    const answer = await this.#store.orElse<'extended' | 'lost' | 'unavailable'>(
       (memory) => memory.extend(copy),
-      () => 'unavailable'
+      'unavailable'
     )
-    if (answer === 'extended') {
-      lock.validUntil = Math.max(lock.validUntil, validUntil(sent, lock.ttl))
-    }
+    if (answer === 'extended') lock.validUntil = Math.max(lock.validUntil, validUntil(sent, lock.ttl))
     return answer
   }
 
@@ -121,198 +109,134 @@ export class SimulatedNode implements Coordination, CoordinationNode {
     const copies = endings.map(({ lock, finished, unbegun = false, keepsLock = false }) => {
       return { lock, finished, unbegun, keepsLock }
     })
-    return this.#try<readonly ReleaseAnswer[]>(
-      'release locks',
-      (memory) => memory.finish(copies),
-      () => endings.map(() => 'unavailable')
-    )
-  }
-
-  handBack(claims: readonly HandedBack[], callId: string): Promise<readonly HandBackAnswer[]> {
-    const { store } = this.#options
-    const written = claims.map((claim) => ({ ...claim, lock: { ...claim.lock } }))
-    return this.#try<readonly HandBackAnswer[]>(
-      'take claims back',
-      async (memory) => {
-        const answers = await memory.handBack(written, callId)
-        for (const [index, { lock, scheduledTime, tell }] of written.entries()) {
-          if (tell && answers[index] === 'free')
-            store.noteHandedBack({ jobId: lock.name, tick: scheduledTime, by: lock.token })
-        }
-        return answers
-      },
-      () => claims.map(() => 'unavailable')
-    )
+    const unavailable = endings.map(() => 'unavailable' as const)
+    return this.#store.orElse<readonly ReleaseAnswer[]>((memory) => memory.finish(copies), unavailable)
   }
 
   async acquire(name: string, ttl: number, token: string): Promise<AcquireVote> {
     const sent = this.#options.clock.monotonic()
-    const answer = await this.#try<AcquireVote>(
-      'take a lock',
-      (memory) => memory.acquire(name, ttl, token),
-      (error) => ({ status: 'unavailable', error })
-    )
-    if (answer.status === 'granted') this.#age(answer.lock, sent)
-    return answer
+    try {
+      const answer = await this.#store.exchange((memory) => memory.acquire(name, ttl, token))
+      if (answer.status === 'granted') answer.lock.validUntil = validUntil(sent, ttl)
+      return answer
+    } catch (cause) {
+      return { status: 'unavailable', error: unavailable('take a lock', cause) }
+    }
   }
 
   release(lock: HeldLock): Promise<ReleaseAnswer> {
-    return this.#try<ReleaseAnswer>(
-      'release a lock',
-      (memory) => memory.release(lock),
-      () => 'unavailable'
-    )
+    return this.#store.orElse<ReleaseAnswer>((memory) => memory.release(lock), 'unavailable')
   }
 
   confirm(claims: readonly Confirmation[], fencingToken: number): Promise<readonly boolean[] | null> {
-    return this.#try<readonly boolean[] | null>(
-      'confirm claims',
-      (memory) => memory.confirm(claims, fencingToken),
-      () => null
-    )
+    return this.#store.orElse<readonly boolean[] | null>((memory) => memory.confirm(claims, fencingToken), null)
   }
 
   adopt(claims: readonly ConfirmedClaim[]): Promise<void> {
-    return this.#try<void>(
-      'settle claims',
-      (memory) => memory.adopt(claims),
-      () => {}
-    )
+    return this.#store.orElse((memory) => memory.adopt(claims), undefined)
   }
 
   restoreLock(lock: HeldLock): Promise<boolean> {
-    return this.#try<boolean>(
-      'take a lock',
-      (memory) => memory.restoreLock(lock),
-      () => false
-    )
+    return this.#store.orElse((memory) => memory.restoreLock(lock), false)
   }
 
   findAbandoned(): Promise<readonly OpenRun[]> | null {
     const { store, time } = this.#options
     // Every replica looks every few seconds: where nothing is to be found, the looks are left out.
-    if (store.memory.findAbandoned({ now: time.now(), monotonic: time.monotonic() }).length === 0) return null
-    return this.#try<readonly OpenRun[]>(
-      'look for runs',
-      async (memory) => (await memory.findAbandoned()) ?? [],
-      () => []
-    )
+    const moment = { now: time.now(), monotonic: time.monotonic() }
+    if (store.memory.openRuns.findAbandoned(moment).length === 0) return null
+    return this.#store.orElse<readonly OpenRun[]>(async (memory) => (await memory.findAbandoned()) ?? [], [])
   }
 
   abandon(runs: readonly OpenRun[], callId: string): Promise<readonly boolean[] | null> {
-    return this.#try<readonly boolean[] | null>(
-      'record abandoned runs',
-      (memory) => memory.abandon(runs, callId),
-      () => null
-    )
+    return this.#store.orElse<readonly boolean[] | null>((memory) => memory.abandon(runs, callId), null)
   }
 
   tryToAbandon(runs: readonly OpenRun[], callId: string): Promise<readonly AbandonVote[]> {
-    return this.#try<readonly AbandonVote[]>(
-      'record abandoned runs',
-      (memory) => memory.tryToAbandon(runs, callId),
-      () => runs.map(() => 'unavailable')
-    )
+    const unavailable = runs.map(() => 'unavailable' as const)
+    return this.#store.orElse<readonly AbandonVote[]>((memory) => memory.tryToAbandon(runs, callId), unavailable)
   }
 
   reopen(runs: readonly OpenRun[], callId: string): Promise<void> {
-    return this.#try<void>(
-      'record abandoned runs',
-      (memory) => memory.reopen(runs, callId),
-      () => {}
-    )
-  }
-
-  shareDefinition(...shared: Parameters<CoordinationNode['shareDefinition']>): Promise<string | null> {
-    return this.#try<string | null>(
-      'compare definitions',
-      (memory) => memory.shareDefinition(...shared),
-      () => null
-    )
+    return this.#store.orElse((memory) => memory.reopen(runs, callId), undefined)
   }
 
   reconcile(until: string, live: readonly string[], claims: readonly ConfirmedClaim[]): Promise<void> {
-    return this.#try<void>(
-      'settle claims',
-      (memory) => memory.reconcile(until, live, claims),
-      () => {}
-    )
+    return this.#store.orElse((memory) => memory.reconcile(until, live, claims), undefined)
+  }
+
+  shareDefinition(...shared: Parameters<Coordination['shareDefinition']>): Promise<string | null> {
+    return this.#store.orElse((memory) => memory.shareDefinition(...shared), null)
   }
 
   async pause(jobId: string): Promise<void> {
-    await this.#orThrow('pause a job', (memory) => memory.pause(jobId))
+    await this.#store.orThrow('pause a job', (memory) => memory.pause(jobId))
   }
 
   async resume(jobId: string): Promise<void> {
-    await this.#orThrow('resume a job', (memory) => memory.resume(jobId))
+    await this.#store.orThrow('resume a job', (memory) => memory.resume(jobId))
   }
 
   survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]> {
-    return this.#orThrow('read jobs', (memory) => memory.survey(jobs))
+    return this.#store.orThrow('read jobs', (memory) => memory.survey(jobs))
   }
 
   async close(): Promise<void> {
     this.#link.close()
-    await this.#memory?.close()
+    await this.#store.close()
   }
 
-  async #try<Value>(
-    what: string,
-    operate: (memory: MemoryCoordination) => Promise<Value>,
-    otherwise: (error: Error, maybe: boolean) => Value
-  ): Promise<Value> {
-    try {
-      return await this.#exchange(operate)
-    } catch (cause) {
-      return otherwise(new RedisUnavailableError(what, (cause as Error).message), (cause as Silence).maybe)
+  async #ask<Answer extends ClaimAnswer>(
+    requests: readonly ClaimRequest[],
+    call: SentCall,
+    ask: (memory: MemoryNode, copies: readonly ClaimRequest[]) => Promise<Asked<Answer>>,
+    blocks?: ClaimBlocks
+  ): Promise<readonly (Answer | Unavailable)[]> {
+    const { store, listener } = this.#options
+    const copies = requests.map(copyRequest)
+    const failed = (error: Error): Unavailable[] => {
+      return requests.map(() => ({ status: 'unavailable', error, maybe: call.maybe }))
     }
-  }
-
-  async #orThrow<Value>(what: string, operate: (memory: MemoryCoordination) => Promise<Value>): Promise<Value> {
-    try {
-      return await this.#exchange(operate)
-    } catch (cause) {
-      throw new RedisUnavailableError(what, (cause as Error).message)
+    if (!this.#link.fleetClock.isMeasured) {
+      return failed(new RedisUnavailableError('claim ticks', 'it has not said yet what time it is'))
     }
-  }
-
-  #exchange<Value>(operate: (memory: MemoryCoordination) => Promise<Value>): Promise<Value> {
-    return this.#link.exchange(() => operate(this.#reach(this.#options.store)))
-  }
-
-  #reach({ memory }: SimulatedStore): MemoryCoordination {
-    if (this.#memory === null || this.#memoryOf !== memory) {
-      const { time, maxClockSkew, listener, replicaId } = this.#options
-      this.#memoryOf = memory
-      const heard: CoordinationListener = {
-        ...listener,
-        onUp() {},
-        onDown() {},
-        onClockStep() {},
-        onUnsafe() {},
-        onNotice() {},
-        // Heard of with a reply, by the link.
-        onHandedBack() {},
-        onDefinitionDiffers: (...each) => void this.#differing.push(each)
+    try {
+      const reply = await this.#store.exchange(async (memory) => {
+        const [asked, differing] = this.#store.differingIn(() => ask(memory, copies))
+        return { ...(await asked), differing, handed: store.handedBack() }
+      })
+      const { answers, differing, handed, taken } = reply
+      for (const answer of answers) {
+        // A lock is believed in from when it was asked for, not from when the store set it.
+        if (answer.status !== 'granted' || answer.lock === null) continue
+        answer.lock.validUntil = validUntil(call.sent, answer.lock.ttl)
       }
-      this.#memory = new MemoryCoordination(time, memory, maxClockSkew, heard, replicaId)
+      for (const each of differing) listener.onDefinitionDiffers(...each)
+      this.#link.tell(handed)
+      for (const name of taken) blocks?.onTaken(name)
+      return answers
+    } catch (cause) {
+      call.maybe ||= (cause as Silence).maybe
+      return failed(unavailable('claim ticks', cause))
     }
-    return this.#memory
-  }
-
-  /** A lock is believed in from when it was asked for, not from when the store set it. */
-  #age(lock: HeldLock, sent: number): void {
-    lock.validUntil = validUntil(sent, lock.ttl)
   }
 }
 
-type Differing = Parameters<CoordinationListener['onDefinitionDiffers']>
+type Unavailable = Extract<ClaimAnswer, { status: 'unavailable' }>
+
+/** A call of `claim`, which may be repeated under its id. */
+interface SentCall {
+  readonly id: string | undefined
+  /** When it was first sent, on the monotonic clock. */
+  readonly sent: number
+  /** Whether it may have been executed. */
+  maybe: boolean
+}
 
 /** What a store says to a claim. */
-interface ClaimReply {
-  readonly answers: readonly ClaimVote[]
-  readonly differing: readonly Differing[]
-  readonly handed: readonly HandedTick[]
+interface Asked<Answer> {
+  readonly answers: readonly Answer[]
+  /** The waiting blocks that are taken. */
   readonly taken: readonly string[]
 }
 

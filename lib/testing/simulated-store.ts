@@ -1,7 +1,7 @@
 import { copyKnown } from '../base/check.js'
 import { show } from '../base/show.js'
-import { MemoryStore } from '../coordination/memory/store.js'
 import { OptionInvalidError } from '../errors.js'
+import { VotingStore } from './voting-store.js'
 
 /** The faults of the way between the replicas and a store. All are deterministic, given the simulation's seed. */
 export interface Network {
@@ -25,8 +25,7 @@ export interface HandedTick {
 
 /** What stands for a Redis in a simulation: it can be killed, hang, lose its data, and be hard to reach. */
 export class SimulatedStore {
-  #memory: MemoryStore
-  readonly #isVote: boolean
+  #memory = new VotingStore()
   #state: 'up' | 'down' | 'hung' = 'up'
   #network = QUIET
   #waiting: (() => void)[] = []
@@ -34,14 +33,8 @@ export class SimulatedStore {
   /** @internal called when there is something to hear of */
   readonly onHanded = new Set<() => void>()
 
-  /** @internal `isVote`: whether it is one of several */
-  constructor(isVote: boolean = false) {
-    this.#isVote = isVote
-    this.#memory = new MemoryStore({ isVote })
-  }
-
   /** @internal what it holds */
-  get memory(): MemoryStore {
+  get memory(): VotingStore {
     return this.#memory
   }
 
@@ -94,7 +87,7 @@ export class SimulatedStore {
   /** All it holds is lost. */
   wipe(): void {
     this.#handed.clear()
-    this.#memory = new MemoryStore({ isVote: this.#isVote })
+    this.#memory = new VotingStore()
   }
 
   /**

@@ -73,7 +73,7 @@ export class Simulation {
       throw new OptionInvalidError('masters', 'an odd whole number from 1 to 99', show(masters))
     }
     const limit = parseDuration(patience, 'patience', { max: HOUR })
-    this.stores = Object.freeze(Array.from({ length: masters }, () => new SimulatedStore(masters > 1)))
+    this.stores = Object.freeze(Array.from({ length: masters }, () => new SimulatedStore()))
     this.#time = new VirtualClock(readDate(start, 'start', 'UTC'))
     this.#random = createRandom(seed)
     if (limit === 0) return

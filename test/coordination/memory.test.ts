@@ -2,6 +2,8 @@ import t from 'tap'
 import { systemClock } from '../../lib/base/clock.js'
 import { MemoryCoordination } from '../../lib/coordination/memory/coordination.js'
 import { MemoryStore } from '../../lib/coordination/memory/store.js'
+import { MemoryNode } from '../../lib/testing/memory-node.js'
+import { VotingStore } from '../../lib/testing/voting-store.js'
 import { blockContract } from '../fixtures/block-contract.js'
 import { coordinationContract, listen, type WithReplicas } from '../fixtures/coordination-contract.js'
 import { confirming, voteContract, type WithNodes } from '../fixtures/vote-contract.js'
@@ -20,17 +22,17 @@ coordinationContract(t, withReplicas)
 t.test('blocks', async (t) => blockContract(t, withReplicas))
 
 const withVotes: WithNodes = async (count, body) => {
-  const store = new MemoryStore({ isVote: true })
-  await body(Array.from({ length: count }, () => new MemoryCoordination(systemClock, store, 1000, listen())))
+  const store = new VotingStore()
+  await body(Array.from({ length: count }, () => new MemoryNode(systemClock, store, 1000, listen())))
 }
 
 t.test('as one of several stores', async (t) => voteContract(t, withVotes))
 
 t.test('as one of several stores, when all is confirmed', async (t) => {
   coordinationContract(t, async (count, body) => {
-    const store = new MemoryStore({ isVote: true })
+    const store = new VotingStore()
     const heard = Array.from({ length: count }, listen)
-    const replicas = heard.map((listener) => new MemoryCoordination(systemClock, store, 1000, listener))
+    const replicas = heard.map((listener) => new MemoryNode(systemClock, store, 1000, listener))
     await body(replicas.map(confirming), heard)
   })
 })

@@ -4,9 +4,11 @@ import t from 'tap'
 import { systemClock } from '../../lib/base/clock.js'
 import { MemoryCoordination } from '../../lib/coordination/memory/coordination.js'
 import { MemoryStore } from '../../lib/coordination/memory/store.js'
+import { MemoryNode } from '../../lib/testing/memory-node.js'
+import { VotingStore } from '../../lib/testing/voting-store.js'
 import type { Coordination, CoordinationListener } from '../../types/coordination.js'
 import { listen, type WithReplicas } from '../fixtures/coordination-contract.js'
-import { openRunContract } from '../fixtures/open-run-contract.js'
+import { openRunContract, reconcileContract } from '../fixtures/open-run-contract.js'
 import { memoryMaster, quorumOver, redisMaster, TestStore, withMasters } from '../fixtures/quorum-replicas.js'
 import { redisReplica } from '../fixtures/redis-replicas.js'
 import { withRedis } from '../fixtures/with-redis.js'
@@ -32,20 +34,30 @@ t.test('in memory', async (t) => {
   })
 })
 
+t.test('over a simulated Redis', async (t) => {
+  const withReplicas: WithReplicas = async (count, body) => {
+    const store = new VotingStore()
+    await replicasOf((listener) => new MemoryNode(systemClock, store, 1000, listener))(count, body)
+  }
+  openRunContract(t, withReplicas)
+  reconcileContract(t, withReplicas)
+})
+
 t.test('over three masters in memory', async (t) => {
-  openRunContract(t, async (count, body) => {
+  const withReplicas: WithReplicas = async (count, body) => {
     const stores = Array.from({ length: 3 }, () => new TestStore())
     await replicasOf((listener) => quorumOver(stores.map(memoryMaster), listener))(count, body)
-  })
+  }
+  openRunContract(t, withReplicas)
+  reconcileContract(t, withReplicas)
 })
 
 t.test('over Redis', (t) =>
   withRedis(async ({ url }) => {
     await t.test('one', async (t) => {
-      openRunContract(
-        t,
-        replicasOf((listener, prefix) => redisReplica(url, { prefix, listener }))
-      )
+      const withReplicas = replicasOf((listener, prefix) => redisReplica(url, { prefix, listener }))
+      openRunContract(t, withReplicas)
+      reconcileContract(t, withReplicas)
     })
   })
 )
@@ -57,14 +69,13 @@ t.test('over a Cluster', (t) =>
       while (!/cluster_state:ok/.test(String(await client.call('CLUSTER', 'INFO')))) await sleep(20)
       const clients: Cluster[] = []
       await t.test('of one node', async (t) => {
-        openRunContract(
-          t,
-          replicasOf((listener, prefix) => {
-            const own = new Cluster([{ host: '127.0.0.1', port }])
-            clients.push(own)
-            return redisReplica(own, { prefix, listener })
-          })
-        )
+        const withReplicas = replicasOf((listener, prefix) => {
+          const own = new Cluster([{ host: '127.0.0.1', port }])
+          clients.push(own)
+          return redisReplica(own, { prefix, listener })
+        })
+        openRunContract(t, withReplicas)
+        reconcileContract(t, withReplicas)
       })
       for (const each of clients) each.disconnect()
     },
@@ -75,15 +86,14 @@ t.test('over a Cluster', (t) =>
 t.test('over several masters', (t) =>
   withMasters(3, async (masters) => {
     await t.test('three', async (t) => {
-      openRunContract(
-        t,
-        replicasOf((listener, prefix) =>
-          quorumOver(
-            masters.map(({ url }) => redisMaster(url, prefix)),
-            listener
-          )
+      const withReplicas = replicasOf((listener, prefix) =>
+        quorumOver(
+          masters.map(({ url }) => redisMaster(url, prefix)),
+          listener
         )
       )
+      openRunContract(t, withReplicas)
+      reconcileContract(t, withReplicas)
     })
   })
 )

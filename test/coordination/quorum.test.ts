@@ -320,7 +320,7 @@ t.test('what a node grants when it is too late is given back', (t) =>
     ])
     again.wake()
     await sleep(50)
-    t.match(again.store.jobs.get('second'), { tick: scheduledTime, token: '', open: true })
+    t.match(again.recordOf('second'), { tick: scheduledTime, token: '', isUnconfirmed: true })
 
     // By name.
     for (const held of [a, b]) await memoryMaster(held).connect(listen()).acquire('name', 5000, 'other')
@@ -353,7 +353,7 @@ t.test('a later tick that is granted before an earlier one is confirmed comes fi
     }))
     t.match(await quorumOver(masters).claim([asked]), [{ status: 'claimed_elsewhere' }])
     t.match(await overtake, [{ status: 'overlap', taken: true, previous: scheduledTime - 1 }])
-    for (const { store } of stores) t.match(store.jobs.get('job'), { claimedBy: 'later', open: false })
+    for (const store of stores) t.match(store.recordOf('job'), { claimedBy: 'later', isUnconfirmed: false })
   })
 )
 
@@ -400,7 +400,7 @@ t.test('a node that may still hear that a claim is given back is not asked for i
     isStuck = false
     const answers = await ask(one, [ours, request({ jobId: 'another', scheduledTime })])
     t.match(answers, [{ status: 'granted' }, { status: 'granted' }], 'now it has heard')
-    t.match(c.store.jobs.get('job'), { claimedBy: 'ours', open: false })
+    t.match(c.recordOf('job'), { claimedBy: 'ours', isUnconfirmed: false })
   })
 )
 
@@ -558,13 +558,13 @@ t.test('a tick that two of three nodes confirmed is told to the third one: then 
       await sleep(30)
     }
     await claim('running', false)
-    t.match(c.store.jobs.get('running'), { tick: scheduledTime, open: false, endedAt: 0 })
+    t.match(c.recordOf('running'), { tick: scheduledTime, isUnconfirmed: false, endedAt: 0 })
     await claim('ended', true)
-    t.match(c.store.jobs.get('ended'), { tick: scheduledTime, open: false, claimedBy: '' })
+    t.match(c.recordOf('ended'), { tick: scheduledTime, isUnconfirmed: false, claimedBy: '' })
     await claim('counted', true)
-    t.match(c.store.jobs.get('counted'), { tick: scheduledTime, open: false, runId: '' })
+    t.match(c.recordOf('counted'), { tick: scheduledTime, isUnconfirmed: false, runId: '' })
     await claim('taken back', true)
-    t.match(c.store.jobs.get('taken back'), { claimedBy: 'other', open: true })
+    t.match(c.recordOf('taken back'), { claimedBy: 'other', isUnconfirmed: true })
     a.wipe()
     for (const [jobId, previous] of Object.entries({
       ended: scheduledTime,
@@ -586,7 +586,7 @@ t.test('a node that was wiped learns of an interval from the last end when it be
     const { scheduledTime } = await granted(t, one, asked)
     t.ok(scheduledTime > asked.scheduledTime)
     await sleep(30)
-    t.match(c.store.jobs.get('job'), { tick: scheduledTime, open: false, endedAt: 0 })
+    t.match(c.recordOf('job'), { tick: scheduledTime, isUnconfirmed: false, endedAt: 0 })
   })
 )
 

@@ -1,43 +1,38 @@
-import type { ClaimVote } from '../../../types/coordination/node.js'
-import type {
-  ClaimRequest,
-  ConfirmedClaim,
-  CoordinationListener,
-  Fingerprint,
-  HeldLock
-} from '../../../types/coordination.js'
+import type { ClaimAnswer, ClaimRequest, CoordinationListener, HeldLock } from '../../../types/coordination.js'
 import { hasSameTrigger, isDate, isSame } from '../../jobs/fingerprint.js'
+import {
+  accounted,
+  dueAfter,
+  firstAttempt,
+  GIVEN_UP,
+  isDateBeside,
+  isLeftWaiting,
+  isUnfinished,
+  resumedAfter
+} from '../claim-rules.js'
 import { validUntil } from '../lock-validity.js'
-import { GIVEN_UP } from '../redis/claim-script.js'
-import { type ClaimRecord, endClaim, isUnfinished, type Moment, openRunOf } from './record.js'
-import { free, isHeld, type MemoryStore } from './store.js'
+import {
+  type ClaimRecord,
+  isHeld,
+  JobLock,
+  type Moment,
+  newRecord,
+  noteDate,
+  openRunOf,
+  releaseLock
+} from './record.js'
+import type { MemoryStore } from './store.js'
 
-/** The lock of a job, with the record it lies in: looking that up among 10,000 is some 5% of a tick. */
-export class JobLock implements HeldLock {
-  readonly name: string
-  readonly kind = 'job'
-  readonly token: string
-  readonly ttl: number
-  validUntil: number
-  readonly #store: MemoryStore
-  readonly #record: ClaimRecord
-
-  constructor(name: string, token: string, ttl: number, validUntil: number, store: MemoryStore, record: ClaimRecord) {
-    this.name = name
-    this.token = token
-    this.ttl = ttl
-    this.validUntil = validUntil
-    this.#store = store
-    this.#record = record
-  }
-
-  /** The record of a lock in a store: that of a forgotten job is over. */
-  static recordOf(lock: HeldLock, store: MemoryStore): ClaimRecord | undefined {
-    return lock instanceof JobLock && lock.#store === store ? lock.#record : store.jobs.get(lock.name)
-  }
-}
-
-/** Claims ticks and takes locks in memory, as the script of claim-script.ts does in Redis. */
+/**
+ * Claims ticks and takes locks in memory, by the same steps in the same order as the claim script does in Redis:
+ *
+ * 1. a takeover: `#recover`
+ * 2. when the tick is due, and whether that is too early
+ * 3. whether the tick is claimed already: `#refuse`
+ * 4. whether another run of the job holds the lock
+ * 5. the tick is claimed: `take`
+ * 6. what is to become of it: counted as paused or missed, an overlap, or a run: `#grant`
+ */
 export class MemoryClaims {
   readonly #store: MemoryStore
   readonly #maxClockSkew: number
@@ -51,173 +46,197 @@ export class MemoryClaims {
     this.#replicaId = replicaId
   }
 
-  answer(request: ClaimRequest, moment: Moment): ClaimVote {
+  answer(request: ClaimRequest, moment: Moment): ClaimAnswer {
     const { jobId, kind, pausedInitially, fingerprint, memo } = request
-    this.#store.pauseByCode(jobId, pausedInitially, moment)
+    this.#store.pauses.noteCode(jobId, pausedInitially, moment.now)
     const record = this.#store.jobOf(jobId, moment, memo)
     if (record !== undefined && !isSame(record.fingerprint, fingerprint)) {
       this.#listener.onDefinitionDiffers(jobId, record.tick, { fingerprint: record.fingerprint, replicaId: null })
     }
-    return kind === 'recover' ? this.#recover(request, record, moment) : this.#claim(request, record, moment)
+    if (kind === 'recover') return this.#recover(request, record, moment)
+    return kind === 'manual' ? this.#runByHand(request, record, moment) : this.#claim(request, record, moment)
   }
 
-  /** Takes over a claim that a majority of stores like this one has confirmed. */
-  adopt(claim: ConfirmedClaim, moment: Moment): void {
-    const { jobId, runId, tick, run, retention, fingerprint } = claim
+  #claim(request: ClaimRequest, known: ClaimRecord | undefined, moment: Moment): ClaimAnswer {
+    const { jobId, kind, runId, rerun, afterCompletion, fingerprint } = request
     const { now, monotonic } = moment
-    const record = this.#store.jobOf(jobId, moment) ?? this.#newRecord(claim, moment)
-    if (record.tick > tick || (record.tick === tick && !record.open)) return
-    if (!record.open) record.previous = record.tick
-    else endUnbegun(record, now)
-    const isFirst = record.tick < 0 || !hasSameTrigger(record.fingerprint, fingerprint)
-    if (isFirst) this.#store.noteClaimed(jobId, fingerprint, retention, monotonic)
-    record.tick = tick
-    record.claimedBy = runId
-    record.open = false
-    record.fingerprint = fingerprint
-    record.retainedUntil = monotonic + retention
-    if (run === null) return
-    this.#store.leave(record, jobId, moment)
-    record.runTick = run.scheduledTime
-    record.attempt = run.attempt
-    this.#begin(record, runId, run.fencingToken, now)
-  }
-
-  // The order of these steps is the contract's, and that of the Lua script in claim-script.ts.
-  #claim(request: ClaimRequest, known: ClaimRecord | undefined, moment: Moment): ClaimVote {
-    const { now, monotonic } = moment
-    const { jobId, kind, runId, afterCompletion, fingerprint } = request
-    const manual = kind === 'manual'
     let record = known
     let { scheduledTime, coversUntil } = request
-
-    if (afterCompletion > 0 && !manual) {
+    if (afterCompletion > 0) {
       // The first replica to ask sets the time from which the interval is measured.
-      record ??= this.#newRecord(request, moment)
-      const mine = record.claimedBy === runId && record.tick >= 0
-      const since = Math.max(record.endedAt, record.tick)
-      const due = mine ? record.tick : Math.max(since + afterCompletion, scheduledTime)
-      if (!mine && isHeld(record, monotonic)) return { status: 'early', due: now + afterCompletion }
+      record ??= this.addRecord(request, moment)
+      const due = this.#dueAfterCompletion(request, record, moment)
       if (now < due) return { status: 'early', due }
       scheduledTime = coversUntil = due
     }
-    if (!manual && scheduledTime > now + this.#maxClockSkew) return { status: 'early', due: scheduledTime }
+    if (scheduledTime > now + this.#maxClockSkew) return { status: 'early', due: scheduledTime }
 
-    record ??= this.#newRecord(request, moment)
-    const { claimedBy, tick } = record
-    const repeated = claimedBy === runId
-    const paused = !manual && this.#store.isPaused(jobId)
-    const isAside = !manual && scheduledTime < tick && this.#isAside(record, request)
-    if (!manual && !repeated && !isAside && scheduledTime <= tick) {
-      const previous = accounted(record, record.previous, fingerprint)
-      if (!hasSameTrigger(record.fingerprint, fingerprint)) this.#noteAccounted(jobId, fingerprint, scheduledTime)
-      if (paused) return { status: 'paused', first: false, previous, by: claimedBy }
-      return { status: 'claimed_elsewhere', last: request.waits ? tick : null, by: claimedBy, previous }
+    record ??= this.addRecord(request, moment)
+    const isRepeated = record.claimedBy === runId
+    const isPaused = this.#store.pauses.isPaused(jobId)
+    const isBeside = scheduledTime < record.tick && this.isBeside(record, request)
+    if (scheduledTime <= record.tick && !isRepeated && !isBeside) {
+      return this.#refuse(request, record, scheduledTime, isPaused)
     }
 
-    const before = repeated || record.open ? record.previous : tick
-    const previous = accounted(record, before, fingerprint)
-    const resumed = this.#store.resumedAt(jobId)
-    const resumedAt = resumed > (previous ?? Number.NEGATIVE_INFINITY) ? resumed : null
-    const isLeft = request.rerun && isUnfinished(record) && record.runId !== runId && !isHeld(record, monotonic)
-    const overlaps = isLeft || (isHeld(record, monotonic) && record.token !== runId)
-    const taken = !manual && !(overlaps && request.waits && kind === 'tick' && !paused)
-    if (taken) {
-      if (record.open && !repeated) endUnbegun(record, now)
-      record.open = this.#store.isVote && (record.open || !repeated)
-      record.claimedBy = runId
-      if (isAside) {
-        // The ticks of the other trigger stay claimed.
-        noteDate(record, fingerprint, runId)
-        record.previous = tick
-      } else {
-        const isOther = !hasSameTrigger(record.fingerprint, fingerprint)
-        if (tick >= 0 && isOther) {
-          if (isDate(record.fingerprint)) noteDate(record, record.fingerprint, '')
-          this.#noteAccounted(jobId, record.fingerprint, tick)
-        }
-        if ((isOther || tick < 0) && afterCompletion === 0 && !isDate(fingerprint)) {
-          this.#store.noteClaimed(jobId, fingerprint, request.retention, monotonic)
-        }
-        record.tick = coversUntil
-        record.previous = before
-        record.fingerprint = fingerprint
-      }
-      record.retainedUntil = monotonic + request.retention
+    const before = this.tickBefore(record, isRepeated)
+    const previous = accounted(before, record.fingerprint, fingerprint)
+    const resumedAt = resumedAfter(previous, this.#store.pauses.resumedAt(jobId))
+    const isLocked = isHeld(record, monotonic)
+    const isLeft = rerun && !isLocked && record.runId !== runId && isUnfinished(record)
+    const overlaps = isLeft || (isLocked && record.token !== runId)
+
+    const taken = !isLeftWaiting(request, overlaps, isPaused)
+    if (taken) this.take(request, record, isBeside ? record.tick : before, coversUntil, isBeside, moment)
+    if (isPaused) return { status: 'paused', first: true, previous }
+    if (kind === 'miss') return this.#miss(request, record, scheduledTime, previous, resumedAt, moment)
+    if (overlaps) return { status: 'overlap', taken, isLeft, previous, resumedAt }
+    return this.#grant(request, record, scheduledTime, previous, resumedAt, moment)
+  }
+
+  /** A run by hand asks for the lock alone: it knows nothing of the ticks, and runs also while the job is paused. */
+  #runByHand(request: ClaimRequest, known: ClaimRecord | undefined, moment: Moment): ClaimAnswer {
+    const { jobId, runId, rerun, scheduledTime, afterCompletion, retention, fingerprint } = request
+    const { monotonic } = moment
+    const record = known ?? this.addRecord(request, moment)
+    const previous = accounted(this.tickBefore(record, false), record.fingerprint, fingerprint)
+    const resumedAt = resumedAfter(previous, this.#store.pauses.resumedAt(jobId))
+    const isLocked = isHeld(record, monotonic)
+    const isLeft = rerun && !isLocked && record.runId !== runId && isUnfinished(record)
+    if (isLeft || (isLocked && record.token !== runId)) {
+      return { status: 'overlap', taken: false, isLeft, previous, resumedAt }
     }
-    if (paused) return { status: 'paused', first: true, previous }
-    if (kind === 'miss') {
-      // Granted before, as its reply was lost, and too late to run now.
-      free(record, runId, monotonic)
-      if (record.runId === runId) {
-        record.endedAt = now
-        record.isOpen = false
-      }
-      return {
-        status: 'granted',
-        lock: null,
-        fencingToken: this.#store.fence,
-        previous,
-        resumedAt,
-        scheduledTime,
-        attempt: 1
-      }
-    }
-    if (overlaps) {
-      return { status: 'overlap', taken, isLeft, previous, resumedAt, by: isLeft ? '' : record.token }
-    }
-    if (record.runId !== runId) this.#store.leave(record, jobId, moment)
-    record.runTick = scheduledTime
     // An interval from the last end is measured from the end of any run.
-    if (manual && afterCompletion > 0) record.retainedUntil = monotonic + request.retention
-    record.attempt = request.rerun && !manual ? 1 : 0
-    const fencingToken = this.#store.nextFence(now)
-    this.#begin(record, runId, fencingToken, now)
-    const granted = this.#lock(request, record, monotonic)
-    return { status: 'granted', lock: granted, fencingToken, previous, resumedAt, scheduledTime, attempt: 1 }
+    if (afterCompletion > 0) record.retainedUntil = monotonic + retention
+    return this.#grant(request, record, scheduledTime, previous, resumedAt, moment)
   }
 
-  /** Where two triggers are there at a time the record is of one of them: the other is accounted for up to its last tick. */
-  #noteAccounted(jobId: string, { trigger }: Fingerprint, tick: number): void {
-    const since = this.#store.since.get(jobId)
-    if (since?.trigger === trigger) since.at = Math.max(since.at, tick)
+  /** When an interval from the last run's end is due, which only the store knows. */
+  #dueAfterCompletion(request: ClaimRequest, record: ClaimRecord, { now, monotonic }: Moment): number {
+    if (record.claimedBy === request.runId && record.tick >= 0) return record.tick
+    if (isHeld(record, monotonic)) return now + request.afterCompletion
+    return dueAfter(record.endedAt, record.tick, request)
   }
 
-  /** Whether a date that lies before the last tick takes the place of another trigger, and is not claimed yet: it is a tick of its own. */
-  #isAside(record: ClaimRecord, { fingerprint, runId }: ClaimRequest): boolean {
-    if (!isDate(fingerprint) || hasSameTrigger(record.fingerprint, fingerprint)) return false
+  /** Another request has the tick, or a later one. */
+  #refuse(request: ClaimRequest, record: ClaimRecord, scheduledTime: number, isPaused: boolean): ClaimAnswer {
+    const { jobId, waits, fingerprint } = request
+    if (!hasSameTrigger(record.fingerprint, fingerprint)) {
+      this.#store.since.noteAccounted(jobId, fingerprint, scheduledTime)
+    }
+    if (isPaused) return { status: 'paused', first: false }
+    return { status: 'claimed_elsewhere', last: waits ? record.tick : null }
+  }
+
+  /** Whether a request is for a date that lies before the last tick of another trigger, and is not claimed yet. */
+  protected isBeside(record: ClaimRecord, { fingerprint, runId }: ClaimRequest): boolean {
+    if (!isDateBeside(record.fingerprint, fingerprint)) return false
     const by = record.dates?.get(fingerprint.trigger)
-    return (!record.open || record.claimedBy === runId) && (by === undefined || by === runId)
+    return by === undefined || by === runId
   }
 
-  #recover(request: ClaimRequest, record: ClaimRecord | undefined, moment: Moment): ClaimVote {
+  /** The tick before the one that is asked for. */
+  protected tickBefore(record: ClaimRecord, isRepeated: boolean): number {
+    return isRepeated ? record.previous : record.tick
+  }
+
+  /**
+   * The tick is the request's.
+   *
+   * @param before the tick to go back to, should it be handed back
+   * @param isBeside whether it is a date beside the ticks of another trigger: these stay claimed
+   */
+  protected take(
+    request: ClaimRequest,
+    record: ClaimRecord,
+    before: number,
+    coversUntil: number,
+    isBeside: boolean,
+    { monotonic }: Moment
+  ): void {
+    const { jobId, runId, retention, afterCompletion, fingerprint } = request
+    record.claimedBy = runId
+    record.previous = before
+    record.retainedUntil = monotonic + retention
+    if (isBeside) {
+      noteDate(record, fingerprint, runId)
+      return
+    }
+    const isOther = !hasSameTrigger(record.fingerprint, fingerprint)
+    if (isOther && record.tick >= 0) {
+      if (isDate(record.fingerprint)) noteDate(record, record.fingerprint, '')
+      this.#store.since.noteAccounted(jobId, record.fingerprint, record.tick)
+    }
+    if ((isOther || record.tick < 0) && afterCompletion === 0 && !isDate(fingerprint)) {
+      this.#store.since.noteClaimed(jobId, fingerprint, retention, monotonic)
+    }
+    record.tick = coversUntil
+    record.fingerprint = fingerprint
+  }
+
+  /** A tick is taken that has no run. It may have been granted before, when its reply was lost, and be too late by now. */
+  #miss(
+    { runId }: ClaimRequest,
+    record: ClaimRecord,
+    scheduledTime: number,
+    previous: number | null,
+    resumedAt: number | null,
+    { now, monotonic }: Moment
+  ): ClaimAnswer {
+    releaseLock(record, runId, monotonic)
+    if (record.runId === runId) {
+      record.endedAt = now
+      record.isOpen = false
+    }
+    const fencingToken = this.#store.fence
+    return { status: 'granted', lock: null, fencingToken, previous, resumedAt, scheduledTime, attempt: 1 }
+  }
+
+  #grant(
+    request: ClaimRequest,
+    record: ClaimRecord,
+    scheduledTime: number,
+    previous: number | null,
+    resumedAt: number | null,
+    moment: Moment
+  ): ClaimAnswer {
+    const { jobId, runId } = request
+    if (record.runId !== runId) this.#store.openRuns.noteReplaced(record, jobId, moment)
+    record.runTick = scheduledTime
+    record.attempt = firstAttempt(request)
+    const fencingToken = this.#store.nextFence(moment.now)
+    this.begin(record, runId, fencingToken, moment.now)
+    const lock = this.#lock(request, record, moment.monotonic)
+    return { status: 'granted', lock, fencingToken, previous, resumedAt, scheduledTime, attempt: 1 }
+  }
+
+  /** Takes over a run whose replica died. */
+  #recover(request: ClaimRequest, record: ClaimRecord | undefined, moment: Moment): ClaimAnswer {
     const { jobId, runId } = request
     const { now, monotonic } = moment
-    const mine = record !== undefined && record.runId === runId && record.endedAt === 0
-    if (record === undefined || !(mine || isUnfinished(record))) {
-      return { status: 'claimed_elsewhere', last: null, by: '', previous: null }
-    }
-    if (this.#store.isPaused(jobId)) return { status: 'paused', first: false, previous: null, by: '' }
-    const { runTick } = record
+    // Taken over before, and the reply was lost.
+    const isOwn = record !== undefined && record.runId === runId && record.endedAt === 0
+    if (record === undefined || !(isOwn || isUnfinished(record))) return { status: 'claimed_elsewhere', last: null }
+    if (this.#store.pauses.isPaused(jobId)) return { status: 'paused', first: false }
     if (isHeld(record, monotonic) && record.token !== runId) {
       return { status: 'running', remaining: record.expiresAt - monotonic }
     }
     const from = record.runId === GIVEN_UP ? null : openRunOf(record, jobId, moment)
     const fencingToken = this.#store.nextFence(now)
-    if (!mine) {
+    if (!isOwn) {
       // Should its holder come back, its claim is over.
-      if (record.claimedBy === record.runId) endClaim(record)
-      this.#store.leave(record, jobId, moment)
+      if (record.claimedBy === record.runId) record.claimedBy = ''
+      this.#store.openRuns.noteReplaced(record, jobId, moment)
       record.attempt++
-      this.#begin(record, runId, fencingToken, now)
+      this.begin(record, runId, fencingToken, now)
     }
-    const { attempt } = record
-    const granted = this.#lock(request, record, monotonic)
-    const before = { previous: null, resumedAt: null, ...(from === null ? {} : { from }) }
-    return { status: 'granted', lock: granted, fencingToken, ...before, scheduledTime: runTick, attempt }
+    const { runTick: scheduledTime, attempt } = record
+    const lock = this.#lock(request, record, monotonic)
+    const answer = { status: 'granted', lock, fencingToken, previous: null, resumedAt: null } as const
+    return { ...answer, ...(from === null ? {} : { from }), scheduledTime, attempt }
   }
 
-  #begin(record: ClaimRecord, runId: string, fencingToken: number, now: number): void {
+  protected begin(record: ClaimRecord, runId: string, fencingToken: number, now: number): void {
     record.runId = runId
     record.endedAt = 0
     record.fencingToken = fencingToken
@@ -229,51 +248,15 @@ export class MemoryClaims {
   #lock({ jobId, runId, ttl }: ClaimRequest, record: ClaimRecord, monotonic: number): HeldLock {
     record.token = runId
     record.expiresAt = monotonic + ttl
-    return new JobLock(jobId, runId, ttl, validUntil(monotonic, ttl), this.#store, record)
+    return new JobLock(jobId, runId, ttl, validUntil(monotonic, ttl), this.#store.jobs, record)
   }
 
-  #newRecord(
+  protected addRecord(
     { jobId, retention, fingerprint }: Pick<ClaimRequest, 'jobId' | 'retention' | 'fingerprint'>,
-    { now, monotonic }: Moment
+    moment: Moment
   ): ClaimRecord {
-    const record: ClaimRecord = {
-      tick: -1,
-      previous: -1,
-      claimedBy: '',
-      open: false,
-      runId: '',
-      endedAt: now,
-      runTick: -1,
-      attempt: 0,
-      fencingToken: 0,
-      startedAt: 0,
-      replicaId: '',
-      isOpen: false,
-      fingerprint,
-      dates: null,
-      retainedUntil: monotonic + retention,
-      token: '',
-      expiresAt: 0
-    }
+    const record = newRecord(fingerprint, retention, moment)
     this.#store.jobs.set(jobId, record)
     return record
   }
-}
-
-function noteDate(record: ClaimRecord, { trigger }: Fingerprint, runId: string): void {
-  record.dates ??= new Map()
-  record.dates.set(trigger, runId)
-}
-
-/** The run of a claim that was never confirmed has not begun. */
-function endUnbegun(record: ClaimRecord, now: number): void {
-  if (record.runId !== record.claimedBy) return
-  record.runId = ''
-  record.isOpen = false
-  record.endedAt = record.tick >= 0 ? record.tick : now
-}
-
-/** The tick up to which all is accounted for; ticks of another trigger say nothing of this one's. */
-export function accounted(record: ClaimRecord, tick: number, fingerprint: Fingerprint): number | null {
-  return tick < 0 || !hasSameTrigger(record.fingerprint, fingerprint) ? null : tick
 }

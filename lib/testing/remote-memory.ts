@@ -1,0 +1,87 @@
+import type { CoordinationListener } from '../../types/coordination.js'
+import { RedisUnavailableError } from '../errors.js'
+import { MemoryNode } from './memory-node.js'
+import type { SimulatedLink, SimulatedLinkOptions } from './simulated-link.js'
+import type { VotingStore } from './voting-store.js'
+
+/** What `onDefinitionDiffers` is called with. */
+export type Differing = Parameters<CoordinationListener['onDefinitionDiffers']>
+
+export interface RemoteMemoryOptions extends SimulatedLinkOptions {
+  readonly maxClockSkew: number
+  readonly replicaId: string
+}
+
+/** What a simulated store does for one replica, reached over the replica's connection. */
+export class RemoteMemory {
+  readonly #options: RemoteMemoryOptions
+  readonly #link: SimulatedLink
+  /** The jobs that the call under way finds to be defined otherwise. */
+  #differing: Differing[] = []
+  /** Another one after a wipe. */
+  #memory: MemoryNode | null = null
+  #memoryOf: VotingStore | null = null
+
+  constructor(options: RemoteMemoryOptions, link: SimulatedLink) {
+    this.#options = options
+    this.#link = link
+  }
+
+  /** @throws Silence */
+  exchange<Value>(operate: (memory: MemoryNode) => Promise<Value>): Promise<Value> {
+    return this.#link.exchange(() => operate(this.#reach()))
+  }
+
+  async orElse<Value>(operate: (memory: MemoryNode) => Promise<Value>, otherwise: Value): Promise<Value> {
+    try {
+      return await this.exchange(operate)
+    } catch {
+      return otherwise
+    }
+  }
+
+  /** @throws RedisUnavailableError */
+  async orThrow<Value>(what: string, operate: (memory: MemoryNode) => Promise<Value>): Promise<Value> {
+    try {
+      return await this.exchange(operate)
+    } catch (cause) {
+      throw unavailable(what, cause)
+    }
+  }
+
+  /** What a call returns, and the jobs it finds to be defined otherwise: a replica hears of them with the reply. */
+  differingIn<Value>(call: () => Value): readonly [Value, readonly Differing[]] {
+    this.#differing = []
+    const value = call()
+    return [value, this.#differing]
+  }
+
+  async close(): Promise<void> {
+    await this.#memory?.close()
+  }
+
+  #reach(): MemoryNode {
+    const { time, store, maxClockSkew, listener, replicaId } = this.#options
+    if (this.#memory === null || this.#memoryOf !== store.memory) {
+      this.#memoryOf = store.memory
+      const heard: CoordinationListener = {
+        ...listener,
+        onUp() {},
+        onDown() {},
+        onClockStep() {},
+        onUnsafe() {},
+        onNotice() {},
+        // Heard of with a reply, by the link.
+        onHandedBack() {},
+        onDefinitionDiffers: (...each) => void this.#differing.push(each)
+      }
+      this.#memory = new MemoryNode(time, store.memory, maxClockSkew, heard, replicaId)
+    }
+    return this.#memory
+  }
+}
+
+/** The error for what a simulated store did not do. */
+export function unavailable(what: string, cause: unknown): Error {
+  return new RedisUnavailableError(what, (cause as Error).message)
+}
