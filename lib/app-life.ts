@@ -5,7 +5,7 @@ import { systemClock } from './base/clock.js'
 import { withDeadline } from './base/deadline.js'
 import { SECOND } from './base/duration.js'
 import { show } from './base/show.js'
-import type { Engine } from './engine.js'
+import type { Lifecycle } from './engine/lifecycle.js'
 import { OptionInvalidError } from './errors.js'
 import { logSafely } from './observability/log.js'
 
@@ -39,7 +39,7 @@ export function checkCloseTimeout(app: FastifyInstance, closeTimeout: number, gi
 type AfterHooks = (callback: (err: Error | null | undefined, done: unknown) => void) => void
 
 export interface AppLifeOptions {
-  readonly engine: Engine
+  readonly lifecycle: Lifecycle
   readonly clock: Clock
   /** Whether ticks begin when the app is ready. */
   readonly autostart: boolean
@@ -48,21 +48,21 @@ export interface AppLifeOptions {
 }
 
 /** Lets the scheduler follow the app: it begins when the app is ready, and ends as soon as the app begins to close. */
-export function followApp(app: FastifyInstance, { engine, clock, autostart, check }: AppLifeOptions): void {
-  const ticks = autostart ? new AppTicks(app, engine, clock) : null
+export function followApp(app: FastifyInstance, { lifecycle, clock, autostart, check }: AppLifeOptions): void {
+  const ticks = autostart ? new AppTicks(app, lifecycle, clock) : null
   let afterHooks: AfterHooks = () => {}
   app.register(async function jobs(child) {
     afterHooks = child.ready as AfterHooks
   })
   const end = (): Promise<void> => {
     ticks?.close()
-    return engine.quiesce()
+    return lifecycle.quiesce()
   }
   app.addHook('onReady', async () => {
     // Added here it is called before any `preClose` hook, of which one may be slow, and one that fails ends the others.
     app.addHook('onClose', async () => void end())
     check()
-    await opened(app, engine)
+    await opened(app, lifecycle)
     if (ticks === null) return
     ticks.expectListen()
     awaitHooks(app, afterHooks, clock, (err) => ticks.onReady(err))
@@ -70,7 +70,7 @@ export function followApp(app: FastifyInstance, { engine, clock, autostart, chec
   app.addHook('onListen', async () => ticks?.onListen())
   // Before requests are waited for, some of which wait for a run, and before any plugin closes what runs work with.
   app.addHook('preClose', end)
-  app.addHook('onClose', async () => engine.close())
+  app.addHook('onClose', async () => lifecycle.close())
 }
 
 /**
@@ -107,11 +107,11 @@ function isStarted(app: FastifyInstance): boolean {
 }
 
 /** Waits until Redis has answered, or is known not to for now; less long than Fastify waits for a hook. */
-async function opened(app: FastifyInstance, engine: Engine): Promise<void> {
+async function opened(app: FastifyInstance, lifecycle: Lifecycle): Promise<void> {
   const { pluginTimeout = 0 } = app.initialConfig
   // An app that closes before it is ready is ready all the same, in the end.
-  if (engine.isEnding) return
-  const opening = engine.prepare()
+  if (lifecycle.phases.isEnding) return
+  const opening = lifecycle.open()
   if (pluginTimeout === 0) return await opening
   try {
     await withDeadline(opening, pluginTimeout / 2, systemClock)
@@ -126,7 +126,7 @@ async function opened(app: FastifyInstance, engine: Engine): Promise<void> {
  */
 class AppTicks {
   readonly #app: FastifyInstance
-  readonly #engine: Engine
+  readonly #lifecycle: Lifecycle
   readonly #clock: Clock
   /** How many waited for the server to listen before anybody had asked it to. */
   #waiting = 0
@@ -137,9 +137,9 @@ class AppTicks {
   #isSuspended = false
   #timer: TimerHandle | null = null
 
-  constructor(app: FastifyInstance, engine: Engine, clock: Clock) {
+  constructor(app: FastifyInstance, lifecycle: Lifecycle, clock: Clock) {
     this.#app = app
-    this.#engine = engine
+    this.#lifecycle = lifecycle
     this.#clock = clock
   }
 
@@ -171,8 +171,8 @@ class AppTicks {
     if (this.#app.server.listening) return
     this.#hasFailed = true
     this.#timer?.cancel()
-    if (this.#hasBegun && this.#engine.phase !== 'stopped') {
-      this.#engine.stop()
+    if (this.#hasBegun && this.#lifecycle.phases.current !== 'stopped') {
+      this.#lifecycle.stop()
       this.#isSuspended = true
     }
     this.#tell(err, 'no job runs by its trigger here, as the app does not listen')
@@ -187,12 +187,12 @@ class AppTicks {
 
   #begin(): void {
     this.#timer?.cancel()
-    const { phase } = this.#engine
+    const phase = this.#lifecycle.phases.current
     // Not what was begun, stopped or closed by hand meanwhile.
     if (phase !== 'open' && !(phase === 'stopped' && this.#isSuspended)) return
     this.#hasBegun = true
     this.#isSuspended = false
-    this.#engine.start().catch((err: unknown) => this.#tell(err, 'no job runs by its trigger here'))
+    this.#lifecycle.start().catch((err: unknown) => this.#tell(err, 'no job runs by its trigger here'))
   }
 
   #tell(err: unknown, message: string): void {

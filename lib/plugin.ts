@@ -45,7 +45,7 @@ const plugin: FastifyPluginAsync<PluginOptions> = async (app, options) => {
     return Object.assign(new Scheduler(engine, instance), { route: routes.route.bind(routes) })
   })
   // From here on whatever fails, here or in another plugin, closes what was opened.
-  followApp(app, { engine, clock: resolved.clock, autostart, check: () => routes.check() })
+  followApp(app, { lifecycle: engine.lifecycle, clock: resolved.clock, autostart, check: () => routes.check() })
   if (url !== null) serveMetrics(app, url, scheduler)
 }
 

@@ -44,8 +44,8 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
   }
 
   add<Data = unknown>(options: JobOptions<App, Data>): Job {
-    this.#engine.checkOpen('add a job')
-    return detached(() => this.#engine.add(options as JobOptions, this.#app)).view
+    this.#engine.lifecycle.phases.checkOpen('add a job')
+    return detached(() => this.#engine.control.add(options as JobOptions, this.#app)).view
   }
 
   cron(
@@ -76,7 +76,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
   }
 
   modify<Data = unknown>(id: string, changes: JobChanges<App, Data>): Job {
-    return detached(() => this.#engine.modify(id, changes as JobChanges)).view
+    return detached(() => this.#engine.control.modify(id, changes as JobChanges)).view
   }
 
   reschedule(id: string, trigger: TriggerInput): Job {
@@ -84,7 +84,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
   }
 
   remove(id: string): boolean {
-    return this.#engine.remove(id, 'manual')
+    return this.#engine.control.remove(id, 'manual')
   }
 
   async pause(id: string, note?: string): Promise<void> {
@@ -92,11 +92,14 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
     if (note !== undefined && (typeof note !== 'string' || note.length > 500)) {
       throw new OptionInvalidError('note', 'a string of at most 500 characters', show(note))
     }
-    await this.#engine.pause(job, note)
+    await this.#engine.lifecycle.openFor('pause a job')
+    await this.#engine.control.pause(job, note)
   }
 
   async resume(id: string): Promise<void> {
-    await this.#engine.resume(this.#engine.jobs.known(id))
+    const job = this.#engine.jobs.known(id)
+    await this.#engine.lifecycle.openFor('resume a job')
+    await this.#engine.control.resume(job)
   }
 
   async trigger(id: string, options: TriggerOptions = {}): Promise<Run | null> {
@@ -105,10 +108,10 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
     const { data = job.definition.data, wait = false } = given
     if (typeof wait !== 'boolean') throw new OptionInvalidError('wait', 'true or false', show(wait))
     const what = `trigger the job '${id}'`
-    this.#engine.checkRunning(what)
-    await this.#engine.open(what)
-    this.#engine.checkRunning(what)
-    const active = await this.#engine.manualRuns.start(job, data)
+    this.#engine.lifecycle.phases.checkRunning(what)
+    await this.#engine.lifecycle.openFor(what)
+    this.#engine.lifecycle.phases.checkRunning(what)
+    const active = await this.#engine.manualRuns.trigger(job, data)
     if (active === null) return null
     if (wait) await new Promise<unknown>((resolve) => active.onOutcome(() => resolve(undefined)))
     return active.run
@@ -128,7 +131,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
     if (typeof fn !== 'function') throw new OptionInvalidError('fn', 'a function', show(fn))
     const { ttl: given } = copyKnown(options, ['ttl'], "`withLock`'s options", PEER_LOCK_NAMES) as WithLockOptions
     const ttl = given === undefined ? this.#engine.options.defaults.lockTtl : resolveLockTtl(given, 'ttl')
-    await this.#engine.open(`take the lock '${name}'`)
+    await this.#engine.lifecycle.openFor(`take the lock '${name}'`)
     return await this.#engine.namedLocks.with(name, ttl ?? DEFAULT_LOCK_TTL, fn)
   }
 
@@ -153,19 +156,19 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
   }
 
   start(): Promise<void> {
-    return detached(() => this.#engine.start())
+    return detached(() => this.#engine.lifecycle.start())
   }
 
   stop(): void {
-    detached(() => this.#engine.stop())
+    detached(() => this.#engine.lifecycle.stop())
   }
 
   drain(): Promise<void> {
-    return this.#engine.drain()
+    return this.#engine.lifecycle.drain()
   }
 
   close(): Promise<void> {
-    return detached(() => this.#engine.close())
+    return detached(() => this.#engine.lifecycle.close())
   }
 }
 

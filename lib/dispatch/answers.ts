@@ -148,7 +148,7 @@ export class Answers {
     this.#noteOwn(asked)
     const startedBy = tick.caughtUp ? 'catch-up' : 'schedule'
     const run = runner.newRun(job, runId, grantedTick(asked, answer), startedBy, answer.fencingToken, now)
-    const active = runner.start(job, run, answer.lock, job.definition.data, monotonic)
+    const active = runner.startRun(job, run, answer.lock, job.definition.data, monotonic)
     job.noteLocked()
     if (isFromCompletion(asked.trigger) || this.#keepLater(asked, asked.coversUntil)) this.#goOnAfter(active, asked)
   }

@@ -44,7 +44,7 @@ export class ManualRuns {
    * @returns the run, or `null` when another run of the job holds the lock
    * @throws RedisUnavailableError
    */
-  async start(job: JobRecord, data: unknown): Promise<ActiveRun | null> {
+  async trigger(job: JobRecord, data: unknown): Promise<ActiveRun | null> {
     const { lockTtl } = job.definition
     if (lockTtl === null) return this.#options.unlocked.startManual(job, data)
     this.#asking++
@@ -110,7 +110,7 @@ export class ManualRuns {
     data: unknown
   ): ActiveRun {
     const { runner } = this.#options
-    return runner.start(job, runner.newRun(job, runId, scheduledTime, 'manual', fencingToken), lock, data)
+    return runner.startRun(job, runner.newRun(job, runId, scheduledTime, 'manual', fencingToken), lock, data)
   }
 
   /** Resolves when no claim is under way. */

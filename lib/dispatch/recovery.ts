@@ -203,7 +203,7 @@ export class Recovery {
       if (from !== undefined) this.#options.onTakenOver(from, runId, attempt)
       const run = runner.newRun(job, runId, scheduledTime, 'recovery', fencingToken)
       run.attempt = attempt
-      runner.start(job, run, lock)
+      runner.startRun(job, run, lock)
     } else {
       this.#end(search)
     }

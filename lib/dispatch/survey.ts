@@ -64,6 +64,10 @@ export class Survey {
     void this.#await(this.#ask(jobs))
   }
 
+  start(): void {
+    this.take()
+  }
+
   stop(): void {
     this.#retry?.cancel()
     this.#retry = null

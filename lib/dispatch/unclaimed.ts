@@ -72,7 +72,7 @@ export class UnclaimedRuns {
       journal.tickSkipped(job, scheduledTime, 'overlap')
     } else {
       const trigger = tick.caughtUp ? 'catch-up' : 'schedule'
-      runner.start(job, runner.newRun(job, newRunId(), scheduledTime, trigger, null), null)
+      runner.startRun(job, runner.newRun(job, newRunId(), scheduledTime, trigger, null), null)
     }
     return true
   }

@@ -43,7 +43,7 @@ export class UnlockedRuns {
       return
     }
     const run = runner.newRun(job, newRunId(), scheduledTime, 'schedule', null)
-    runner.start(job, run, null).onCompleted(() => completion.restart(job))
+    runner.startRun(job, run, null).onCompleted(() => completion.restart(job))
   }
 
   /** Runs a job by hand; `null` when a run of it goes on. */
@@ -51,7 +51,7 @@ export class UnlockedRuns {
     const { coordination, runner, newRunId, completion } = this.#options
     if (runsHere(job, runner)) return null
     const run = runner.newRun(job, newRunId(), Math.round(coordination.now()), 'manual', null)
-    const active = runner.start(job, run, null, data)
+    const active = runner.startRun(job, run, null, data)
     active.onCompleted(() => {
       // Before the first tick no interval is measured yet.
       if (job.lastUnlocked !== null) completion.restart(job)

@@ -7,6 +7,8 @@ const KEEP = 5 * MINUTE
 
 export interface FinishedJobsOptions {
   readonly clock: Clock
+  /** The jobs of this process. */
+  readonly jobs: () => Iterable<JobRecord>
   /** Whether something of the job may still be to come, or is not yet accounted for. */
   readonly isBusy: (job: JobRecord) => boolean
   /** Whether the job's trigger still has no further tick, as it may have been changed. */
@@ -36,9 +38,9 @@ export class FinishedJobs {
   }
 
   /** Begins, also again after `stop`: what was known to be finished then is kept for its time anew. */
-  start(jobs: Iterable<JobRecord>): void {
+  start(): void {
     this.#stopped = false
-    for (const job of jobs) if (job.isFinished) this.touch(job)
+    for (const job of this.#options.jobs()) if (job.isFinished) this.touch(job)
   }
 
   stop(): void {

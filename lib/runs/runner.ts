@@ -87,7 +87,7 @@ export class Runner implements RunOwner<ActiveRun> {
    * @param lock `null` for a run without one
    * @param monotonic now, on the monotonic clock
    */
-  start(
+  startRun(
     job: JobRecord,
     run: RunRecord,
     lock: HeldLock | null,

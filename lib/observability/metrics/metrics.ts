@@ -151,7 +151,8 @@ export class Metrics {
     this.#registered = names
   }
 
-  unregister(): void {
+  /** Takes them out of the registry. */
+  close(): void {
     this.#closed = true
     for (const name of this.#registered.splice(0)) this.#registry?.removeSingleMetric(name)
   }

@@ -32,7 +32,7 @@ export class Executors {
   }
 
   /** Starts all of them, once. */
-  start(): Promise<void> {
+  open(): Promise<void> {
     this.#starting ??= this.#start()
     return this.#starting
   }

@@ -1,0 +1,79 @@
+import type { Coordination } from '../../types/coordination.js'
+import type { RemovalReason } from '../../types/events.js'
+import type { JobChanges, JobOptions } from '../../types/job-options.js'
+import { nextInSequence } from '../base/sequence.js'
+import type { JobRecord } from '../jobs/job.js'
+import type { JobRegistry } from '../jobs/registry.js'
+import type { Journal } from '../observability/journal.js'
+import type { Survey } from './survey.js'
+
+export interface JobControlOptions {
+  readonly replicaId: string
+  readonly coordination: Coordination
+  readonly jobs: JobRegistry
+  readonly survey: Survey
+  readonly journal: Journal
+  /** Whether ticks come now. */
+  readonly isRunning: () => boolean
+}
+
+/** Adds, changes, removes, pauses and resumes jobs: in this process, at the store, and for the journal. */
+export class JobControl {
+  readonly #options: JobControlOptions
+
+  constructor(options: JobControlOptions) {
+    this.#options = options
+  }
+
+  /** As `JobRegistry.add`. */
+  add(options: JobOptions, app: unknown): JobRecord {
+    const { jobs, survey, journal, isRunning } = this.#options
+    const job = jobs.add(options, app)
+    if (isRunning()) survey.add(job)
+    journal.jobAdded(job)
+    return job
+  }
+
+  /** As `JobRegistry.modify`. */
+  modify(id: string, changes: JobChanges): JobRecord {
+    const { jobs, survey, journal, isRunning } = this.#options
+    const before = jobs.get(id)?.trigger
+    const job = jobs.modify(id, changes)
+    if (isRunning() && job.trigger !== before) survey.add(job)
+    journal.jobModified(job)
+    return job
+  }
+
+  /** Whether there was such a job. */
+  remove(id: string, reason: RemovalReason): boolean {
+    const job = this.#options.jobs.remove(id)
+    if (job !== null) this.#options.journal.jobRemoved(job, reason)
+    return job !== null
+  }
+
+  /**
+   * Pauses a job for the fleet.
+   *
+   * @throws RedisUnavailableError
+   */
+  async pause(job: JobRecord, note: string | undefined): Promise<void> {
+    const { coordination, journal, replicaId } = this.#options
+    await coordination.pause(job.id, note)
+    journal.paused(this.#learnPaused(job, true), replicaId, note)
+  }
+
+  /** As `pause`. */
+  async resume(job: JobRecord): Promise<void> {
+    const { coordination, journal, replicaId } = this.#options
+    await coordination.resume(job.id)
+    journal.resumed(this.#learnPaused(job, false), replicaId)
+  }
+
+  /** @returns the job of that id as it is now: it may have been removed and added again meanwhile */
+  #learnPaused(job: JobRecord, paused: boolean): JobRecord {
+    const { jobs } = this.#options
+    const known = jobs.get(job.id) ?? job
+    jobs.learnPaused(known, paused, nextInSequence())
+    return known
+  }
+}
