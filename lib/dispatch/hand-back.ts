@@ -1,7 +1,7 @@
 import type { Clock } from '../../types/clock.js'
 import type { ClaimAnswer, HandBackAnswer, HeldLock } from '../../types/coordination.js'
 import type { Journal } from '../observability/journal.js'
-import type { HandingBack } from '../runs/finisher.js'
+import type { HandingBack } from '../runs/retried-releases.js'
 import type { AskedTick } from './asked-tick.js'
 import { jobLock } from './claim-request.js'
 import type { Completion } from './completion.js'
