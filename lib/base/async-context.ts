@@ -5,20 +5,20 @@ import type { Clock } from '../../types/clock.js'
 const own = new AsyncResource('Scheduler')
 
 /**
- * Calls a function of ours outside of the async context in which somebody has called in: with it, whatever the function
- * arms, sends or starts. Functions of users are called by `isolated`, or within their run.
+ * Calls a function of the scheduler's own outside of its caller's async context, so that nothing that the function arms, sends
+ * or starts inherits that. Functions of users are called by `isolated`, or within their run.
  */
 export function detached<Value>(fn: () => Value): Value {
   return own.runInAsyncScope(fn)
 }
 
-/** Calls a function of a user's in no context; what it enters (`AsyncLocalStorage.enterWith`) ends with it. */
+/** Calls a user's function in no async context. A context that it enters (`AsyncLocalStorage.enterWith`) ends with it. */
 export function isolated<Value>(fn: () => Value): Value {
-  // A resource of its own, as what is entered stays with the resource in which it was.
+  // A resource of its own, as a context that is entered stays with the resource.
   return detached(() => new AsyncResource('SchedulerListener')).runInAsyncScope(fn)
 }
 
-/** A clock whose timers and callbacks have no context of who sets them. */
+/** A clock whose timers and callbacks do not inherit the async context of whoever sets them. */
 export function detachedClock(clock: Clock): Clock {
   return Object.freeze({
     now: () => clock.now(),
@@ -30,7 +30,7 @@ export function detachedClock(clock: Clock): Clock {
   })
 }
 
-/** An object whose methods are called in no context. */
+/** An object whose methods are called in no async context. */
 export function detachedMethods<Methods extends object>(methods: Methods): Methods {
   const wrapped = Object.entries(methods).map(([name, method]) => {
     return [name, (...args: unknown[]) => detached(() => (method as (...args: unknown[]) => unknown)(...args))]

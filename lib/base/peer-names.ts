@@ -6,118 +6,118 @@
 export type PeerNames = Readonly<Record<string, readonly string[]>>
 
 const WHEN = {
-  "`trigger: { cron: '*/5 * * * *' }`": words(
+  "`trigger: { cron: '*/5 * * * *' }`": names(
     'cron crontab cronTime cronExpression expression schedule pattern rule match'
   ),
-  "`trigger: { interval: '5m' }`": words(
+  "`trigger: { interval: '5m' }`": names(
     'interval every repeat repeatEvery repeatInterval frequency period seconds minutes hours days weeks'
   ),
-  '`trigger: { date }`': words('date at runAt runDate fireDate nextRunTime repeatAt'),
-  '`timezone` in the trigger': words('timezone tz utcOffset zone'),
-  '`startDate` in the trigger': words('startDate startAt startTime notBefore'),
-  '`endDate` in the trigger': words('endDate endAt endTime stopAt until notAfter')
+  '`trigger: { date }`': names('date at runAt runDate fireDate nextRunTime repeatAt'),
+  '`timezone` in the trigger': names('timezone tz utcOffset zone'),
+  '`startDate` in the trigger': names('startDate startAt startTime notBefore'),
+  '`endDate` in the trigger': names('endDate endAt endTime stopAt until notAfter')
 }
 
 const ATTEMPTS = {
-  '`retry: { limit, delay }`': words(
+  '`retry: { limit, delay }`': names(
     'attempts retries retryLimit retryCount maxRetries maxAttempts backoffLimit retryDelay retryBackoff backoff'
   ),
-  '`lock: { ttl }`': words(
+  '`lock: { ttl }`': names(
     'ttl lockTtl lockLifetime lockDuration lockFor lockAtMostFor lockAtLeastFor lockTimeout leaseTime'
   ),
-  '`timeout`': words(
+  '`timeout`': names(
     'maxRuntime runTimeout jobTimeout timeLimit expireInSeconds activeDeadlineSeconds deadline timeoutMs'
   ),
-  '`misfireGraceTime`': words('grace graceTime gracePeriod misfireThreshold startingDeadlineSeconds threshold'),
-  "`misfireGraceTime` with `coalesce: 'all'`": words('catchUp backfill backfillPeriod recoverMissedExecutions'),
-  '`jitter`': words('jitterMs randomDelay splay')
+  '`misfireGraceTime`': names('grace graceTime gracePeriod misfireThreshold startingDeadlineSeconds threshold'),
+  "`misfireGraceTime` with `coalesce: 'all'`": names('catchUp backfill backfillPeriod recoverMissedExecutions'),
+  '`jitter`': names('jitterMs randomDelay splay')
 }
 
-const NEVER_OVERLAP = words(
+const NEVER_OVERLAP = names(
   'maxInstances concurrency concurrencyPolicy noOverlap overlap protect preventOverrun waitForCompletion allowOverlap singleton'
 )
 
 export const PEER_JOB_NAMES: PeerNames = {
   ...WHEN,
   ...ATTEMPTS,
-  '`id`': words('key jobId job taskName'),
-  '`name`': words('title label description'),
-  '`handler`': words(
+  '`id`': names('key jobId job taskName'),
+  '`name`': names('title label description'),
+  '`handler`': names(
     'onTick fn func function callback execute executor run runner process processor perform action task worker'
   ),
-  '`data`': words('args kwargs params payload arguments context input'),
-  '`paused: true`': words('disabled enabled active suspend suspended start scheduled autoStart'),
-  '`trigger(id)` once it has started': words('runOnInit runImmediately immediate fireOnTick runOnStart skipImmediate'),
+  '`data`': names('args kwargs params payload arguments context input'),
+  '`paused: true`': names('disabled enabled active suspend suspended start scheduled autoStart'),
+  '`trigger(id)` once it has started': names('runOnInit runImmediately immediate fireOnTick runOnStart skipImmediate'),
   'always so: runs of a job do not overlap': NEVER_OVERLAP,
-  "`on('error', listener)`": words('onError errorHandler catch onFailure'),
-  "`on('executed', listener)`": words('onComplete onSuccess')
+  "`on('error', listener)`": names('onError errorHandler catch onFailure'),
+  "`on('executed', listener)`": names('onComplete onSuccess')
 }
 
 export const PEER_DEFAULT_NAMES: PeerNames = { ...ATTEMPTS, 'always so: runs of a job do not overlap': NEVER_OVERLAP }
 
 export const PEER_TRIGGER_NAMES: PeerNames = {
-  "`cron: '*/5 * * * *'`": words('crontab cronTime cronExpression expression schedule pattern rule'),
-  "`interval: '5m'`": words('every repeat repeatEvery frequency period'),
-  '`interval: { minutes: 5 }`': words('seconds minutes hours days weeks milliseconds'),
-  '`cron: { hour: 3, minute: 30 }`': words('second minute hour day week month year dayOfWeek dayOfMonth weekday'),
-  '`date`': words('at runAt runDate fireDate'),
-  '`timezone`': words('tz zone utcOffset'),
-  '`startDate`': words('start startAt startTime from notBefore'),
-  '`endDate`': words('end endAt endTime stopAt until notAfter'),
-  'an option of the job, beside its `trigger`': words('jitter misfireGraceTime coalesce')
+  "`cron: '*/5 * * * *'`": names('crontab cronTime cronExpression expression schedule pattern rule'),
+  "`interval: '5m'`": names('every repeat repeatEvery frequency period'),
+  '`interval: { minutes: 5 }`': names('seconds minutes hours days weeks milliseconds'),
+  '`cron: { hour: 3, minute: 30 }`': names('second minute hour day week month year dayOfWeek dayOfMonth weekday'),
+  '`date`': names('at runAt runDate fireDate'),
+  '`timezone`': names('tz zone utcOffset'),
+  '`startDate`': names('start startAt startTime from notBefore'),
+  '`endDate`': names('end endAt endTime stopAt until notAfter'),
+  'an option of the job, beside its `trigger`': names('jitter misfireGraceTime coalesce')
 }
 
 export const PEER_SCHEDULER_NAMES: PeerNames = {
-  '`redis`': words('client redisClient connection ioredis store url redisUrl host'),
-  '`prefix`': words('namespace name keyPrefix appName schedulerName instanceName'),
-  '`replicaId`': words('instanceId nodeId workerId id processId'),
-  '`timezone`': words('tz zone'),
-  '`concurrency`': words('maxConcurrency maxWorkers maxConcurrentJobs poolSize limit'),
-  '`closeTimeout`': words('shutdownTimeout gracefulShutdownTimeout stopTimeout drainTimeout gracefulTimeout'),
-  '`defaults`': words('jobDefaults defaultJobOptions defaultOptions'),
-  '`jobs`': words('tasks schedules crons'),
-  '`metrics`': words('prometheus prometheusMetrics promClient'),
-  '`logger`': words('log'),
-  'in `defaults`': words('lock lockTtl ttl retry retries attempts timeout jitter misfireGraceTime coalesce recovery')
+  '`redis`': names('client redisClient connection ioredis store url redisUrl host'),
+  '`prefix`': names('namespace name keyPrefix appName schedulerName instanceName'),
+  '`replicaId`': names('instanceId nodeId workerId id processId'),
+  '`timezone`': names('tz zone'),
+  '`concurrency`': names('maxConcurrency maxWorkers maxConcurrentJobs poolSize limit'),
+  '`closeTimeout`': names('shutdownTimeout gracefulShutdownTimeout stopTimeout drainTimeout gracefulTimeout'),
+  '`defaults`': names('jobDefaults defaultJobOptions defaultOptions'),
+  '`jobs`': names('tasks schedules crons'),
+  '`metrics`': names('prometheus prometheusMetrics promClient'),
+  '`logger`': names('log'),
+  'in `defaults`': names('lock lockTtl ttl retry retries attempts timeout jitter misfireGraceTime coalesce recovery')
 }
 
 /** What other clients, and plugins for them, call an option of ioredis; ioredis itself passes over what it does not know. */
 export const PEER_REDIS_NAMES: PeerNames = {
-  "`redis: 'redis://...'`": words('url uri redisUrl connectionString connection'),
-  '`redis`, with the client itself': words('client redisClient'),
-  '`host` and `port`': words('socket hostname address server'),
-  '`redis`, with an ioredis Cluster': words('cluster clusterNodes nodes rootNodes startupNodes hosts'),
-  '`db`': words('database'),
-  '`username`': words('user'),
-  '`password`': words('auth authPass pass passwd'),
-  '`tls`': words('ssl useTls useSsl')
+  "`redis: 'redis://...'`": names('url uri redisUrl connectionString connection'),
+  '`redis`, with the client itself': names('client redisClient'),
+  '`host` and `port`': names('socket hostname address server'),
+  '`redis`, with an ioredis Cluster': names('cluster clusterNodes nodes rootNodes startupNodes hosts'),
+  '`db`': names('database'),
+  '`username`': names('user'),
+  '`password`': names('auth authPass pass passwd'),
+  '`tls`': names('ssl useTls useSsl')
 }
 
 export const PEER_METRICS_NAMES: PeerNames = {
-  '`register`': words('registry promRegistry'),
-  '`endpoint`': words('path url route'),
-  '`durationBuckets`': words('buckets'),
-  '`metrics: false`': words('enabled disabled')
+  '`register`': names('registry promRegistry'),
+  '`endpoint`': names('path url route'),
+  '`durationBuckets`': names('buckets'),
+  '`metrics: false`': names('enabled disabled')
 }
 
 export const PEER_RETRY_NAMES: PeerNames = {
-  '`limit`': words('attempts retries times max maxRetries maxAttempts count'),
-  '`delay`': words('wait backoff minTimeout minDelay initialDelay interval'),
-  '`maxDelay`': words('maxTimeout maxBackoff maxWait cap'),
-  '`factor`': words('multiplier exponent base backoffFactor'),
-  '`jitter`': words('randomize randomise')
+  '`limit`': names('attempts retries times max maxRetries maxAttempts count'),
+  '`delay`': names('wait backoff minTimeout minDelay initialDelay interval'),
+  '`maxDelay`': names('maxTimeout maxBackoff maxWait cap'),
+  '`factor`': names('multiplier exponent base backoffFactor'),
+  '`jitter`': names('randomize randomise')
 }
 
 export const PEER_LOCK_NAMES: PeerNames = {
-  '`ttl`': words('duration timeout lease leaseTime expiry expire expires lifetime lockAtMostFor ms seconds minutes')
+  '`ttl`': names('duration timeout lease leaseTime expiry expire expires lifetime lockAtMostFor ms seconds minutes')
 }
 
 export const PEER_TRIGGER_CALL_NAMES: PeerNames = {
-  '`data`': words('args kwargs params payload input'),
-  '`wait`': words('await sync waitForCompletion')
+  '`data`': names('args kwargs params payload input'),
+  '`wait`': names('await sync waitForCompletion')
 }
 
-function words(text: string): readonly string[] {
+function names(text: string): readonly string[] {
   return text.split(' ')
 }
 

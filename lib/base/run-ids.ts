@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto'
 
-/** How many ids have all but their last part in common. */
+/** How many ids differ only in their last part. */
 export const SERIES = 64
 
 const LAST_PARTS = Array.from({ length: SERIES }, (_, index) => `-${index}`)
 
 /**
- * What an id says of others of its process: what they begin with, and its place in their order.
+ * Reads from an id what the ids of its process begin with, and its place in their order.
  *
- * @returns `null` for an id that is none of these
+ * @returns `null` for an id that was not made here
  */
 export function readRunId(id: string): { readonly base: string; readonly order: number } | null {
   const [, base, series, index] = /^(\S+-)(\d+)-(\d+)$/.exec(id) ?? []

@@ -1,11 +1,11 @@
 import type { Clock } from '../../types/clock.js'
 import type { Coordination } from '../../types/coordination.js'
 import { SECOND } from '../base/duration.js'
-import { WallClock } from '../base/wall-clock.js'
 import type { JobRecord } from '../jobs/job.js'
 import type { JobRegistry } from '../jobs/registry.js'
 import type { Warnings } from '../observability/warnings.js'
 import type { Timetable } from '../timetable/timetable.js'
+import { WallClock } from '../timetable/wall-clock.js'
 import type { Dispatcher } from './dispatcher.js'
 import type { LateTicks } from './late-ticks.js'
 

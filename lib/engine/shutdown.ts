@@ -1,4 +1,5 @@
 import type { Clock, TimerHandle } from '../../types/clock.js'
+import { isSettledBy } from '../base/deadline.js'
 import { SECOND } from '../base/duration.js'
 import { RunCancelledError } from '../errors.js'
 import type { Journal } from '../observability/journal.js'
@@ -82,15 +83,4 @@ export class Shutdown {
     this.#timer?.cancel()
     this.#options.namedLocks.close()
   }
-}
-
-/** Whether a promise is settled by a time on the monotonic clock. */
-function isSettledBy(promise: Promise<void>, time: number, clock: Clock): Promise<boolean> {
-  return new Promise((resolve) => {
-    const timer = clock.setTimeout(() => resolve(false), Math.max(0, time - clock.monotonic()))
-    void promise.then(() => {
-      timer.cancel()
-      resolve(true)
-    })
-  })
 }

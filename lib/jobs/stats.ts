@@ -1,5 +1,5 @@
 import type { Run, SkipReason } from '../../types/run.js'
-import { NumberTable, type Row } from '../base/number-table.js'
+import { NumberTable, type Row } from './number-table.js'
 
 export const SKIP_REASONS = [
   'claimed_elsewhere',

@@ -1,22 +1,22 @@
 import type { Clock, TimerHandle } from '../../types/clock.js'
 import { Bag, type Placed } from '../base/bag.js'
 
-/** Something that wants to be looked at by a certain time. */
+/** Something that is to be checked at a certain time. */
 export interface Deadline extends Placed {
-  /** When, on the monotonic clock; `Infinity` for never. To be followed by `Deadlines.touch` when it becomes earlier. */
+  /** When, on the monotonic clock; `Infinity` for never. Where it becomes earlier, `Deadlines.touch` follows. */
   readonly checkAt: number
   /** Called once that time has come; it sets `checkAt` anew or is deleted. */
   check(now: number): void
 }
 
 /**
- * One timer for all that goes on: locks to extend, timeouts. A run that ends before its first check costs no timer, as
- * the timer is left to lapse.
+ * One timer for all deadlines: locks to extend, timeouts. A run that ends before its first check sets no timer and clears
+ * none: a timer that nobody needs any more is left to fire.
  */
 export class Deadlines {
   readonly #clock: Clock
   readonly #items = new Bag<Deadline>()
-  /** Its own items, and those that somebody else keeps. */
+  /** Its own items, and those of `watchAlso`. */
   readonly #lists: Bag<Deadline>[] = [this.#items]
   #timer: TimerHandle | null = null
   #armedFor = Number.POSITIVE_INFINITY
@@ -27,8 +27,8 @@ export class Deadlines {
   }
 
   /**
-   * Looks also at what somebody else keeps, who calls `touch` for what is new there, and `keepAlive` when the first is there or the
-   * last has gone: a run need not be in two lists.
+   * Checks also the items of another bag, so that a run need not stand in two. Its owner calls `touch` for each item that it
+   * adds, and `keepAlive` when it has added the first or deleted the last.
    */
   watchAlso(items: Bag<Deadline>): void {
     this.#lists.push(items)
@@ -45,7 +45,7 @@ export class Deadlines {
     if (this.#items.size === 0) this.keepAlive()
   }
 
-  /** The timer keeps the process alive while something goes on; left to lapse, it does not. */
+  /** The timer keeps the process alive while there is an item, and not when it is only left to fire. */
   keepAlive(): void {
     if (this.#lists.every(({ size }) => size === 0)) this.#timer?.unref?.()
     else this.#timer?.ref?.()

@@ -13,7 +13,7 @@ export interface LockOwner {
   onLost(reason: string): void
 }
 
-/** What holding a lock takes; the same for all locks of a scheduler. */
+/** What holding a lock needs; the same for all locks of a scheduler. */
 export interface LockTools {
   readonly coordination: Coordination
   readonly clock: Clock
@@ -21,9 +21,9 @@ export interface LockTools {
 }
 
 /**
- * Keeps a lock while its holder works: extends it at every third of its TTL, and notices at once when it is lost,
- * because an extension was refused or because its validity has passed by the monotonic clock. A blocked event loop or a
- * stopped process is the second case: the check comes first thing afterwards.
+ * Keeps a lock while its holder works. It extends the lock at every third of its TTL, and notices at once when it is lost:
+ * because an extension was refused, or because its validity has passed by the monotonic clock, as after a blocked event loop
+ * or a stopped process, whose timers fire first thing afterwards.
  */
 export class LockHold implements Deadline {
   readonly lock: HeldLock
@@ -44,18 +44,18 @@ export class LockHold implements Deadline {
   }
 
   check(now: number): void {
-    // What is known to be lost is told once, and not extended.
+    // A lock that is known to be lost is reported once, and not extended.
     if (this.lost) return
     if (isOver(this.lock, now)) {
       this.#lose(STOOD_STILL)
       return
     }
-    // A reply that was lost must not cost the lock: without an answer soon, it is extended once more.
+    // A reply may be lost: without an answer by then, the lock is extended once more.
     this.checkAt = Math.min(this.lock.validUntil, now + this.lock.ttl / 6)
     void this.#extend()
   }
 
-  /** The owner is done, and the lock is to be released: looks a last time whether it was held until `now`. */
+  /** The owner is done, and the lock is to be released. Notices if it was not held until `now`. */
   end(now: number): void {
     if (!this.lost && isOver(this.lock, now)) this.#lose(STOOD_STILL)
     this.leave()
@@ -66,7 +66,7 @@ export class LockHold implements Deadline {
     if (!this.lost) this.#lose('it was not there any more, or had another holder, when it was to be released')
   }
 
-  /** Ends the watching alone: the lock is left to its TTL. */
+  /** Extends the lock no more, and leaves it to its TTL. */
   leave(): void {
     this.#ended = true
     this.#tools.deadlines.delete(this)

@@ -7,10 +7,10 @@ import { LockLostError, NotRunningError, RedisUnavailableError } from '../errors
 import type { Finisher } from './finisher.js'
 import { LockHold, type LockTools } from './lock-hold.js'
 
-/** How often a lock is asked for whose answer was read after it had ended. */
+/** How often a lock is asked for whose answer is read only after the lock has ended. */
 const TRIES = 3
 
-/** How many locks are remembered that were let go of, the last ones. */
+/** How many released locks are remembered: the last ones. */
 const MAX_RELEASED = 10_000
 
 type Taken = Extract<AcquireAnswer, { status: 'granted' }>
@@ -22,7 +22,7 @@ export class NamedLocks {
   readonly #newToken: () => string
   readonly #aborts = new Set<(error: Error) => void>()
   readonly #idle = new Idle(() => this.#underWay > 0)
-  /** What was let go of, and could still be held in a store that has forgotten that: until it has ended by itself. */
+  /** Locks that were released, until they would have ended: a store that comes back with data of the past may hold them. */
   readonly #released = new Set<HeldLock>()
   #underWay = 0
   #closed = false
@@ -51,13 +51,13 @@ export class NamedLocks {
     }
   }
 
-  /** Aborts the signals of all that is under way, and of what begins later once it has. */
+  /** Aborts the signals of all functions that go on, and of those that begin later, as soon as they have begun. */
   abortAll(error: Error): void {
     this.#aborted ??= error
     for (const abort of this.#aborts) abort(error)
   }
 
-  /** A store may have come back with data of the past: in it locks may be held that were let go of since. */
+  /** The store may have come back with data of the past, where locks are held that were released since. */
   releaseAgain(): void {
     for (const lock of this.#released) this.#finisher.giveUpNamed(lock)
   }
@@ -67,7 +67,7 @@ export class NamedLocks {
     this.#closed = true
   }
 
-  /** Resolves when nothing is under way. */
+  /** Resolves when no lock is asked for, held or released. */
   settled(): Promise<void> {
     return this.#idle.reached()
   }
@@ -81,7 +81,7 @@ export class NamedLocks {
     if (taken === null) return { acquired: false }
     const { lock, fencingToken } = taken
     const controller = new AbortController()
-    // What the function and its signal call has the caller's context.
+    // The function, and the listeners of its signal, have the caller's context.
     const scope = new AsyncResource('NamedLock')
     const abort = (error: Error): void => scope.runInAsyncScope(() => controller.abort(error))
     let lost: Error | null = null
@@ -97,7 +97,7 @@ export class NamedLocks {
       let value: Awaited<Value>
       try {
         const returned = scope.runInAsyncScope(() => fn({ signal: controller.signal, fencingToken }))
-        // It has begun to listen by now.
+        // By now the function has added its listeners.
         if (this.#aborted !== null) abort(this.#aborted)
         value = await returned
       } finally {
@@ -128,7 +128,7 @@ export class NamedLocks {
       }
       if (answer.status === 'held') return null
       if (!this.#closed && !isOver(answer.lock, now)) return answer
-      // Read too late; not to be in the way of the next.
+      // The answer was read too late: the lock is not to be in the way of the next try.
       await this.#letGo(answer.lock)
       if (this.#closed) throw new NotRunningError(`take the lock '${name}'`, 'is closed')
     }
@@ -147,7 +147,7 @@ export class NamedLocks {
     return answer
   }
 
-  /** @returns the lock as it may be held by the store at most, which was asked for its whole TTL by now */
+  /** @returns the lock as the store may hold it at most: for its whole TTL, from now on */
   #remember(name: string, ttl: number, token: string): HeldLock {
     const now = this.#tools.clock.monotonic()
     const lock: HeldLock = { name, kind: 'named', token, ttl, validUntil: now + ttl }

@@ -7,14 +7,14 @@ export class Retries {
   count = 0
   /** The wait for the next attempt. */
   #timer: TimerHandle | null = null
-  /** The context in which the run was made: what an attempt has entered is not the next one's. `null` for none. */
+  /** The async context in which the run was made, as an attempt does not inherit from the one before; `null` for none. */
   readonly #origin: AsyncResource | null
 
   constructor(origin: AsyncResource | null) {
     this.#origin = origin
   }
 
-  /** Whether the next attempt is waited for, so that no handler runs. */
+  /** Whether no handler runs, as the next attempt is still to come. */
   get isWaiting(): boolean {
     return this.#timer !== null
   }
@@ -27,7 +27,7 @@ export class Retries {
     }, delay)
   }
 
-  /** Ends the wait. Whether there was one. */
+  /** Ends the wait for the next attempt. @returns whether there was one */
   endWait(): boolean {
     if (this.#timer === null) return false
     this.#timer.cancel()

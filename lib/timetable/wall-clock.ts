@@ -1,4 +1,4 @@
-import { HOUR, SECOND } from './duration.js'
+import { HOUR, SECOND } from '../base/duration.js'
 
 // cron(8): a clock that is set back by more than three hours was corrected, and jobs go on by it at once.
 const CORRECTION = 3 * HOUR
