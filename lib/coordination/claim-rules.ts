@@ -1,7 +1,6 @@
 import type { ClaimRequest, Fingerprint } from '../../types/coordination.js'
 import { hasSameTrigger, isDate } from '../jobs/fingerprint.js'
-import { GIVEN_UP, KEEP_SINCE, MAX_ATTEMPTS } from './redis/claim-script.js'
-import { ABANDONED_AFTER } from './redis/open-scripts.js'
+import { ABANDONED_AFTER, GIVEN_UP, KEEP_SINCE, MAX_ATTEMPTS } from './redis/constants.js'
 
 // The rules of a claim that memory and the Lua scripts have in common. Memory calls these; the scripts say the same in Lua,
 // and one table of test/coordination/claim-rules.test.ts holds both to it.

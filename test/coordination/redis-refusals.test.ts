@@ -4,11 +4,7 @@ import { Redis } from 'ioredis'
 import { Redis as Redis5 } from 'ioredis5'
 import t from 'tap'
 import { systemClock } from '../../lib/base/clock.js'
-import * as claimScript from '../../lib/coordination/redis/claim-script.js'
-import * as endScripts from '../../lib/coordination/redis/end-scripts.js'
-import * as openScripts from '../../lib/coordination/redis/open-scripts.js'
-import { PROBE_SCRIPT } from '../../lib/coordination/redis/probe-script.js'
-import * as smallScripts from '../../lib/coordination/redis/small-scripts.js'
+import * as scripts from '../../lib/coordination/redis/scripts.js'
 import { createScheduler, type Scheduler } from '../../lib/index.js'
 import { request } from '../fixtures/coordination-contract.js'
 import { type LogLine, logLines } from '../fixtures/log-lines.js'
@@ -152,10 +148,9 @@ for (const { code, args = [], prepare, refuse, heal } of REFUSALS) {
 }
 
 t.test('all commands that a script calls are tried, and README names them', async (t) => {
-  const scripts = [claimScript, endScripts, openScripts, smallScripts].flatMap(Object.values)
+  const { PROBE_SCRIPT, ...others } = scripts
   const called = new Set<string>()
-  for (const script of scripts) {
-    if (typeof script !== 'string') continue
+  for (const script of Object.values(others)) {
     for (const [, name] of script.matchAll(/call\('([A-Z]+)'/g)) if (name !== 'INFO') called.add(name as string)
   }
   t.ok(called.size > 10)

@@ -109,7 +109,7 @@ t.test('the lock is a Redlock: a key with the run id, an expiry, and nothing of 
       t.equal(await redis.client.exists('rls:{test}:lock:job'), 0)
       t.match(
         await redis.client.get('rls:{test}:claim:job'),
-        /^\d+ -1 - [1-9]\d+ the-run \d+ \d+ replica-\w+ \d+ 0 every-second\.usual$/
+        /^\d+ -1 - [1-9]\d+ the-run \d+ \d+ replica-\w+;v=2 \d+ 0 every-second\.usual$/
       )
       const kept = await redis.client.pttl('rls:{test}:claim:job')
       t.ok(kept > 50_000 && kept <= 60_000, 'the claim is remembered for as long as was asked')

@@ -1,0 +1,185 @@
+import type { ClaimVote } from '../../../types/coordination/node.js'
+import type { ClaimRequest, HeldLock, OpenRun, OtherDefinition } from '../../../types/coordination.js'
+import { RedisUnavailableError } from '../../errors.js'
+import { validUntil } from '../lock-validity.js'
+import {
+  ANSWER_CLAIMED_BY,
+  ANSWER_CLAIMED_ELSEWHERE,
+  ANSWER_CLAIMED_UP_TO,
+  ANSWER_EARLY,
+  ANSWER_GRANTED,
+  ANSWER_OVERLAP,
+  ANSWER_OVERLAP_BY,
+  ANSWER_PAUSED,
+  ANSWER_PAUSED_ELSEWHERE,
+  ANSWER_RUNNING,
+  ANSWER_TAKEN_OVER,
+  ANSWER_UNREADABLE,
+  GIVEN_UP,
+  NOBODY,
+  OVERLAP_LEFT,
+  OVERLAP_TAKEN
+} from './constants.js'
+import { readReplica, withoutFields } from './fields.js'
+
+// What claim.lua answers.
+
+/** A request of a job that was last claimed under another fingerprint. */
+export interface Differing {
+  readonly index: number
+  readonly tick: number
+  readonly other: OtherDefinition
+}
+
+/** Reads which requests are of jobs that were last claimed under another fingerprint: `index:tick:fingerprint:replica`. */
+export function readDiffering(differing: string): Differing[] {
+  return differing.split(' ').flatMap((each) => {
+    const [, index, tick, trigger = '', options = '', replica = NOBODY] =
+      /^(\d+):(-?\d+):([^.:]+)\.([^:]+):(.+)$/.exec(each) ?? []
+    if (index === undefined) return []
+    const fingerprint = { trigger, options: withoutFields(options) }
+    const other = { fingerprint, replicaId: replica === NOBODY ? null : readReplica(replica) }
+    return [{ index: Number(index), tick: Number(tick), other }]
+  })
+}
+
+/**
+ * Reads the string of answers. What only a vote is told is empty in the others.
+ *
+ * @param sent when the requests were sent, on the monotonic clock
+ */
+export function readAnswers(requests: readonly ClaimRequest[], answers: string, sent: number): ClaimVote[] {
+  const reader = new AnswerReader(answers, sent)
+  return requests.map((request) => reader.next(request))
+}
+
+const CLAIMED_ELSEWHERE: ClaimVote = Object.freeze({
+  status: 'claimed_elsewhere',
+  last: null,
+  by: '',
+  previous: null
+})
+
+class AnswerReader {
+  readonly #answers: string
+  readonly #words: readonly string[]
+  readonly #sent: number
+  #at = 0
+
+  constructor(answers: string, sent: number) {
+    this.#answers = answers
+    this.#words = answers.split(' ')
+    this.#sent = sent
+  }
+
+  next(request: ClaimRequest): ClaimVote {
+    switch (this.#word()) {
+      case ANSWER_GRANTED: {
+        const lock = request.kind === 'miss' ? null : this.#lockOf(request)
+        const fencingToken = this.#number()
+        const covered = this.#word()
+        const scheduledTime = this.#number()
+        const previous = tickIn(covered)
+        const resumedAt = resumedAtIn(covered)
+        return { status: 'granted', lock, fencingToken, previous, resumedAt, scheduledTime, attempt: 1 }
+      }
+      case ANSWER_TAKEN_OVER: {
+        const lock = this.#lockOf(request)
+        const fencingToken = this.#number()
+        const scheduledTime = this.#number()
+        const attempt = this.#number()
+        const from = this.#takenOver(request, scheduledTime, attempt - 1)
+        const before = { previous: null, resumedAt: null, ...(from === null ? {} : { from }) }
+        return { status: 'granted', lock, fencingToken, ...before, scheduledTime, attempt }
+      }
+      case ANSWER_OVERLAP:
+        return { ...this.#overlap(), by: '' }
+      case ANSWER_OVERLAP_BY:
+        return { ...this.#overlap(), by: this.#id() }
+      case ANSWER_PAUSED:
+        return { status: 'paused', first: true, previous: this.#tick() }
+      case ANSWER_PAUSED_ELSEWHERE:
+        return { status: 'paused', first: false, by: this.#id(), previous: this.#tick() }
+      case ANSWER_EARLY:
+        return { status: 'early', due: this.#number() }
+      case ANSWER_RUNNING: {
+        const remaining = this.#number()
+        // A foreign key that never expires is a lock that is looked at again.
+        return { status: 'running', remaining: remaining < 0 ? request.ttl : remaining }
+      }
+      case ANSWER_CLAIMED_ELSEWHERE:
+        return CLAIMED_ELSEWHERE
+      case ANSWER_CLAIMED_UP_TO:
+        return { status: 'claimed_elsewhere', last: this.#tick(), by: '', previous: null }
+      case ANSWER_CLAIMED_BY:
+        return { status: 'claimed_elsewhere', last: this.#tick(), by: this.#id(), previous: this.#tick() }
+      case ANSWER_UNREADABLE: {
+        const error = new RedisUnavailableError('claim a tick', unreadable(request.jobId))
+        return { status: 'unavailable', error, maybe: false, unreadable: true }
+      }
+      default: {
+        const error = new RedisUnavailableError('claim ticks', `unreadable answer ${this.#answers}`)
+        return { status: 'unavailable', error, maybe: true }
+      }
+    }
+  }
+
+  #overlap(): Omit<Extract<ClaimVote, { status: 'overlap' }>, 'by'> {
+    const flags = this.#number()
+    const covered = this.#word()
+    return {
+      status: 'overlap',
+      taken: (flags & OVERLAP_TAKEN) !== 0,
+      isLeft: (flags & OVERLAP_LEFT) !== 0,
+      previous: tickIn(covered),
+      resumedAt: resumedAtIn(covered)
+    }
+  }
+
+  #word(): string {
+    return this.#words[this.#at++] ?? ''
+  }
+
+  #number(): number {
+    return Number(this.#words[this.#at++])
+  }
+
+  #tick(): number | null {
+    return tickIn(this.#word())
+  }
+
+  #id(): string {
+    const id = this.#word()
+    return id === NOBODY ? '' : id
+  }
+
+  /** The run that is taken over; `null` where an earlier takeover of it was given up: it is not known any more. */
+  #takenOver({ jobId }: ClaimRequest, scheduledTime: number, attempt: number): OpenRun | null {
+    const runId = this.#word()
+    const fencingToken = this.#number()
+    const startedAt = this.#number()
+    const replicaId = readReplica(this.#word())
+    const lockedUntil = this.#number()
+    if (runId === GIVEN_UP) return null
+    return { runId, jobId, replicaId, fencingToken, scheduledTime, startedAt, attempt, lockedUntil }
+  }
+
+  #lockOf({ jobId, runId, ttl }: ClaimRequest): HeldLock {
+    return { name: jobId, kind: 'job', token: runId, ttl, validUntil: validUntil(this.#sent, ttl) }
+  }
+}
+
+/** Why no tick of a job can be had whose record cannot be read. */
+export function unreadable(jobId: string): string {
+  return `what it has in the place of the record of the job '${jobId}' cannot be read`
+}
+
+/** The tick in `tick` or `tick/resumedAt`; -1 stands for none. */
+function tickIn(covered: string): number | null {
+  return covered === '' || covered.startsWith('-') ? null : Number.parseInt(covered, 10)
+}
+
+function resumedAtIn(covered: string): number | null {
+  const slash = covered.indexOf('/')
+  return slash < 0 ? null : Number(covered.slice(slash + 1))
+}

@@ -1,0 +1,53 @@
+import type { Cluster, Redis } from 'ioredis'
+import * as scripts from './scripts.js'
+
+/** What was handed back, as the hash has it: each job's id, followed by `tick run time`. */
+export type HandedFields = readonly string[]
+
+export type ClaimReply = [micros: number, answers: string, differing: string, handed: HandedFields, taken?: string]
+
+export type ProbeReply = [micros: number, handed: HandedFields, refused: string, info: string, fence: string]
+
+/** The scripts as ioredis commands: EVALSHA, and EVAL when Redis does not know the script. What each takes, its file says. */
+export interface ScriptCommands {
+  rlsClaim(keyCount: number, ...args: (string | number)[]): Promise<ClaimReply>
+  rlsFinish(keyCount: number, ...args: string[]): Promise<string>
+  rlsHandBack(keyCount: number, ...args: string[]): Promise<string>
+  rlsAcquire(
+    keyCount: number,
+    ...args: (string | number)[]
+  ): Promise<[micros: number, fencingToken: number, holder?: string]>
+  rlsConfirm(keyCount: number, ...args: (string | number)[]): Promise<string>
+  rlsAdopt(keyCount: number, ...args: string[]): Promise<null>
+  rlsResume(keyCount: number, ...args: string[]): Promise<null>
+  rlsPauses(keyCount: number, ...args: string[]): Promise<string[]>
+  rlsSince(keyCount: number, ...args: string[]): Promise<string>
+  rlsTime(keyCount: number, ...args: string[]): Promise<[micros: number, handed: HandedFields]>
+  rlsLook(keyCount: number, key: string): Promise<[micros: number, fence: string, serverId: string, found: string[]]>
+  rlsAbandon(keyCount: number, ...args: string[]): Promise<string>
+  rlsReopen(keyCount: number, ...args: string[]): Promise<null>
+  rlsProbe(keyCount: number, ...args: string[]): Promise<ProbeReply>
+}
+
+const TEXTS = {
+  rlsClaim: scripts.CLAIM_SCRIPT,
+  rlsFinish: scripts.FINISH_SCRIPT,
+  rlsHandBack: scripts.HAND_BACK_SCRIPT,
+  rlsAcquire: scripts.ACQUIRE_SCRIPT,
+  rlsConfirm: scripts.CONFIRM_SCRIPT,
+  rlsAdopt: scripts.ADOPT_SCRIPT,
+  rlsResume: scripts.RESUME_SCRIPT,
+  rlsPauses: scripts.PAUSES_SCRIPT,
+  rlsSince: scripts.SINCE_SCRIPT,
+  rlsTime: scripts.TIME_SCRIPT,
+  rlsLook: scripts.LOOK_SCRIPT,
+  rlsAbandon: scripts.ABANDON_SCRIPT,
+  rlsReopen: scripts.REOPEN_SCRIPT,
+  rlsProbe: scripts.PROBE_SCRIPT
+} satisfies Record<keyof ScriptCommands, string>
+
+/** Gives a client the scripts as commands. */
+export function defineScripts(client: Redis | Cluster): ScriptCommands {
+  for (const [name, lua] of Object.entries(TEXTS)) client.defineCommand(name, { lua })
+  return client as unknown as ScriptCommands
+}

@@ -1,0 +1,81 @@
+import type { Cluster, Redis } from 'ioredis'
+import type { Fingerprint, JobState, SurveyRequest } from '../../../types/coordination.js'
+import { DAY } from '../../base/duration.js'
+import type { ScriptCommands } from './commands.js'
+import { readState } from './job-state.js'
+import type { Keys } from './keys.js'
+import type { RedisLink } from './link.js'
+import { readRecord } from './record.js'
+import { writePauses, writeSince } from './requests.js'
+
+/** How many jobs go into one command. */
+const CHUNK = 1000
+
+export interface RedisJobsOptions {
+  readonly client: Redis | Cluster
+  readonly link: RedisLink
+  readonly commands: ScriptCommands
+  readonly keys: Keys
+  readonly replicaId: string
+  /** Called with the id of a job whose record cannot be read. */
+  onUnreadable(jobId: string): void
+}
+
+/** What one Redis knows of jobs beside their claims: pauses, since when they are there, how they are defined. */
+export class RedisJobs {
+  readonly #options: RedisJobsOptions
+
+  constructor(options: RedisJobsOptions) {
+    this.#options = options
+  }
+
+  async pause(jobId: string, note: string | undefined): Promise<void> {
+    const { client, link, keys, replicaId } = this.#options
+    const value = JSON.stringify({ note, replicaId, at: Math.round(link.clock.now()) })
+    await link.command('pause a job', () => client.hset(keys.paused, jobId, value))
+  }
+
+  async resume(jobId: string): Promise<void> {
+    const { link, commands, keys } = this.#options
+    // Remembered, so that a definition with `paused: true` does not pause the job again at the next deploy, and that
+    // nothing is caught up on for the time it was paused.
+    await link.command('resume a job', () => commands.rlsResume(1, keys.paused, jobId))
+  }
+
+  async survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]> {
+    const states: JobState[] = []
+    for (let start = 0; start < jobs.length; start += CHUNK) {
+      states.push(...(await this.#surveyChunk(jobs.slice(start, start + CHUNK))))
+    }
+    return states
+  }
+
+  async #surveyChunk(jobs: readonly SurveyRequest[]): Promise<JobState[]> {
+    const { client, link, commands, keys, onUnreadable } = this.#options
+    const [pauses, records, times] = await link.command('read jobs', () =>
+      Promise.all([
+        commands.rlsPauses(1, keys.paused, writePauses(jobs)),
+        client.mget(jobs.map(({ jobId }) => keys.claim(jobId))),
+        commands.rlsSince(1, keys.fence, writeSince(jobs))
+      ])
+    )
+    const since = times.split(' ')
+    return jobs.map((job, index) => {
+      const text = records[index] ?? null
+      const record = text === null ? null : readRecord(text)
+      if (text !== null && record === null) onUnreadable(job.jobId)
+      return readState(job, record, pauses[index] ?? '', job.since === null ? null : Number(since[index]))
+    })
+  }
+
+  async shareDefinition(jobId: string, own: Fingerprint, text: string, other: Fingerprint): Promise<string | null> {
+    const { client, link, keys } = this.#options
+    try {
+      await link.exchange(() => client.set(keys.definition(own, jobId), text, 'PX', DAY))
+      return await link.exchange(() => client.get(keys.definition(other, jobId)))
+    } catch (error) {
+      link.unavailable('compare definitions', error)
+      return null
+    }
+  }
+}

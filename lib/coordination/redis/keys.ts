@@ -1,0 +1,114 @@
+import { randomBytes } from 'node:crypto'
+import type { Fingerprint, HeldLock } from '../../../types/coordination.js'
+import {
+  KEY_CLAIM,
+  KEY_DEFINITION,
+  KEY_FENCE,
+  KEY_HANDED,
+  KEY_LOCK,
+  KEY_NAMED_LOCK,
+  KEY_OPEN,
+  KEY_PAUSED,
+  KEY_PROBE,
+  KEY_REPLY,
+  KEY_TAKEN
+} from './constants.js'
+
+/**
+ * The keys of an app in Redis: all that the fleet shares. The names are in lua/constants.lua. Scripts make the keys of jobs
+ * themselves, of the same names.
+ *
+ * All begin with `rls:{prefix}:`. The braces put them into one slot of a Cluster, where one script can use them all. Where
+ * an id stands in a key it is the last part, as it may hold any character. Times are in milliseconds since the Unix epoch,
+ * by Redis' clock.
+ *
+ * | key | type: what it holds | written by | lives |
+ * |---|---|---|---|
+ * | `fence` | string: the last fencing token of any run or named lock | claim, acquire, confirm | for ever |
+ * | `claim:<job>` | string: the job's record, see record.ts | claim, finish, hand back, confirm, adopt, since | as long as its trigger needs it |
+ * | `lock:<job>` | string: the id of the run that holds the job's lock | claim, extend, finish, hand back, restore | the lock's TTL |
+ * | `named:<name>` | string: the token that holds a lock by name | acquire, extend, release, restore | the lock's TTL |
+ * | `open` | sorted set: runs that have begun and not ended, see record.ts, by when their lock ends | claim, adopt, finish, hand back, look, abandon, reopen | 7 days after the last look |
+ * | `abandoned:<run>` | string: the call that recorded the run as abandoned, and how it stood in `open` | abandon, reopen | 7 days |
+ * | `paused` | hash: job to its pause. `{...}` is a pause by an operator (JSON: note, replicaId, at), `-<time>` its end, `-` a resumption of what was not paused; `{}` is a pause by code, `-<time>~` its end | pause, resume, claim, pauses | for ever |
+ * | `handed` | hash: job to `tick run time` of a claim that was handed back | hand back; taken away by claim | a day |
+ * | `since:<job>` | string: `time trigger`, since when the fleet has had the job with this trigger | since, claim, adopt | as long as a claim; 7 days from the first one |
+ * | `dates:<job>` | hash: trigger of a date that was claimed beside other ticks to the run, or `-` | claim, hand back | 35 days |
+ * | `taken:<tick>` | set: the names of the blocks all of whose jobs have this tick taken | claim, hand back | a minute |
+ * | `definition:<trigger>.<options>:<job>` | string: JSON of a definition, for a replica that has another one | shareDefinition | a day |
+ * | `reply:<replica>:<random>` | string: `call answers` of this process' last call of claim; with `:handed` after it, of hand back | claim, hand back | an hour |
+ * | `probe`, `probe:hash`, `probe:set`, `probe:sorted` | of each type one, to try what may be done | time, probe | a second |
+ *
+ * Places that are reserved. Nothing writes them yet, and nothing else is to be put there:
+ *
+ * | place | type: what it is to hold | lives |
+ * |---|---|---|
+ * | field `s` of a run | the slot it holds, from 2 on; without it the first, whose lock is `lock:<job>` | as its run's word |
+ * | field `K` of a run | its concurrency key; inherited by a run that takes it over | as its run's word |
+ * | field `ok` of a job | when its last successful run ended | as its record |
+ * | field `failed` of a job | how many runs have failed since | as its record |
+ * | field `ov` of a job | the version of the override under which it was last claimed | as its record |
+ * | `slot:<slot>:<job>` | string: the id of the run that holds the slot, from 2 on | the lock's TTL |
+ * | `keyed:<concurrency key, escaped>:<job>` | string: the id of the run that holds the lock of the key | the lock's TTL |
+ * | `waiting` | hash: job to `tick run time` of the latest tick that waits for a slot | as its record |
+ * | `pauses` | hash: `all` or `group:<name>` to the pause of all jobs or of a group, as in `paused`; a job's own stays there | for ever |
+ * | `overrides` | hash: job to JSON of what operators changed of it, with its `version` | until it is reset |
+ * | `schedules` | hash: id to JSON of a job that is kept in the store | until it is removed |
+ * | `definitions` | hash: job to JSON of its definition as published, with its fingerprint and when it was last seen | 7 days after no replica has it |
+ * | `replicas` | sorted set: replicas, by when they were last seen | a minute |
+ * | `history:<job>` | stream: runs with their outcomes, and ranges of ticks that had none with the reason | 100 runs, 7 days |
+ * | `changes` | stream: what changed in pauses, overrides, schedules, and commands to replicas | the last 1000 |
+ * | `version` | string: how many changes there have been, by which a replica knows what it has missed | for ever |
+ */
+export class Keys {
+  readonly fence: string
+  readonly paused: string
+  readonly handed: string
+  readonly open: string
+  /** This process' last reply to a claim. */
+  readonly claimReply: string
+  /** This process' last reply to a hand-back. */
+  readonly handBackReply: string
+  readonly probe: string
+  /** One more of each type that the probe tries. */
+  readonly probes: readonly string[]
+  readonly #base: string
+
+  constructor(prefix: string, replicaId: string) {
+    this.#base = `rls:{${prefix}}:`
+    this.fence = this.#base + KEY_FENCE
+    this.paused = this.#base + KEY_PAUSED
+    this.handed = this.#base + KEY_HANDED
+    this.open = this.#base + KEY_OPEN
+    // Two processes may have been given one id.
+    this.claimReply = `${this.#base}${KEY_REPLY}${replicaId}:${randomBytes(6).toString('hex')}`
+    this.handBackReply = `${this.claimReply}:handed`
+    this.probe = this.#base + KEY_PROBE
+    this.probes = [this.probe, `${this.probe}:hash`, `${this.probe}:set`, `${this.probe}:sorted`]
+  }
+
+  claim(jobId: string): string {
+    return this.#base + KEY_CLAIM + jobId
+  }
+
+  jobLock(jobId: string): string {
+    return this.#base + KEY_LOCK + jobId
+  }
+
+  lock({ kind, name }: HeldLock): string {
+    return kind === 'job' ? this.jobLock(name) : this.namedLock(name)
+  }
+
+  namedLock(name: string): string {
+    return this.#base + KEY_NAMED_LOCK + name
+  }
+
+  /** The blocks that are taken at a tick. */
+  taken(scheduledTime: number): string {
+    return this.#base + KEY_TAKEN + scheduledTime
+  }
+
+  definition({ trigger, options }: Fingerprint, jobId: string): string {
+    return `${this.#base}${KEY_DEFINITION}${trigger}.${options}:${jobId}`
+  }
+}

@@ -1,0 +1,38 @@
+-- Records runs as abandoned, each once: a run that has ended meanwhile, or has its lock, is none. A repeated call gets the
+-- reply it had. What stood in `open` is kept beside the mark, should the call be taken back.
+--
+-- KEYS  fence
+-- ARGV  the call's id, then for each run `runId jobId`
+-- Reply a string of one digit for each run, one of the ABANDONs
+
+--- @include "strings"
+--- @include "keys"
+
+local callId = ARGV[1]
+local count, keys, runIds = 0, { KEYS[1], openKey }, {}
+for i = 2, #ARGV do
+  local runId, jobId = match(ARGV[i], '^(%S+) (.+)$')
+  count = count + 1
+  runIds[count] = runId
+  keys[2 * count + 1] = base .. KEY_ABANDONED .. runId
+  keys[2 * count + 2] = base .. KEY_LOCK .. jobId
+end
+-- All in one command: a Cluster whose slot is moving refuses it as a whole.
+local known = redis.call('MGET', unpack(keys))
+-- Each of several masters has given the run a fencing token of its own.
+local memberOfRun = {}
+for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do memberOfRun[match(member, '^%S+')] = member end
+
+local function abandon(runId, markKey, mark, holder)
+  if mark then return match(mark, '^%S+') == callId and ABANDON_RECORDED or ABANDON_ELSEWHERE end
+  if holder == runId then return ABANDON_HELD end
+  local member = memberOfRun[runId]
+  if not member then return ABANDON_CLOSED end
+  redis.call('ZREM', openKey, member)
+  redis.call('SET', markKey, callId .. ' ' .. member, 'PX', KEEP_ABANDONED)
+  return ABANDON_RECORDED
+end
+
+local reply = {}
+for i = 1, count do reply[i] = abandon(runIds[i], keys[2 * i + 1], known[2 * i + 1], known[2 * i + 2]) end
+return table.concat(reply)

@@ -1,0 +1,163 @@
+-- What Lua and TypeScript call by one name, in one place. The build writes each value into the scripts in the place of its
+-- name, and all of them, with the comments that stand directly above them, into constants.ts. SECOND, MINUTE, HOUR and DAY
+-- are known here as numbers of milliseconds.
+
+-- The version of the layout that a run's word in a record carries, see fields.ts.
+local LAYOUT_VERSION = 2
+
+-- What a word's fields begin with, and are separated by.
+local FIELD_MARK = ';'
+
+-- Keys, as they follow `rls:{prefix}:`. What each holds is described in keys.ts.
+
+local KEY_FENCE = 'fence'
+local KEY_PAUSED = 'paused'
+local KEY_HANDED = 'handed'
+local KEY_OPEN = 'open'
+local KEY_CLAIM = 'claim:'
+local KEY_LOCK = 'lock:'
+local KEY_NAMED_LOCK = 'named:'
+local KEY_TAKEN = 'taken:'
+local KEY_DATES = 'dates:'
+local KEY_SINCE = 'since:'
+local KEY_ABANDONED = 'abandoned:'
+local KEY_DEFINITION = 'definition:'
+local KEY_REPLY = 'reply:'
+local KEY_PROBE = 'probe'
+
+-- Words in records.
+
+-- In the place of an id that is not there: of a run, of a request, of a call.
+local NOBODY = '-'
+
+-- What a request's id in a record begins with while its claim is not confirmed.
+local UNCONFIRMED_MARK = '?'
+
+-- The id, in a record, of a run whose takeover was given up before it began: it is unfinished, and nobody's.
+local GIVEN_UP = '~'
+
+-- What the trigger's word of a date begins with: as in jobs/fingerprint.ts.
+local DATE_MARK = '@'
+
+-- Pauses.
+
+-- A pause by code.
+local PAUSED_BY_CODE = '{}'
+
+-- What is noted of a job that is not paused any more begins with it.
+local RESUMED_MARK = '-'
+
+-- What is noted of a job whose pause by code has ended ends with it.
+local BY_CODE_MARK = '~'
+
+-- Requests to claim.
+
+local KIND_TICK = 't'
+local KIND_MISS = 'm'
+local KIND_MANUAL = 'h'
+local KIND_RECOVER = 'r'
+
+-- Added up to one number.
+local FLAG_PAUSED_INITIALLY = 1
+local FLAG_WAITS = 2
+local FLAG_RERUN = 4
+local FLAG_VOTE = 8
+
+-- Answers to claims, each followed by what claim.lua says.
+
+local ANSWER_GRANTED = '0'
+local ANSWER_TAKEN_OVER = '6'
+local ANSWER_CLAIMED_ELSEWHERE = '1'
+-- The same with the last tick, for a request that waits.
+local ANSWER_CLAIMED_UP_TO = '7'
+-- The same with who has claimed it, for a vote.
+local ANSWER_CLAIMED_BY = '9'
+local ANSWER_OVERLAP = '2'
+-- The same with the run that holds the lock, for a vote.
+local ANSWER_OVERLAP_BY = 'o'
+local ANSWER_PAUSED = '3'
+-- Paused, and the tick is claimed elsewhere.
+local ANSWER_PAUSED_ELSEWHERE = '8'
+local ANSWER_EARLY = '4'
+local ANSWER_RUNNING = '5'
+local ANSWER_UNREADABLE = 'u'
+
+-- Of an overlap: added up to one number.
+local OVERLAP_TAKEN = 1
+local OVERLAP_LEFT = 2
+
+-- How a run ends.
+
+-- It is left for another replica to take over.
+local ENDING_LEFT = '0'
+local ENDING_FINISHED = '1'
+-- A takeover that never began: it stays unfinished, and is no attempt.
+local ENDING_UNBEGUN = '2'
+-- Its outcome is known, and it keeps its lock.
+local ENDING_KEEPS_LOCK = '3'
+
+-- What became of its lock.
+
+local RELEASE_LOST = 0
+local RELEASE_RELEASED = 1
+local RELEASE_ABANDONED = 2
+
+-- What became of a claim that was handed back.
+
+local HAND_BACK_NOT_OURS = 0
+local HAND_BACK_FREE = 1
+local HAND_BACK_WASTED = 2
+
+-- What became of a run that was to be recorded as abandoned.
+
+local ABANDON_CLOSED = 0
+local ABANDON_RECORDED = 1
+local ABANDON_ELSEWHERE = 2
+local ABANDON_HELD = 3
+
+-- Numbers.
+
+-- How many attempts a run has, the first included: a handler that takes every process down with it must not go round the
+-- fleet for ever.
+local MAX_ATTEMPTS = 10
+
+-- How long it is remembered at most since when the fleet has had a job, from the job's first claim on: no longer than any
+-- claim, as ticks whose claims are forgotten would count as nobody's.
+local KEEP_SINCE = 7 * DAY
+
+-- How long it is remembered that a date was claimed beside ticks of other triggers.
+local KEEP_DATES = 35 * DAY
+
+-- How long a tick that was handed back is told to others.
+local KEEP_HANDED = DAY
+
+-- How long a block is known to be taken.
+local KEEP_TAKEN = MINUTE
+
+-- How long a call's reply is kept, should it be repeated.
+local KEEP_REPLY = HOUR
+
+-- How long it is remembered that a run was recorded as abandoned, should its replica come back.
+local KEEP_ABANDONED = 7 * DAY
+
+-- How long runs are remembered as open when nobody looks for them any more: an app that is gone for ever leaves nothing behind.
+local KEEP_OPEN = 7 * DAY
+
+-- How long after its lock has ended a run is held to be abandoned: its holder may be about to say that it has ended, as
+-- Redis did not answer it before.
+local ABANDONED_AFTER = 3 * SECOND
+
+-- After what time a run that a master adopted is looked at: when its lock ends is known to those who have given it.
+local LOOK_AT_ADOPTED_AFTER = MINUTE / 2
+
+-- How long ago the lock of a run that is open again has ended, as far as is known.
+local REOPENED_SINCE = MINUTE
+
+-- How many open runs one look takes up.
+local MAX_LOOKED_AT = 256
+
+-- How many runs that the caller has not named are ended in one call.
+local MAX_SWEPT = 2000
+
+-- How many run ids have all but their last part in common: as in base/run-ids.ts.
+local SERIES = 64

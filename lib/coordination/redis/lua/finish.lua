@@ -1,0 +1,104 @@
+-- Ends many runs in one step: releases each lock whose value is still the run's id, as redlock's own release does, records
+-- when the run ended, unless it is left for another replica to take over, and takes it out of those that are open.
+--
+-- KEYS  fence
+-- ARGV  for each run a line `ending runId jobId`, with one of the ENDINGs;
+--       where the caller's other runs that stand open are to end as well, an id of its own, before which theirs were made,
+--       and the ids of those that go on
+-- Reply a string of one digit for each run given, one of the RELEASEs
+
+--- @include "strings"
+--- @include "clock"
+--- @include "keys"
+--- @include "record"
+--- @include "close-strays"
+
+local nowText = format('%.0f', now)
+local count, endings, runIds, jobIds, keys = 0, {}, {}, {}, { KEYS[1] }
+for ending, runId, jobId in gmatch(ARGV[1], '(%d) (%S+) ([^\n]+)') do
+  count = count + 1
+  endings[count], runIds[count], jobIds[count] = ending, runId, jobId
+end
+local given = count
+
+-- What the ids of one process begin with, and the place of this one in their order.
+local function readRunId(id)
+  local own, series, index = match(id, '^(%S+%-)(%d+)%-(%d+)$')
+  if own then return own, tonumber(series) * SERIES + tonumber(index) end
+end
+
+-- Adds the open runs of this process that were asked for before `untilId` and do not go on.
+local function addForgotten(untilId, liveIds)
+  local own, order = readRunId(untilId)
+  local isLive = {}
+  for runId in gmatch(liveIds, '%S+') do isLive[runId] = true end
+  for i = 1, given do isLive[runIds[i]] = true end
+  for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
+    if count == given + MAX_SWEPT then return end
+    local runId, jobId = readMember(member)
+    local itsOwn, itsOrder = readRunId(runId or '')
+    -- What was asked for later may come first.
+    if itsOwn == own and itsOrder < order and not isLive[runId] then
+      count = count + 1
+      endings[count], runIds[count], jobIds[count] = ENDING_FINISHED, runId, jobId
+    end
+  end
+end
+
+if ARGV[2] then addForgotten(ARGV[2], ARGV[3]) end
+
+for i = 1, count do
+  keys[2 * i] = base .. KEY_LOCK .. jobIds[i]
+  keys[2 * i + 1] = base .. KEY_CLAIM .. jobIds[i]
+end
+keys[2 * count + 2] = openKey
+-- All in one command: a Cluster whose slot is moving refuses it as a whole.
+local known = redis.call('MGET', unpack(keys))
+local reply, free, closed, strays = {}, {}, {}, {}
+
+-- Puts a run back whose takeover never began. Under no request's id: should this one be repeated, it takes the run over as
+-- any other.
+local function giveUp(claimKey, tick, previous, claimedBy, grant, fingerprint)
+  local _, fence, startedAt, replica, runTick, attempt = readGrant(grant)
+  attempt = tonumber(attempt)
+  if attempt <= 1 then return end
+  local before = writeGrant(GIVEN_UP, fence, startedAt, replica, runTick, attempt - 1)
+  redis.call('SET', claimKey, writeRecord(tick, previous, claimedBy, '0', before, fingerprint), 'KEEPTTL')
+end
+
+for i = 1, count do
+  local ending, runId, claimKey, record = endings[i], runIds[i], keys[2 * i + 1], known[2 * i + 1]
+  reply[i] = RELEASE_LOST
+  if known[2 * i] == runId and ending ~= ENDING_KEEPS_LOCK then
+    free[#free + 1] = keys[2 * i]
+    reply[i] = RELEASE_RELEASED
+  end
+  local tick, previous, claimedBy, grant, id, fingerprint
+  if record then tick, previous, claimedBy, grant, id, fingerprint = readOngoing(record) end
+  if id ~= runId then
+    strays[runId] = true
+  else
+    closed[#closed + 1] = memberOf(grant, jobIds[i])
+    if ending == ENDING_FINISHED then
+      -- It is over, and its request is not repeated.
+      if claimedBy == runId or claimedBy == UNCONFIRMED_MARK .. runId then claimedBy = NOBODY end
+      redis.call('SET', claimKey, writeRecord(tick, previous, claimedBy, nowText, grant, fingerprint), 'KEEPTTL')
+    elseif ending == ENDING_UNBEGUN then
+      giveUp(claimKey, tick, previous, claimedBy, grant, fingerprint)
+    end
+  end
+end
+if #free > 0 then redis.call('DEL', unpack(free)) end
+
+local closedCount = #closed == 0 and 0 or redis.call('ZREM', openKey, unpack(closed))
+if closedCount < count then
+  local marks = {}
+  for i = 1, given do marks[i] = base .. KEY_ABANDONED .. runIds[i] end
+  local abandoned = given > 0 and redis.call('MGET', unpack(marks)) or {}
+  for i = 1, given do
+    if abandoned[i] then reply[i] = RELEASE_ABANDONED end
+    strays[runIds[i]] = true
+  end
+  closeStrays(strays)
+end
+return table.concat(reply, '', 1, given)

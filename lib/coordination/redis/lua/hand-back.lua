@@ -1,0 +1,84 @@
+-- Takes claims back: each lock that is the run's own is released, and a tick that is still claimed by the request is free
+-- again and told to the others: `handed` has its tick, whose claim it was, and when it was handed back, and no block of such
+-- a tick is marked as taken any more. A tick that a later one has passed is over. A repeated call gets the reply it had.
+--
+-- KEYS  fence, handed, the replica's last reply to a hand-back, then for each claim its lock and its claim
+-- ARGV  the call's id, then for each claim `runId tick endedAt`, with -1 for a tick that nobody is told of, and -1 for the
+--       end that is now
+-- Reply a string of one digit for each claim, one of the HAND_BACKs
+
+--- @include "strings"
+--- @include "repeated-call"
+local handedKey, replyKey = KEYS[2], KEYS[3]
+local callId = ARGV[1]
+local before = replyBefore(replyKey, callId)
+if before then return before end
+
+--- @include "clock"
+--- @include "keys"
+--- @include "text-at"
+--- @include "record"
+--- @include "close-strays"
+
+local nowText = format('%.0f', now)
+
+local marks, seen = {}, {}
+for i = 2, #ARGV do
+  local tick = match(ARGV[i], '^%S+ (%d+)')
+  if tick and not seen[tick] then
+    seen[tick] = true
+    marks[#marks + 1] = base .. KEY_TAKEN .. tick
+  end
+end
+redis.call('EXISTS', openKey, unpack(marks)) -- Before anything is written: a Cluster whose slot is moving may refuse it.
+if #marks > 0 then redis.call('DEL', unpack(marks)) end
+
+-- Forgets a date that was claimed beside the ticks of another trigger.
+local function forgetDate(jobId, runId)
+  local key = base .. KEY_DATES .. jobId
+  local dates = redis.call('HGETALL', key)
+  for at = 2, #dates, 2 do
+    if dates[at] == runId then redis.call('HDEL', key, dates[at - 1]) end
+  end
+end
+
+local function tellHanded(jobId, tick, runId)
+  redis.call('HSET', handedKey, jobId, tick .. ' ' .. runId .. ' ' .. nowText)
+  redis.call('PEXPIRE', handedKey, KEEP_HANDED)
+end
+
+local reply, closed, strays = {}, {}, {}
+
+local function handBack(jobId, claimKey, runId, handedTick, endedAt)
+  local tick, previous, claimedBy, ended, grant, fingerprint = readRecord(textAt(claimKey))
+  local isOwnRun = ended == '0' and runIdOf(grant) == runId
+  if isOwnRun then
+    closed[#closed + 1] = memberOf(grant, jobId)
+    ended = tonumber(endedAt) >= 0 and endedAt or nowText
+  else
+    strays[runId] = true
+  end
+  if claimedBy == runId or claimedBy == UNCONFIRMED_MARK .. runId then
+    if tick == previous then forgetDate(jobId, runId) end
+    redis.call('SET', claimKey, writeRecord(previous, previous, NOBODY, ended, grant, fingerprint), 'KEEPTTL')
+    if tonumber(handedTick) >= 0 then tellHanded(jobId, handedTick, runId) end
+    return HAND_BACK_FREE
+  elseif isOwnRun then
+    redis.call('SET', claimKey, writeRecord(tick, previous, claimedBy, ended, grant, fingerprint), 'KEEPTTL')
+    return HAND_BACK_WASTED
+  end
+  return HAND_BACK_NOT_OURS
+end
+
+for i = 1, #ARGV - 1 do
+  local runId, handedTick, endedAt = match(ARGV[i + 1], '^(%S+) (%-?%d+) (%-?%d+)$')
+  local lockKey, claimKey = KEYS[2 * i + 2], KEYS[2 * i + 3]
+  if textAt(lockKey) == runId then redis.call('DEL', lockKey) end
+  local jobId = sub(claimKey, #base + #KEY_CLAIM + 1)
+  reply[i] = handBack(jobId, claimKey, runId, handedTick, endedAt)
+end
+if #closed > 0 then redis.call('ZREM', openKey, unpack(closed)) end
+closeStrays(strays)
+local text = table.concat(reply)
+rememberReply(replyKey, callId, text)
+return text

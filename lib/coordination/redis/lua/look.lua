@@ -1,0 +1,44 @@
+-- Finds runs whose lock has ended some seconds ago and whose end nobody has recorded. Those that still have theirs, as it was
+-- extended, are to be looked at again when it would end.
+--
+-- KEYS  fence
+-- Reply Redis' time in microseconds; the last fencing token; the server's `run_id`, `''` where it may not be asked; of each
+--       run what stands in `open`, and until when it was to have its lock
+
+--- @include "strings"
+--- @include "clock"
+--- @include "keys"
+--- @include "text-at"
+--- @include "record"
+
+local fence = redis.call('GET', KEYS[1]) or '0'
+local info = redis.pcall('INFO', 'server')
+local serverId = type(info) == 'string' and match(info, 'run_id:(%w+)') or ''
+local overdue =
+  redis.call('ZRANGEBYSCORE', openKey, '-inf', now - ABANDONED_AFTER, 'WITHSCORES', 'LIMIT', 0, MAX_LOOKED_AT)
+
+-- Whether its claim was never confirmed: it has not begun.
+local function isUnconfirmed(runId, jobId)
+  local _, _, claimedBy = readRecord(textAt(base .. KEY_CLAIM .. jobId))
+  return claimedBy == UNCONFIRMED_MARK .. runId
+end
+
+local found = {}
+for i = 1, #overdue, 2 do
+  local member = overdue[i]
+  local runId, jobId = readMember(member)
+  local lockKey = base .. KEY_LOCK .. (jobId or '')
+  if not runId then
+    redis.call('ZREM', openKey, member)
+  elseif textAt(lockKey) == runId then
+    local lockedUntil = now + math.max(redis.call('PTTL', lockKey), 0)
+    redis.call('ZADD', openKey, format('%.0f', lockedUntil), member)
+  elseif isUnconfirmed(runId, jobId) then
+    redis.call('ZREM', openKey, member)
+  else
+    found[#found + 1] = member
+    found[#found + 1] = overdue[i + 1]
+  end
+end
+redis.call('PEXPIRE', openKey, KEEP_OPEN)
+return { micros, fence, serverId, found }

@@ -1,0 +1,68 @@
+-- How a job's record is read and written, and the runs that are open. What the words mean is described in record.ts.
+--
+--   record  tick previous claimedBy endedAt GRANT fingerprint
+--   GRANT   runId fencingToken startedAt replica runTick attempt
+--   member  GRANT jobId
+--
+-- The GRANT is what is known of a run from its beginning on, and carried as one text. The run goes on while `endedAt` is 0.
+
+local function readRecord(text)
+  return match(text, '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
+end
+
+-- As `readRecord`, without `endedAt`, and with the run's id after its grant; nil for a job whose run has ended.
+local function readOngoing(text)
+  return match(text, '^(%-?%d+) (%-?%d+) (%S+) 0 ((%S+) %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
+end
+
+local function writeRecord(tick, previous, claimedBy, endedAt, grant, fingerprint)
+  return tick .. ' ' .. previous .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. fingerprint
+end
+
+local function readGrant(grant)
+  return match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
+end
+
+local function writeGrant(runId, fence, startedAt, replica, runTick, attempt)
+  return runId .. ' ' .. fence .. ' ' .. startedAt .. ' ' .. replica .. ' ' .. runTick .. ' ' .. attempt
+end
+
+-- That of a job that has had no run.
+local function noGrant()
+  return NOBODY .. ' 0 0 ' .. NOBODY .. ' -1 0'
+end
+
+local function runIdOf(grant)
+  return match(grant, '^%S+')
+end
+
+-- How a run stands in `open`.
+local function memberOf(grant, jobId)
+  return grant .. ' ' .. jobId
+end
+
+-- The ids of the run and of its job; nil for what is no member.
+local function readMember(member)
+  return match(member, '^(%S+) %d+ %d+ %S+ %-?%d+ %d+ (.+)$')
+end
+
+-- The trigger's word of a fingerprint.
+local function triggerOf(fingerprint)
+  return match(fingerprint, '^[^.]+')
+end
+
+-- A fingerprint without the fields that follow it, and these. See fields.ts.
+local function splitFields(fingerprint)
+  local at = find(fingerprint, FIELD_MARK, 1, true)
+  if not at then return fingerprint, '' end
+  return sub(fingerprint, 1, at - 1), sub(fingerprint, at)
+end
+
+-- Of the fields in a run's word those that the run which takes it over inherits: their names begin with a capital.
+local function inheritedFields(word)
+  local inherited = ''
+  for field in gmatch(match(word, '^[^;]*;(v=.*)$') or '', '[^;]+') do
+    if find(field, '^%u') then inherited = inherited .. FIELD_MARK .. field end
+  end
+  return inherited
+end

@@ -1,0 +1,1 @@
+local find, format, gmatch, match, sub = string.find, string.format, string.gmatch, string.match, string.sub

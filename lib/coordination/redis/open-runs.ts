@@ -1,0 +1,86 @@
+import type { Clock } from '../../../types/clock.js'
+import type { AbandonVote } from '../../../types/coordination/node.js'
+import type { OpenRun } from '../../../types/coordination.js'
+import type { ScriptCommands } from './commands.js'
+import { ABANDON_CLOSED, ABANDON_ELSEWHERE, ABANDON_HELD, ABANDON_RECORDED } from './constants.js'
+import type { Keys } from './keys.js'
+import type { RedisLink } from './link.js'
+import { readOpenRun } from './record.js'
+import { writeAbandoned } from './requests.js'
+import type { RedisServer } from './server.js'
+
+const ABANDON_VOTES: { readonly [code: number]: AbandonVote } = {
+  [ABANDON_CLOSED]: 'closed',
+  [ABANDON_RECORDED]: 'recorded',
+  [ABANDON_ELSEWHERE]: 'elsewhere',
+  [ABANDON_HELD]: 'held'
+}
+
+export interface RedisOpenRunsOptions {
+  readonly link: RedisLink
+  readonly server: RedisServer
+  readonly commands: ScriptCommands
+  readonly keys: Keys
+  readonly clock: Clock
+}
+
+/** Runs in one Redis that have begun and not ended: who looks for those whose replica died, and who records it. */
+export class RedisOpenRuns {
+  readonly #link: RedisLink
+  readonly #server: RedisServer
+  readonly #commands: ScriptCommands
+  readonly #keys: Keys
+  readonly #clock: Clock
+
+  constructor({ link, server, commands, keys, clock }: RedisOpenRunsOptions) {
+    this.#link = link
+    this.#server = server
+    this.#commands = commands
+    this.#keys = keys
+    this.#clock = clock
+  }
+
+  async findAbandoned(): Promise<readonly OpenRun[]> {
+    const sent = this.#clock.monotonic()
+    try {
+      const reply = await this.#link.exchange(() => this.#commands.rlsLook(1, this.#keys.fence))
+      const [micros, fence, serverId, found] = reply
+      this.#link.clock.sample(sent, micros / 1000)
+      this.#server.note(serverId, Number(fence))
+      return readOpenRuns(found)
+    } catch (error) {
+      this.#link.unavailable('look for runs', error)
+      return []
+    }
+  }
+
+  async abandon(runs: readonly OpenRun[], callId: string): Promise<readonly AbandonVote[]> {
+    const args = runs.map(writeAbandoned)
+    try {
+      const reply = await this.#link.exchange(() => this.#commands.rlsAbandon(1, this.#keys.fence, callId, ...args))
+      return runs.map((_run, index) => ABANDON_VOTES[Number(reply[index])] ?? 'unavailable')
+    } catch (error) {
+      this.#link.unavailable('record abandoned runs', error)
+      return runs.map(() => 'unavailable')
+    }
+  }
+
+  async reopen(runs: readonly OpenRun[], callId: string): Promise<void> {
+    const ids = runs.map(({ runId }) => runId)
+    try {
+      await this.#link.exchange(() => this.#commands.rlsReopen(1, this.#keys.fence, callId, ...ids))
+    } catch (error) {
+      this.#link.unavailable('record abandoned runs', error)
+    }
+  }
+}
+
+/** @param found what stands among the open runs, each followed by until when its lock was to last */
+function readOpenRuns(found: readonly string[]): OpenRun[] {
+  const runs: OpenRun[] = []
+  for (let index = 0; index < found.length; index += 2) {
+    const run = readOpenRun(found[index] as string, Number(found[index + 1]))
+    if (run !== null) runs.push(run)
+  }
+  return runs
+}

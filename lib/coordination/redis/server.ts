@@ -1,0 +1,116 @@
+import type { CoordinationListener } from '../../../types/coordination.js'
+import { findUnsafe, runIdOf } from './checks.js'
+import type { HandedFields, ProbeReply, ScriptCommands } from './commands.js'
+import { ANSWER_GRANTED } from './constants.js'
+import type { Keys } from './keys.js'
+import type { LinkProbes } from './link.js'
+import { RefusalError } from './refusals.js'
+
+const GRANTED = `${ANSWER_GRANTED} `
+
+/**
+ * Which server it is, and how much it knows: notices one that has taken another's place, or has forgotten something. Asks
+ * it for the time, and what it allows.
+ */
+export class RedisServer {
+  readonly #address: string
+  readonly #keys: Keys
+  readonly #commands: ScriptCommands
+  readonly #listener: CoordinationListener
+  /** Its `run_id`, `''` where it may not be asked. */
+  #id = ''
+  /** The last fencing token it has given, as it said itself. */
+  #fence = 0
+  /** The last answers to claims that began with a later one: read only when it is asked for. */
+  #lastGrant = ''
+
+  constructor(address: string, keys: Keys, commands: ScriptCommands, listener: CoordinationListener) {
+    this.#address = address
+    this.#keys = keys
+    this.#commands = commands
+    this.#listener = listener
+  }
+
+  /** `null` where it may not be asked. */
+  get id(): string | null {
+    return this.#id || null
+  }
+
+  get probes(): LinkProbes {
+    return {
+      time: () => this.#askTime(),
+      write: () => this.#askTime(this.#keys.probe),
+      all: () => this.#askAll()
+    }
+  }
+
+  /**
+   * Notes what claims were answered.
+   *
+   * @returns whether the first was granted
+   */
+  noteAnswers(answers: string): boolean {
+    if (!answers.startsWith(GRANTED)) return false
+    this.#lastGrant = answers
+    return true
+  }
+
+  /** Notes what it says of itself. */
+  note(id: string, fence: number): void {
+    const isOther = id !== '' && this.#id !== '' && id !== this.#id
+    const isPast = fence < Math.max(this.#fence, Number(this.#lastGrant.split(' ', 2)[1] ?? 0))
+    this.#id = id
+    this.#fence = fence
+    this.#lastGrant = ''
+    if (isPast) {
+      const lost = fence === 0 ? 'has lost its data' : 'has data from the past'
+      const message = `Redis at ${this.#address} ${lost}: claims, locks and pauses since are unknown to it`
+      this.#listener.onNotice('warn', message)
+    }
+    if (isOther || isPast) this.#listener.onPast(true)
+  }
+
+  /** Passes on what other replicas have handed back. */
+  tellHanded(fields: HandedFields): void {
+    for (let index = 0; index < fields.length; index += 2) {
+      const [tick, by] = (fields[index + 1] as string).split(' ')
+      this.#listener.onHandedBack(fields[index] as string, Number(tick), by as string)
+    }
+  }
+
+  async #askTime(...written: string[]): Promise<number> {
+    const keys = [this.#keys.fence, this.#keys.handed, ...written]
+    const [micros, handed] = await this.#commands.rlsTime(keys.length, ...keys)
+    this.tellHanded(handed)
+    return micros
+  }
+
+  /** Tries all that claims need, and looks whom they are asked of. */
+  async #askAll(): Promise<number> {
+    const { fence, handed, paused, open, probes } = this.#keys
+    const keys = [fence, handed, paused, open, ...probes]
+    const probed = readProbe(await this.#commands.rlsProbe(keys.length, ...keys))
+    for (const reason of findUnsafe(probed.info)) this.#listener.onUnsafe(reason)
+    this.tellHanded(probed.handed)
+    this.note(runIdOf(probed.info) ?? '', probed.fence)
+    return probed.micros
+  }
+}
+
+interface Probed {
+  readonly micros: number
+  readonly handed: HandedFields
+  /** `null` where Redis may not be asked that. */
+  readonly info: string | null
+  /** The last fencing token; 0 where there is none, NaN where something else is there. */
+  readonly fence: number
+}
+
+/** @throws RefusalError where there are commands that the user may not run */
+function readProbe([micros, handed, refused, info, fence]: ProbeReply): Probed {
+  if (refused !== '') {
+    const commands = refused.toLowerCase().replaceAll(' ', ', ')
+    throw new RefusalError(`NOPERM this user may not run what claims and locks need: ${commands}`)
+  }
+  return { micros, handed, info: info === '' ? null : info, fence: Number(fence) }
+}
