@@ -1,5 +1,5 @@
 // The house of docs/architecture.md: no import in lib/ runs against its arrows, and there is no circle. Nor is there one in bench/.
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import t from 'tap'
 
@@ -99,6 +99,14 @@ t.test('there is no circle of imports', async (t) => {
     const circle = circleIn(each)
     t.equal(circle?.map((file) => relative(ROOT, file)).join(' -> ') ?? null, null)
   }
+})
+
+t.test('every file that docs/architecture.md names is there', async (t) => {
+  const text = readFileSync(join(ROOT, 'docs/architecture.md'), 'utf8')
+  const linked = [...text.matchAll(/\]\((\.\.\/[^)#]+)\)/g)].map(([, path = '']) => join(ROOT, 'docs', path))
+  const named = [...text.matchAll(/`((?:lib|test|types)\/[\w./-]+)`/g)].map(([, path = '']) => join(ROOT, path))
+  t.ok(linked.length > 20)
+  for (const path of new Set([...linked, ...named])) t.ok(existsSync(path), `${relative(ROOT, path)} is there`)
 })
 
 t.test('the check finds what it looks for', async (t) => {
