@@ -185,7 +185,7 @@ t.test('jobs that leave a block that waits take its tick along', async (t) => {
   const [first, second] = records
   queue.pushBlock(first!.block!, tickAt(1000))
   t.equal(queue.size, 10)
-  first!.learnPaused(true, 1)
+  own.learnPaused(first!, true, 1)
   t.equal(first!.pending?.scheduledTime, 1000, 'who leaves the block takes its tick along')
   t.equal(second!.pending?.scheduledTime, 1000)
   const taken = queue.take(64).flatMap(({ jobs }) => jobs)
@@ -432,10 +432,10 @@ t.test('a job that is paused or changed leaves its block, and comes back', async
   const { own, records } = registry(many(10))
   const [first] = records
   const name = first!.block?.name
-  first!.learnPaused(true, 1)
+  own.learnPaused(first!, true, 1)
   t.equal(first!.block, null)
   t.not(records[1]!.block?.name, name)
-  first!.learnPaused(false, 1)
+  own.learnPaused(first!, false, 1)
   t.equal(first!.block?.name, name)
   own.modify(first!.id, { retry: { limit: 1 } })
   t.not(first!.block?.name, name)
