@@ -8,16 +8,16 @@ import type { Journal } from '../observability/journal.js'
 import { RunRecord } from '../runs/run-record.js'
 import { mayBeTick } from '../triggers/index.js'
 
-/** How often a replica looks. */
-const LOOK_EVERY = 5 * SECOND
+/** How often a replica looks for abandoned runs. */
+const LOOK_INTERVAL = 5 * SECOND
 
-/** How long after an outage nobody looks: those who hold runs are to say first what has become of them. */
-const AFTER_OUTAGE = 5 * SECOND
+/** How long nobody looks after an outage: replicas whose runs ended meanwhile report their outcomes first. */
+const OUTAGE_DELAY = 5 * SECOND
 
-/** How long a run of a job that this replica does not have is left to those that do. */
-const LEAVE_FOR = MINUTE
+/** How long a run of a job that this replica does not have is left to replicas that have it. */
+const UNKNOWN_JOB_DELAY = MINUTE
 
-/** How soon what the store did not answer for is asked again. */
+/** How soon a call that the store did not answer is repeated. */
 const RETRY_DELAY = SECOND
 
 export interface AbandonedRunsOptions {
@@ -26,19 +26,21 @@ export interface AbandonedRunsOptions {
   readonly coordination: Coordination
   readonly journal: Journal
   readonly newCallId: () => string
-  /** The ids of the runs of this process that go on, or whose end is about to be told: what becomes of them it tells itself. */
+  /**
+   * The ids of this process' runs that are active or whose end is not yet reported: this process reports them itself.
+   */
   readonly runIds: () => readonly string[]
-  /** The job of an id, if this replica has it. */
+  /** The job with an id, if this replica has it. */
   readonly jobOf: (jobId: string) => JobRecord | undefined
 }
 
 /**
- * Notices runs that ended with their replica, or that go on somewhere without their lock: all replicas look for them, and
- * the one that has it recorded counts a failed run and tells of it, once for the fleet.
+ * Finds runs whose replica died, or that go on somewhere without their lock. All replicas look for them; the one whose
+ * record of such a run the store accepts counts it as failed and reports it, once for the fleet.
  */
 export class AbandonedRuns {
   readonly #options: AbandonedRunsOptions
-  /** Calls that are repeated as they are until they are answered. */
+  /** Calls to record runs; each is repeated unchanged until the store answers it. */
   #calls: { readonly id: string; readonly runs: readonly OpenRun[] }[] = []
   #timer: TimerHandle | null = null
   #lookAt = 0
@@ -52,8 +54,8 @@ export class AbandonedRuns {
   start(): void {
     const { clock, replicaId } = this.#options
     this.#stopped = false
-    // A time of its own, so that not all look at once.
-    this.#lookAt = clock.monotonic() + AFTER_OUTAGE + (hash32(replicaId) % LOOK_EVERY)
+    // Each replica has a delay of its own, so that they do not all look at once.
+    this.#lookAt = clock.monotonic() + OUTAGE_DELAY + (hash32(replicaId) % LOOK_INTERVAL)
     this.#arm()
   }
 
@@ -62,13 +64,13 @@ export class AbandonedRuns {
     this.#timer?.cancel()
   }
 
-  /** The store answers again. */
-  wait(): void {
-    this.#lookAt = Math.max(this.#lookAt, this.#options.clock.monotonic() + AFTER_OUTAGE)
+  /** Puts the next look off, as the store has just come back from an outage. */
+  postpone(): void {
+    this.#lookAt = Math.max(this.#lookAt, this.#options.clock.monotonic() + OUTAGE_DELAY)
     this.#arm()
   }
 
-  /** Records a run that another has taken the place of. */
+  /** Records runs as abandoned. */
   record(runs: readonly OpenRun[]): void {
     if (runs.length === 0) return
     this.#calls.push({ id: this.#options.newCallId(), runs })
@@ -89,7 +91,7 @@ export class AbandonedRuns {
   #look(): void {
     const { clock, coordination } = this.#options
     const isDue = clock.monotonic() >= this.#lookAt
-    if (isDue) this.#lookAt = clock.monotonic() + LOOK_EVERY
+    if (isDue) this.#lookAt = clock.monotonic() + LOOK_INTERVAL
     const looked = isDue && coordination.state.up ? coordination.findAbandoned() : null
     if (looked !== null) void looked.then((found) => this.#found(found))
     if (this.#calls.length > 0) void this.#ask()
@@ -102,7 +104,7 @@ export class AbandonedRuns {
     const known = new Set(this.#calls.flatMap(({ runs }) => runs.map(({ runId }) => runId)))
     for (const runId of runIds()) known.add(runId)
     const isOurs = ({ jobId, lockedUntil }: OpenRun): boolean => {
-      return jobOf(jobId) !== undefined || lockedUntil + LEAVE_FOR < now
+      return jobOf(jobId) !== undefined || lockedUntil + UNKNOWN_JOB_DELAY < now
     }
     if (!this.#stopped) this.record(found.filter((run) => !known.has(run.runId) && isOurs(run)))
   }
@@ -114,13 +116,13 @@ export class AbandonedRuns {
       const recorded = await this.#options.coordination.abandon(call.runs, call.id)
       if (recorded === null) break
       this.#calls.shift()
-      for (const [index, run] of call.runs.entries()) if (recorded[index]) this.#tell(run)
+      for (const [index, run] of call.runs.entries()) if (recorded[index]) this.#report(run)
     }
     this.#isAsking = false
     if (this.#calls.length > 0) this.#arm()
   }
 
-  #tell(open: OpenRun): void {
+  #report(open: OpenRun): void {
     const { journal, jobOf } = this.#options
     const { runId, jobId, scheduledTime, startedAt, replicaId, fencingToken, lockedUntil } = open
     const job = jobOf(jobId)
@@ -128,7 +130,7 @@ export class AbandonedRuns {
       journal.runAbandoned(open, null, null)
       return
     }
-    // What started it is not kept: a tick of the trigger's did, or somebody.
+    // The store does not keep what started a run, so this is inferred from its time and its attempt.
     const isTick = mayBeTick(job.trigger, scheduledTime)
     const trigger = open.attempt > 1 ? 'recovery' : isTick ? 'schedule' : 'manual'
     const run = new RunRecord(runId, jobId, scheduledTime, startedAt, trigger, replicaId, fencingToken)

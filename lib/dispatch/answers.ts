@@ -8,7 +8,6 @@ import type { Finisher } from '../runs/finisher.js'
 import type { HandingBack } from '../runs/retried-releases.js'
 import type { Runner } from '../runs/runner.js'
 import { isFromCompletion } from '../triggers/index.js'
-import type { AskedTick } from './asked-tick.js'
 import { isMissed } from './claim-request.js'
 import type { Completion } from './completion.js'
 import type { DueJobs } from './due-jobs.js'
@@ -17,6 +16,7 @@ import { decide, grantedTick, type Outcome, type Situation, type TickAnswer } fr
 import { PassedTicks } from './passed-ticks.js'
 import type { Recovery } from './recovery.js'
 import type { TickAccount } from './tick-account.js'
+import type { TickRequest } from './tick-request.js'
 import type { UnclaimedRuns } from './unclaimed.js'
 
 export interface AnswersOptions {
@@ -33,9 +33,9 @@ export interface AnswersOptions {
   readonly unclaimed: UnclaimedRuns
 }
 
-/** When the answers to a call came, on both clocks, and when it was first made. */
+/** When the answers to a call arrived, on both clocks, and when the call was first made. */
 export interface Received {
-  /** By the fleet's clock. */
+  /** On the fleet's clock. */
   readonly now: number
   readonly monotonic: number
   /** In this process' sequence. */
@@ -46,17 +46,20 @@ type Granted = Extract<ClaimAnswer, { status: 'granted' }>
 type Elsewhere = Extract<ClaimAnswer, { status: 'claimed_elsewhere' }>
 type Overlap = Extract<ClaimAnswer, { status: 'overlap' }>
 
-/** Does what the store's answers ask for, as `decide` has it: runs begin, ticks are counted, and what is left is asked for again. */
+/**
+ * Carries out what `decide` makes of the store's answers: starts runs, counts ticks, and asks again for those still
+ * open.
+ */
 export class Answers {
   readonly #options: AnswersOptions
   readonly #passed: PassedTicks
   readonly #returns: ClaimReturns
-  /** That of the answer at hand: one object for all, as there is one for each tick. */
+  /** The situation of the answer being applied. One object is reused, to save an allocation per tick. */
   readonly #situation: { -readonly [Key in keyof Situation]: Situation[Key] } = {
     now: 0,
     monotonic: 0,
     askedAt: 0,
-    takesNone: false,
+    takesNoTicks: false,
     runsUnclaimed: false
   }
 
@@ -64,215 +67,218 @@ export class Answers {
     const { account, coordination, journal } = options
     this.#options = options
     this.#passed = new PassedTicks(account, coordination, journal)
-    const askAgain = (asked: AskedTick): void => this.#askAgain(asked)
+    const askAgain = (request: TickRequest): void => this.#askAgain(request)
     this.#returns = new ClaimReturns({ ...options, passed: this.#passed, askAgain })
   }
 
   /**
-   * Does what an answer asks for.
+   * Applies the answer to a request.
    *
-   * @param returned where claims go that will have no run here, to be handed back
-   * @param repeated where requests go that may have been executed, and are to be repeated
+   * @param handBacks receives the claims to hand back, as no run begins here for them
+   * @param toRepeat receives the requests to repeat, as the store may have executed them
    */
   apply(
-    asked: AskedTick,
+    request: TickRequest,
     answer: TickAnswer,
     received: Received,
-    returned: HandingBack[],
-    repeated: AskedTick[]
+    handBacks: HandingBack[],
+    toRepeat: TickRequest[]
   ): void {
-    const { job, coversUntil } = asked
+    const { job, coversUntil } = request
     const { status } = answer
     if (status !== 'early' && status !== 'unavailable') {
       this.#options.jobs.learnPaused(job, status === 'paused', received.askedAt)
     }
-    const outcome = decide(asked, answer, this.#situationOf(job, answer, received))
+    const outcome = decide(request, answer, this.#situationOf(job, answer, received))
     switch (status) {
       case 'granted':
-        if (outcome === 'run') this.#run(asked, answer)
-        else if (outcome === 'not_taken' || outcome === 'lock_over') this.#return(asked, answer, outcome, returned)
-        else this.#count(asked, answer, outcome)
+        if (outcome === 'run') this.#startRun(request, answer)
+        else if (outcome === 'not_taken' || outcome === 'lock_over') this.#handBack(request, answer, outcome, handBacks)
+        else this.#countWithoutRun(request, answer, outcome)
         return
       case 'claimed_elsewhere':
-        this.#leaveToOthers(asked, answer, outcome)
+        this.#onClaimedElsewhere(request, answer, outcome)
         return
       case 'overlap':
-        this.#overlap(asked, answer, outcome)
+        this.#onOverlap(request, answer, outcome)
         return
       case 'paused':
         if (answer.first) {
-          this.#passed.accountPaused(asked, answer.previous)
-          this.#noteOwn(asked)
+          this.#passed.accountPaused(request, answer.previous)
+          this.#noteClaimedHere(request)
         }
-        this.#goOn(asked, coversUntil)
+        this.#continueLater(request, coversUntil)
         return
       case 'early':
         if (outcome === 'outdated') return
         this.#options.recovery.expect(job)
-        this.#options.completion.askAt(job, answer.due, asked.tick)
+        this.#options.completion.askAt(job, answer.due, request.tick)
         return
       case 'unavailable':
-        if (outcome === 'maybe_claimed') repeated.push(asked)
-        else this.#unanswered(asked, outcome)
+        if (outcome === 'maybe_claimed') toRepeat.push(request)
+        else this.#onNotClaimed(request, outcome)
     }
   }
 
-  /** A request may have been executed, and is to be repeated. */
-  repeat(asked: AskedTick): void {
+  /** Called for a request that the store may have executed and that is repeated. */
+  repeat(request: TickRequest): void {
     const { coordination, due, unclaimed } = this.#options
-    this.#noteUnanswered(asked)
-    if (!due.stopped && asked.isCurrent && asked.isMissed(coordination.now())) unclaimed.run(asked.job, asked.tick)
+    this.#noteUnanswered(request)
+    if (!due.stopped && request.isCurrent && request.isMissed(coordination.now()))
+      unclaimed.run(request.job, request.tick)
   }
 
-  /** A request may have been executed, and is not repeated any more. */
-  giveUp(asked: AskedTick): HandingBack {
-    return this.#returns.unresolved(asked)
+  /** Hands back what a request may have claimed that is not repeated any more. */
+  giveUp(request: TickRequest): HandingBack {
+    return this.#returns.unresolved(request)
   }
 
   #situationOf(job: JobRecord, { status }: TickAnswer, { now, monotonic, askedAt }: Received): Situation {
     const { clock, due, runner } = this.#options
     const situation = this.#situation
-    // What is granted begins now, and handlers of this call that began before may have taken a while.
+    // A granted run begins now, and handlers started by earlier answers of this call may have taken a while.
     situation.monotonic = status === 'granted' ? clock.monotonic() : monotonic
     situation.now = now + (situation.monotonic - monotonic)
     situation.askedAt = askedAt
-    situation.takesNone = due.stopped || runner.closed
+    situation.takesNoTicks = due.stopped || runner.closed
     situation.runsUnclaimed = runner.runsUnlocked(job.id)
     return situation
   }
 
-  #run(asked: AskedTick, answer: Granted): void {
+  #startRun(request: TickRequest, answer: Granted): void {
     const { runner } = this.#options
     const { now, monotonic } = this.#situation
-    const { job, tick, runId } = asked
-    this.#passed.account(asked, answer)
-    this.#noteOwn(asked)
+    const { job, tick, runId } = request
+    this.#passed.account(request, answer)
+    this.#noteClaimedHere(request)
     const startedBy = tick.caughtUp ? 'catch-up' : 'schedule'
-    const run = runner.newRun(job, runId, grantedTick(asked, answer), startedBy, answer.fencingToken, now)
+    const run = runner.newRun(job, runId, grantedTick(request, answer), startedBy, answer.fencingToken, now)
     const active = runner.startRun(job, run, answer.lock, job.definition.data, monotonic)
     job.noteLocked()
-    if (isFromCompletion(asked.trigger) || this.#keepLater(asked, asked.coversUntil)) this.#goOnAfter(active, asked)
+    if (isFromCompletion(request.trigger) || this.#keepDueAfter(request, request.coversUntil))
+      this.#continueOnceCompleted(active, request)
   }
 
-  // What is done for few runs stands apart: a function that makes functions keeps what they refer to in a scope of its own.
+  // Rare paths are functions of their own: a function that contains closures pays for their scope even if it makes
+  // none.
 
-  /** Goes on once a run has completed. */
-  #goOnAfter(active: ActiveRun, asked: AskedTick): void {
+  /** Continues with the job once its run has completed. */
+  #continueOnceCompleted(active: ActiveRun, request: TickRequest): void {
     const { completion, due } = this.#options
-    const { job } = asked
-    if (asked.waits && job.pending !== null) {
-      // What waits for this run is counted when its grace is over, which may be before the run is.
+    const { job } = request
+    if (request.waits && job.pending !== null) {
+      // Ticks that wait for this run are counted when their grace is over, which may be before the run ends.
       job.noteHeld(job.pending.firstLate)
       due.waitForLock(job)
     }
     active.onCompleted(() => {
-      if (!isFromCompletion(asked.trigger)) due.ask(job)
-      else if (asked.isCurrent) completion.restart(job)
+      if (!isFromCompletion(request.trigger)) due.ask(job)
+      else if (request.isCurrent) completion.restart(job)
     })
   }
 
-  /** A tick was granted, and no run begins for it. */
-  #return(asked: AskedTick, answer: Granted, outcome: 'not_taken' | 'lock_over', returned: HandingBack[]): void {
+  /** A tick was granted, but no run begins for it: hands it back. */
+  #handBack(request: TickRequest, answer: Granted, outcome: 'not_taken' | 'lock_over', handBacks: HandingBack[]): void {
     const { journal } = this.#options
-    const { job } = asked
+    const { job } = request
     const lock = answer.lock as HeldLock
     if (outcome === 'not_taken') {
-      if (!job.removed) journal.tickSkipped(job, grantedTick(asked, answer), 'shutdown')
-      returned.push(this.#returns.notTaken(asked, answer, lock))
+      if (!job.removed) journal.tickSkipped(job, grantedTick(request, answer), 'shutdown')
+      handBacks.push(this.#returns.notTaken(request, answer, lock))
     } else {
-      returned.push(this.#returns.lockOver(asked, answer, lock))
-      this.#goOn(asked, asked.coversUntil)
+      handBacks.push(this.#returns.lockOver(request, answer, lock))
+      this.#continueLater(request, request.coversUntil)
     }
   }
 
-  /** A tick was taken to be counted once for the fleet, and has no run. */
-  #count(asked: AskedTick, answer: Granted, outcome: Outcome): void {
+  /** This replica has claimed a tick that has no run, so that the fleet counts it once: counts it. */
+  #countWithoutRun(request: TickRequest, answer: Granted, outcome: Outcome): void {
     const { account, journal, finisher } = this.#options
-    const { job } = asked
+    const { job } = request
     const { lock, resumedAt } = answer
-    const scheduledTime = grantedTick(asked, answer)
-    this.#passed.account(asked, answer)
-    this.#noteOwn(asked)
+    const scheduledTime = grantedTick(request, answer)
+    this.#passed.account(request, answer)
+    this.#noteClaimedHere(request)
     if (lock !== null) finisher.push({ lock, finished: true, onReleased() {} })
     if (outcome === 'missed') {
-      journal.tickMissed(job, scheduledTime, account.reasonOf(asked, scheduledTime))
+      journal.tickMissed(job, scheduledTime, account.reasonOf(request, scheduledTime))
     } else if (outcome === 'overlap_unclaimed') {
       journal.lockFailed(job, scheduledTime, 'held')
       journal.tickSkipped(job, scheduledTime, 'overlap')
     } else if (resumedAt !== null && scheduledTime <= resumedAt) {
       journal.tickSkipped(job, scheduledTime, 'paused')
     }
-    this.#goOn(asked, asked.coversUntil)
+    this.#continueLater(request, request.coversUntil)
   }
 
   /** Another run of the job holds the lock. */
-  #overlap(asked: AskedTick, answer: Overlap, outcome: Outcome): void {
+  #onOverlap(request: TickRequest, answer: Overlap, outcome: Outcome): void {
     const { journal, recovery, due } = this.#options
-    const { job } = asked
-    const { scheduledTime } = asked.tick
-    // A tick that waits is reported once, however often it is asked for.
+    const { job } = request
+    const { scheduledTime } = request.tick
+    // A waiting tick is reported once, however often it is requested.
     if (outcome === 'overlap' || job.lastHeld !== scheduledTime) journal.lockFailed(job, scheduledTime, 'held')
     job.noteHeld(scheduledTime)
     if (answer.isLeft) recovery.lookNow(job)
     else recovery.expect(job)
     if (outcome === 'wait_for_lock') {
-      this.#keepLater(asked, scheduledTime - 1)
+      this.#keepDueAfter(request, scheduledTime - 1)
       due.waitForLock(job)
       return
     }
-    this.#passed.account(asked, answer)
-    this.#noteOwn(asked)
+    this.#passed.account(request, answer)
+    this.#noteClaimedHere(request)
     journal.tickSkipped(job, scheduledTime, 'overlap')
-    this.#goOn(asked, asked.coversUntil)
+    this.#continueLater(request, request.coversUntil)
   }
 
-  /** Another replica has the tick. */
-  #leaveToOthers(asked: AskedTick, { last }: Elsewhere, outcome: Outcome): void {
+  /** Another replica has claimed the tick. */
+  #onClaimedElsewhere(request: TickRequest, { last }: Elsewhere, outcome: Outcome): void {
     const { journal, recovery } = this.#options
-    const { job, coversUntil } = asked
-    const { scheduledTime } = asked.tick
+    const { job, coversUntil } = request
+    const { scheduledTime } = request.tick
     journal.tickSkipped(job, scheduledTime, 'claimed_elsewhere')
     recovery.expect(job)
     if (outcome === 'free_again') {
-      this.#goOn(asked, scheduledTime - 1)
+      this.#continueLater(request, scheduledTime - 1)
       return
     }
-    // Of another trigger's ticks it says nothing.
-    if (asked.isCurrent) job.noteTaken(scheduledTime)
-    this.#goOn(asked, Math.max(coversUntil, last ?? coversUntil))
+    // The answer says nothing about the ticks of a trigger that the job has been given since.
+    if (request.isCurrent) job.noteTaken(scheduledTime)
+    this.#continueLater(request, Math.max(coversUntil, last ?? coversUntil))
   }
 
-  /** A tick was certainly not claimed: it waits, to be run within its grace, and to be counted once later. */
-  #unanswered(asked: AskedTick, outcome: Outcome): void {
+  /** A tick was certainly not claimed: it waits, to be run within its grace or counted as missed after it. */
+  #onNotClaimed(request: TickRequest, outcome: Outcome): void {
     const { completion, coordination, due, journal, unclaimed } = this.#options
-    const { job, tick, latest } = asked
-    this.#noteUnanswered(asked)
+    const { job, tick, latest } = request
+    this.#noteUnanswered(request)
     if (due.stopped) {
       if (outcome === 'unreadable') return
       if (!job.removed) journal.tickSkipped(job, tick.scheduledTime, 'shutdown')
-      if (asked.isCurrent) completion.askLater(job, latest)
-    } else if (asked.isCurrent && outcome === 'unreadable') {
+      if (request.isCurrent) completion.rearmFinalTick(job, latest)
+    } else if (request.isCurrent && outcome === 'unreadable') {
       job.putBack(latest)
       due.waitForRecord(job)
-    } else if (asked.isCurrent) {
+    } else if (request.isCurrent) {
       const hasRun = isMissed(job, tick, coordination.now()) && unclaimed.run(job, tick)
       if (!hasRun) job.putBack(latest)
       if (job.pending !== null) due.push(job)
     }
   }
 
-  /** Redis did not answer for a tick. */
-  #noteUnanswered({ job, tick }: AskedTick): void {
+  /** Reports, once per tick, that Redis did not answer. */
+  #noteUnanswered({ job, tick }: TickRequest): void {
     if (job.removed || !job.noteUnanswered(tick.scheduledTime)) return
     this.#options.journal.lockFailed(job, tick.scheduledTime, 'error')
   }
 
-  /** Asks once more for a tick that is free again. */
-  #askAgain(asked: AskedTick): void {
+  /** Requests a tick once more that is free again. */
+  #askAgain(request: TickRequest): void {
     const { completion, coordination, due } = this.#options
-    const { job, tick, latest } = asked
-    if (!asked.isCurrent || due.stopped) return
-    if (isFromCompletion(asked.trigger)) {
+    const { job, tick, latest } = request
+    if (!request.isCurrent || due.stopped) return
+    if (isFromCompletion(request.trigger)) {
       completion.askAt(job, coordination.now(), tick)
       return
     }
@@ -280,24 +286,31 @@ export class Answers {
     due.ask(job)
   }
 
-  /** This replica has taken a tick: it runs it, or has accounted for it. */
-  #noteOwn(asked: AskedTick): void {
-    if (asked.isCurrent) asked.job.noteOwn(asked.coversUntil)
+  /** Notes that this replica has claimed the tick, and runs it or has accounted for it. */
+  #noteClaimedHere(request: TickRequest): void {
+    if (request.isCurrent) request.job.noteClaimedHere(request.coversUntil)
   }
 
-  /** Goes on with what is due later than `coversUntil`. */
-  #goOn(asked: AskedTick, coversUntil: number): void {
+  /** Continues with the ticks due later than `coversUntil`. */
+  #continueLater(request: TickRequest, coversUntil: number): void {
     const { completion, due } = this.#options
-    if (!isFromCompletion(asked.trigger)) {
-      if (this.#keepLater(asked, coversUntil)) due.ask(asked.job)
-    } else if (asked.isCurrent) completion.restart(asked.job)
+    if (!isFromCompletion(request.trigger)) {
+      if (this.#keepDueAfter(request, coversUntil)) due.ask(request.job)
+    } else if (request.isCurrent) completion.restart(request.job)
   }
 
-  /** Keeps what is due later than `coversUntil`. Whether a tick of the job waits. */
-  #keepLater(asked: AskedTick, coversUntil: number): boolean {
-    const { job, latest } = asked
-    // What waits of another trigger is asked for by itself.
-    if (!asked.isCurrent) return job.pending !== null
-    return job.keepLater(latest, this.#options.due.stopped ? Math.max(coversUntil, latest.scheduledTime) : coversUntil)
+  /**
+   * Keeps the ticks due later than `coversUntil` waiting.
+   *
+   * @returns whether a tick of the job waits
+   */
+  #keepDueAfter(request: TickRequest, coversUntil: number): boolean {
+    const { job, latest } = request
+    // Ticks of a newer trigger are requested on their own.
+    if (!request.isCurrent) return job.pending !== null
+    return job.keepDueAfter(
+      latest,
+      this.#options.due.stopped ? Math.max(coversUntil, latest.scheduledTime) : coversUntil
+    )
   }
 }

@@ -1,81 +1,81 @@
 import type { ClaimBlocks } from '../../types/coordination.js'
 import { nextInSequence } from '../base/sequence.js'
 import type { JobBlock, JobRecord } from '../jobs/job.js'
-import type { AskedTick } from './asked-tick.js'
 import type { DueGroup, DueQueue } from './due-queue.js'
+import type { TickRequest } from './tick-request.js'
 
-/** Of how many blocks that wait to be asked for a call asks whether they are taken. */
-const MAX_WAITING = 32
+/** How many blocks that still wait a call may ask about, whether other replicas have taken them. */
+const MAX_WAITING_BLOCKS = 32
 
-/** A call under way, or to be repeated as its reply was lost. */
+/** A call in flight, or one to repeat because its reply was lost. */
 export interface ClaimCall {
   readonly id: string
-  /** When it was first made, in this process' sequence: a repeated call gets the answers it had then. */
+  /** When the call was first made, in this process' sequence: a repeated call gets the answers of that time. */
   readonly askedAt: number
-  readonly asked: readonly AskedTick[]
-  /** `undefined` when it asks for no block. */
+  readonly requests: readonly TickRequest[]
+  /** `undefined` when the call requests no block. */
   readonly blocks: ClaimBlocks | undefined
 }
 
-export interface CallMaker {
-  /** What is to be asked for of a job, or `null` when there is nothing any more. */
-  choose(job: JobRecord): AskedTick | null
+export interface ClaimCallHooks {
+  /** The request for a job's due tick, or `null` when none is due any more. */
+  choose(job: JobRecord): TickRequest | null
   newRunId(): string
-  /** Called for each block that waits, and whose tick the answer says is taken. */
+  /** Called for each waiting block whose tick is taken, according to the answer. */
   onBlockTaken(block: JobBlock, scheduledTime: number): void
 }
 
 /**
- * Makes a call of the next jobs that wait, those that are whole blocks with one tick before the others.
+ * Makes a call for the next jobs in the queue: first whole blocks that share one tick, then the other jobs.
  *
- * @param room how many it may ask for at most
- * @returns `null` when nothing is left to be asked for of the jobs that were taken from the queue
+ * @param room the most ticks it may request
+ * @returns `null` when none of the jobs taken from the queue has a due tick any more
  */
-export function makeCall(queue: DueQueue, room: number, maker: CallMaker): ClaimCall | null {
-  const none: AskedTick[] = []
-  const whole: AskedTick[][] = []
-  const alone: AskedTick[][] = []
+export function makeCall(queue: DueQueue, room: number, hooks: ClaimCallHooks): ClaimCall | null {
+  const none: TickRequest[] = []
+  const wholeBlocks: TickRequest[][] = []
+  const others: TickRequest[][] = []
   const blocks: { readonly name: string; readonly size: number }[] = []
   let scheduledTime: number | null = null
-  for (const { block, jobs } of queue.take(room)) {
-    const chosen: AskedTick[] = []
+  for (const { block, jobs } of queue.takeNext(room)) {
+    const chosen: TickRequest[] = []
     for (const job of jobs) {
       job.leaveQueue()
-      const one = maker.choose(job)
-      if (one !== null) chosen.push(one)
+      const request = hooks.choose(job)
+      if (request !== null) chosen.push(request)
     }
     const first: number | null = chosen[0]?.scheduledTime ?? null
     const isSame = first !== null && (scheduledTime === null || first === scheduledTime)
-    if (isSame && block !== null && block.name !== null && isWhole(block, first, chosen)) {
+    if (isSame && block !== null && block.name !== null && coversWholeBlock(block, first, chosen)) {
       scheduledTime = first
       blocks.push({ name: block.name, size: chosen.length })
-      whole.push(chosen)
+      wholeBlocks.push(chosen)
     } else {
-      alone.push(chosen)
+      others.push(chosen)
     }
   }
-  const asked = none.concat(...whole, ...alone)
-  if (asked.length === 0) return null
-  const about = scheduledTime === null ? undefined : askAbout(queue, scheduledTime, blocks, maker)
-  return { id: maker.newRunId(), askedAt: nextInSequence(), asked, blocks: about }
+  const requests = none.concat(...wholeBlocks, ...others)
+  if (requests.length === 0) return null
+  const about = scheduledTime === null ? undefined : describeBlocks(queue, scheduledTime, blocks, hooks)
+  return { id: hooks.newRunId(), askedAt: nextInSequence(), requests, blocks: about }
 }
 
-/** What a call says of blocks: those it asks for, and others that wait for the same tick. */
-function askAbout(
+/** The blocks that a call requests, and other blocks that wait with the same tick. */
+function describeBlocks(
   queue: DueQueue,
   scheduledTime: number,
   asked: ClaimBlocks['asked'],
-  { onBlockTaken }: CallMaker
+  { onBlockTaken }: ClaimCallHooks
 ): ClaimBlocks {
   const groups = new Map<string, DueGroup>()
-  for (const group of queue.peek(MAX_WAITING)) {
+  for (const group of queue.peek(MAX_WAITING_BLOCKS)) {
     const name = group.block?.name ?? null
     if (name !== null && group.tick?.scheduledTime === scheduledTime) groups.set(name, group)
   }
   const onTaken = (name: string): void => {
     const group = groups.get(name) as DueGroup
     const { block, tick } = group
-    // Its jobs may be others by now, or have a later tick.
+    // The block's jobs may have changed since, or wait with a later tick.
     if (block?.name !== name || tick?.scheduledTime !== scheduledTime) return
     queue.drop(group)
     onBlockTaken(block, scheduledTime)
@@ -83,10 +83,10 @@ function askAbout(
   return { scheduledTime, asked, waiting: [...groups.keys()], onTaken }
 }
 
-/** Whether all jobs of a block are asked for with one tick, but for those whose tick is taken already. */
-function isWhole(block: JobBlock, scheduledTime: number, asked: readonly AskedTick[]): boolean {
+/** Whether every job of a block is requested with this one tick, except for jobs whose tick is already taken. */
+function coversWholeBlock(block: JobBlock, scheduledTime: number, requests: readonly TickRequest[]): boolean {
   let covered = 0
-  for (const { job, kind, tick, coversUntil } of asked) {
+  for (const { job, kind, tick, coversUntil } of requests) {
     if (
       job.block !== block ||
       kind !== 'tick' ||

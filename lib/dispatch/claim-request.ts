@@ -6,23 +6,23 @@ import { DEFAULT_GRACE } from '../jobs/options.js'
 import type { DueTick } from '../timetable/timetable.js'
 
 /** How long a claim is remembered beyond twice the distance to the next tick. */
-const KEEP = 7 * DAY
-const MAX_KEEP = 1000 * DAY
+const RETENTION_MARGIN = 7 * DAY
+const MAX_RETENTION = 1000 * DAY
 
-/** How long the claim of a date is remembered: there is no later one. */
-const KEEP_ONCE = 35 * DAY
+/** How long the claim of a date is remembered; a date has no next tick. */
+const DATE_RETENTION = 35 * DAY
 
-/** What asks for a run by hand. */
+/** The request for a manual run. */
 export function toManualRequest(job: JobRecord, runId: string, scheduledTime: number, ttl: number): ClaimRequest {
-  return { ...withoutTick(job, runId, ttl), kind: 'manual', scheduledTime, coversUntil: scheduledTime }
+  return { ...requestBase(job, runId, ttl), kind: 'manual', scheduledTime, coversUntil: scheduledTime }
 }
 
-/** What asks for the run of a replica that died. */
+/** The request to take over a run whose replica died. */
 export function toRecoverRequest(job: JobRecord, runId: string, ttl: number): ClaimRequest {
-  return { ...withoutTick(job, runId, ttl), kind: 'recover', scheduledTime: -1, coversUntil: -1 }
+  return { ...requestBase(job, runId, ttl), kind: 'recover', scheduledTime: -1, coversUntil: -1 }
 }
 
-function withoutTick(
+function requestBase(
   job: JobRecord,
   runId: string,
   ttl: number
@@ -33,25 +33,29 @@ function withoutTick(
   return { jobId, runId, ttl, retention, afterCompletion, pausedInitially, waits: false, rerun, fingerprint }
 }
 
-/** How long what is claimed of a job is remembered, with `period` to its next tick. */
+/**
+ * How long the store remembers a job's claims, in milliseconds.
+ *
+ * @param period the time from a tick to the next one; 0 when none is known
+ */
 export function retentionOf({ isOnce }: ClaimTemplate, period: number): number {
-  return isOnce ? KEEP_ONCE : Math.min(MAX_KEEP, 2 * period + KEEP)
+  return isOnce ? DATE_RETENTION : Math.min(MAX_RETENTION, 2 * period + RETENTION_MARGIN)
 }
 
-/** Whether a tick is later than its grace allows; the default grace is capped below the distance to the next one. */
+/** Whether a tick's grace is over; the default grace is capped below the distance to the next tick. */
 export function isTooLate(tick: DueTick, { afterCompletion, grace }: ClaimTemplate, now: number): boolean {
   if (afterCompletion > 0) return false
   const { scheduledTime, dueTime, following } = tick
-  const most = following === null ? DEFAULT_GRACE : Math.min(DEFAULT_GRACE, following - scheduledTime - 1)
-  return now - dueTime > (grace ?? most)
+  const defaultGrace = following === null ? DEFAULT_GRACE : Math.min(DEFAULT_GRACE, following - scheduledTime - 1)
+  return now - dueTime > (grace ?? defaultGrace)
 }
 
-/** Whether a tick of a job is later than its grace allows. */
+/** Whether the grace of a job's tick is over, by the job's present definition. */
 export function isMissed({ template }: JobRecord, tick: DueTick, now: number): boolean {
   return isTooLate(tick, template, now)
 }
 
-/** The lock of a request that may have been granted, though nobody was told. */
+/** The lock of a request that may have been granted, although its reply was lost. */
 export function jobLock(job: JobRecord, runId: string, ttl: number, now: number): HeldLock {
   return { name: job.id, kind: 'job', token: runId, ttl, validUntil: now + ttl }
 }

@@ -15,7 +15,6 @@ import type { Runner } from '../runs/runner.js'
 import type { DueTick } from '../timetable/timetable.js'
 import { isFromCompletion } from '../triggers/index.js'
 import { Answers } from './answers.js'
-import { AskedTick } from './asked-tick.js'
 import { type ClaimCall, makeCall } from './claim-call.js'
 import type { Completion } from './completion.js'
 import { DueJobs } from './due-jobs.js'
@@ -23,10 +22,11 @@ import type { TickAnswer } from './outcome.js'
 import type { Recovery } from './recovery.js'
 import type { TickAccount } from './tick-account.js'
 import { chooseOverdue, chooseTick } from './tick-choice.js'
+import { TickRequest } from './tick-request.js'
 import type { UnclaimedRuns } from './unclaimed.js'
 import type { UnlockedRuns } from './unlocked.js'
 
-/** The first and the longest wait before ticks that Redis did not answer for are asked for again. */
+/** The first and the longest wait before a call that Redis did not answer is followed by another. */
 const FIRST_RETRY = SECOND / 10
 const LAST_RETRY = 2 * SECOND
 
@@ -45,17 +45,17 @@ export interface DispatcherOptions {
   readonly account: TickAccount
   readonly journal: Journal
   readonly newRunId: () => string
-  /** Resolves when what is asked about jobs is known: nothing is claimed before; `null` when nothing is. */
+  /** Resolves when the surveys under way have ended, before which nothing is claimed; `null` when none is under way. */
   readonly surveyed: () => Promise<void> | null
-  /** Puts what is due into an order of this replica's own; `null` where it shares with nobody. */
+  /** Shuffles due jobs into an order of this replica's own; `null` when there are no other replicas. */
   readonly shuffle: ((items: unknown[]) => void) | null
 }
 
 /**
- * Brings due ticks to the store: asks for as many as there is room to run, and asks again for what is not answered.
+ * Requests due ticks from the store, as many as there is capacity to run, and repeats requests that were not answered.
  *
- * A tick goes from the timetable (`enqueue`) to the due jobs, in a call to the store (`#ask`), and with the answer to a run or a
- * count (`Answers`).
+ * The timetable passes a tick to `enqueue`, which adds its job to the due jobs; a call to the store requests it
+ * (`#ask`); and its answer starts a run or has the tick counted (`Answers`).
  */
 export class Dispatcher {
   readonly #options: DispatcherOptions
@@ -63,10 +63,10 @@ export class Dispatcher {
   readonly #account: TickAccount
   readonly #answers: Answers
   readonly #blocks: JobBlocks
-  /** What Redis may have executed and did not answer for: it is repeated before anything else is asked. */
+  /** The call that Redis may have executed but did not answer: it is repeated before any other call is made. */
   #unresolved: ClaimCall | null = null
-  /** What is asked now. */
-  #call: ClaimCall | null = null
+  /** The call that is under way. */
+  #inFlight: ClaimCall | null = null
   #draining = false
   #retryDelay = 0
   #retryTimer: TimerHandle | null = null
@@ -80,28 +80,28 @@ export class Dispatcher {
     this.#answers = new Answers({ ...options, due: this.#due })
   }
 
-  /** How many jobs have due ticks that wait for a claim. */
+  /** How many jobs have a due tick that waits to be claimed. */
   get backlog(): number {
-    return this.#due.size + (this.#unresolved?.asked.length ?? 0)
+    return this.#due.size + (this.#unresolved?.requests.length ?? 0)
   }
 
-  /** The ids of the runs that are asked for, or may have been granted. */
+  /** The run ids of all requests that are under way, or may have been granted without this replica learning of it. */
   get runIds(): string[] {
-    return [...(this.#call?.asked ?? []), ...(this.#unresolved?.asked ?? [])].map(({ runId }) => runId)
+    return [...(this.#inFlight?.requests ?? []), ...(this.#unresolved?.requests ?? [])].map(({ runId }) => runId)
   }
 
-  /** Whether a tick of the job is to be asked for, or asked for and not answered yet. */
+  /** Whether a tick of the job waits to be requested, or was requested and not answered yet. */
   isBusy(job: JobRecord): boolean {
     if (this.#due.has(job)) return true
-    return [this.#call, this.#unresolved].some((call) => call?.asked.some((asked) => asked.job === job))
+    return [this.#inFlight, this.#unresolved].some((call) => call?.requests.some((request) => request.job === job))
   }
 
-  /** Moves what was counted for many jobs at once into each job's own numbers. */
+  /** Adds what was counted for whole blocks to the statistics of each of their jobs. */
   flushCounts(): void {
     this.#blocks.flushCounts()
   }
 
-  /** Takes a due tick; `pump` is to follow. */
+  /** Accepts a due tick. The caller calls `pump` afterwards. */
   enqueue(job: JobRecord, tick: DueTick): void {
     const { completion, unclaimed, unlocked } = this.#options
     if (this.#due.stopped || job.removed) return
@@ -110,7 +110,7 @@ export class Dispatcher {
       unlocked.start(job, tick)
       return
     }
-    // From here on it has a tick of its own.
+    // From here on the job has a tick of its own, apart from its block's.
     job.block?.waiting?.spread()
     job.addDue(tick)
     this.#due.push(job)
@@ -118,13 +118,13 @@ export class Dispatcher {
   }
 
   /**
-   * Takes a due tick of all jobs of a trigger; `pump` is to follow.
+   * Accepts a due tick for all jobs of a trigger that can wait as blocks. The caller calls `pump` afterwards.
    *
-   * @returns the jobs for which it is to be taken one by one, by `enqueue`
+   * @returns the other jobs of the trigger, each to be passed to `enqueue`; `null` for all of its jobs
    */
   enqueueAll(trigger: Trigger, tick: DueTick): Iterable<JobRecord> | null {
     const jobs = this.#blocks.of(trigger)
-    // Late ticks are each job's own matter.
+    // Which of several late ticks is run depends on each job's options.
     if (jobs === undefined || tick.firstLate < tick.scheduledTime) return null
     if (this.#due.stopped) return []
     const alone = [...jobs.alone]
@@ -135,12 +135,12 @@ export class Dispatcher {
     return alone
   }
 
-  /** Asks for what is due, as far as there is room. */
+  /** Requests due ticks, as far as there is capacity. */
   pump(): void {
-    if (!this.#draining && this.#retryTimer === null && this.#ready()) this.#drainDetached()
+    if (!this.#draining && this.#retryTimer === null && this.#canAsk()) this.#drainDetached()
   }
 
-  /** The coordination answers again: asks at once for what waits. */
+  /** Called when the store answers again: requests at once what waits. */
   wakeUp(): void {
     this.#endRetry()
     this.#retryDelay = 0
@@ -148,8 +148,8 @@ export class Dispatcher {
   }
 
   /**
-   * The fleet's clock is known by now, and is `step` ahead of the one by which ticks were due before: those are due no more. Except
-   * for intervals from the last run's end, of which the store says when they are.
+   * Called when the fleet's clock has become known and is `step` ahead of the clock that ticks were due by: drops the
+   * due ticks. Completion intervals stay due, as the store decides when they are.
    */
   moveTimes(step: number): void {
     this.#account.moveTimes(step)
@@ -159,19 +159,19 @@ export class Dispatcher {
     }
   }
 
-  /** Takes ticks, as it does from the beginning, also again after `stop`. */
+  /** Accepts ticks again after `stop`; before the first `stop` it does so anyway. */
   start(): void {
     this.#due.start()
   }
 
-  /** Takes no more ticks, and leaves those not yet claimed to the other replicas. */
+  /** Accepts no more ticks, and leaves those not yet claimed to the other replicas. */
   stop(): void {
     this.#endRetry()
     for (const job of this.#due.stop()) {
       const tick = job.takeDue()
       if (tick === null || job.removed) continue
       this.#options.journal.tickSkipped(job, tick.scheduledTime, 'shutdown')
-      this.#options.completion.askLater(job, tick)
+      this.#options.completion.rearmFinalTick(job, tick)
     }
     this.pump()
   }
@@ -181,13 +181,16 @@ export class Dispatcher {
     return this.#idle.reached()
   }
 
-  #ready(): boolean {
-    // What may have been executed is repeated once more also after the end: it is to be handed back.
+  #canAsk(): boolean {
+    // A call that may have been executed is repeated once more even after `stop`, so that its claims can be handed
+    // back.
     if (this.#unresolved !== null) return true
     return !this.#due.stopped && this.#due.queue.size > 0 && this.#options.capacity.room > 0
   }
 
-  /** Apart from `pump`, which each run's end calls: a function that makes functions costs more also where it makes none. */
+  /**
+   * Kept out of `pump`, which every run's end calls: a function that contains closures is dearer even if it makes none.
+   */
   #drainDetached(): void {
     void detached(() => this.#drain())
   }
@@ -196,9 +199,9 @@ export class Dispatcher {
     const { clock } = this.#options
     this.#draining = true
     try {
-      while (this.#ready() && this.#retryTimer === null) {
+      while (this.#canAsk() && this.#retryTimer === null) {
         const surveyed = this.#options.surveyed()
-        if (surveyed !== null) await this.#waitFor(surveyed)
+        if (surveyed !== null) await this.#awaitSurvey(surveyed)
         const call = this.#unresolved ?? this.#newCall()
         if (call !== null) await this.#ask(call)
         await new Promise<void>((resolve) => clock.setImmediate(resolve))
@@ -209,8 +212,8 @@ export class Dispatcher {
     }
   }
 
-  /** Ticks that wait for a survey, which the store does not answer, wait for the store. */
-  async #waitFor(surveyed: Promise<void>): Promise<void> {
+  /** Waits for a survey. If the store does not answer it, its silence counts from when the ticks began to wait. */
+  async #awaitSurvey(surveyed: Promise<void>): Promise<void> {
     const { coordination } = this.#options
     const since = coordination.now()
     await surveyed
@@ -230,41 +233,41 @@ export class Dispatcher {
     })
   }
 
-  /** What is to be asked for of a job, or `null` when there is nothing any more. */
-  #choose(job: JobRecord, now: number): AskedTick | null {
+  /** The request for a job's due tick, or `null` when none is due any more. */
+  #choose(job: JobRecord, now: number): TickRequest | null {
     const latest = job.takeDue()
     if (latest === null || job.removed) return null
     if (job.template.ttl === null) {
-      // Changed to run without a claim while it waited.
+      // The job was changed to `lock: false` while it waited.
       this.#options.unlocked.start(job, latest)
       return null
     }
-    // Most often it is the only one.
+    // Most often only one tick is due.
     const isOnly = latest.firstLate >= latest.scheduledTime
     const choice = isOnly ? null : (chooseOverdue(job, latest, now) ?? chooseTick(job, latest, now))
-    return new AskedTick(job, choice, latest, this.#options.newRunId(), now)
+    return new TickRequest(job, choice, latest, this.#options.newRunId(), now)
   }
 
   async #ask(call: ClaimCall): Promise<void> {
     const { capacity, clock, coordination, finisher } = this.#options
-    const { asked } = call
-    this.#call = call
+    const { requests } = call
+    this.#inFlight = call
     const sentAt = coordination.now()
     const stopped = this.#due.stopped
-    capacity.asked(asked.length)
-    const answers = await coordination.claim(asked, call.id, call.blocks)
-    const silent = answers.some(isSilence)
+    capacity.asked(requests.length)
+    const answers = await coordination.claim(requests, call.id, call.blocks)
+    const silent = answers.some(isUnanswered)
     const received = { now: coordination.now(), monotonic: clock.monotonic(), askedAt: call.askedAt }
     this.#account.noteAnswer(!silent, sentAt, received.now)
-    const repeated: AskedTick[] = []
-    const returned: HandingBack[] = []
+    const toRepeat: TickRequest[] = []
+    const handBacks: HandingBack[] = []
     const slice = new TimeSlice(clock)
-    for (let index = 0; index < asked.length; index++) {
+    for (let index = 0; index < requests.length; index++) {
       if (slice.isOver) await slice.pass()
       capacity.answered(1)
-      this.#answers.apply(asked[index] as AskedTick, answers[index] as TickAnswer, received, returned, repeated)
+      this.#answers.apply(requests[index] as TickRequest, answers[index] as TickAnswer, received, handBacks, toRepeat)
     }
-    this.#unresolved = repeated.length === 0 ? null : this.#repeat(call, repeated)
+    this.#unresolved = toRepeat.length === 0 ? null : this.#repeat(call, toRepeat)
     if (stopped && this.#unresolved !== null) this.#giveUp(this.#unresolved)
     if (silent) {
       if (!this.#due.stopped) this.#options.unclaimed.runAllOverdue()
@@ -273,20 +276,22 @@ export class Dispatcher {
       this.#retryDelay = 0
       this.#options.unclaimed.clear()
     }
-    this.#call = null
-    if (returned.length > 0) await finisher.handBack(returned)
+    this.#inFlight = null
+    if (handBacks.length > 0) await finisher.handBack(handBacks)
   }
 
-  /** That part of a call which is to be repeated: as it is, so that it gets the answers it had. */
-  #repeat(call: ClaimCall, repeated: readonly AskedTick[]): ClaimCall {
-    for (const asked of repeated) this.#answers.repeat(asked)
-    return repeated.length === call.asked.length ? call : { ...call, asked: repeated, blocks: undefined }
+  /** The requests of a call to repeat, under the call's id, so that the store gives the answers it gave then. */
+  #repeat(call: ClaimCall, toRepeat: readonly TickRequest[]): ClaimCall {
+    for (const request of toRepeat) this.#answers.repeat(request)
+    return toRepeat.length === call.requests.length ? call : { ...call, requests: toRepeat, blocks: undefined }
   }
 
-  /** A call was made after the end, and not answered: what may have been claimed by it is free again for the other replicas. */
+  /**
+   * A call repeated after `stop` was not answered either: hands back what it may have claimed, for the other replicas.
+   */
   #giveUp(call: ClaimCall): void {
     this.#unresolved = null
-    void this.#options.finisher.handBack(call.asked.map((asked) => this.#answers.giveUp(asked)))
+    void this.#options.finisher.handBack(call.requests.map((request) => this.#answers.giveUp(request)))
   }
 
   #retryLater(): void {
@@ -304,7 +309,7 @@ export class Dispatcher {
   }
 }
 
-/** Whether an answer says that the store did not answer. */
-function isSilence(answer: ClaimAnswer): boolean {
+/** Whether the store did not answer; a record that it cannot read is an answer. */
+function isUnanswered(answer: ClaimAnswer): boolean {
   return answer.status === 'unavailable' && !answer.unreadable
 }

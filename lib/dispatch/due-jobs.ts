@@ -6,22 +6,22 @@ import { DueQueue } from './due-queue.js'
 import { ParkedJobs } from './parked-jobs.js'
 import type { UnclaimedRuns } from './unclaimed.js'
 
-/** How long a tick that waits for the lock of its job leaves it alone before it is asked for again. */
+/** How long a tick that waits for its job's lock is parked before it is requested again. */
 const LOCK_POLL = SECOND / 4
 
-/** How long a job whose record cannot be read is left alone before it is asked for again. */
+/** How long a job whose record in the store cannot be read is parked before its tick is requested again. */
 const RECORD_POLL = 5 * SECOND
 
 export interface DueJobsOptions {
   readonly clock: Clock
   readonly unclaimed: UnclaimedRuns
-  /** Puts what is due into an order of this replica's own; `null` where it shares with nobody. */
+  /** Shuffles due jobs into an order of this replica's own; `null` when there are no other replicas. */
   readonly shuffle: ((items: unknown[]) => void) | null
-  /** Called when jobs wait to be asked for which did not before. */
+  /** Called when jobs have joined the queue. */
   readonly onReady: () => void
 }
 
-/** The jobs with a due tick: those that wait to be asked for, and those that are left alone for a while first. */
+/** The jobs with a due tick: those queued to be requested, and those parked for a while first. */
 export class DueJobs {
   readonly queue: DueQueue
   readonly #unclaimed: UnclaimedRuns
@@ -44,25 +44,25 @@ export class DueJobs {
     this.#unreadable = new ParkedJobs(clock, RECORD_POLL, askAll)
   }
 
-  /** Whether this replica takes no ticks at the moment, and leaves them to others. */
+  /** Whether this replica takes no ticks at present, and leaves them to the others. */
   get stopped(): boolean {
     return this.#stopped
   }
 
-  /** How many jobs there are. */
+  /** How many jobs have a due tick. */
   get size(): number {
     return this.queue.size + this.#locked.size + this.#unreadable.size
   }
 
-  /** Whether a job has a due tick that is to be asked for. */
+  /** Whether a job has a due tick that waits to be requested. */
   has(job: JobRecord): boolean {
     if (job.pending !== null || job.queued || job.block?.waiting != null) return true
     return this.#locked.has(job) || this.#unreadable.has(job)
   }
 
-  /** Lets a job wait to be asked for, with the tick it has; `ask` at once where nobody else does. */
+  /** Queues a job with the tick it has, without announcing it: the caller does, or uses `ask`. */
   push(job: JobRecord): void {
-    this.#unclaimed.note(job)
+    this.#unclaimed.noteDue(job)
     if (job.queued || this.#stopped) return
     job.enterQueue()
     this.#locked.delete(job)
@@ -70,24 +70,24 @@ export class DueJobs {
     this.queue.push(job)
   }
 
-  /** As `push`, for all jobs of a block, with one tick. */
+  /** Queues all jobs of a block with one tick. */
   pushBlock(block: JobBlock, tick: DueTick): void {
     this.queue.pushBlock(block, tick)
   }
 
-  /** Asks for the tick that a job has, if it has one. */
+  /** Queues a job and announces it, if it has a due tick. */
   ask(job: JobRecord): void {
     if (job.pending === null || job.removed) return
     this.push(job)
     this.#onReady()
   }
 
-  /** Lets a job wait for its lock, which another run holds. */
+  /** Parks a job whose lock another run holds. */
   waitForLock(job: JobRecord): void {
     if (!this.#stopped && !job.queued) this.#locked.park(job)
   }
 
-  /** Lets a job wait until what the store has of it can be read. */
+  /** Parks a job whose record in the store cannot be read. */
   waitForRecord(job: JobRecord): void {
     if (!this.#stopped && !job.queued) this.#unreadable.park(job)
   }
@@ -96,14 +96,14 @@ export class DueJobs {
     this.#stopped = false
   }
 
-  /** Takes no more ticks, and lets all jobs go that have one; what they have is for the caller to take. */
+  /** Takes no more ticks and forgets all jobs. Returns them; the caller takes their due ticks. */
   stop(): JobRecord[] {
     this.#stopped = true
     const jobs = [...this.clear(), ...this.#locked.clear(), ...this.#unreadable.clear()]
     return jobs
   }
 
-  /** Empties the queue, and returns the jobs that were in it. */
+  /** Empties the queue and returns the jobs that were in it. */
   clear(): JobRecord[] {
     const jobs = this.queue.clear()
     for (const job of jobs) job.leaveQueue()

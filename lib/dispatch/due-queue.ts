@@ -1,26 +1,26 @@
 import type { JobBlock, JobRecord } from '../jobs/job.js'
 import type { DueTick } from '../timetable/timetable.js'
 
-/** The most and the fewest ticks asked for in one call. */
+/** The most and the fewest ticks requested in one call. */
 const MAX_SLICE = 64
 const MIN_SLICE = 16
 
-/** The most where nobody else asks, and no call goes through a network. */
+/** The most ticks in one call when there are no other replicas, and no network to cross. */
 const MAX_SLICE_ALONE = 256
 
 /**
- * A busy second is asked for in about this many calls, with a turn of the event loop after each, so that replicas which
- * wake at the same time get a share of it each.
+ * The ticks of a busy second are requested in about this many calls, with a turn of the event loop after each, so that
+ * replicas which wake at the same time each get a share.
  */
 const SLICES = 8
 
-/** Jobs that wait to be asked for: those of a block, or some that are in none. */
+/** Queued jobs: all from one block, or all from none. */
 export class DueGroup {
   readonly block: JobBlock | null
-  /** The tick that all of them wait with; `null` when each has one of its own, in `pending`. */
+  /** The tick that all of them wait with; `null` when each job has its own, in `pending`. */
   tick: DueTick | null
   #jobs: readonly JobRecord[]
-  #at = 0
+  #start = 0
 
   constructor(block: JobBlock | null, jobs: readonly JobRecord[], tick: DueTick | null = null) {
     this.block = block
@@ -29,54 +29,56 @@ export class DueGroup {
   }
 
   get size(): number {
-    return this.#jobs.length - this.#at
+    return this.#jobs.length - this.#start
   }
 
-  /** Lets each job wait by itself with the tick they have together. */
+  /** Gives each job the common tick as its own. */
   spread(): void {
     const { tick } = this
     if (tick === null) return
-    this.#jobs = this.#jobs.slice(this.#at)
-    this.#at = 0
+    this.#jobs = this.#jobs.slice(this.#start)
+    this.#start = 0
     this.tick = null
     if (this.block !== null) this.block.waiting = null
-    for (const job of this.#jobs) letWait(job, tick)
+    for (const job of this.#jobs) makeDue(job, tick)
   }
 
-  /** Takes the first of the jobs out, each with its tick. */
-  take(limit: number): readonly JobRecord[] {
+  /** Removes the first jobs, `limit` at most; each then has its own tick. */
+  takeFirst(limit: number): readonly JobRecord[] {
     const isWhole = limit >= this.size
-    // What is left of a shared block is not what its name says.
+    // The rest of a shared block is not the block that its name stands for, so it cannot wait with a common tick.
     if (isWhole || this.block?.isShared) this.spread()
-    const taken = this.#jobs.slice(this.#at, this.#at + limit)
-    this.#at += taken.length
-    if (this.tick !== null) for (const job of taken) letWait(job, this.tick)
+    const taken = this.#jobs.slice(this.#start, this.#start + limit)
+    this.#start += taken.length
+    if (this.tick !== null) for (const job of taken) makeDue(job, this.tick)
     return taken
   }
 }
 
-function letWait(job: JobRecord, tick: DueTick): void {
+function makeDue(job: JobRecord, tick: DueTick): void {
   job.addDue(tick)
   job.enterQueue()
 }
 
-/** What is taken from the queue. */
+/** Jobs taken from the queue, and the block they are from. */
 export interface TakenJobs {
   readonly block: JobBlock | null
   readonly jobs: readonly JobRecord[]
 }
 
-/** Jobs whose due tick waits to be claimed; each job is in it once at most. */
+/** Jobs whose due tick waits to be requested. A job is in the queue once at most. */
 export class DueQueue {
   readonly #shuffle: ((items: unknown[]) => void) | null
   #groups: DueGroup[] = []
   #head = 0
-  /** What has arrived since: whole blocks, and jobs that wait one by one, by their shared block. */
+  /** Arrivals not yet in `#groups`: whole blocks here, single jobs by their shared block in `#arrivedJobs`. */
   #arrived: DueGroup[] = []
   readonly #arrivedJobs = new Map<JobBlock | null, JobRecord[]>()
   #size = 0
 
-  /** @param shuffle puts what arrives at one time into an order of this replica's own; `null` keeps it */
+  /**
+   * @param shuffle puts what arrives together into an order of this replica's own; `null` keeps the order of arrival
+   */
   constructor(shuffle: ((items: unknown[]) => void) | null) {
     this.#shuffle = shuffle
   }
@@ -94,29 +96,31 @@ export class DueQueue {
     else jobs.push(job)
   }
 
-  /** Lets all jobs of a block wait with a tick. */
+  /** Queues all jobs of a block with one tick. */
   pushBlock(block: JobBlock, tick: DueTick): void {
-    // Where the order is kept, it is behind the jobs that came before.
-    if (this.#shuffle === null) this.#gather()
+    // Without a shuffle, the block must stay behind the single jobs that came before it.
+    if (this.#shuffle === null) this.#groupArrivals()
     const group = new DueGroup(block, block.jobs, tick)
     block.waiting = group
     this.#arrived.push(group)
     this.#size += group.size
   }
 
-  /** The next jobs to ask for: a share of those that wait, `limit` at most; a whole block, where they fit. */
-  take(limit: number): TakenJobs[] {
-    this.#arrange()
-    const most = this.#shuffle === null ? MAX_SLICE_ALONE : MAX_SLICE
+  /**
+   * Removes the next jobs to request: a share of the queue, `limit` at most, and a shared block as a whole if it fits.
+   */
+  takeNext(limit: number): TakenJobs[] {
+    this.#admitArrivals()
+    const maxSlice = this.#shuffle === null ? MAX_SLICE_ALONE : MAX_SLICE
     const first = this.#groups[this.#head]
-    // Split, a block's jobs would be asked for, and looked at by all other replicas, one by one.
-    const block = first?.block?.isShared ? Math.min(most, first.size) : 0
-    let left = Math.min(limit, Math.max(MIN_SLICE, block, Math.min(most, Math.ceil(this.#size / SLICES))))
+    // The jobs of a split block would be requested one by one, by this replica and by all others.
+    const blockSize = first?.block?.isShared ? Math.min(maxSlice, first.size) : 0
+    let left = Math.min(limit, Math.max(MIN_SLICE, blockSize, Math.min(maxSlice, Math.ceil(this.#size / SLICES))))
     const taken: TakenJobs[] = []
     for (let group = this.#groups[this.#head]; group !== undefined && left > 0; group = this.#groups[this.#head]) {
       const isWhole = group.size <= left
       if (!isWhole && group.block?.isShared && taken.length > 0) break
-      const jobs = group.take(left)
+      const jobs = group.takeFirst(left)
       taken.push({ block: group.block, jobs })
       left -= jobs.length
       this.#size -= jobs.length
@@ -125,12 +129,12 @@ export class DueQueue {
     return taken
   }
 
-  /** The groups that are to be taken next, `limit` at most. */
+  /** The next groups, `limit` at most; they stay in the queue. */
   peek(limit: number): readonly DueGroup[] {
     return this.#groups.slice(this.#head, this.#head + limit)
   }
 
-  /** Takes a group out whose jobs wait with one tick. */
+  /** Removes a group whose jobs wait with a common tick. */
   drop(group: DueGroup): void {
     const index = this.#groups.indexOf(group, this.#head)
     if (index < 0) return
@@ -139,19 +143,19 @@ export class DueQueue {
     this.#groups.splice(index, 1)
   }
 
-  /** Empties the queue, and returns what was in it. */
+  /** Empties the queue and returns the jobs that were in it. */
   clear(): JobRecord[] {
-    this.#arrange()
-    const left = this.#groups.slice(this.#head).flatMap((group) => group.take(group.size))
+    this.#admitArrivals()
+    const left = this.#groups.slice(this.#head).flatMap((group) => group.takeFirst(group.size))
     this.#groups = []
     this.#head = 0
     this.#size = 0
     return left
   }
 
-  /** Puts what has arrived behind what waits, those of a block together. */
-  #arrange(): void {
-    this.#gather()
+  /** Moves the arrivals to the end of the queue. */
+  #admitArrivals(): void {
+    this.#groupArrivals()
     if (this.#arrived.length === 0) return
     this.#shuffle?.(this.#arrived)
     this.#groups = this.#groups.slice(this.#head).concat(this.#arrived)
@@ -159,8 +163,8 @@ export class DueQueue {
     this.#arrived = []
   }
 
-  /** Makes groups of the jobs that have arrived one by one. */
-  #gather(): void {
+  /** Makes groups of the jobs that arrived one by one, one group for each shared block. */
+  #groupArrivals(): void {
     if (this.#arrivedJobs.size === 0) return
     for (const [block, jobs] of this.#arrivedJobs) {
       this.#shuffle?.(jobs)

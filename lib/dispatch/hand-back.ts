@@ -2,11 +2,11 @@ import type { Clock } from '../../types/clock.js'
 import type { ClaimAnswer, HandBackAnswer, HeldLock } from '../../types/coordination.js'
 import type { Journal } from '../observability/journal.js'
 import type { HandingBack } from '../runs/retried-releases.js'
-import type { AskedTick } from './asked-tick.js'
 import { jobLock } from './claim-request.js'
 import type { Completion } from './completion.js'
 import { grantedTick } from './outcome.js'
 import type { PassedTicks } from './passed-ticks.js'
+import type { TickRequest } from './tick-request.js'
 
 type Granted = Extract<ClaimAnswer, { status: 'granted' }>
 
@@ -15,11 +15,13 @@ export interface ClaimReturnsOptions {
   readonly journal: Journal
   readonly passed: PassedTicks
   readonly completion: Completion
-  /** Asks once more for a tick that is free again. */
-  readonly askAgain: (asked: AskedTick) => void
+  /** Requests a tick once more that is free again. */
+  readonly askAgain: (request: TickRequest) => void
 }
 
-/** Claims that this replica hands back, as it begins no run for them, and what is accounted for once that is answered. */
+/**
+ * Hands back claims for which this replica begins no run, and accounts for their ticks as the store's answer demands.
+ */
 export class ClaimReturns {
   readonly #options: ClaimReturnsOptions
 
@@ -27,58 +29,58 @@ export class ClaimReturns {
     this.#options = options
   }
 
-  /** A tick that was granted while this replica takes none: another one may have it. */
-  notTaken(asked: AskedTick, answer: Granted, lock: HeldLock): HandingBack {
+  /** Hands back a tick that was granted while this replica takes none, for another replica to run. */
+  notTaken(request: TickRequest, answer: Granted, lock: HeldLock): HandingBack {
     const onFree = (): void => {
-      if (asked.isCurrent) this.#options.completion.askLater(asked.job, asked.latest)
+      if (request.isCurrent) this.#options.completion.rearmFinalTick(request.job, request.latest)
     }
-    return this.#granted(asked, answer, lock, 'shutdown', onFree)
+    return this.#granted(request, answer, lock, 'shutdown', onFree)
   }
 
-  /** A tick whose lock was over by the time that the answer was read: it is asked for once more. */
-  lockOver(asked: AskedTick, answer: Granted, lock: HeldLock): HandingBack {
-    return this.#granted(asked, answer, lock, 'redis_error', () => this.#options.askAgain(asked))
+  /** Hands back a tick whose lock had expired when the answer was read, and then requests it once more. */
+  lockOver(request: TickRequest, answer: Granted, lock: HeldLock): HandingBack {
+    return this.#granted(request, answer, lock, 'redis_error', () => this.#options.askAgain(request))
   }
 
-  /** A tick that may have been granted, and nobody will ask for the answer any more. */
-  unresolved(asked: AskedTick): HandingBack {
+  /** Hands back a tick that may have been granted by a call that is not repeated any more. */
+  unresolved(request: TickRequest): HandingBack {
     const { clock, journal, completion } = this.#options
-    const { job, tick, latest, runId, ttl, afterCompletion } = asked
+    const { job, tick, latest, runId, ttl, afterCompletion } = request
     const { scheduledTime } = tick
-    // It may have run without a claim.
-    const hasRun = asked.isCurrent && scheduledTime <= job.accountedUntil
+    // The tick may already have run here without a claim.
+    const hasRun = request.isCurrent && scheduledTime <= job.accountedUntil
     if (!hasRun) journal.tickSkipped(job, scheduledTime, 'shutdown')
     const lock = jobLock(job, runId, ttl, clock.monotonic())
     const onHandedBack = (answer: HandBackAnswer): void => {
       if (hasRun) return
       if (answer === 'wasted') journal.tickMissed(job, scheduledTime, 'shutdown')
-      else if (asked.isCurrent) completion.askLater(job, latest)
+      else if (request.isCurrent) completion.rearmFinalTick(job, latest)
     }
     return { lock, scheduledTime, afterCompletion, tell: true, onHandedBack }
   }
 
   /**
-   * @param reason why the tick is missed, if a later one was claimed before it was handed back
-   * @param onFree called when the tick is free again: whoever takes it next accounts for it
+   * @param reason why the tick is missed, if a later tick was claimed before this one was handed back
+   * @param onFree called when the tick is free again; the replica that claims it next accounts for it
    */
   #granted(
-    asked: AskedTick,
+    request: TickRequest,
     answer: Granted,
     lock: HeldLock,
     reason: 'shutdown' | 'redis_error',
     onFree: () => void
   ): HandingBack {
     const { journal, passed } = this.#options
-    const { job, afterCompletion } = asked
-    const scheduledTime = grantedTick(asked, answer)
-    // That it is free again is no news here.
+    const { job, afterCompletion } = request
+    const scheduledTime = grantedTick(request, answer)
+    // The fleet will announce that the tick is free; noting it now keeps this replica from acting on that.
     job.noteHandedBack(scheduledTime, lock.token, 0)
     const onHandedBack = (outcome: HandBackAnswer): void => {
       if (outcome === 'free') {
         onFree()
         return
       }
-      passed.account(asked, answer)
+      passed.account(request, answer)
       const isTakenOver = outcome === 'not_ours' && job.definition.recovery === 'rerun'
       if (!isTakenOver) journal.tickMissed(job, scheduledTime, reason)
     }

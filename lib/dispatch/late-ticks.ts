@@ -6,13 +6,13 @@ import { lateTick } from './tick-choice.js'
 
 export interface LateTicksOptions {
   readonly coordination: Coordination
-  /** Takes a tick that is due. */
+  /** Passes a due tick to the dispatcher. */
   readonly enqueue: (job: JobRecord, tick: DueTick) => void
-  /** Makes a job due at a time, without its trigger. */
+  /** Makes a job due at a time with a given tick, independently of its trigger. */
   readonly wakeAt: (job: JobRecord, at: number, tick: DueTick) => void
 }
 
-/** Brings ticks that the timetable does not: those of a time in which nobody was there, and those that are handed back. */
+/** Brings the ticks that the timetable does not: those of a time without any replica, and those handed back. */
 export class LateTicks {
   readonly #options: LateTicksOptions
 
@@ -20,7 +20,7 @@ export class LateTicks {
     this.#options = options
   }
 
-  /** Brings the ticks that were due before this replica had the job, and that nobody has accounted for. */
+  /** Brings the ticks that were due before this replica had the job and that no replica has accounted for. */
   catchUp(job: JobRecord, { previous, since }: Pick<JobState, 'previous' | 'since'>): void {
     const { trigger, presentSince } = job
     if (isFromCompletion(trigger)) return
@@ -37,7 +37,9 @@ export class LateTicks {
     if (latest !== null) this.bring(job, latest, firstLate)
   }
 
-  /** Brings the ticks that were due since this replica had the job, as the timetable went by a wrong clock. */
+  /**
+   * Brings the ticks due since this replica has had the job, which the timetable may have passed over by a wrong clock.
+   */
   bringDue(job: JobRecord, now: number): void {
     const { trigger, presentSince, lookBack, accountedUntil, lastUnlocked } = job
     if (isFromCompletion(trigger) || !Number.isFinite(presentSince)) return
@@ -46,7 +48,7 @@ export class LateTicks {
     this.bring(job, latestOf(job, firstLate - 1, now) ?? firstLate, firstLate)
   }
 
-  /** Brings a tick now, or when it is due by its jitter. */
+  /** Brings a tick now, or when its jitter is over. */
   bring(job: JobRecord, scheduledTime: number, firstLate: number): void {
     const { coordination, enqueue, wakeAt } = this.#options
     const tick = lateTick(job, scheduledTime, firstLate, true)
@@ -54,21 +56,25 @@ export class LateTicks {
     else enqueue(job, tick)
   }
 
-  /** A date that had passed before the job was there, and that nobody has claimed, is missed; the latest ones the timetable brings. */
+  /**
+   * Brings a date that passed before this replica had the job and that no replica has claimed, to be counted as missed.
+   * A date within `lookBack` is left to the timetable, which runs it.
+   */
   #catchUpOnce(job: JobRecord, previous: number | null): void {
     const { trigger, presentSince, lookBack } = job
     const date = trigger.next(Number.NEGATIVE_INFINITY)
     if (date === null || date > presentSince) return
-    // It fell into a pause: one that has just gone by is brought all the same, and has no run.
+    // The date fell into a pause. If it has only just passed, the timetable still brings it: noting it prevents its
+    // run.
     if (previous !== null && date < previous) job.noteAccounted(date)
     if (date > presentSince - lookBack) return
     if (date <= Math.max(previous ?? Number.NEGATIVE_INFINITY, job.accountedUntil, job.takenUntil)) return
-    // Whether it ran may be forgotten by now: it is not run, however long its grace is.
+    // The store may have forgotten that the date ran, so it is not run again, however long its grace is.
     this.#options.enqueue(job, { ...lateTick(job, date, date, true), dueTime: Number.NEGATIVE_INFINITY })
   }
 }
 
-/** The latest tick after one time and up to another that is not of a time in which the job was not here. */
+/** The latest tick later than `after`, up to and including `by`, outside of the job's absences from this replica. */
 function latestOf({ trigger, absences }: JobRecord, after: number, by: number): number | null {
   let until = by
   for (const absence of [...absences].reverse()) {

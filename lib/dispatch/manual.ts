@@ -12,8 +12,8 @@ import { jobLock, toManualRequest } from './claim-request.js'
 import type { Recovery } from './recovery.js'
 import type { UnlockedRuns } from './unlocked.js'
 
-/** How often a run is asked for whose answer was read after its lock had ended. */
-const TRIES = 3
+/** How often a run is requested if each answer is read only after its lock has expired. */
+const MAX_TRIES = 3
 
 export interface ManualRunsOptions {
   readonly clock: Clock
@@ -26,11 +26,11 @@ export interface ManualRunsOptions {
   readonly newRunId: () => string
 }
 
-/** Runs that somebody asked for: apart from all ticks, through the same lock. */
+/** Manual runs: independent of all ticks, but under the same lock. */
 export class ManualRuns {
   readonly #options: ManualRunsOptions
   readonly #idle = new Idle(() => this.#asking > 0)
-  /** The ids of the runs that are asked for. */
+  /** The ids of the runs that are being requested. */
   readonly runIds = new Set<string>()
   #asking = 0
 
@@ -42,14 +42,15 @@ export class ManualRuns {
    * Runs a job now, whatever `concurrency` says.
    *
    * @returns the run, or `null` when another run of the job holds the lock
-   * @throws RedisUnavailableError
+   * @throws RedisUnavailableError when the store does not answer in time; NotRunningError when this process closes
+   *   meanwhile
    */
   async trigger(job: JobRecord, data: unknown): Promise<ActiveRun | null> {
     const { lockTtl } = job.definition
     if (lockTtl === null) return this.#options.unlocked.startManual(job, data)
     this.#asking++
     try {
-      for (let count = 1; count <= TRIES; count++) {
+      for (let count = 1; count <= MAX_TRIES; count++) {
         const active = await this.#ask(job, data, lockTtl)
         if (active !== 'late') return active
       }
@@ -61,7 +62,7 @@ export class ManualRuns {
     throw new RedisUnavailableError('start a run', `its answer came later than the lock's TTL, ${lockTtl} ms`)
   }
 
-  /** Asks for the run once: `late` when the lock is over by the time that the answer is read. */
+  /** Requests the run once: `late` when its lock has expired by the time the answer is read. */
   async #ask(job: JobRecord, data: unknown, ttl: number): Promise<ActiveRun | null | 'late'> {
     const { coordination, runner, newRunId, clock, finisher, journal, recovery } = this.#options
     const runId = newRunId()
@@ -80,13 +81,13 @@ export class ManualRuns {
         throw new NotRunningError(`trigger the job '${job.id}'`, 'is closed')
       }
       if (runner.runsUnlocked(job.id)) {
-        // Begun meanwhile, as the store did not answer.
+        // A run without a claim has begun meanwhile, as the store did not answer.
         finisher.push({ lock, finished: true, onReleased() {} })
         journal.lockFailed(job, scheduledTime, 'held')
         return null
       }
       if (!isOver(lock, clock.monotonic())) return this.#run(job, runId, scheduledTime, lock, fencingToken, data)
-      // Not to be in the way of the next.
+      // Released first, so that it does not stand in the way of the next request.
       await new Promise<void>((resolve) => finisher.push({ lock, finished: true, onReleased: () => resolve() }))
       return 'late'
     }
@@ -96,7 +97,7 @@ export class ManualRuns {
       return null
     }
     journal.lockFailed(job, scheduledTime, 'error')
-    // It may have been granted all the same, and only the reply be lost.
+    // The run may have been granted all the same, and only the reply lost.
     if (answer.maybe) finisher.giveUp(jobLock(job, runId, ttl, clock.monotonic()))
     throw answer.error
   }

@@ -1,7 +1,7 @@
 import type { Clock, TimerHandle } from '../../types/clock.js'
 import type { JobRecord } from '../jobs/job.js'
 
-/** Jobs whose due tick is left alone for a while before it is asked for again. */
+/** Jobs whose due tick waits for a while before it is requested again. */
 export class ParkedJobs {
   readonly #clock: Clock
   readonly #delay: number
@@ -11,7 +11,7 @@ export class ParkedJobs {
 
   /**
    * @param delay in milliseconds, from when the first job is parked
-   * @param onDue called with the jobs that are still parked then; each stays until it is deleted
+   * @param onDue called after that with the jobs still parked; each stays parked until it is deleted
    */
   constructor(clock: Clock, delay: number, onDue: (jobs: readonly JobRecord[]) => void) {
     this.#clock = clock
@@ -39,7 +39,7 @@ export class ParkedJobs {
     if (this.#jobs.size > 0) this.#jobs.delete(job)
   }
 
-  /** Lets all of them go, and returns them. */
+  /** Removes and returns all parked jobs. */
   clear(): readonly JobRecord[] {
     this.#timer?.cancel()
     this.#timer = null

@@ -3,37 +3,37 @@ import type { JobRecord } from '../jobs/job.js'
 import { isFromCompletion } from '../triggers/index.js'
 import { retentionOf } from './claim-request.js'
 
-export interface SettlementOptions {
+export interface ReconciliationOptions {
   readonly coordination: Coordination
   readonly jobs: () => Iterable<JobRecord>
   readonly newRunId: () => string
-  /** The ids of the runs that go on, are asked for, or whose end is about to be told. */
+  /** The ids of the runs that are active, are being requested, or whose end is not yet reported to the store. */
   readonly runIds: () => readonly string[]
 }
 
 /**
- * Tells a store what it has forgotten, as it was restarted with data of the past, or failed over to a replica that lags:
- * which runs of this process have ended, so that their locks do not stand until their TTL, and which ticks are claimed, so
- * that they neither run again nor count as missed.
+ * Restores what a store has forgotten that was restarted with old data, or failed over to a lagging replica. It learns
+ * which runs of this process have ended, so that their locks do not stay until their TTL has passed, and which ticks
+ * are claimed, so that they neither run again nor count as missed.
  */
 export class Reconciliation {
-  readonly #options: SettlementOptions
+  readonly #options: ReconciliationOptions
 
-  constructor(options: SettlementOptions) {
+  constructor(options: ReconciliationOptions) {
     this.#options = options
   }
 
   /**
-   * @param isAll whether the ticks that other replicas have taken are told as well: these may come back to the store later
-   *   than who asks it for the next tick, and would count those as missed
+   * @param includesOthers whether to restore the ticks that other replicas have claimed as well. Those replicas may
+   *   reconnect only after somebody has requested the next tick, who would then count theirs as missed.
    */
-  async run(isAll: boolean): Promise<void> {
+  async run(includesOthers: boolean): Promise<void> {
     const { coordination, jobs, runIds, newRunId } = this.#options
     const claims: ConfirmedClaim[] = []
     for (const job of jobs()) {
       const { id, claimedUntil, takenUntil, trigger, template } = job
-      const tick = isAll ? Math.max(claimedUntil, takenUntil) : claimedUntil
-      // When an interval from the last end is due the store alone knows.
+      const tick = includesOthers ? Math.max(claimedUntil, takenUntil) : claimedUntil
+      // Only the store knows when a completion interval is due.
       if (tick < 0 || template.ttl === null || isFromCompletion(trigger)) continue
       const following = trigger.next(tick)
       const retention = retentionOf(template, following === null ? 0 : following - tick)

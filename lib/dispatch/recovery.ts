@@ -11,14 +11,14 @@ import type { Finisher } from '../runs/finisher.js'
 import type { Runner } from '../runs/runner.js'
 import { jobLock, toRecoverRequest } from './claim-request.js'
 
-/** How soon a look that could not be had is tried again. */
+/** How soon to look again when there was no capacity to take over a run; four times as long after no answer. */
 const RETRY_DELAY = SECOND / 4
 
-/** How long after a lock has run out its run is looked for: at least, and by how much replicas differ in it. */
-const AFTER_EXPIRY = 10
+/** How long after a lock's expiry a replica looks for its run: at least this long, plus up to `SPREAD`. */
+const MIN_DELAY_AFTER_EXPIRY = 10
 const SPREAD = 100
 
-/** How many runs are looked for in one call. */
+/** The most runs requested in one call. */
 const BATCH = 64
 
 export interface RecoveryOptions {
@@ -29,12 +29,12 @@ export interface RecoveryOptions {
   readonly runner: Runner
   readonly finisher: Finisher
   readonly newRunId: () => string
-  /** Called when a run is taken over as another. */
+  /** Called when a run is taken over, with the abandoned run and the id of the one that replaces it. */
   readonly onTakenOver: (from: OpenRun, runId: string, attempt: number) => void
   readonly capacity: Capacity
 }
 
-/** A job whose run is looked for. */
+/** A job of which a run may have to be taken over. */
 class Search implements Deadline {
   readonly job: JobRecord
   checkAt = Number.POSITIVE_INFINITY
@@ -53,47 +53,50 @@ class Search implements Deadline {
 }
 
 /**
- * Takes over the runs of replicas that died (`recovery: 'rerun'`). Every replica that knows of a run looks at it when its
- * lock would run out: a holder that lives has extended it, and is looked at again later; else one replica gets the run.
+ * Takes over the runs of replicas that died (`recovery: 'rerun'`). Every replica that knows of a run checks it when its
+ * lock would expire. If the holder lives, it has extended the lock, and is checked again later; else one replica gets
+ * the run.
  */
 export class Recovery {
   readonly #options: RecoveryOptions
   readonly #searches = new Map<JobRecord, Search>()
-  /** A part of `SPREAD` of this replica's own, so that not all look at once. */
+  /** This replica's delay after a lock's expiry, different from most others', so that they do not all look at once. */
   readonly #delay: number
-  #due: Search[] = []
-  /** The ids of the runs that are asked for. */
-  #asked: readonly string[] = []
+  #dueSearches: Search[] = []
+  /** The ids of the runs that are being requested. */
+  #requestedRunIds: readonly string[] = []
   #asking = false
   #stopped = true
   readonly #idle = new Idle(() => this.#asking)
 
   constructor(options: RecoveryOptions) {
     this.#options = options
-    this.#delay = AFTER_EXPIRY + (hash32(options.replicaId) % SPREAD)
+    this.#delay = MIN_DELAY_AFTER_EXPIRY + (hash32(options.replicaId) % SPREAD)
   }
 
-  /** Whether a run of the job is looked for, that goes on elsewhere or is to be taken over. */
+  /** Whether a run of the job is being watched, which is active elsewhere or has to be taken over. */
   isLookingFor(job: JobRecord): boolean {
     return this.#searches.has(job)
   }
 
-  /** The ids of the runs that are asked for. */
+  /** The ids of the runs that are being requested. */
   get runIds(): readonly string[] {
-    return this.#asked
+    return this.#requestedRunIds
   }
 
-  /** A run of the job may have begun, on whatever replica: its lock lasts for one TTL at least. */
+  /**
+   * Called when a run of the job may have begun on some replica: checks it after one TTL, as its lock lasts that long.
+   */
   expect(job: JobRecord): void {
-    if (job.definition.lockTtl !== null) this.#look(job, job.definition.lockTtl + this.#delay)
+    if (job.definition.lockTtl !== null) this.#lookAfter(job, job.definition.lockTtl + this.#delay)
   }
 
-  /** A run of the job may be without a holder. */
+  /** Called when a run of the job may be without a holder: checks it at once. */
   lookNow(job: JobRecord): void {
-    this.#look(job, 0)
+    this.#lookAfter(job, 0)
   }
 
-  /** A process without ticks takes over nothing. */
+  /** Begins to watch for runs; a process that takes no ticks takes over no runs either. */
   start(): void {
     this.#stopped = false
   }
@@ -102,15 +105,15 @@ export class Recovery {
     this.#stopped = true
     for (const search of this.#searches.values()) this.#options.deadlines.delete(search)
     this.#searches.clear()
-    this.#due = []
+    this.#dueSearches = []
   }
 
-  /** Resolves when nothing is asked for. */
+  /** Resolves when no request is under way. */
   settled(): Promise<void> {
     return this.#idle.reached()
   }
 
-  #look(job: JobRecord, delay: number): void {
+  #lookAfter(job: JobRecord, delay: number): void {
     if (job.definition.recovery === 'none' || job.definition.lockTtl === null || this.#stopped || job.removed) return
     let search = this.#searches.get(job)
     if (search === undefined) {
@@ -119,24 +122,24 @@ export class Recovery {
       this.#options.deadlines.add(search)
     }
     const at = this.#options.clock.monotonic() + delay
-    if (at >= search.checkAt || this.#due.includes(search)) return
+    if (at >= search.checkAt || this.#dueSearches.includes(search)) return
     search.checkAt = at
     this.#options.deadlines.touch(search)
   }
 
   #onDue(search: Search): void {
-    this.#due.push(search)
+    this.#dueSearches.push(search)
     if (!this.#asking) void this.#askAll()
   }
 
   async #askAll(): Promise<void> {
     this.#asking = true
-    // Those that come due at one time go into one call.
+    // Searches that come due at the same time share a call.
     await new Promise<void>((resolve) => this.#options.clock.setImmediate(resolve))
-    while (this.#due.length > 0 && !this.#stopped) {
-      const batch = this.#due.splice(0, Math.max(0, Math.min(BATCH, this.#options.capacity.room)))
+    while (this.#dueSearches.length > 0 && !this.#stopped) {
+      const batch = this.#dueSearches.splice(0, Math.max(0, Math.min(BATCH, this.#options.capacity.room)))
       if (batch.length === 0) {
-        for (const search of this.#due.splice(0)) this.#look(search.job, RETRY_DELAY)
+        for (const search of this.#dueSearches.splice(0)) this.#lookAfter(search.job, RETRY_DELAY)
         break
       }
       await this.#ask(batch)
@@ -153,35 +156,35 @@ export class Recovery {
       const { job } = search
       const { lockTtl, recovery } = job.definition
       if (job.removed || lockTtl === null || recovery === 'none') {
-        this.#end(search)
+        this.#endSearch(search)
         continue
       }
       searches.push(search)
       requests.push(toRecoverRequest(job, newRunId(), lockTtl))
     }
     if (requests.length === 0) return
-    this.#asked = requests.map(({ runId }) => runId)
+    this.#requestedRunIds = requests.map(({ runId }) => runId)
     capacity.asked(requests.length)
     const answers = await coordination.claim(requests)
     for (const [index, search] of searches.entries()) {
-      this.#answered(search, requests[index] as ClaimRequest, answers[index] as ClaimAnswer)
+      this.#onAnswer(search, requests[index] as ClaimRequest, answers[index] as ClaimAnswer)
     }
-    this.#asked = []
+    this.#requestedRunIds = []
     capacity.answered(requests.length)
     capacity.announceRoom()
   }
 
-  #answered(search: Search, { runId, ttl }: ClaimRequest, answer: ClaimAnswer): void {
+  #onAnswer(search: Search, { runId, ttl }: ClaimRequest, answer: ClaimAnswer): void {
     const { job } = search
     const { runner, finisher, clock } = this.#options
     if (answer.status === 'unavailable') {
-      // It may have been taken over all the same, and only the reply be lost: then it is to be had again.
+      // The run may have been granted all the same, and only the reply lost: then it is made free to take over again.
       if (answer.maybe) finisher.giveUpTakeover(jobLock(job, runId, ttl, clock.monotonic()))
-      this.#look(job, 4 * RETRY_DELAY)
+      this.#lookAfter(job, 4 * RETRY_DELAY)
     } else if (answer.status === 'running') {
-      this.#look(job, Math.min(answer.remaining, DAY) + this.#delay)
+      this.#lookAfter(job, Math.min(answer.remaining, DAY) + this.#delay)
     } else if (answer.status === 'paused') {
-      this.#look(job, 10 * SECOND)
+      this.#lookAfter(job, 10 * SECOND)
     } else if (answer.status === 'granted' && answer.lock !== null) {
       const { lock, scheduledTime, attempt, fencingToken, from } = answer
       if (this.#stopped || job.removed || runner.closed) {
@@ -190,27 +193,27 @@ export class Recovery {
       }
       if (runner.runsUnlocked(job.id)) {
         finisher.giveUpTakeover(lock)
-        this.#look(job, 10 * SECOND)
+        this.#lookAfter(job, 10 * SECOND)
         return
       }
       if (isOver(lock, clock.monotonic())) {
-        // Read too late: another replica may have it by now, and else it is to be had again.
+        // The answer was read too late: unless another replica has the run by now, it is made free to take over again.
         finisher.giveUpTakeover(lock, () => this.lookNow(job))
-        this.#look(job, ttl + this.#delay)
+        this.#lookAfter(job, ttl + this.#delay)
         return
       }
-      this.#end(search)
+      this.#endSearch(search)
       if (from !== undefined) this.#options.onTakenOver(from, runId, attempt)
       const run = runner.newRun(job, runId, scheduledTime, 'recovery', fencingToken)
       run.attempt = attempt
       runner.startRun(job, run, lock)
     } else {
-      this.#end(search)
+      this.#endSearch(search)
     }
   }
 
-  #end(search: Search): void {
-    // Something new may have been heard of meanwhile.
+  #endSearch(search: Search): void {
+    // `expect` or `lookNow` may have set a new time to look meanwhile.
     if (search.checkAt < Number.POSITIVE_INFINITY && !search.job.removed) return
     this.#searches.delete(search.job)
     this.#options.deadlines.delete(search)

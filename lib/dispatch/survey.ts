@@ -11,7 +11,7 @@ import { retentionOf } from './claim-request.js'
 import type { LateTicks } from './late-ticks.js'
 import type { Recovery } from './recovery.js'
 
-/** How long after it could not be read what Redis remembers is asked for again, where Redis answers. */
+/** How soon a survey that failed although Redis is up is repeated. */
 const RETRY_DELAY = 2 * SECOND
 
 export interface SurveyOptions {
@@ -24,17 +24,17 @@ export interface SurveyOptions {
   readonly jobs: JobRegistry
   /** The next tick of a job. */
   readonly nextOf: (job: JobRecord) => number | null
-  /** Whether ticks are taken now. */
+  /** Whether this replica takes ticks at present. */
   readonly isRunning: () => boolean
-  /** Called with the last tick that is taken, where that is one of the future. */
+  /** Called with the latest claimed tick if it lies in the future. */
   readonly onFuture: (until: number) => void
-  /** Called when all is brought that a survey has found. */
+  /** Called when the ticks that a survey has found are passed on. */
   readonly onSurveyed: () => void
 }
 
 /**
- * Learns what the store remembers of jobs, and tells it since when they are there: pauses, ticks that nobody was there for,
- * runs that nobody holds.
+ * Reads what the store remembers of jobs: their pauses, ticks that no replica has claimed, runs without a holder. By
+ * the same call the store learns since when this replica has each job.
  */
 export class Survey {
   readonly #options: SurveyOptions
@@ -46,22 +46,22 @@ export class Survey {
     this.#options = options
   }
 
-  /** Resolves when what was asked about is known, or known not to be had; `null` when nothing was. */
+  /** Resolves when the surveys under way have succeeded or failed; `null` when none is under way. */
   get pending(): Promise<void> | null {
     return this.#pending
   }
 
-  /** Asks about a job that is new, or has a new trigger: those of one turn of the event loop in one call. */
+  /** Asks about a job that is new or has a new trigger; all such jobs of one turn of the event loop share a call. */
   add(job: JobRecord): void {
     this.#added.push(job)
     if (this.#added.length > 1) return
     const turn = new Promise<void>((resolve) => this.#options.clock.setImmediate(resolve))
-    void this.#await(turn.then(() => this.#ask(this.#added.splice(0))))
+    void this.#track(turn.then(() => this.#ask(this.#added.splice(0))))
   }
 
-  /** Asks about jobs; about all of them unless it is said about which. */
-  take(jobs: readonly JobRecord[] = [...this.#options.jobs.values()]): void {
-    void this.#await(this.#ask(jobs))
+  /** Asks about jobs; about all of this process by default. */
+  askAbout(jobs: readonly JobRecord[] = [...this.#options.jobs.values()]): void {
+    void this.#track(this.#ask(jobs))
   }
 
   start(): void {
@@ -73,8 +73,8 @@ export class Survey {
     this.#retry = null
   }
 
-  /** What is asked for of a job comes after what is known of it. */
-  async #await(survey: Promise<void>): Promise<void> {
+  /** Adds a survey to those that claims wait for. */
+  async #track(survey: Promise<void>): Promise<void> {
     const before = this.#pending
     const pending = before === null ? survey : Promise.all([before, survey]).then(() => {})
     this.#pending = pending
@@ -93,14 +93,14 @@ export class Survey {
         const state = states[index] as JobState
         last = Math.max(last, state.previous ?? last)
         this.#options.jobs.learnPaused(job, state.paused, askedAt)
-        if (job.trigger === triggers[index]) this.#answered(job, state)
+        if (job.trigger === triggers[index]) this.#apply(job, state)
       }
-      // In memory it is told as it happens.
+      // With the memory store, a clock that was set back is reported when it happens.
       if (coordination.state.kind !== 'memory' && last > coordination.now()) this.#options.onFuture(last)
       this.#options.onSurveyed()
     } catch (err) {
-      // Asked again when the store answers, or in a while when it does but refuses; until then this replica learns of each
-      // job with its claims.
+      // The survey is repeated when the store is up again, or after a while if it is up but refuses. Until then this
+      // replica learns about each job from its claims.
       if (coordination.state.up && isRunning()) this.#retryLater()
       logSafely(log, 'debug', { err }, 'could not read what Redis remembers of the jobs')
     }
@@ -110,7 +110,8 @@ export class Survey {
     const { id, definition, template, trigger, presentSince } = job
     const isClaimed = definition.lockTtl !== null
     const isAccounted = isClaimed && !isFromCompletion(trigger) && Number.isFinite(presentSince)
-    // Where nothing is on record, that is since this replica has had it, also before it was removed and added again.
+    // If the store has nothing on record, the job counts from when this replica first had it, even if it was removed
+    // since.
     const known = Math.max(job.firstPresentSince ?? presentSince, job.takenUntil, job.accountedUntil)
     const now = this.#options.coordination.now()
     const period = trigger.afterCompletion ?? Math.max(0, (this.#options.nextOf(job) ?? now) - now)
@@ -125,7 +126,7 @@ export class Survey {
     }
   }
 
-  #answered(job: JobRecord, state: JobState): void {
+  #apply(job: JobRecord, state: JobState): void {
     if (job.removed || job.definition.lockTtl === null || !this.#options.isRunning()) return
     job.noteFleetSince(state.since)
     this.#options.lateTicks.catchUp(job, state)
@@ -135,7 +136,7 @@ export class Survey {
   #retryLater(): void {
     this.#retry ??= this.#options.clock.setTimeout(() => {
       this.#retry = null
-      if (this.#options.isRunning()) this.take()
+      if (this.#options.isRunning()) this.askAbout()
     }, RETRY_DELAY)
   }
 }

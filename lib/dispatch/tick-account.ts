@@ -5,10 +5,10 @@ import { DEFAULT_GRACE } from '../jobs/options.js'
 import type { Journal } from '../observability/journal.js'
 import { countTicks, latestTick } from '../triggers/index.js'
 
-/** How many of the ticks that were passed over at once are told one by one; the others are told as a range. */
-const MAX_TOLD = 1000
+/** How many of the ticks passed over at once are reported one by one; the rest are reported as a range. */
+const MAX_REPORTED = 1000
 
-/** What ticks are accounted by: a job as it was when they were asked for; it may have another trigger since. */
+/** A job as it was when its ticks were requested; it may have another trigger since. */
 export interface AccountedJob {
   readonly job: JobRecord
   readonly trigger: Trigger
@@ -17,11 +17,11 @@ export interface AccountedJob {
 }
 
 /**
- * Works out which ticks were passed over, and why each of them had no run, and tells the journal. For that it keeps when
- * Redis last did not answer.
+ * Works out which ticks were passed over and why each of them had no run, and reports them to the journal. To tell
+ * `redis_error` from `misfire`, it keeps the last time during which Redis did not answer.
  */
 export class TickAccount {
-  /** When Redis last did not answer, by the fleet's clock: ticks of that time are missed as `redis_error`. */
+  /** The last time, on the fleet's clock, during which Redis did not answer: its ticks are missed as `redis_error`. */
   #silence: { readonly from: number; readonly until: number } | null = null
   readonly #journal: Journal
 
@@ -29,29 +29,30 @@ export class TickAccount {
     this.#journal = journal
   }
 
-  /** Whether Redis did not answer when it was last asked. */
+  /** Whether Redis did not answer the last call. */
   get isSilent(): boolean {
     return this.#silence?.until === Number.POSITIVE_INFINITY
   }
 
   /**
-   * @param answered whether Redis answered
-   * @param sentAt when it was asked
+   * Notes whether Redis answered a call.
+   *
+   * @param sentAt when the call was made, on the fleet's clock
    */
   noteAnswer(answered: boolean, sentAt: number, now: number): void {
     if (!answered && !this.isSilent) this.#silence = { from: sentAt, until: Number.POSITIVE_INFINITY }
     if (answered && this.isSilent) this.#silence = { from: this.#silence?.from ?? sentAt, until: now }
   }
 
-  /** The fleet's clock is known, and what was noted by it before is off by `step`. */
+  /** Corrects the noted times: the fleet's clock has become known, and is `step` ahead of the one used until now. */
   moveTimes(step: number): void {
     const silence = this.#silence
     if (silence !== null) this.#silence = { from: silence.from + step, until: silence.until + step }
   }
 
   /**
-   * The ticks between two times, neither included, that were taken with a later one: those beyond their grace are
-   * missed, those within it coalesced. Called by the one replica that has taken them.
+   * Accounts for the ticks between two times, both exclusive, that were claimed together with another one: those beyond
+   * their grace are missed, those within it coalesced. Called on the one replica that has claimed them.
    */
   passed(of: AccountedJob, after: number, before: number, now: number): void {
     const { grace } = of
@@ -60,31 +61,31 @@ export class TickAccount {
     const silence = this.#silence
     const from = silence === null ? before : Math.ceil(openFrom(of, silence.from))
     const until = silence === null ? before : Math.ceil(silence.until)
-    this.#range(of, after, Math.min(late, from), 'misfire')
-    this.#range(of, Math.max(after, from - 1), Math.min(late, until), 'redis_error')
-    this.#range(of, Math.max(after, from - 1, until - 1), late, 'misfire')
-    this.#range(of, late - 1, before, 'coalesced')
+    this.#report(of, after, Math.min(late, from), 'misfire')
+    this.#report(of, Math.max(after, from - 1), Math.min(late, until), 'redis_error')
+    this.#report(of, Math.max(after, from - 1, until - 1), late, 'misfire')
+    this.#report(of, late - 1, before, 'coalesced')
   }
 
-  /** Why a tick that is too late to run is so. */
+  /** Why a tick was missed. */
   reasonOf(of: AccountedJob, scheduledTime: number): 'misfire' | 'redis_error' {
     const silence = this.#silence
     if (silence === null || scheduledTime > silence.until) return 'misfire'
     return scheduledTime >= openFrom(of, silence.from) ? 'redis_error' : 'misfire'
   }
 
-  /** The ticks between two times, neither included, that had no run as the job was paused. */
+  /** Accounts for the ticks between two times, both exclusive, that had no run because the job was paused. */
   paused(of: AccountedJob, after: number, before: number): void {
-    this.#range(of, after, before, 'paused')
+    this.#report(of, after, before, 'paused')
   }
 
-  /** Tells the journal of the ticks between two times, neither included. */
-  #range({ job, trigger }: AccountedJob, after: number, before: number, reason: SkipReason): void {
+  /** Reports the ticks between two times, both exclusive, to the journal. */
+  #report({ job, trigger }: AccountedJob, after: number, before: number, reason: SkipReason): void {
     const journal = this.#journal
     const isMissed = reason === 'misfire' || reason === 'redis_error'
     let from = after
     if (journal.hearsEach(isMissed ? 'missed' : 'skipped')) {
-      for (let told = 0; told < MAX_TOLD; told++) {
+      for (let reported = 0; reported < MAX_REPORTED; reported++) {
         const next = from < before - 1 ? trigger.next(from) : null
         if (next === null || next >= before) return
         if (isMissed) journal.tickMissed(job, next, reason)
@@ -102,9 +103,9 @@ export class TickAccount {
   }
 }
 
-/** From when on the grace of a job's ticks is not over at a time. */
+/** The earliest scheduled time whose grace is not over at `time`. */
 function openFrom({ trigger, grace }: AccountedJob, time: number): number {
   if (grace !== null) return time - grace
-  // By default it ends before the next tick, so that there is one at most.
+  // The default grace ends before the next tick, so at most one tick is within it.
   return latestTick(trigger, time - DEFAULT_GRACE - 1, Math.floor(time)) ?? time
 }

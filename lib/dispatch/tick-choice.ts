@@ -3,25 +3,25 @@ import type { DueTick } from '../timetable/timetable.js'
 import { countTicks, jitterOf, latestTick } from '../triggers/index.js'
 import { isMissed } from './claim-request.js'
 
-/** How many late ticks of a job are run one after the other with `coalesce: 'all'`. */
+/** The most late ticks of a job that are run one after the other with `coalesce: 'all'`. */
 const MAX_CATCH_UP = 1000
 
-/** The tick of several late ones that is to be asked for, and the latest one that is taken with it. */
+/** The one of several late ticks to request, and the latest tick that is claimed together with it. */
 export interface TickChoice {
   readonly tick: DueTick
   readonly coversUntil: number
 }
 
 /**
- * Chooses among the due ticks of a job from `latest.firstLate` to `latest`, by its `coalesce`. Ticks beyond their grace are
- * not chosen, but for the latest when there is no other.
+ * Chooses the tick to request among the due ticks of a job, from `latest.firstLate` to `latest`, by its `coalesce`. A
+ * tick beyond its grace is chosen only if it is the latest and none is within its grace.
  *
- * @returns `null` for the latest, which stands for all
+ * @returns `null` to request the latest, which stands for all of them
  */
 export function chooseTick(job: JobRecord, latest: DueTick, now: number): TickChoice | null {
   const { coalesce, misfireGraceTime, jitter } = job.definition
   const coversUntil = latest.scheduledTime
-  // With the default grace, which ends before the next tick, one tick at most is within it.
+  // The default grace ends before the next tick, so at most one tick is within it.
   if (coalesce === 'latest' || misfireGraceTime === null || latest.firstLate >= coversUntil) return null
   const { trigger } = job
   let scheduledTime = job.nextTick(Math.max(latest.firstLate, Math.ceil(now - misfireGraceTime - jitter)) - 1)
@@ -31,7 +31,7 @@ export function chooseTick(job: JobRecord, latest: DueTick, now: number): TickCh
   }
   if (scheduledTime === null || scheduledTime >= coversUntil) return null
   let tick = lateTick(job, scheduledTime, latest.firstLate, latest.caughtUp)
-  // Its own jitter may be less than the longest one.
+  // The search above allowed for the longest jitter; this tick's own may be shorter, and its grace over.
   while (isMissed(job, tick, now)) {
     const next = job.nextTick(tick.scheduledTime)
     if (next === null || next >= coversUntil) break
@@ -42,8 +42,10 @@ export function chooseTick(job: JobRecord, latest: DueTick, now: number): TickCh
 }
 
 /**
- * The latest tick that has waited for the lock beyond its grace, of a job whose ticks wait (`coalesce: 'all'`): it is
- * counted with those before it, however long the run takes that they wait for. `null` for none before `latest`.
+ * Chooses the latest tick that has waited for the lock beyond its grace, for a job whose ticks wait (`coalesce:
+ * 'all'`), so that it and those before it are counted while the run that they wait for is still active.
+ *
+ * @returns `null` when there is no such tick before `latest`
  */
 export function chooseOverdue(job: JobRecord, latest: DueTick, now: number): TickChoice | null {
   const { coalesce, misfireGraceTime, jitter } = job.definition
@@ -59,7 +61,7 @@ export function chooseOverdue(job: JobRecord, latest: DueTick, now: number): Tic
   return { tick, coversUntil: scheduledTime }
 }
 
-/** A tick that was due before, as the timetable would have made it. */
+/** A late tick, as the timetable would have made it. */
 export function lateTick(job: JobRecord, scheduledTime: number, firstLate: number, caughtUp: boolean): DueTick {
   const following = job.trigger.next(scheduledTime)
   const period = following === null ? null : following - scheduledTime

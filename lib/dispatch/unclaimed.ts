@@ -16,34 +16,34 @@ export interface UnclaimedOptions {
 }
 
 /**
- * Runs of ticks that Redis has not answered for until their grace was over, of jobs that rather run twice than not at all
- * (`onRedisError: 'run'`): without claim or lock.
+ * Runs ticks without claim or lock, for jobs that would rather run twice than not at all (`onRedisError: 'run'`), when
+ * Redis has not answered by the end of a tick's grace.
  */
 export class UnclaimedRuns {
   readonly #options: UnclaimedOptions
-  /** Jobs that run so, and have been due since Redis last answered. */
+  /** Such jobs that have been due since Redis last answered. */
   readonly #candidates = new Set<JobRecord>()
 
   constructor(options: UnclaimedOptions) {
     this.#options = options
   }
 
-  /** A job is to be asked for. */
-  note(job: JobRecord): void {
+  /** Notes a job whose due tick waits to be requested. */
+  noteDue(job: JobRecord): void {
     if (job.definition.onRedisError === 'run') this.#candidates.add(job)
   }
 
-  /** Redis has answered. */
+  /** Forgets the noted jobs, as Redis has answered. */
   clear(): void {
     if (this.#candidates.size > 0) this.#candidates.clear()
   }
 
-  /** Redis does not answer: runs what is overdue. */
+  /** Runs the overdue ticks of all noted jobs, as Redis does not answer. */
   runAllOverdue(): void {
     for (const job of this.#candidates) this.runOverdue(job)
   }
 
-  /** Runs the first due tick of a job when it is beyond its grace, and the job says so. */
+  /** Runs the first due tick of a job if its grace is over and the job has `onRedisError: 'run'`. */
   runOverdue(job: JobRecord): void {
     const { pending } = job
     if (job.removed || job.definition.onRedisError !== 'run') {
@@ -58,7 +58,11 @@ export class UnclaimedRuns {
     if (isMissed(job, tick, this.#options.coordination.now())) this.run(job, tick)
   }
 
-  /** Runs a tick, when its job says so, and it has not run so before. Whether it does. */
+  /**
+   * Runs a tick, or counts it as skipped, if its job has `onRedisError: 'run'`.
+   *
+   * @returns whether the tick is accounted for now; `false` also when it had been before
+   */
   run(job: JobRecord, tick: DueTick): boolean {
     const { scheduledTime } = tick
     if (job.definition.onRedisError !== 'run' || scheduledTime <= job.accountedUntil) return false

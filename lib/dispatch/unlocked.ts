@@ -31,12 +31,13 @@ export class UnlockedRuns {
     const { scheduledTime } = tick
     const isFirst = job.lastUnlocked === null
     if (!isFromCompletion(job.trigger)) {
-      // A tick that is handed out again, as a clock was set back: without claims it is refused here.
+      // The timetable may hand a tick out again after a clock was set back. There is no claim to refuse it, so it ends
+      // here.
       if (job.lastUnlocked !== null && scheduledTime <= job.lastUnlocked) return
       this.#accountPassed(job, tick)
     }
     job.noteUnlocked(scheduledTime)
-    // This process has no last run yet: the interval is measured from here.
+    // This process has no last run yet, so the interval is measured from now.
     const waits = isFirst && isFromCompletion(job.trigger)
     if (waits || !this.#mayRun(job, tick)) {
       completion.restart(job)
@@ -46,20 +47,20 @@ export class UnlockedRuns {
     runner.startRun(job, run, null).onCompleted(() => completion.restart(job))
   }
 
-  /** Runs a job by hand; `null` when a run of it goes on. */
+  /** Starts a manual run; `null` when a run of the job is active in this process. */
   startManual(job: JobRecord, data: unknown): ActiveRun | null {
     const { coordination, runner, newRunId, completion } = this.#options
     if (runsHere(job, runner)) return null
     const run = runner.newRun(job, newRunId(), Math.round(coordination.now()), 'manual', null)
     const active = runner.startRun(job, run, null, data)
     active.onCompleted(() => {
-      // Before the first tick no interval is measured yet.
+      // Before the job's first tick there is no interval to restart.
       if (job.lastUnlocked !== null) completion.restart(job)
     })
     return active
   }
 
-  /** Whether a tick has a run; one that has none is counted. */
+  /** Whether a tick may run; if not, reports why. */
   #mayRun(job: JobRecord, tick: DueTick): boolean {
     const { coordination, runner, journal } = this.#options
     const { scheduledTime } = tick
@@ -81,7 +82,7 @@ export class UnlockedRuns {
   }
 }
 
-/** Whether a run of the job goes on in this process, also one of a job of this id that was removed. */
+/** Whether a run of the job is active in this process, including one of a removed job with the same id. */
 export function runsHere(job: JobRecord, runner: Runner): boolean {
   return job.stats.running > 0 || runner.runsUnlocked(job.id)
 }

@@ -145,7 +145,7 @@ export abstract class DueState {
    * @param latest the latest tick that was due when the job was asked for
    * @returns whether a tick waits
    */
-  keepLater(latest: DueTick, coversUntil: number): boolean {
+  keepDueAfter(latest: DueTick, coversUntil: number): boolean {
     const waited = this.#pending
     const isCovered = waited !== null && waited.scheduledTime <= coversUntil
     if (latest.scheduledTime <= coversUntil) {
@@ -177,7 +177,7 @@ export abstract class DueState {
   }
 
   /** This replica has taken a tick: it runs it, or has accounted for it. */
-  noteOwn(tick: number): void {
+  noteClaimedHere(tick: number): void {
     this.#takenUntil = tick
     this.#claimedUntil = tick
   }

@@ -1,8 +1,8 @@
 // What becomes of a tick that was asked for, as a table: the answer, the job and the situation in, the outcome out.
 import t from 'tap'
 import { systemClock } from '../../lib/base/clock.js'
-import { AskedTick } from '../../lib/dispatch/asked-tick.js'
 import { decide, grantedTick, type Outcome, type Situation, type TickAnswer } from '../../lib/dispatch/outcome.js'
+import { TickRequest } from '../../lib/dispatch/tick-request.js'
 import { Blocks } from '../../lib/jobs/blocks.js'
 import type { HandlerResolver } from '../../lib/jobs/handler.js'
 import type { JobRecord } from '../../lib/jobs/job.js'
@@ -21,7 +21,7 @@ const TICK = NOW
 /** Now, on the monotonic clock. */
 const MONOTONIC = 5000
 
-const SITUATION: Situation = { now: NOW, monotonic: MONOTONIC, askedAt: 10, takesNone: false, runsUnclaimed: false }
+const SITUATION: Situation = { now: NOW, monotonic: MONOTONIC, askedAt: 10, takesNoTicks: false, runsUnclaimed: false }
 
 interface Case {
   readonly what: string
@@ -79,7 +79,7 @@ const CASES: readonly Case[] = [
     what: 'one that was taken to be counted, where no runs begin: it is counted all the same',
     answer: granted(null),
     outcome: 'missed',
-    situation: { takesNone: true }
+    situation: { takesNoTicks: true }
   },
   {
     what: 'one beside a run without a claim',
@@ -105,7 +105,7 @@ const CASES: readonly Case[] = [
     answer: granted(),
     outcome: 'ran_unclaimed',
     meanwhile: ranUnclaimed,
-    situation: { takesNone: true }
+    situation: { takesNoTicks: true }
   },
   {
     what: 'one that a job with this trigger has run, which is another now: it says nothing of that',
@@ -116,13 +116,13 @@ const CASES: readonly Case[] = [
       retime(job, jobs)
     }
   },
-  { what: 'one where no runs begin', answer: granted(), outcome: 'not_taken', situation: { takesNone: true } },
+  { what: 'one where no runs begin', answer: granted(), outcome: 'not_taken', situation: { takesNoTicks: true } },
   { what: 'one of a job that was removed', answer: granted(), outcome: 'not_taken', meanwhile: remove },
   {
     what: 'one that is too late, where no runs begin: others may count it',
     answer: granted(),
     outcome: 'not_taken',
-    situation: { takesNone: true, now: NOW + 60 * SECOND }
+    situation: { takesNoTicks: true, now: NOW + 60 * SECOND }
   },
   { what: 'one whose lock is over, to the millisecond', answer: granted(lock(MONOTONIC)), outcome: 'lock_over' },
   { what: 'one whose lock is not over yet', answer: granted(lock(MONOTONIC + 1)), outcome: 'run' },
@@ -130,7 +130,7 @@ const CASES: readonly Case[] = [
     what: 'one whose lock is over, where no runs begin',
     answer: granted(lock(MONOTONIC - 1)),
     outcome: 'lock_over',
-    situation: { takesNone: true }
+    situation: { takesNoTicks: true }
   },
   {
     what: 'an interval from the last end, however late',
@@ -194,7 +194,7 @@ const CASES: readonly Case[] = [
     what: 'a request that was lost, where no runs begin',
     answer: unavailable(false),
     outcome: 'not_claimed',
-    situation: { takesNone: true }
+    situation: { takesNoTicks: true }
   }
 ]
 
@@ -208,7 +208,7 @@ function tickAt(scheduledTime: number): DueTick {
   return { ...tick, preceding: scheduledTime - SECOND, caughtUp: false }
 }
 
-function ask(options: Partial<JobOptions> = {}, age = 0): { asked: AskedTick; job: JobRecord; jobs: JobRegistry } {
+function ask(options: Partial<JobOptions> = {}, age = 0): { asked: TickRequest; job: JobRecord; jobs: JobRegistry } {
   const timetable = new Timetable<JobRecord>(
     () => NOW,
     systemClock,
@@ -228,7 +228,7 @@ function ask(options: Partial<JobOptions> = {}, age = 0): { asked: AskedTick; jo
     () => {}
   )
   const job = jobs.add({ id: 'job', trigger: { interval: '1s' }, handler() {}, ...options } as JobOptions)
-  return { asked: new AskedTick(job, null, tickAt(TICK - age), 'run', NOW), job, jobs }
+  return { asked: new TickRequest(job, null, tickAt(TICK - age), 'run', NOW), job, jobs }
 }
 
 for (const { what, answer, outcome, job: options, situation, meanwhile, age } of CASES) {

@@ -188,7 +188,7 @@ t.test('jobs that leave a block that waits take its tick along', async (t) => {
   own.learnPaused(first!, true, 1)
   t.equal(first!.pending?.scheduledTime, 1000, 'who leaves the block takes its tick along')
   t.equal(second!.pending?.scheduledTime, 1000)
-  const taken = queue.take(64).flatMap(({ jobs }) => jobs)
+  const taken = queue.takeNext(64).flatMap(({ jobs }) => jobs)
   t.same(new Set(taken), new Set(own.values()))
   t.equal(queue.size, 0)
 })
@@ -199,7 +199,7 @@ t.test('a block that waits is taken whole, where there is room for it', async (t
     const queue = new DueQueue(() => {})
     queue.pushBlock(records[0]!.block!, tickAt(1000))
     const sizes: number[] = []
-    while (queue.size > 0) sizes.push(...queue.take(limit).map(({ jobs }) => jobs.length))
+    while (queue.size > 0) sizes.push(...queue.takeNext(limit).map(({ jobs }) => jobs.length))
     return sizes
   }
   t.same(taken(64), [30], 'more than the share of a call')
@@ -208,7 +208,7 @@ t.test('a block that waits is taken whole, where there is room for it', async (t
   const { records } = registry(many(30))
   const queue = new DueQueue(null)
   queue.pushBlock(records[0]!.block!, tickAt(1000))
-  queue.take(20)
+  queue.takeNext(20)
   t.equal(records.filter(({ pending }) => pending !== null).length, 30, 'what is left is no block')
   t.equal(records[0]!.block!.waiting, null)
 })
@@ -280,7 +280,7 @@ t.test('where nobody else asks, all jobs of a trigger are one block, taken in pa
   const queue = new DueQueue(null)
   const waiting = (): number => records.filter(({ pending }) => pending !== null).length
   const take = (limit: number): JobRecord[] => {
-    const jobs = queue.take(limit).flatMap((taken) => taken.jobs)
+    const jobs = queue.takeNext(limit).flatMap((taken) => taken.jobs)
     t.ok(jobs.every(({ removed, pending, queued }) => removed || (pending?.scheduledTime === 1000 && queued)))
     return jobs
   }
@@ -316,7 +316,7 @@ t.test('where nobody else asks, who comes first is asked for first, alone or in 
   const taken: JobRecord[] = []
   const sizes: number[] = []
   while (queue.size > 0) {
-    const jobs = queue.take(1000).flatMap((each) => each.jobs)
+    const jobs = queue.takeNext(1000).flatMap((each) => each.jobs)
     taken.push(...jobs)
     sizes.push(jobs.length)
   }

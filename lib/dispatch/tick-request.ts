@@ -7,20 +7,20 @@ import { earliestOf } from '../triggers/index.js'
 import { isTooLate, retentionOf } from './claim-request.js'
 import type { TickChoice } from './tick-choice.js'
 
-/** A due tick that is asked for, or the right to count it when it is too late to run; as such the store's request. */
-export class AskedTick implements ClaimRequest {
+/** A request to the store for a due tick, or for the right to count the tick when it is too late to run. */
+export class TickRequest implements ClaimRequest {
   readonly job: JobRecord
-  /** What the job's definition said then; it may have another one since. */
+  /** The template of the job's definition at the time of the request; the job may have a newer one. */
   readonly template: ClaimTemplate
   readonly kind: ClaimKind
   readonly tick: DueTick
-  /** The latest tick that is taken with it. */
+  /** The latest tick that is claimed together with `tick`. */
   readonly coversUntil: number
-  /** The latest tick that was due, from which this one was chosen. */
+  /** The latest due tick of the job; `tick` was chosen among those it stands for. */
   readonly latest: DueTick
   readonly runId: string
 
-  /** @param choice which of the ticks due, if not the latest */
+  /** @param choice the tick chosen among those due; `null` for the latest */
   constructor(job: JobRecord, choice: TickChoice | null, latest: DueTick, runId: string, now: number) {
     const { template } = job
     const tick = choice === null ? latest : choice.tick
@@ -83,12 +83,12 @@ export class AskedTick implements ClaimRequest {
     return this.template.memo
   }
 
-  /** Whether its tick is later by now than its grace allows. */
+  /** Whether the tick's grace is over. */
   isMissed(now: number): boolean {
     return isTooLate(this.tick, this.template, now)
   }
 
-  /** Whether the job still is what was asked for: not removed, and with the trigger it had then. */
+  /** Whether the job still exists and has the trigger it had at the time of the request. */
   get isCurrent(): boolean {
     return !this.job.removed && this.job.trigger === this.template.trigger
   }
