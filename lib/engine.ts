@@ -91,7 +91,7 @@ export class Engine {
       (job, tick) => dispatcher.enqueue(job, tick),
       () => dispatcher.pump(),
       (trigger, tick) => dispatcher.enqueueAll(trigger, tick),
-      (job) => finished.touch(job),
+      (job) => finished.scheduleRemoval(job),
       () => clockWatch.look()
     )
     const wakeAt = (job: JobRecord, at: number, tick?: DueTick): void => timetable.wake(job, at, tick)
@@ -124,7 +124,7 @@ export class Engine {
       isOver: (job) => timetable.isOver(job),
       remove: (job) => control.remove(job.id, 'finished')
     })
-    const onFinished = (job: JobRecord): void => finished.touch(job)
+    const onFinished = (job: JobRecord): void => finished.scheduleRemoval(job)
 
     // How it is run
     const deadlines = new Deadlines(clock)

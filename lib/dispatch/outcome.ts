@@ -86,7 +86,7 @@ export function decide(request: TickRequest, answer: TickAnswer, situation: Situ
 function decideGranted(
   request: TickRequest,
   answer: Extract<ClaimAnswer, { status: 'granted' }>,
-  { now, monotonic, takesNoTicks: takesNone, runsUnclaimed }: Situation
+  { now, monotonic, takesNoTicks, runsUnclaimed }: Situation
 ): Outcome {
   const { lock } = answer
   const { job } = request
@@ -95,7 +95,7 @@ function decideGranted(
   if (lock === null) return 'missed'
   // The answer may have come so late that the lock has expired.
   if (isOver(lock, monotonic)) return 'lock_over'
-  if (takesNone || job.removed) return 'not_taken'
+  if (takesNoTicks || job.removed) return 'not_taken'
   if (request.isMissed(now)) return 'missed'
   return runsUnclaimed ? 'overlap_unclaimed' : 'run'
 }

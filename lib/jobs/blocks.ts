@@ -19,50 +19,53 @@ export interface BlockMember<Job extends BlockMember<Job>> {
   readonly trigger: Trigger
   readonly paused: boolean
   readonly stats: JobStats
-  /** Whether it has a tick of its own that waits. */
+  /** The job's own due tick; `null` when it has none, or waits with its block. */
   readonly pending: object | null
   readonly takenUntil: number
   noteTakenAtLeast(tick: number): void
-  /** The block with which it is asked for; `null` when it is asked for alone. */
+  /** The block that the job belongs to; `null` when its ticks are requested on their own. */
   block: Block<Job> | null
-  /** Its place in the block. */
+  /** The job's index in `block.jobs`. */
   blockIndex: number
 }
 
-/** Where a block's jobs wait together to be asked for. */
-export interface WaitingTogether {
-  /** Lets each job wait by itself with the tick they have together. */
+/** A block's entry in the queue, while its jobs wait with a common tick. */
+export interface WaitingGroup {
+  /** Gives each job the common tick as its own. */
   spread(): void
 }
 
 /**
- * Jobs of one trigger that come due together, wait together and are asked for together: nothing is done for each of them
- * before. Replicas with the same jobs have the same blocks, under the same names, so that one word of the store's says of all
- * jobs of a block that their tick is taken.
+ * Jobs of one trigger that come due, wait and are requested together, without any work per job before that. Replicas
+ * with the same jobs have the same blocks under the same names, so the store can say with one name that the tick of all
+ * of a block's jobs is taken.
  */
 export class Block<Job extends BlockMember<Job>> {
   readonly jobs: Job[] = []
-  /** Whether it may have a name. */
+  /** Whether the block may have a name, that is, whether other replicas may have it too. */
   readonly isShared: boolean
-  /** Where they wait together with one tick; `null` while they do not. */
-  waiting: WaitingTogether | null = null
-  /** How many of the jobs have a tick of their own that waits. */
+  /** The block's entry in the queue; `null` while its jobs do not wait with a common tick. */
+  waiting: WaitingGroup | null = null
+  /** How many of the jobs have a due tick of their own. */
   pending = 0
   #name: string | null = null
-  /** How many ticks others have taken, which are not yet in the jobs' own numbers. */
+  /** How many ticks other replicas have taken that are not yet counted in the jobs' statistics. */
   #takenElsewhere = 0
-  /** The latest tick that is known to be taken of all of them, and not yet in the jobs themselves. */
+  /** The latest tick known to be taken for all of the jobs, but not yet noted in each of them. */
   #takenUntil = Number.NEGATIVE_INFINITY
 
   constructor(isShared: boolean) {
     this.isShared = isShared
   }
 
-  /** What only a block with the same jobs, defined in the same way, is called; `null` for one that is not shared, or not worth a name. */
+  /**
+   * A name that only a block of the same jobs with the same definitions has; `null` if not shared, or too small for
+   * one.
+   */
   get name(): string | null {
     if (!this.isShared || this.jobs.length < MIN_JOBS) return null
     if (this.#name === null) {
-      // Sums, as the jobs may have come in any order.
+      // Sums do not depend on the order in which the jobs were added.
       let low = 0
       let high = 0
       for (const { id, fingerprint } of this.jobs) {
@@ -75,7 +78,7 @@ export class Block<Job extends BlockMember<Job>> {
     return this.#name
   }
 
-  /** Whether its jobs can wait for the next tick together. */
+  /** Whether the jobs can wait together when the next tick is due. */
   get isFree(): boolean {
     return this.waiting === null && this.pending === 0 && this.jobs.length >= MIN_JOBS
   }
@@ -98,17 +101,17 @@ export class Block<Job extends BlockMember<Job>> {
     last.blockIndex = job.blockIndex
   }
 
-  /** Another replica has taken a tick of all its jobs. */
+  /** Counts a tick that other replicas have taken for all of the jobs. */
   countTakenElsewhere(): void {
     this.#takenElsewhere++
   }
 
-  /** A tick of all its jobs is known to be taken. */
+  /** Notes that a tick is taken for all of the jobs. */
   noteTaken(scheduledTime: number): void {
     this.#takenUntil = Math.max(this.#takenUntil, scheduledTime)
   }
 
-  /** Puts into the jobs themselves what is known to be taken of all of them. */
+  /** Notes in each job the latest tick known to be taken for all of them. */
   flushTaken(): void {
     const taken = this.#takenUntil
     if (taken === Number.NEGATIVE_INFINITY) return
@@ -116,14 +119,14 @@ export class Block<Job extends BlockMember<Job>> {
     for (const job of this.jobs) job.noteTakenAtLeast(taken)
   }
 
-  /** Puts into the jobs' own numbers what was counted for all of them. */
+  /** Adds what was counted for all of the jobs to the statistics of each. */
   flushCounts(): void {
     if (this.#takenElsewhere === 0) return
     for (const { stats } of this.jobs) stats.count(SKIPPED_COUNTER.claimed_elsewhere, this.#takenElsewhere)
     this.#takenElsewhere = 0
   }
 
-  /** Its jobs will be others: what they had together each has by itself. */
+  /** Called before a job joins or leaves: hands each job what they had in common. */
   #change(): void {
     this.waiting?.spread()
     this.flushCounts()
@@ -133,12 +136,12 @@ export class Block<Job extends BlockMember<Job>> {
 }
 
 /**
- * The jobs of one trigger. Which block a job is in follows from its id and from how many of them are in blocks; where they
- * are not shared, all are in one.
+ * The jobs of one trigger. If blocks are shared, a job's id and the number of jobs in blocks determine which block it
+ * is in; if not, there is a single block.
  */
 class BlockSet<Job extends BlockMember<Job>> {
   blocks: readonly Block<Job>[]
-  /** Those that are in no block; most often there are none. */
+  /** The jobs that are in no block; usually there are none. */
   #alone: Set<Job> | null = null
   readonly #isShared: boolean
   #size = 0
@@ -177,7 +180,7 @@ class BlockSet<Job extends BlockMember<Job>> {
     this.#split()
   }
 
-  /** Makes the blocks anew when there are too many jobs for them, or too few. */
+  /** Redistributes the jobs when they are too many or too few for the number of blocks. */
   #split(): void {
     if (!this.#isShared) return
     const count = 2 ** Math.ceil(Math.log2(Math.max(1, this.#size / BLOCK_SIZE)))
@@ -193,12 +196,12 @@ class BlockSet<Job extends BlockMember<Job>> {
   }
 }
 
-/** All jobs of a process, in blocks where they can be. */
+/** All jobs of a process, in blocks as far as possible. */
 export class Blocks<Job extends BlockMember<Job>> {
   readonly #isShared: boolean
   readonly #sets = new Map<Trigger, BlockSet<Job>>()
 
-  /** @param isShared whether others ask for the same jobs, and may be told which of them are taken */
+  /** @param isShared whether other replicas may have the same jobs, and so the same blocks */
   constructor(isShared: boolean) {
     this.#isShared = isShared
   }
@@ -217,7 +220,7 @@ export class Blocks<Job extends BlockMember<Job>> {
     set.add(job)
   }
 
-  /** Takes a job out that is removed, or will have another definition. */
+  /** Removes a job that is removed from the process or about to be redefined. */
   remove(job: Job): void {
     const set = this.#sets.get(job.trigger)
     if (set === undefined) return
@@ -225,20 +228,23 @@ export class Blocks<Job extends BlockMember<Job>> {
     if (set.isEmpty) this.#sets.delete(job.trigger)
   }
 
-  /** Puts a job into a block, or takes it out, as it has been paused or resumed. */
+  /** Moves a job that was paused or resumed out of its block or into one. */
   update(job: Job): void {
     if (isMember(job) === (job.block !== null)) return
     this.remove(job)
     this.add(job)
   }
 
-  /** Puts into the jobs' own numbers what was counted for whole blocks. */
+  /** Adds what was counted for whole blocks to the statistics of each job. */
   flushCounts(): void {
     for (const { blocks } of this.#sets.values()) for (const block of blocks) block.flushCounts()
   }
 }
 
-/** Whether a job's ticks are asked for in the same way as those of others: it is claimed, has no ticks of its own, and nothing is done for each tick that another replica takes. */
+/**
+ * Whether a job can be in a block: its ticks are claimed, come at the trigger's times, and need no work of their own
+ * when another replica takes them.
+ */
 function isMember({
   definition,
   trigger,

@@ -2,22 +2,22 @@ import type { ClaimMemo, Fingerprint } from '../../types/coordination.js'
 import type { Trigger } from '../../types/trigger.js'
 import { fingerprintOf, isOnce, type JobDefinition } from './definition.js'
 
-/** What a job's definition says of its claims: made once for each definition, and the same for all of its ticks. */
+/** The part of a claim request that is the same for all ticks of a job; made once for each definition. */
 export interface ClaimTemplate {
   readonly jobId: string
   readonly trigger: Trigger
-  /** As in a claim's request. */
+  /** The interval of `after: 'completion'`, in milliseconds; 0 for a trigger with ticks. */
   readonly afterCompletion: number
   /** The lock's time to live, in milliseconds; `null` for `lock: false`. */
   readonly ttl: number | null
-  /** Its `misfireGraceTime`. */
+  /** The job's `misfireGraceTime`, in milliseconds; `null` for the default. */
   readonly grace: number | null
   readonly pausedInitially: boolean
   /** Whether a tick that finds the lock held waits for it. */
   readonly waits: boolean
   /** Whether a run whose replica died is taken over. */
   readonly rerun: boolean
-  /** Whether it has one tick: a date. */
+  /** Whether the job has a single tick, a date. */
   readonly isOnce: boolean
   readonly fingerprint: Fingerprint
   readonly memo: ClaimMemo

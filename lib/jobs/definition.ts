@@ -27,43 +27,45 @@ export interface ResolvedRetry {
 }
 
 /**
- * A job's definition: checked, filled in and frozen. It could be written down: the handler is not part of it, and is found by
- * the name in `task`, so that a definition can come from somewhere else than code.
+ * A job's definition: validated, complete and frozen. It does not contain the handler but refers to it by `task`, so a
+ * definition is serialisable and need not come from code.
  */
 export interface JobDefinition extends ResolvedDefaults {
   readonly id: string
   readonly name: string
-  /** As it was given. */
+  /** The trigger as the user gave it. */
   readonly trigger: TriggerObject
-  /** Under which name its handler is known; of a job from code that is its own id. */
+  /** The name of the job's handler; for a job from code, the job's id. */
   readonly task: string
   readonly data: unknown
   readonly pausedInitially: boolean
 }
 
-/** Whether a job has one tick: a date. */
+/** Whether a job has a single tick, a date. */
 export function isOnce({ trigger }: JobDefinition): boolean {
   return 'date' in trigger
 }
 
-/** What tells a definition from another of the same id: whether its trigger is another one, or anything else. */
+/**
+ * Hashes of a definition, by which replicas notice that they define a job differently: of its trigger and of the rest.
+ */
 export function fingerprintOf(definition: JobDefinition, { key }: Trigger): Fingerprint {
   const { id: _id, trigger: _trigger, task: _task, data, ...options } = definition
   const written = JSON.stringify(options)
   return {
     trigger: `${isOnce(definition) ? DATE_MARK : ''}${hashed(key)}`,
-    options: hashed(data === undefined ? written : `${written} ${writeData(data)}`)
+    options: hashed(data === undefined ? written : `${written} ${serializeData(data)}`)
   }
 }
 
-/** What tells a job's data from others; `null` where there is none, or it cannot be written down. */
+/** A hash of a job's data; `null` when there is none or it is not serialisable. */
 export function dataFingerprint({ data }: JobDefinition): string | null {
-  const written = data === undefined ? '' : writeData(data)
+  const written = data === undefined ? '' : serializeData(data)
   return written === '' ? null : hashed(written)
 }
 
-/** Data that cannot be written down, such as what refers to itself, tells nothing apart. */
-function writeData(data: unknown): string {
+/** The data as JSON; an empty string when it is not serialisable, such as an object that contains itself. */
+function serializeData(data: unknown): string {
   try {
     return JSON.stringify(data) ?? ''
   } catch {

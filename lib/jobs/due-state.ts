@@ -4,38 +4,38 @@ import type { DueTick } from '../timetable/timetable.js'
 import { mayBeTick } from '../triggers/index.js'
 import { HandBacks } from './hand-backs.js'
 
-/** A time in which this replica did not have a job with its trigger: ticks later than `from`, up to `until`. */
+/** A time during which this replica did not have a job with its trigger: ticks later than `from`, up to `until`. */
 export interface Absence {
   readonly from: number
   readonly until: number
 }
 
-/** What a block of jobs knows of the ticks of all of them. */
+/** What a block of jobs knows about their ticks. */
 export interface BlockState {
-  /** How many of its jobs have a due tick of their own. */
+  /** How many of the jobs have a due tick of their own. */
   pending: number
-  /** Moves what is known to be taken of all of them into the jobs themselves. */
+  /** Notes in each job the latest tick known to be taken for all of them. */
   flushTaken(): void
 }
 
 /**
- * What is due of a job in this process, and what is known of its ticks. Nothing else writes these fields. They are plain
- * fields of the job, as several of them are read for each tick.
+ * A job's due tick, and what this process knows about its ticks. Nothing else writes these fields. They are fields of
+ * the job itself, as several of them are read for each tick.
  *
- * A due tick goes this way; `pending` is the tick that waits, `queued` whether the job stands in the queue:
+ * The states of a due tick; `pending` is the tick that waits, `queued` whether the job is in the queue:
  *
  *                addDue                    enterQueue               leaveQueue, takeDue
- *     nothing ------------> due, pending --------------> queued --------------------------> asked for
+ *     nothing ------------> due, pending --------------> queued --------------------------> requested
  *        ^                       ^                                                              |
  *        |                       +---- putBack: no answer, or handed back and free again -------+
- *        |                       +---- keepLater: the answer covers only some of what was due ---+
- *        +---------------------------- noteTaken, noteOwn: the answer covers all that was due ---+
+ *        |                       +---- keepDueAfter: the answer covers only some due ticks -----+
+ *        +---------------------------- noteTaken, noteClaimedHere: it covers all due ticks -----+
  *
- * One tick waits at most: a later one stands for those before it, and its `firstLate` is the earliest of them.
+ * At most one tick waits: a later one stands for those before it, and its `firstLate` is the earliest of them.
  */
 export abstract class DueState {
   abstract readonly trigger: Trigger
-  /** Whether the job has one tick: a date. */
+  /** Whether the job has a single tick, a date. */
   abstract readonly isOnce: boolean
   abstract readonly block: BlockState | null
   #pending: DueTick | null = null
@@ -51,98 +51,100 @@ export abstract class DueState {
   #lastUnanswered: number | null = null
   #lastHeld: number | null = null
   #handBacks: HandBacks | null = null
-  /** The last claim that was handed back of a tick which the trigger does not have: each is reported again and again. */
+  /** The last handed-back claim of a tick that this trigger does not have, as hand-backs are announced repeatedly. */
   #foreignHandBack = ''
 
-  /** The due tick that is to be asked for; `null` for none. */
+  /** The due tick that waits to be requested; `null` for none. */
   get pending(): DueTick | null {
     return this.#pending
   }
 
-  /** Whether the job stands in the queue of those to be asked for. */
+  /** Whether the job is in the queue. */
   get queued(): boolean {
     return this.#queued
   }
 
-  /** The latest tick that is known to be taken, by whichever replica. */
+  /** The latest tick known to be taken, by any replica. */
   get takenUntil(): number {
     this.block?.flushTaken()
     return this.#takenUntil
   }
 
-  /** The latest tick that this replica has run, or counted as its own: nobody hands it back. */
+  /** The latest tick that this replica has claimed and run or counted, so that it will not be handed back. */
   get claimedUntil(): number {
     return this.#claimedUntil
   }
 
   /**
-   * Up to when this replica has no tick to account for, whatever the store says: the latest tick that it ran without a
-   * claim, as Redis did not answer (`onRedisError: 'run'`).
+   * This replica need not account for ticks up to this one, whatever the store says: it is the latest tick that this
+   * replica ran without a claim, as Redis did not answer (`onRedisError: 'run'`).
    */
   get accountedUntil(): number {
     return this.#accountedUntil
   }
 
-  /** Since when this replica has had the job's ticks, by the fleet's clock; `-Infinity` before. */
+  /** When the job's ticks began on this replica, on the fleet's clock; `-Infinity` before they have. */
   get presentSince(): number {
     return this.#presentSince
   }
 
   /**
-   * Of a job that was removed and has come back: when this replica first had it with this trigger, or the last tick that was
-   * taken before it was removed. Else `null`.
+   * For a job that was removed and added again: when its ticks first began on this replica with this trigger, or, if
+   * later, the last tick taken before the removal. `null` for any other job.
    */
   get firstPresentSince(): number | null {
     return this.#firstPresentSince
   }
 
-  /** The times in which this replica did not have the job, of one that has come back. */
+  /** The times between a removal of the job and its return; empty for a job that was never removed. */
   get absences(): readonly Absence[] {
     return this.#absences
   }
 
-  /** Since when the fleet has had the job's ticks, by the store; `null` while that is not known. */
+  /** When the job's ticks began in the fleet, according to the store; `null` while unknown. */
   get fleetSince(): number | null {
     return this.#fleetSince
   }
 
-  /** The last tick that came without a claim, for a job with `lock: false`; `null` before the first. */
+  /** The last tick of a job with `lock: false`, whose ticks need no claim; `null` before the first. */
   get lastUnlocked(): number | null {
     return this.#lastUnlocked
   }
 
-  /** The tick for which it was last reported that the lock is held; `null` once the lock was had. */
+  /**
+   * The last tick for which the lock was reported as held elsewhere; `null` once a run of this replica got the lock.
+   */
   get lastHeld(): number | null {
     return this.#lastHeld
   }
 
-  /** A tick is due: it waits, or stands for the one that waited. */
+  /** Adds a due tick. If one waits already, the later of the two stands for both. */
   addDue(tick: DueTick): void {
     const waited = this.#pending
     if (waited === null) this.#setPending(tick)
-    else if (tick.scheduledTime > waited.scheduledTime) this.#setPending(since(tick, waited.firstLate))
-    else if (tick.caughtUp) this.#setPending(since(waited, tick.firstLate))
-    // The clock was set back: what waited was a tick of the future, which will come again.
+    else if (tick.scheduledTime > waited.scheduledTime) this.#setPending(withFirstLate(tick, waited.firstLate))
+    else if (tick.caughtUp) this.#setPending(withFirstLate(waited, tick.firstLate))
+    // The clock was set back: the tick that waited lies in the future now, and will come again.
     else this.#setPending(tick)
   }
 
-  /** Takes the due tick, to ask for it or to drop it: a later one of the job is a new one. */
+  /** Removes and returns the due tick, to be requested or dropped. */
   takeDue(): DueTick | null {
     const tick = this.#pending
     this.#setPending(null)
     return tick
   }
 
-  /** A tick that was asked for is still to be had: it waits again, beside what came due meanwhile. */
+  /** Makes a requested tick wait again that can still be claimed, together with those that came due meanwhile. */
   putBack(tick: DueTick): void {
     const waited = this.#pending
-    this.#setPending(waited === null ? tick : since(waited, tick.firstLate))
+    this.#setPending(waited === null ? tick : withFirstLate(waited, tick.firstLate))
   }
 
   /**
-   * Lets what is covered by an answer go, and what is later wait again.
+   * Drops the due ticks up to `coversUntil`, which an answer covers, and makes later ones wait again.
    *
-   * @param latest the latest tick that was due when the job was asked for
+   * @param latest the latest tick that was due when the request was made
    * @returns whether a tick waits
    */
   keepDueAfter(latest: DueTick, coversUntil: number): boolean {
@@ -166,23 +168,23 @@ export abstract class DueState {
     this.#queued = false
   }
 
-  /** All ticks up to this one are taken, by whichever replica; an earlier one where a claim was handed back. */
+  /** Notes that ticks up to this one are taken, by any replica. It may be earlier than before, after a hand-back. */
   noteTaken(tick: number): void {
     this.#takenUntil = tick
   }
 
-  /** As `noteTaken`, where it may be known already. */
+  /** Notes that ticks up to this one are taken, unless a later one is known to be. */
   noteTakenAtLeast(tick: number): void {
     if (tick > this.#takenUntil) this.#takenUntil = tick
   }
 
-  /** This replica has taken a tick: it runs it, or has accounted for it. */
+  /** Notes that this replica has claimed a tick, and runs it or has accounted for it. */
   noteClaimedHere(tick: number): void {
     this.#takenUntil = tick
     this.#claimedUntil = tick
   }
 
-  /** All ticks up to this one need no accounting by this replica. */
+  /** Notes that this replica need not account for ticks up to this one. */
   noteAccounted(tick: number): void {
     if (tick > this.#accountedUntil) this.#accountedUntil = tick
   }
@@ -191,55 +193,61 @@ export abstract class DueState {
     this.#fleetSince = time
   }
 
-  /** A tick came without a claim. */
+  /** Notes a tick of a job with `lock: false`. */
   noteUnlocked(tick: number): void {
     this.#lastUnlocked = tick
   }
 
-  /** Redis did not answer for a tick. Whether that is news: it is reported once a tick, however often it is tried. */
+  /**
+   * Notes that Redis did not answer a request for a tick.
+   *
+   * @returns whether to report it: once per tick, however often it is requested
+   */
   noteUnanswered(tick: number): boolean {
     if (this.#lastUnanswered === tick) return false
     this.#lastUnanswered = tick
     return true
   }
 
-  /** The lock is held, and a tick has to wait for it or is skipped. */
+  /** Notes the tick that has to wait for the lock, or is skipped, because another run holds it. */
   noteHeld(tick: number): void {
     this.#lastHeld = tick
   }
 
-  /** The lock was had. */
+  /** Notes that a run of this replica got the lock. */
   noteLocked(): void {
     this.#lastHeld = null
   }
 
   /**
-   * A claim of the job was handed back, as of `HandBacks.note`. Whether that is news of one of its ticks: it may be one of
-   * another trigger, which the job had before, or has on another replica.
+   * Notes that a claim of the job was handed back, see `HandBacks.note`. The tick may be one of another trigger, which
+   * the job had before or has on another replica.
+   *
+   * @returns whether this is news about a tick of the job's present trigger
    */
-  noteHandedBack(tick: number, by: string, heard: number): boolean {
+  noteHandedBack(tick: number, by: string, heardAt: number): boolean {
     if (by === this.#foreignHandBack) return false
     if (!mayBeTick(this.trigger, tick)) {
       this.#foreignHandBack = by
       return false
     }
     this.#handBacks ??= new HandBacks()
-    if (!this.#handBacks.note(tick, by, heard)) return false
+    if (!this.#handBacks.note(tick, by, heardAt)) return false
     this.#takenUntil = Math.min(this.takenUntil, tick - 1)
     return true
   }
 
-  /** As of `HandBacks.isNewsSince`. */
-  isFreeSince(tick: number, asked: number): boolean {
-    return this.#handBacks?.isNewsSince(tick, asked) ?? false
+  /** See `HandBacks.isFreeSince`. */
+  isFreeSince(tick: number, askedAt: number): boolean {
+    return this.#handBacks?.isFreeSince(tick, askedAt) ?? false
   }
 
-  /** The job's ticks begin here: those due later are its own, earlier ones were never due here. */
+  /** Notes that the job's ticks begin on this replica: only those later than `now` are due here. */
   begin(now: number): void {
     this.#presentSince = now
   }
 
-  /** As `begin`, of a job that is new, or has another trigger: nothing is known of its ticks. */
+  /** Forgets what is known about the ticks of a job that is new or has another trigger. */
   forget(): void {
     this.#firstPresentSince = null
     this.#takenUntil = Number.NEGATIVE_INFINITY
@@ -249,20 +257,20 @@ export abstract class DueState {
     this.#absences = []
   }
 
-  /** What was known of a job when it was removed is known again, as it has come back. */
+  /** Restores what was known when the job was removed, as it has been added again. */
   remember(firstPresentSince: number, accountedUntil: number, absences: readonly Absence[]): void {
     this.#firstPresentSince = firstPresentSince
     this.#accountedUntil = accountedUntil
     this.#absences = absences
   }
 
-  /** The job has another trigger: what waits is a tick of the old one. */
+  /** Drops the due tick, as the job has another trigger. */
   dropDue(): void {
     this.#setPending(null)
     this.#lastUnlocked = null
   }
 
-  /** The next tick later than a time, except for those of a time in which the job was not here. */
+  /** The next tick later than a time, outside of the job's absences from this replica; `null` for none. */
   nextTick(after: number): number | null {
     let tick = this.trigger.next(after)
     for (const { from, until } of this.#absences) {
@@ -271,7 +279,7 @@ export abstract class DueState {
     return tick
   }
 
-  /** The clock was corrected by a step back: what is later than `floor` is still to come. */
+  /** Adapts to a clock that was corrected by a step back: ticks later than `floor` are still to come. */
   correct(now: number, floor: number): void {
     this.#presentSince = Math.min(this.#presentSince, now)
     this.#accountedUntil = Math.min(this.#accountedUntil, floor)
@@ -281,21 +289,22 @@ export abstract class DueState {
   }
 
   /**
-   * Corrects what was noted by this process' own clock: the store's, which is known by now, is `step` ahead of it. What ran
-   * without a claim stands for the tick that was due then or next, not for the one whose name it had.
+   * Corrects times noted by this process' own clock, as the store's clock has become known and is `step` ahead of it. A
+   * run without a claim then counts for the tick that was due when it began, or the next, not for the one it was
+   * started for.
    */
   moveTimes(step: number, now: number): void {
     this.#presentSince += step
     if (this.#firstPresentSince !== null) this.#firstPresentSince += step
     this.#absences = this.#absences.map(({ from, until }) => ({ from: from + step, until: Math.floor(until + step) }))
-    this.#accountedUntil = this.#moved(this.#accountedUntil, step, now)
-    // A date that has been is not twice.
-    if (this.#lastUnlocked !== null && !this.isOnce) this.#lastUnlocked = this.#moved(this.#lastUnlocked, step, now)
+    this.#accountedUntil = this.#shifted(this.#accountedUntil, step, now)
+    // A date must not run twice.
+    if (this.#lastUnlocked !== null && !this.isOnce) this.#lastUnlocked = this.#shifted(this.#lastUnlocked, step, now)
   }
 
-  #moved(tick: number, step: number, now: number): number {
+  #shifted(tick: number, step: number, now: number): number {
     const ran = tick + step
-    // A clock that is wrong by whole periods is so by a little more or less.
+    // A clock that is off by whole periods is off by slightly more or less than that.
     const due = Number.isFinite(ran) ? this.trigger.next(ran - SECOND) : null
     return due !== null && due <= now ? due : Math.floor(Math.min(ran, now))
   }
@@ -307,7 +316,7 @@ export abstract class DueState {
   }
 }
 
-/** A tick that also stands for those from another one on, if that is earlier. */
-function since(tick: DueTick, firstLate: number): DueTick {
+/** The tick, made to stand also for earlier ticks from `firstLate` on. */
+function withFirstLate(tick: DueTick, firstLate: number): DueTick {
   return firstLate < tick.firstLate ? { ...tick, firstLate } : tick
 }

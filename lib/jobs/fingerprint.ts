@@ -1,9 +1,9 @@
 import type { Fingerprint } from '../../types/coordination.js'
 
-/** What the word of a date's trigger begins with. */
+/** The first character of a fingerprint's `trigger` if the trigger is a date. */
 export const DATE_MARK = '@'
 
-/** Whether the trigger is a date: it has one tick. */
+/** Whether the trigger is a date, which has a single tick. */
 export function isDate({ trigger }: Fingerprint): boolean {
   return trigger.startsWith(DATE_MARK)
 }

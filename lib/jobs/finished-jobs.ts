@@ -2,24 +2,26 @@ import type { Clock, TimerHandle } from '../../types/clock.js'
 import { MINUTE } from '../base/duration.js'
 import type { JobRecord } from './job.js'
 
-/** How long a job stays after its last run, so that what came of it can be seen and scraped. */
-const KEEP = 5 * MINUTE
+/** How long a finished job stays after its last run, so that its metrics can be scraped. */
+const REMOVAL_DELAY = 5 * MINUTE
 
 export interface FinishedJobsOptions {
   readonly clock: Clock
   /** The jobs of this process. */
   readonly jobs: () => Iterable<JobRecord>
-  /** Whether something of the job may still be to come, or is not yet accounted for. */
+  /** Whether the job still has a due tick, a request or a run. */
   readonly isBusy: (job: JobRecord) => boolean
-  /** Whether the job's trigger still has no further tick, as it may have been changed. */
+  /** Whether the job's trigger has no further tick; the trigger may have changed since the job finished. */
   readonly isOver: (job: JobRecord) => boolean
   readonly remove: (job: JobRecord) => void
 }
 
-/** Jobs whose trigger has no further tick: they go a while after their last run. */
+/** Removes jobs whose trigger has no further tick, some time after their last run. */
 export class FinishedJobs {
   readonly #options: FinishedJobsOptions
-  /** When they go, on the monotonic clock; in this order, as all stay equally long. */
+  /**
+   * When each job is removed, on the monotonic clock. The order is that of insertion, as the delay is always the same.
+   */
   readonly #due = new Map<JobRecord, number>()
   #timer: TimerHandle | null = null
   #stopped = false
@@ -28,19 +30,19 @@ export class FinishedJobs {
     this.#options = options
   }
 
-  /** The job's trigger has no further tick, or a run of such a job has ended: the time until it goes begins. */
-  touch(job: JobRecord): void {
+  /** Begins or restarts the delay: the job's trigger has no further tick, or a run of such a job has ended. */
+  scheduleRemoval(job: JobRecord): void {
     if (this.#stopped || job.removed) return
     job.isFinished = true
     this.#due.delete(job)
-    this.#due.set(job, this.#options.clock.monotonic() + KEEP)
+    this.#due.set(job, this.#options.clock.monotonic() + REMOVAL_DELAY)
     this.#arm()
   }
 
-  /** Begins, also again after `stop`: what was known to be finished then is kept for its time anew. */
+  /** Starts, or starts again after `stop`: the delay of every job that was finished by then begins anew. */
   start(): void {
     this.#stopped = false
-    for (const job of this.#options.jobs()) if (job.isFinished) this.touch(job)
+    for (const job of this.#options.jobs()) if (job.isFinished) this.scheduleRemoval(job)
   }
 
   stop(): void {
@@ -54,10 +56,10 @@ export class FinishedJobs {
     const first = this.#due.values().next().value
     if (this.#timer !== null || first === undefined) return
     const { clock } = this.#options
-    this.#timer = clock.setTimeout(() => this.#look(), Math.max(1, Math.ceil(first - clock.monotonic())))
+    this.#timer = clock.setTimeout(() => this.#removeDue(), Math.max(1, Math.ceil(first - clock.monotonic())))
   }
 
-  #look(): void {
+  #removeDue(): void {
     const { clock, isBusy, isOver, remove } = this.#options
     this.#timer = null
     const now = clock.monotonic()
@@ -66,7 +68,7 @@ export class FinishedJobs {
       this.#due.delete(job)
       if (job.removed) continue
       if (!isOver(job)) job.isFinished = false
-      else if (isBusy(job)) this.touch(job)
+      else if (isBusy(job)) this.scheduleRemoval(job)
       else remove(job)
     }
     this.#arm()

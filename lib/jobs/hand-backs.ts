@@ -1,27 +1,31 @@
-/** What this process has heard of claims of one job that were handed back. */
+/** The hand-backs of one job's claims that this process knows of. */
 export class HandBacks {
   #tick = Number.NEGATIVE_INFINITY
   #by: string[] = []
-  #heard = 0
+  #heardAt = 0
 
   /**
-   * Notes that a tick is free again. Whether that is news: each hand-back is told more than once, also by a store that
-   * has missed what came after it. Another of the same tick, by whoever took it in between, is news.
+   * Notes that a tick is free again. Every hand-back is announced more than once, even by a store that has missed later
+   * claims. A second hand-back of the same tick, by a replica that claimed it in between, is news.
    *
-   * @param by the request whose claim it was
-   * @param heard when it was heard of, in this process' sequence
+   * @param by the id of the request whose claim was handed back
+   * @param heardAt when this process learned of it, in its sequence
+   * @returns whether that is news
    */
-  note(tick: number, by: string, heard: number): boolean {
+  note(tick: number, by: string, heardAt: number): boolean {
     if (tick < this.#tick || (tick === this.#tick && this.#by.includes(by))) return false
     if (tick > this.#tick) this.#by = []
     this.#tick = tick
     this.#by.push(by)
-    this.#heard = heard
+    this.#heardAt = heardAt
     return true
   }
 
-  /** Whether a tick was heard to be free later than a request for it was made, whose answer may be of before. */
-  isNewsSince(tick: number, asked: number): boolean {
-    return tick === this.#tick && this.#heard > asked
+  /**
+   * Whether this process learned that the tick is free only after `askedAt`, so that an answer to that call may be
+   * outdated.
+   */
+  isFreeSince(tick: number, askedAt: number): boolean {
+    return tick === this.#tick && this.#heardAt > askedAt
   }
 }

@@ -12,35 +12,35 @@ import type { ResolvedHandler } from './handler.js'
 import { DEFAULT_GRACE } from './options.js'
 import type { JobStats } from './stats.js'
 
-/** How late a date may be brought at most: for longer it may be forgotten whether it ran. */
+/** How late a date may run at most: after longer the store may have forgotten whether it ran. */
 const MAX_LOOK_BACK = 7 * DAY
 
-/** A block of such jobs, and all of them. */
+/** A block of jobs, and the set of all blocks. */
 export type JobBlock = Block<JobRecord>
 export type JobBlocks = Blocks<JobRecord>
 
-/** What makes a job what it is, each time that it is defined. */
-export interface JobMeaning {
+/** A job's definition with its trigger and handler made from it. */
+export interface CompiledJob {
   readonly definition: JobDefinition
   readonly trigger: Trigger
   readonly handler: ResolvedHandler
 }
 
-/** A job inside the scheduler: what it is, by its definition, and how it stands in this process, by its `DueState`. */
+/** A job inside the scheduler: its definition, and by `DueState` its ticks in this process. */
 export class JobRecord extends DueState implements Timed, BlockMember<JobRecord> {
   readonly id: string
   readonly stats: JobStats
-  /** What users see of it. */
+  /** The job as users see it. */
   readonly view: Job
-  /** What its handler is called with as `app`. */
+  /** The `app` that the job's handler is called with. */
   readonly app: unknown
-  /** Its place among the jobs of its trigger in the timetable. */
+  /** The job's place among the jobs of its trigger; the timetable's own. */
   place = -1
-  /** The block with which it is asked for; `null` when it is asked for alone. */
+  /** The block that the job belongs to; `null` when its ticks are requested on their own. */
   block: JobBlock | null = null
-  /** Its place in the block. */
+  /** The job's index in `block.jobs`. */
   blockIndex = -1
-  /** Whether its trigger has no further tick, so that it goes some time after its last run. */
+  /** Whether the job's trigger has no further tick, so that the job is removed some time after its last run. */
   isFinished = false
   #definition: JobDefinition
   #trigger: Trigger
@@ -50,11 +50,11 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   #template: ClaimTemplate | null = null
   #removed = false
   #paused: boolean
-  /** When it was asked for or said whether it is paused, in this process' sequence. */
+  /** When this replica asked or said whether the job is paused, in this process' sequence. */
   #pauseKnownAt = 0
 
-  /** @param viewOf makes what users see of it */
-  constructor(meaning: JobMeaning, app: unknown, stats: JobStats, viewOf: (job: JobRecord) => Job) {
+  /** @param viewOf makes the job that users see */
+  constructor(meaning: CompiledJob, app: unknown, stats: JobStats, viewOf: (job: JobRecord) => Job) {
     super()
     const { definition, trigger, handler } = meaning
     this.id = definition.id
@@ -86,23 +86,23 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
     return this.#work
   }
 
-  /** Whether the job was removed: nothing of it starts any more. */
+  /** Whether the job was removed, so that no run of it starts any more. */
   get removed(): boolean {
     return this.#removed
   }
 
-  /** As far as this replica knows. */
+  /** Whether this replica knows the job to be paused. */
   get paused(): boolean {
     return this.#paused
   }
 
-  /** What its claims have in common. */
+  /** What the requests for all of the job's ticks have in common. */
   get template(): ClaimTemplate {
     this.#template ??= claimTemplateOf(this.#definition, this.#trigger)
     return this.#template
   }
 
-  /** What tells this definition from another of the same id. */
+  /** Hashes that differ between two definitions of the same id. */
   get fingerprint(): Fingerprint {
     return this.template.fingerprint
   }
@@ -121,10 +121,10 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
     return Math.min(MAX_LOOK_BACK, (misfireGraceTime ?? DEFAULT_GRACE) + jitter)
   }
 
-  // For the registry alone:
+  // Only the registry calls these:
 
-  /** Gives the job another meaning. */
-  redefine({ definition, trigger, handler }: JobMeaning): void {
+  /** Gives the job another definition. */
+  redefine({ definition, trigger, handler }: CompiledJob): void {
     this.#definition = definition
     this.#trigger = trigger
     this.#executor = handler.executor
@@ -133,10 +133,10 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   }
 
   /**
-   * Somebody has said whether the job is paused.
+   * Notes whether the job is paused.
    *
-   * @param askedAt when that was asked for, in this process' sequence: what was asked for later is known better
-   * @returns whether it is news
+   * @param askedAt when that was asked or said, in this process' sequence; older news than the latest is ignored
+   * @returns whether that is news
    */
   learnPaused(paused: boolean, askedAt: number): boolean {
     if (askedAt < this.#pauseKnownAt) return false

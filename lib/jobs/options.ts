@@ -9,7 +9,7 @@ import { inJob, JobIdInvalidError, OptionInvalidError } from '../errors.js'
 import type { JobDefinition, ResolvedDefaults, ResolvedRetry } from './definition.js'
 import type { HandlerResolver, ResolvedHandler } from './handler.js'
 
-/** What a job's options say: its definition, and the handler, which is known by the name of the definition's `task`. */
+/** A job's validated options: its definition, and the handler that the definition's `task` refers to. */
 export interface ResolvedJob {
   readonly definition: JobDefinition
   readonly handler: ResolvedHandler
@@ -36,10 +36,10 @@ export const JOB_KEYS = [
 ] as const satisfies (keyof JobOptions)[]
 export const RETRY_KEYS = ['limit', 'delay', 'factor', 'maxDelay', 'jitter'] as const satisfies (keyof RetryOptions)[]
 
-/** How late a run may start unless the job says so; capped below the distance to the next tick. */
+/** The default of `misfireGraceTime`; capped below the distance to the next tick. */
 export const DEFAULT_GRACE = 30 * SECOND
 
-/** How long the lock of a replica that died stays. */
+/** The default of `lock.ttl`. */
 export const DEFAULT_LOCK_TTL = 30 * SECOND
 
 const FACTORY_DEFAULTS = Object.freeze({
@@ -53,7 +53,7 @@ const FACTORY_DEFAULTS = Object.freeze({
   retry: null
 }) satisfies ResolvedDefaults
 
-/** The longest delay a timer takes. */
+/** The longest delay that `setTimeout` accepts. */
 const MAX_TIMER = 2 ** 31 - 1
 
 /** @throws OptionInvalidError, OptionUnknownError, DurationInvalidError */
@@ -64,7 +64,7 @@ export function resolveDefaults(defaults: JobDefaults | undefined): ResolvedDefa
 }
 
 /**
- * Resolves a job's options, or with `base` the changes to a job there is.
+ * Resolves a job's options or, with `base`, the changes to an existing job.
  *
  * @throws JobIdInvalidError, OptionInvalidError, OptionUnknownError, DurationInvalidError
  */
@@ -74,7 +74,7 @@ export function resolveJob(
   resolveHandler: HandlerResolver,
   base?: Readonly<ResolvedJob>
 ): ResolvedJob {
-  const given = copyKnown(options, JOB_KEYS, describe(options), PEER_JOB_NAMES) as Partial<JobOptions>
+  const given = copyKnown(options, JOB_KEYS, describeJob(options), PEER_JOB_NAMES) as Partial<JobOptions>
   const before = base?.definition
   const { id = before?.id, trigger = before?.trigger, data = before?.data } = given
   checkName(id, "a job's `id`")
@@ -98,8 +98,8 @@ export function resolveJob(
   }
 }
 
-/** Names a job in an error before its options are known to be any. */
-function describe(options: unknown): string {
+/** Names a job in an error before its options have been validated. */
+function describeJob(options: unknown): string {
   try {
     const { id } = options as { id?: unknown }
     return typeof id === 'string' && id.length <= 200 ? `the job '${id}'` : 'a job'
@@ -174,13 +174,13 @@ function resolveRetry(retry: unknown): ResolvedRetry | null {
   return Object.freeze({ limit, factor, jitter, ...resolveDelays(given, jitter) })
 }
 
-/** What is not said never cuts what is said. */
+/** Reads `delay` and `maxDelay`. A default never shortens what was given. */
 function resolveDelays(given: RetryOptions, jitter: boolean): Pick<ResolvedRetry, 'delay' | 'maxDelay'> {
   const read = (value: Duration, name: string): number => parseDuration(value, name, { max: MAX_TIMER })
-  const most = given.maxDelay === undefined ? null : read(given.maxDelay, 'retry.maxDelay')
-  const delay = given.delay === undefined ? Math.min(SECOND, most ?? SECOND) : read(given.delay, 'retry.delay')
-  if (most !== null && most < delay) {
+  const max = given.maxDelay === undefined ? null : read(given.maxDelay, 'retry.maxDelay')
+  const delay = given.delay === undefined ? Math.min(SECOND, max ?? SECOND) : read(given.delay, 'retry.delay')
+  if (max !== null && max < delay) {
     throw new OptionInvalidError('retry.maxDelay', `at least the \`delay\` of ${delay} ms`, show(given.maxDelay))
   }
-  return { delay, maxDelay: most ?? Math.min(MAX_TIMER, Math.max(MINUTE, jitter ? 2 * delay : delay)) }
+  return { delay, maxDelay: max ?? Math.min(MAX_TIMER, Math.max(MINUTE, jitter ? 2 * delay : delay)) }
 }

@@ -15,8 +15,8 @@ import type { JobStats } from './stats.js'
 import { JobView } from './view.js'
 
 /**
- * The jobs of this process: adds, changes and removes them, and knows which are paused; nothing else writes that. Each change is
- * checked as a whole before anything is changed.
+ * The jobs of this process. Only the registry adds, modifies, removes, pauses and resumes them. A change is validated
+ * as a whole before anything is changed.
  */
 export class JobRegistry {
   readonly #jobs = new Map<string, JobRecord>()
@@ -31,8 +31,8 @@ export class JobRegistry {
   readonly #viewOf: (job: JobRecord) => JobView<JobRecord>
 
   /**
-   * @param newStats makes the numbers of a job that is added
-   * @param onBareInterval called for an interval that was given as a number so small that seconds may be meant
+   * @param newStats makes the statistics of a new job
+   * @param onBareInterval called for an interval given as a number so small that seconds may be meant
    */
   constructor(
     defaults: ResolvedDefaults,
@@ -75,7 +75,7 @@ export class JobRegistry {
   /**
    * Adds a job from code.
    *
-   * @param app what the job's handler is called with as `app`
+   * @param app the `app` that the job's handler is called with
    * @throws JobDuplicateError, and the errors of the options and the trigger
    */
   add(options: JobOptions, app?: unknown): JobRecord {
@@ -98,7 +98,7 @@ export class JobRegistry {
     return job
   }
 
-  /** Whether there was such a job. */
+  /** Removes and returns a job; `null` when there is none with that id. */
   remove(id: string): JobRecord | null {
     const job = this.#jobs.get(id)
     if (job === undefined) return null
@@ -112,22 +112,22 @@ export class JobRegistry {
   }
 
   /**
-   * Somebody has said whether a job is paused.
+   * Notes whether a job is paused.
    *
-   * @param askedAt when that was asked for, in this process' sequence: an answer that was asked for before what is known by
-   *   now does not undo it
+   * @param askedAt when that was asked or said, in this process' sequence: an answer older than a `pause()` does not
+   *   undo it
    */
   learnPaused(job: JobRecord, paused: boolean, askedAt: number): void {
     if (job.learnPaused(paused, askedAt) && !job.removed) this.#blocks.update(job)
   }
 
-  /** As of `DueState.moveTimes`. */
+  /** Corrects the times of all jobs, see `DueState.moveTimes`. */
   moveTimes(step: number, now: number): void {
     for (const job of this.#jobs.values()) job.moveTimes(step, now)
     this.#gone.clear()
   }
 
-  /** Makes a job of a definition, wherever that comes from. */
+  /** Makes a job from a definition, whatever its source. */
   #create(definition: JobDefinition, handler: ResolvedHandler, app: unknown): JobRecord {
     const trigger = this.#acquire(definition)
     const job = new JobRecord({ definition, trigger, handler }, app, this.#newStats(), this.#viewOf)

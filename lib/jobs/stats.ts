@@ -14,7 +14,7 @@ export const SKIP_REASONS = [
 /** The upper bounds of `schedule_delay_seconds`. */
 export const DELAY_BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30] as const
 
-// The places in a job's row. What each run writes to comes first, so that it lies together.
+// Indexes into a job's row. Those that every run writes to come first, so that they share cache lines.
 const RUNNING = 0
 const LAST_RUN = 1
 const LAST_SUCCESS = 2
@@ -34,7 +34,7 @@ const LOCK_LOST = FAILURE + 6
 const SKIPPED = FAILURE + 7
 const DURATIONS = SKIPPED + SKIP_REASONS.length
 
-/** What is counted of a job; the values are places in its row. */
+/** A job's counters; the values are indexes into its row. */
 export const COUNTER = {
   fired: FIRED,
   success: SUCCESS,
@@ -49,27 +49,27 @@ export const COUNTER = {
   lockLost: LOCK_LOST
 } as const
 
-/** As `COUNTER`: the ticks without a run, by reason. */
+/** The counters of ticks without a run, by reason; the values are indexes into a job's row. */
 export const SKIPPED_COUNTER = Object.fromEntries(
   SKIP_REASONS.map((reason, index) => [reason, SKIPPED + index])
 ) as Readonly<Record<SkipReason, number>>
 
-/** What is counted of a run as it begins. */
-export type BegunRun = Pick<Run, 'scheduledTime' | 'startedAt'>
+/** What is recorded of a run when it starts. */
+export type StartedRun = Pick<Run, 'scheduledTime' | 'startedAt'>
 
-/** A histogram as it stands. */
+/** The present state of a histogram. */
 export interface Histogram {
   /** The buckets' upper bounds. */
   readonly bounds: readonly number[]
-  /** How many values were in each bucket, and above all; not cumulative. */
+  /** How many values fell into each bucket, and last how many above all bounds; not cumulative. */
   readonly counts: Float64Array
   readonly sum: number
   readonly count: number
 }
 
 /**
- * What users see of a job's runs in this process: how many go on, and when the last ones were. Nothing is counted, for
- * schedulers without metrics.
+ * What users see of a job's runs in this process: how many are active, and when the last ones were. It counts nothing,
+ * for schedulers without metrics.
  */
 export class JobStats {
   protected readonly numbers: Float64Array
@@ -80,7 +80,7 @@ export class JobStats {
     this.at = at
   }
 
-  /** Runs that go on. */
+  /** The number of active runs. */
   get running(): number {
     return this.numbers[this.at + RUNNING] as number
   }
@@ -95,15 +95,15 @@ export class JobStats {
     return this.numbers[this.at + LAST_SUCCESS] as number
   }
 
-  /** A run begins. */
-  started(run: BegunRun): void {
+  /** Records that a run has started. */
+  started(run: StartedRun): void {
     const { numbers, at } = this
     numbers[at + RUNNING]!++
     numbers[at + LAST_RUN] = run.startedAt
   }
 
-  /** A run's handler is done, or is not waited for any more. */
-  settled(): void {
+  /** Records that a run's handler has ended, or is not waited for any more. */
+  ended(): void {
     this.numbers[this.at + RUNNING]!--
   }
 
@@ -118,34 +118,34 @@ export class JobStats {
   /** @param _counter of `COUNTER` or `SKIPPED_COUNTER` */
   count(_counter: number, _by = 1): void {}
 
-  /** Sets all that is counted to 0; what is measured stays. */
+  /** Sets all counters and histograms to 0; `running`, `lastRun` and `lastSuccess` stay. */
   reset(): void {}
 }
 
 /**
- * All that happened to one job in this process, in plain numbers. A run touches nothing else: labels and series are made
+ * All that happened to one job in this process, in plain numbers. A run writes nothing else: labels and series are made
  * when somebody scrapes them.
  */
 export class CountedStats extends JobStats {
   readonly #bounds: readonly number[]
 
-  /** @param bounds of the histograms of durations, in seconds */
+  /** @param bounds of the duration histograms, in seconds */
   constructor(row: Row, bounds: readonly number[]) {
     super(row)
     this.#bounds = bounds
   }
 
-  /** The handlers' durations in seconds, of successful runs. */
+  /** The handlers' durations in successful runs, in seconds. */
   get durationSuccess(): Histogram {
     return this.#histogram(DURATIONS, this.#bounds)
   }
 
-  /** The handlers' durations in seconds, of runs with any other outcome. */
+  /** The handlers' durations in runs with any other outcome, in seconds. */
   get durationFailure(): Histogram {
     return this.#histogram(failuresAt(this.#bounds), this.#bounds)
   }
 
-  /** How long after their scheduled time runs began, in seconds. */
+  /** How long after their scheduled time runs started, in seconds. */
   get delay(): Histogram {
     return this.#histogram(DELAY, DELAY_BUCKETS)
   }
@@ -155,14 +155,14 @@ export class CountedStats extends JobStats {
     return this.numbers[this.at + counter] as number
   }
 
-  override started(run: BegunRun): void {
+  override started(run: StartedRun): void {
     super.started(run)
     this.numbers[this.at + FIRED]!++
     this.#observe(DELAY, DELAY_BUCKETS, Math.max(0, run.startedAt - run.scheduledTime) / 1000)
   }
 
-  /** As `started`, of whichever job: another's run may have begun later, and be told of before. */
-  startedOfAny(run: BegunRun): void {
+  /** Records a started run of any job; a run that started later may have been recorded before it. */
+  startedOutOfOrder(run: StartedRun): void {
     const before = this.lastRun
     this.started(run)
     if (before > run.startedAt) this.numbers[this.at + LAST_RUN] = before
@@ -187,7 +187,7 @@ export class CountedStats extends JobStats {
     this.numbers.fill(0, this.at + FIRED, this.at + widthOf(this.#bounds))
   }
 
-  // A histogram's place has the sum of its values, then how many were in each bucket, and how many above all.
+  // A histogram's numbers are the sum of its values, the count of each bucket, and the count above all bounds.
 
   #observe(histogram: number, bounds: readonly number[], value: number): void {
     const { numbers } = this
@@ -206,8 +206,8 @@ export class CountedStats extends JobStats {
 }
 
 /**
- * One job's numbers where all jobs are counted together: its own are those that users see of it. The total never
- * forgets a job that was removed, nor a run that ends after that.
+ * One job's statistics when all jobs are counted together: only what users see is kept for each job. The total includes
+ * removed jobs, and runs that end after their job was removed.
  */
 export class SharedStats extends JobStats {
   readonly #total: CountedStats
@@ -217,14 +217,14 @@ export class SharedStats extends JobStats {
     this.#total = total
   }
 
-  override started(run: BegunRun): void {
+  override started(run: StartedRun): void {
     super.started(run)
-    this.#total.startedOfAny(run)
+    this.#total.startedOutOfOrder(run)
   }
 
-  override settled(): void {
-    super.settled()
-    this.#total.settled()
+  override ended(): void {
+    super.ended()
+    this.#total.ended()
   }
 
   override succeeded(finishedAt: number, duration: number): void {
@@ -241,26 +241,26 @@ export class SharedStats extends JobStats {
   }
 }
 
-/** Where the durations of runs that failed are: behind those of the others, with their sum and the count above all bounds. */
+/** The index of the histogram of failed runs' durations, which follows that of successful runs. */
 function failuresAt(bounds: readonly number[]): number {
   return DURATIONS + bounds.length + 2
 }
 
-/** How many numbers are counted of a job with histograms of these bounds, with those that are its own. */
+/** The length of a row with duration histograms of these bounds. */
 function widthOf(bounds: readonly number[]): number {
   return DURATIONS + 2 * (bounds.length + 2)
 }
 
 export interface Stats {
-  /** Makes the numbers of a job that is added. */
+  /** Makes the statistics of a new job. */
   newStats(): JobStats
-  /** The numbers of all jobs together; `null` where each job has its own, or nothing is counted. */
+  /** The statistics of all jobs together; `null` when each job has its own, or nothing is counted. */
   readonly total: CountedStats | null
 }
 
 /**
- * @param bounds of the histograms of durations, in seconds; `null` when nothing is to be counted
- * @param perJob whether each job has its own numbers
+ * @param bounds of the duration histograms, in seconds; `null` to count nothing
+ * @param perJob whether to count for each job, or for all jobs together
  */
 export function createStats(bounds: readonly number[] | null, perJob: boolean): Stats {
   const table = new NumberTable(bounds !== null && perJob ? widthOf(bounds) : FIRED)

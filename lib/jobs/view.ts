@@ -4,7 +4,7 @@ import type { TriggerObject } from '../../types/trigger.js'
 import type { JobDefinition } from './definition.js'
 import type { JobStats } from './stats.js'
 
-/** What a view shows of a job. */
+/** What a view reads from a job. */
 export interface ViewedJob {
   readonly id: string
   readonly definition: JobDefinition
@@ -13,7 +13,7 @@ export interface ViewedJob {
   readonly stats: JobStats
 }
 
-/** What users see of a job. */
+/** A job as users see it. */
 export class JobView<Viewed extends ViewedJob> implements Job {
   readonly #job: Viewed
   readonly #timetable: { nextOf(job: Viewed): number | null }
@@ -60,7 +60,7 @@ export class JobView<Viewed extends ViewedJob> implements Job {
     return this.#job.stats.lastSuccess || null
   }
 
-  /** What `console.log` shows: the members are on the prototype, where it does not look. */
+  /** What `console.log` shows; it would ignore the getters, as they are on the prototype. */
   [inspect.custom](): Job {
     return this.toJSON()
   }

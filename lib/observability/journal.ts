@@ -103,7 +103,7 @@ export class Journal {
 
   /** A handler has ended, or is not waited for any longer. */
   handlerSettled({ job, run }: JournaledRun): void {
-    job.stats.settled()
+    job.stats.ended()
     if (this.#listeners !== null) this.#tell('handlerSettled', job.view, run)
   }
 

@@ -165,9 +165,9 @@ t.test('a notice that comes again, or late, is no news', async (t) => {
   t.ok(heard.note(2000, 'c', 5))
   t.notOk(heard.note(1000, 'd', 6))
   t.ok(heard.note(2000, 'a', 7))
-  t.ok(heard.isNewsSince(2000, 6))
-  t.notOk(heard.isNewsSince(2000, 7))
-  t.notOk(heard.isNewsSince(1000, 0))
+  t.ok(heard.isFreeSince(2000, 6))
+  t.notOk(heard.isFreeSince(2000, 7))
+  t.notOk(heard.isFreeSince(1000, 0))
 })
 
 for (const [what, changes, isRun] of [

@@ -60,7 +60,7 @@ t.test('without metrics a job knows when it ran, and counts nothing', (t) => {
   one.failed(5)
   one.reset()
   t.same([one.running, one.lastRun, one.lastSuccess], [1, 1000, 0])
-  one.settled()
+  one.ended()
   one.succeeded(2000, 5)
   t.same([one.running, one.lastRun, one.lastSuccess], [0, 1000, 2000])
   t.same([other.running, other.lastRun, other.lastSuccess], [0, 0, 0])
