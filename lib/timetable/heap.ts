@@ -1,11 +1,11 @@
-/** What a heap holds: when, and where the heap keeps it. */
+/** An entry of a heap: its time, and its place in the heap. */
 export interface HeapNode {
   at: number
   /** The node's place in the heap, -1 outside of it; the heap's own. */
   index: number
 }
 
-/** A binary heap by `at`, earliest first, that can take a node out of its middle. All operations are O(log n). */
+/** A binary heap by `at`, earliest first, that can remove any node. `push`, `remove` and `move` are O(log n). */
 export class Heap<Node extends HeapNode> {
   readonly #nodes: Node[] = []
 

@@ -6,8 +6,8 @@ import { isFromCompletion, jitterOf, latestTick } from '../triggers/index.js'
 import { Heap, type HeapNode } from './heap.js'
 
 /**
- * The longest sleep of the timer. It hops there even when nothing is due, so that a wall clock that jumped forwards is
- * noticed, and never asks `setTimeout` for more than it takes (2^31-1 ms).
+ * The longest sleep of the timer. It wakes up that often even when nothing is due, to notice a wall clock that jumped
+ * forwards, and so never exceeds the longest delay of `setTimeout` (2^31-1 ms).
  */
 const MAX_HOP = 10 * SECOND
 
@@ -15,13 +15,13 @@ const MAX_HOP = 10 * SECOND
 export interface Timed extends Placed {
   readonly id: string
   readonly trigger: Trigger
-  /** Called when its ticks begin: those due later are handed out, earlier ones never were here. */
+  /** Called when the job's ticks begin: only those later than `now` are handed out. */
   begin(now: number): void
   /** The longest jitter in milliseconds; 0 for none. */
   readonly jitter: number
   /**
-   * How far before its beginning a tick may lie and still be due, in milliseconds: a date that has just gone by when
-   * the job is added, or while the service started, is not lost. 0 for triggers that have further ticks.
+   * How long before the job's ticks begin a tick is still due, in milliseconds, so that a date is not lost that passes
+   * just before the job is added or while the service starts. 0 for triggers with further ticks.
    */
   readonly lookBack: number
 }
@@ -30,15 +30,15 @@ export interface Timed extends Placed {
 export interface DueTick {
   /** The tick's nominal time. */
   readonly scheduledTime: number
-  /** When it was to start: the nominal time plus its jitter. */
+  /** When the run is due: the nominal time plus its jitter. */
   readonly dueTime: number
   /** The tick after it, or `null` when there is none. */
   readonly following: number | null
-  /** The earliest tick that this one stands for, as they were late together; its own time when it stands for none. */
+  /** The earliest of the late ticks that this one stands for; its own time when it stands for itself alone. */
   readonly firstLate: number
-  /** The tick that came before `firstLate`, as far as it is known; else `null`. */
+  /** The tick before `firstLate` if it is known; else `null`. */
   readonly preceding: number | null
-  /** Whether it was due before this process was there, or was handed back by another replica. */
+  /** Whether it was due before this process had the job, or was handed back by another replica. */
   readonly caughtUp: boolean
 }
 
@@ -57,7 +57,7 @@ interface TriggerGroup<Job extends Timed> extends HeapNode {
   last: number | null
 }
 
-/** One job's own appointment: a tick put off by jitter, or a time at which to ask again. */
+/** A wake-up of a single job: for a tick delayed by jitter, or to ask the store again. */
 interface Alarm<Job extends Timed> extends HeapNode {
   readonly kind: 'alarm'
   readonly job: Job
@@ -67,8 +67,8 @@ interface Alarm<Job extends Timed> extends HeapNode {
 /**
  * Wakes the process for the next tick: one ordered structure and one timer for all jobs.
  *
- * Time only ever moves a group forwards: a tick that was handed out is never handed out again, whatever the clock does.
- * When the clock is found to be past several ticks of a group, the latest of them stands for all.
+ * Unless a caller asks for it (`resync`, `moveTimes`, `correct`), a tick that was handed out is never handed out again,
+ * whatever the clock does. When the clock has passed several ticks of a group, the latest of them stands for all.
  */
 export class Timetable<Job extends Timed> {
   readonly #now: () => number
@@ -89,7 +89,7 @@ export class Timetable<Job extends Timed> {
   /**
    * @param now the time by which ticks are due
    * @param onDue called once per due tick
-   * @param onWoken called after all that was due at one time
+   * @param onWoken called after `onDue` was called for everything due at one time
    * @param onTick called with each tick of a trigger that is due: returns the jobs for which `onDue` is to be called,
    *   `null` for all
    * @param onFinished called with each job whose trigger has no further tick
@@ -139,7 +139,12 @@ export class Timetable<Job extends Timed> {
     this.#heap.remove(group)
   }
 
-  /** Makes a job due at `at`, beside its trigger; an earlier such appointment of the job is replaced. */
+  /**
+   * Makes a job due at a time, in addition to its trigger's ticks. It replaces the job's pending wake-up, if there is
+   * one.
+   *
+   * @param given the tick to hand out; by default one at that time
+   */
   wake(job: Job, time: number, given?: DueTick): void {
     const at = Math.ceil(time)
     const tick = given ?? singleTick(at)
@@ -152,8 +157,8 @@ export class Timetable<Job extends Timed> {
   }
 
   /**
-   * The next tick of a job, also one that jitter puts off; `null` when there is none. While the timetable does not run, it is
-   * that of other replicas.
+   * The next tick of a job, even if jitter delays it; `null` when there is none. While the timetable does not run, it
+   * is the tick that other replicas will run.
    */
   nextOf(job: Job): number | null {
     if (!this.#running) return isFromCompletion(job.trigger) ? null : job.trigger.next(this.#now())
@@ -184,14 +189,14 @@ export class Timetable<Job extends Timed> {
   }
 
   /**
-   * `now` has moved by a step: computes all next ticks anew. Ticks may be handed out again by that, so only a caller
-   * whose claims refuse a tick's second run may ask for it.
+   * Recomputes all next ticks after `now` has moved by a step. This may hand ticks out again, so only a caller whose
+   * claims refuse a tick's second run may use it.
    */
   resync(): void {
     if (!this.#running) return
     const now = this.#now()
     for (const group of this.#groups.values()) {
-      // A tick that the step has passed over is due, and late.
+      // A tick that the step has skipped is due, and late.
       if (group.index >= 0 && group.at <= now) continue
       this.#heap.remove(group)
       this.#enter(group)
@@ -200,8 +205,8 @@ export class Timetable<Job extends Timed> {
   }
 
   /**
-   * `now` is another clock's, which is `step` ahead of the one before: goes on with what is due later by it. What was due
-   * before by it, or was put off, is for the caller to bring.
+   * Switches to another clock, which `now` already follows and which is `step` ahead: continues with the ticks later
+   * than its time. The caller has to bring earlier ticks and those that jitter delayed.
    */
   moveTimes(step: number): void {
     for (const alarm of [...this.#alarms.values()]) {
@@ -223,8 +228,8 @@ export class Timetable<Job extends Timed> {
   }
 
   /**
-   * `now` was corrected by a step back: goes on with what is later than `floor`. What is over stays so, as a date that
-   * has been must not be twice.
+   * Continues with the ticks later than `floor` after `now` was corrected by a step back. A trigger without further
+   * ticks stays finished, as a date must not run twice.
    */
   correct(step: number, floor: number): void {
     const now = this.#now()
@@ -233,7 +238,7 @@ export class Timetable<Job extends Timed> {
       if (at <= now) continue
       const group = this.#groups.get(job.trigger)
       if (group !== undefined && group.index >= 0) {
-        // It comes again with its group.
+        // The group will hand this tick out again.
         this.#alarms.delete(job)
         this.#heap.remove(alarm)
       } else if (!isFromCompletion(job.trigger)) this.wake(job, at - step, tick)
@@ -247,7 +252,7 @@ export class Timetable<Job extends Timed> {
     this.#rearm()
   }
 
-  /** Sets the timer anew. */
+  /** Sets the timer for the first entry of the heap. */
   #rearm(): void {
     if (!this.#running) return
     this.#timer?.cancel()
@@ -261,7 +266,7 @@ export class Timetable<Job extends Timed> {
     const now = this.#now()
     job.begin(now)
     if (isFromCompletion(trigger)) {
-      // Only the store knows when the last run ended: ask it at once.
+      // Only the store knows when the last run ended, so it is asked at once.
       this.wake(job, now)
       return
     }
@@ -272,7 +277,7 @@ export class Timetable<Job extends Timed> {
     }
     const late = this.#groups.get(trigger)
     if (late !== undefined && late.index >= 0 && late.at <= now) {
-      // A tick that is late for the others lies before this job was there.
+      // The group's overdue tick is handed out first, as it was due before this job was added.
       this.#fire(late, now)
       this.#onWoken()
     }
@@ -290,7 +295,7 @@ export class Timetable<Job extends Timed> {
     if (added.index < 0) this.#onFinished(job)
   }
 
-  /** Puts a group in its place by its next tick; a group without one stays outside. */
+  /** Adds a group to the heap by its next tick, if it has one. */
   #enter(group: TriggerGroup<Job>): void {
     const next = group.trigger.next(this.#now())
     if (next === null) return
@@ -303,7 +308,7 @@ export class Timetable<Job extends Timed> {
     this.#onWake()
     const now = this.#now()
     let woken = false
-    // Bounded: a group leaves the heap or moves beyond `now`, an alarm leaves it.
+    // This ends, as each group leaves the heap or moves beyond `now`, and each alarm leaves it.
     for (let node = this.#heap.peek(); node !== undefined && node.at <= now; node = this.#heap.peek()) {
       woken = true
       if (node.kind === 'alarm') {

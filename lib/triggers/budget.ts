@@ -1,16 +1,16 @@
 /**
- * How much searching one call of `next` or `preview` may do, in steps of half a microsecond. They are counted, not timed, so
- * that every replica gives up at the same point; all of them take some 50 ms.
+ * How much searching one call of `next` or `preview` may do, in steps of half a microsecond. They are counted, not
+ * timed, so that every replica gives up at the same point; all of them take some 50 ms.
  */
 export const MAX_STEPS = 100_000
 
 /** What it costs to read a block of a time zone. */
 const BLOCK_STEPS = 200
 
-/** What is left of it. */
+/** The steps that a search has left. */
 export class Budget {
   #left: number
-  /** The blocks of time zones that this search has looked at. */
+  /** The blocks of time zones that this search has already been charged for. */
   #blocks: Map<object, Set<number>> | null = null
   #lastZone: object | null = null
   #lastBlock = 0
@@ -27,7 +27,7 @@ export class Budget {
     this.#left -= steps
   }
 
-  /** A block of a time zone is looked at. Whether this process has it at hand makes no difference. */
+  /** Charges for a block of a time zone, once per search; whether this process has it cached makes no difference. */
   read(zone: object, block: number): void {
     if (zone === this.#lastZone && block === this.#lastBlock) return
     this.#lastZone = zone

@@ -1,8 +1,8 @@
 import { DAY, HOUR, MINUTE, SECOND } from '../base/duration.js'
 
-/** What a cron expression says, apart from its time zone: the local times at which it matches. */
+/** The local times at which a cron expression matches, whatever its time zone. */
 export interface CalendarFields {
-  /** Ascending; the others too. */
+  /** Ascending, as are the other lists. */
   readonly seconds: readonly number[]
   readonly minutes: readonly number[]
   readonly hours: readonly number[]

@@ -4,7 +4,7 @@ import { MAX_TIME } from './dates.js'
 import { type Grid, join, meet, nextOn } from './grids.js'
 import type { Stretch, TickSource } from './source.js'
 
-// Where the search for a first common tick begins when no trigger has a bound: today's time zones, not those of 1900.
+// The search for a first common tick begins here when no trigger has a bound: by today's time zones, not those of 1900.
 const PRESENT = Date.UTC(2000, 0, 1)
 const MAX_KEY_SHOWN = 400
 const YEAR = 366 * 86_400_000
@@ -47,8 +47,8 @@ export class AnyTrigger implements TickSource {
 }
 
 /**
- * The times at which all triggers in a list have a tick. They lie on the common grid of all of them, which is computed and
- * not walked to; where even its times are too many to find one within the budget of a search, there is none.
+ * The times at which all triggers in a list have a tick. They lie on the common grid of the triggers, which is
+ * computed, not searched for. A search of that grid that exceeds its budget ends without a tick.
  */
 export class AllTrigger implements TickSource {
   readonly key: string
@@ -56,7 +56,7 @@ export class AllTrigger implements TickSource {
   readonly first: number
   readonly last: number
   readonly sources: readonly TickSource[]
-  /** The stretch that all time is, where no clock ever changes. */
+  /** The single stretch that covers all time, if no trigger's clock ever changes; else `null`. */
   readonly #only: Stretch | null
 
   /**
@@ -84,7 +84,7 @@ export class AllTrigger implements TickSource {
     let stretch: Stretch = { grid: null, to: Number.NEGATIVE_INFINITY }
     while (from <= this.last && !budget.isSpent) {
       let candidate = from
-      // What lies at the very beginning of a stretch need not be on its grid.
+      // A tick at the very beginning of a stretch need not lie on its grid.
       if (from >= stretch.to) stretch = this.stretchAt(from, budget)
       else candidate = stretch.grid === null ? stretch.to : nextOn(stretch.grid, from - 1)
       if (candidate >= stretch.to) {
@@ -112,7 +112,9 @@ export class AllTrigger implements TickSource {
     return { grid, to }
   }
 
-  /** The time itself when all have a tick then, else a later one before which they have none; `null` for the end. */
+  /**
+   * `time` if all have a tick then, else a later time before which they have no common tick; `null` if there is none.
+   */
   #possible(time: number, budget: Budget): number | null {
     for (const source of this.sources) {
       const tick = source.next(time - 1, budget)

@@ -3,12 +3,12 @@ import { Budget } from './budget.js'
 import { IntervalTrigger } from './interval.js'
 import type { TickSource } from './source.js'
 
-/** How many ticks are counted one by one; those of an interval are computed, however many they are. */
+/** The most ticks counted one by one; those of an interval are computed, however many. */
 const MAX_COUNT = 10_000
 
 /**
- * How many ticks lie between two times, neither included; of a trigger that is no interval `MAX_COUNT` at most, and no more
- * than a `Budget` allows to look up.
+ * How many ticks lie between two times, both exclusive. Unless the trigger is an interval, at most `MAX_COUNT`, and as
+ * many as a `Budget` allows to find.
  */
 export function countTicks(trigger: Trigger, after: number, before: number): number {
   const first = trigger.next(after)

@@ -9,7 +9,7 @@ export type FieldName = keyof CronFields
 /** APScheduler's fields, the most significant first. */
 export const FIELD_NAMES = ['year', 'month', 'day', 'week', 'dayOfWeek', 'hour', 'minute', 'second'] as const
 
-/** What each field's values range over, both ends included. */
+/** The values each field may have, both ends included. */
 export const RANGES: Readonly<Record<FieldName, ValueRange>> = {
   year: { min: 1970, max: 9999 },
   month: { min: 1, max: 12 },
@@ -46,8 +46,8 @@ const POSITION = /^(1st|2nd|3rd|4th|5th|last) +([a-z]+)$/
 
 /**
  * Reads one of APScheduler's fields: `*`, `a`, `a-b`, each with `/step`, names in `month` and `dayOfWeek`, and `last`,
- * `2nd fri` and `last fri` in `day`; several of them separated by commas. Weekdays are names only: whether 0 is Monday or
- * Sunday depends on whom one asks.
+ * `2nd fri` and `last fri` in `day`; several of them separated by commas. Weekdays must be names, as systems disagree
+ * on whether 0 is Monday or Sunday.
  *
  * @throws CronInvalidError which names the field and the value
  */
@@ -64,7 +64,7 @@ export function readField(name: FieldName, value: unknown): FieldExpression[] {
   })
 }
 
-/** The expression, or what is wrong with it. */
+/** The expression, or a string that says what is wrong with it. */
 function readExpression(name: FieldName, text: string): FieldExpression | string {
   const { min, max } = RANGES[name]
   const star = STAR.exec(text)

@@ -11,8 +11,8 @@ const MAX_LENGTH = 256
 const ALL_DAYS = 0xfffffffe | 0
 
 /**
- * Reads a cron expression of 5 fields, of 6 with the seconds first, or a nickname such as `@hourly`. croner parses it, as
- * soon as it is in words that have one meaning.
+ * Reads a cron expression of 5 fields, of 6 with the seconds first, or a nickname such as `@hourly`. croner parses it
+ * after `readWords` has put it into words that have one meaning everywhere.
  *
  * Day of month and day of week follow crontab(5): when both are restricted, a day that matches either one matches;
  * when one of them starts with `*`, both must match.
@@ -36,10 +36,10 @@ function invalid(text: string, reason: string): Error {
   return new CronInvalidError(show(text), reason)
 }
 
-// Only small values are taken out of the pattern, which is left to the garbage collector: it holds 10,000 years.
+// Copies small values only and keeps no reference to the pattern, as it holds 10,000 years.
 function fieldsOf(pattern: CronPattern, words: readonly string[], lasts: readonly LastDay[]): CalendarFields {
   const { starDOW } = pattern
-  // croner asks whether the field is `*`; crontab(5) and Vixie cron ask whether it starts with one.
+  // croner tests whether the field is `*`; crontab(5) and Vixie cron test whether it starts with `*`.
   const both = pattern.useAndLogic || words[3]!.startsWith('*') || words[5]!.startsWith('*')
   const numbered = pattern.day.reduce((mask, on, index) => (on ? mask | (1 << (index + 1)) : mask), 0)
   const nearest = indexes(pattern.nearestWeekdays).map((index) => index + 1)

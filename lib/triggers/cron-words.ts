@@ -1,17 +1,17 @@
 import { MONTHS, placeOf, WEEKDAYS } from './names.js'
 import { isWeekEndUncertain, type ValueRange, valuesOf } from './wrapped.js'
 
-/** A day counted back from the month's last one; of those with `weekday` the nearest from Monday to Friday. */
+/** A day counted back from the month's last one; with `weekday`, the nearest day from Monday to Friday. */
 export interface LastDay {
   readonly back: number
   readonly weekday: boolean
 }
 
-/** An expression in the words that croner, crontab(5) and all others read alike. */
+/** An expression in words that croner, crontab(5) and all other systems read alike. */
 export interface CronWords {
   /** Six words in canonical form. */
   readonly words: readonly string[]
-  /** The same for croner, which does not know all of `lasts`. */
+  /** The words for croner, which does not know all of `lasts`. */
   readonly forCroner: readonly string[]
   readonly lasts: readonly LastDay[]
 }
@@ -45,7 +45,7 @@ const NICKNAMES: Readonly<Record<string, string>> = {
   '@secondly': '* * * * * *'
 }
 
-/** What other systems write around or instead of an expression, and what is to be written here. */
+/** What other systems write around or instead of an expression, and what to write here. */
 const ELSEWHERE: readonly (readonly [pattern: RegExp, reason: string])[] = [
   [/^(cron_)?tz=/, "a time zone is an option of its own here: write { cron: '...', timezone: '...' }"],
   [/^cron\(/, 'write 5 fields without `cron(...)` around them: the last of EventBridge is the year'],
@@ -62,8 +62,9 @@ const NTH = /^(.+?)(#[1-5l]|l)$/
 const HASHED = /^h(\(.*\))?(\/\d+)?$|~/
 
 /**
- * Reads the words of an expression. What has one meaning everywhere is put in the words that all know: names, ranges
- * that go past a field's end, steps from a value on. What another system writes and means otherwise is refused.
+ * Reads the words of an expression. Syntax with one meaning everywhere is rewritten in words that all systems know:
+ * names, ranges that go past a field's end, steps from a value on. Syntax that another system reads differently is
+ * refused.
  *
  * @throws WordError which says what to write instead
  */
@@ -102,7 +103,9 @@ function expand(pattern: string): string {
   return expanded
 }
 
-/** In Quartz and EventBridge `?` is one of the two day fields; where else it stands, the fields are not ours. */
+/**
+ * In Quartz and EventBridge `?` is one of the two day fields; anywhere else, the fields are in another order than ours.
+ */
 function checkQuestionMarks(words: readonly string[]): void {
   for (const [index, word] of words.entries()) {
     if (!word.includes('?')) continue
@@ -156,7 +159,7 @@ function readPart(text: string, index: number, lasts: LastDay[]): string {
     .join(',')
 }
 
-/** `*`, a value or a range, each with a step or without, as ranges that croner knows. */
+/** Rewrites `*`, a value or a range, with or without a step, as ranges that croner knows. */
 function readRange(text: string, field: Field): string[] {
   const { name, min, max } = field
   const parts = RANGE.exec(text)
@@ -198,7 +201,7 @@ function inRange(value: number, part: string, { name, min, max }: Field): number
   throw new WordError(`\`${name}\` must be from ${min} to ${max} at \`${shorten(part)}\`${hint}`)
 }
 
-/** A range, in two where it goes past the field's end. */
+/** A range, or two if it goes past the field's end. */
 function rangeTexts(first: number, to: number, step: number, field: Field): string[] {
   const isWeek = field.name === 'dayOfWeek'
   const from = isWeek && first > to ? first % 7 : first

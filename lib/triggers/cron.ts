@@ -10,7 +10,7 @@ import type { Stretch, TickSource } from './source.js'
 import { zoneOf } from './timezone.js'
 import type { Segment, Zone } from './zone.js'
 
-/** A cron expression after it was read. */
+/** A cron expression that has been read. */
 export interface CronExpression {
   /** The expression in canonical form. */
   readonly key: string
@@ -22,7 +22,7 @@ export interface CronExpression {
   readonly fixed: boolean
 }
 
-// cron(8): a change of three hours or more is a correction of the clock, and what it skipped is not made up for.
+// cron(8): a change of three hours or more is a correction of the clock, and skipped times are not made up for.
 const CORRECTION = 3 * HOUR
 // Longer than any repeated stretch of local time.
 const LOOK_BACK = 25 * HOUR
@@ -44,7 +44,7 @@ export class CronTrigger implements TickSource {
   readonly #calendar: Calendar
   readonly #zone: Zone
   readonly #fixed: boolean
-  /** What all matches lie on, in wall time. */
+  /** The grid that all matches lie on, in wall time. */
   readonly #grid: Grid
 
   /** @throws TriggerNeverError when the expression has no tick within its bounds, past or future */
@@ -82,8 +82,8 @@ export class CronTrigger implements TickSource {
     return bounded && this.next(Number.NEGATIVE_INFINITY) === null
   }
 
-  // Each match of the expression in wall time is one instant, and their order is the same. So the next tick is the
-  // instant of the first match after the latest wall time that has been: in a repeated hour, that is its end.
+  // Each match in wall time is one instant, and the instants have the order of the matches. So the next tick is the
+  // instant of the first match after the latest wall time reached so far; in a repeated hour that is the hour's end.
   #nextFixed(after: number, budget?: Budget): number | null {
     const zone = this.#zone
     let segment = zone.segmentAt(after, budget)
@@ -110,7 +110,7 @@ export class CronTrigger implements TickSource {
       const match = this.#calendar.next(wall)
       const at = match === null ? Number.POSITIVE_INFINITY : match - segment.offset
       if (at < segment.to) return at
-      // Clocks set back soon may repeat a match that has been; beyond that no change within reach of `at` is skipped.
+      // If clocks are set back soon, a past match may be repeated; otherwise no change within reach of `at` is skipped.
       const near = segment.to - after < DAY
       if (match === null && !near) return null
       const from = near ? segment.to : Math.max(segment.to, at - 2 * DAY)

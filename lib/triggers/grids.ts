@@ -6,7 +6,7 @@ export interface Grid {
   readonly anchor: number
 }
 
-/** All times there are. */
+/** The grid of all whole milliseconds. */
 export const EVERY_MILLISECOND: Grid = Object.freeze({ period: 1, anchor: 0 })
 
 /** The first time of a grid that is later than another time. */
@@ -16,8 +16,8 @@ export function nextOn({ period, anchor }: Grid, after: number): number {
 }
 
 /**
- * The common times of two grids, which are a grid again, by the Chinese remainder theorem; `null` when there are none
- * within the times that a `Date` can have.
+ * The grid of the common times of two grids, by the Chinese remainder theorem; `null` when they have none within the
+ * range of a `Date`.
  */
 export function meet(a: Grid, b: Grid): Grid | null {
   if (a.period === 1) return b
@@ -30,12 +30,12 @@ export function meet(a: Grid, b: Grid): Grid | null {
   const steps = modulo((distance / divisor) * inverse, q / divisor)
   const anchor = modulo(BigInt(a.anchor) + p * steps, period)
   if (period <= BigInt(MAX_TIME)) return { period: Number(period), anchor: Number(anchor) }
-  // Longer than all the time there is: the one that is nearest to the epoch.
+  // The period exceeds the range of a `Date`, so only the common time nearest to the epoch matters.
   const nearest = anchor > period / 2n ? anchor - period : anchor
   return nearest > MAX_TIME || nearest < -MAX_TIME ? null : { period: 4 * MAX_TIME, anchor: Number(nearest) }
 }
 
-/** The finest grid that has all times of two others, and most often more. */
+/** The coarsest grid that contains all times of two others, and usually further times. */
 export function join(a: Grid, b: Grid): Grid {
   return { period: gcd(gcd(a.period, b.period), Math.abs(a.anchor - b.anchor)), anchor: a.anchor }
 }
@@ -47,7 +47,7 @@ export function gcd(a: number, b: number): number {
   return divisor
 }
 
-/** The greatest common divisor of two numbers, and an `x` such that `a * x` is it, modulo `b`. */
+/** The greatest common divisor of two numbers, and an `x` such that `a * x` equals it, modulo `b`. */
 function euclid(a: bigint, b: bigint): [divisor: bigint, x: bigint] {
   let [divisor, rest] = [a, b]
   let [x, next] = [1n, 0n]

@@ -44,7 +44,7 @@ export class IntervalTrigger implements TickSource, Grid {
   }
 }
 
-/** Ticks that lie one period after the end of the job's last run, whenever that was. */
+/** A tick one period after the end of the job's last run. */
 export class CompletionTrigger implements TickSource {
   readonly key: string
   readonly afterCompletion: number

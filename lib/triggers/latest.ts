@@ -4,8 +4,8 @@ import { SECOND } from '../base/duration.js'
 /**
  * The latest tick later than `since` and not later than `until`, or `null` when there is none.
  *
- * It asks `next` a number of times that grows with the logarithm of the range, not with the number of ticks in it:
- * whether a tick follows within `until` is true up to the tick looked for, and false from there on.
+ * The number of calls of `next` grows with the logarithm of the range, not with the number of ticks in it: a binary
+ * search works, as a tick follows up to `until` from every time before the tick sought, and from none at or after it.
  */
 export function latestTick(trigger: Trigger, since: number, until: number): number | null {
   const from = Math.floor(since)
@@ -14,7 +14,7 @@ export function latestTick(trigger: Trigger, since: number, until: number): numb
     const tick = trigger.next(after)
     return tick !== null && tick <= to ? tick : null
   }
-  // Backwards from the end, in steps that double, to a place that a tick follows.
+  // Steps back from the end, doubling the step, to a time that a tick follows.
   let high = to
   let low = to
   let latest: number | null = null
@@ -24,7 +24,7 @@ export function latestTick(trigger: Trigger, since: number, until: number): numb
     low = Math.max(from, to - step)
     latest = within(low)
   }
-  // A tick at `latest` moves the lower end up to itself: nothing between the two is looked at again.
+  // The tick found becomes the lower end, so that nothing before it is searched again.
   low = latest
   while (high - low > 1) {
     const middle = low + Math.floor((high - low) / 2)

@@ -6,19 +6,19 @@ import { resolveTrigger } from './resolve.js'
 
 interface Entry {
   readonly trigger: Trigger
-  /** The written forms that are known to mean this trigger. */
+  /** The inputs, as written, that are known to mean this trigger. */
   readonly forms: string[]
   users: number
 }
 
-// A trigger can be written in any number of ways; only so many are remembered.
+// A trigger can be written in any number of ways, of which only a few are remembered.
 const MAX_FORMS = 8
 const MAX_FORM = 400
 
 /**
  * Triggers shared by the jobs that have equal ones, so that a tick of a thousand jobs is computed once.
  *
- * Each `acquire` is given back by one `release`; the last one forgets the trigger.
+ * Each `acquire` needs one `release`; the last one removes the trigger.
  */
 export class TriggerPool {
   readonly #defaults: TriggerDefaults
@@ -35,10 +35,10 @@ export class TriggerPool {
   }
 
   /**
-   * The trigger that an input describes.
+   * Returns the trigger that an input describes.
    *
-   * @param onBareInterval as of `resolveTrigger`
-   * @throws what `resolveTrigger` throws; the pool is then as it was
+   * @param onBareInterval see `resolveTrigger`
+   * @throws what `resolveTrigger` throws; the pool is then unchanged
    */
   acquire(input: TriggerInput, onBareInterval?: (interval: number) => void): Trigger {
     const form = formOf(input)
@@ -59,7 +59,7 @@ export class TriggerPool {
     return entry.trigger
   }
 
-  /** Gives a trigger back. One that is not of this pool is ignored. */
+  /** Releases a trigger; does nothing if it is not from this pool. */
   release(trigger: Trigger): void {
     const entry = this.#byKey.get(trigger.key)
     if (entry === undefined || entry.trigger !== trigger) return
@@ -71,10 +71,10 @@ export class TriggerPool {
 }
 
 /**
- * A flat input as one string, without reading what it means; `null` for an input that is not flat.
+ * A flat input as one string, without interpreting it; `null` for an input that is not flat.
  *
- * Equal strings are equal inputs: each part is preceded by its length. Only data properties that are strings or finite
- * numbers qualify: anything else may change after it was read.
+ * Equal strings mean equal inputs, as each part is preceded by its length. Only data properties that are strings or
+ * finite numbers qualify, as anything else may change after it was read.
  */
 function formOf(input: unknown): string | null {
   if (isProxy(input) || !isPlainObject(input)) return null

@@ -13,8 +13,8 @@ const MAX_COUNT = 10_000
  *
  * @param now where the list begins when `from` is not given
  * @param timezone for a `from` without an offset
- * @returns milliseconds since the Unix epoch, ascending; fewer than `count` when the trigger ends, or where to find more
- *   takes longer than a `Budget` allows
+ * @returns milliseconds since the Unix epoch, ascending; fewer than `count` when the trigger ends, or when finding more
+ *   would exceed a `Budget`
  * @throws OptionInvalidError, OptionUnknownError, DateInvalidError
  */
 export function previewTrigger(

@@ -17,7 +17,7 @@ import { CompletionTrigger, IntervalTrigger } from './interval.js'
 import type { TickSource } from './source.js'
 import { checkTimezone } from './timezone.js'
 
-/** What a trigger gets from the scheduler when it does not say so itself. */
+/** The scheduler's defaults for options that a trigger leaves out. */
 export interface TriggerDefaults {
   readonly timezone: string
 }
@@ -28,7 +28,7 @@ type Options = Readonly<Record<string, unknown>>
 interface Context {
   readonly timezone: string
   readonly onBareInterval: ((interval: number) => void) | undefined
-  /** For all searches of one call together, so that nested triggers cannot multiply them. */
+  /** Shared by all searches of one call, so that nested triggers cannot multiply them; made when first needed. */
   budget: Budget | null
   /** How many triggers the tree may still have. */
   triggers: number
@@ -54,12 +54,12 @@ const MAX_LIST = 50
 const MAX_TRIGGERS = 250
 
 /**
- * Validates a trigger's definition and makes it a trigger: an immutable value that keeps nothing of the input.
+ * Validates a trigger's definition and makes a trigger of it: an immutable value that keeps no reference to the input.
  *
- * Ticks may all lie in the past, as those of a date gone by do; `next` then answers `null`. Only a trigger that cannot
- * have a tick at any time is refused.
+ * All ticks may lie in the past, as that of a past date does; `next` then returns `null`. Only a trigger that never had
+ * and never will have a tick is refused.
  *
- * @param onBareInterval called for an interval that was given as a number so small that seconds may be meant
+ * @param onBareInterval called for an interval given as a number so small that seconds may be meant
  * @throws TriggerInvalidError, OptionUnknownError, CronInvalidError, DateInvalidError, DurationInvalidError,
  *   TimezoneInvalidError, TriggerNeverError, TriggerUndecidedError
  */
@@ -155,14 +155,14 @@ function readList(kind: 'any' | 'all', list: unknown, context: Context, depth: n
   const byKey = new Map<string, TickSource>()
   for (let i = 0; i < length; i++) {
     const source = read(list[i], context, depth + 1)
-    // A list within a list of its own kind says the same as one longer list.
+    // A list nested in a list of the same kind is equivalent to one longer list.
     const same = kind === 'any' ? source instanceof AnyTrigger : source instanceof AllTrigger
     for (const part of same ? (source as AnyTrigger | AllTrigger).sources : [source]) byKey.set(part.key, part)
   }
   const sources = [...byKey.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, source]) => source)
   if (sources.length === 1) return sources[0]!
   if (kind === 'any') return new AnyTrigger(sources)
-  // Half of what each later call may do, so that what is found here is found again.
+  // Half of the budget of later calls, so that they can find again what is found here.
   context.budget ??= new Budget(MAX_STEPS / 2)
   return new AllTrigger(sources, context.budget)
 }

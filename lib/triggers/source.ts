@@ -2,13 +2,13 @@ import type { Trigger } from '../../types/trigger.js'
 import type { Budget } from './budget.js'
 import type { Grid } from './grids.js'
 
-/** The grid that all ticks of a stretch of time lie on, and until when, exclusive; `null` where there is no tick. */
+/** The grid that all ticks of a stretch of time lie on, `null` if it has none, and the exclusive end of the stretch. */
 export interface Stretch {
   readonly grid: Grid | null
   readonly to: number
 }
 
-/** A trigger as the others of this folder see it. */
+/** A trigger as the other triggers of this folder see it. */
 export interface TickSource extends Trigger {
   /** No tick is earlier than this; `-Infinity` when there is no such bound. */
   readonly first: number
@@ -17,8 +17,8 @@ export interface TickSource extends Trigger {
   /** @param budget charged with the work done */
   next(after: number, budget?: Budget): number | null
   /**
-   * The grid on which its ticks lie from a time on, until clocks change. Only a tick at the very moment at which clocks
-   * change may lie beside it.
+   * The grid on which the ticks lie from a time on, until clocks change. Only a tick at the very moment of a change may
+   * lie off the grid.
    */
   stretchAt(at: number, budget?: Budget): Stretch
 }

@@ -3,12 +3,12 @@ import { show } from '../base/show.js'
 import { TimezoneInvalidError } from '../errors.js'
 import { Zone } from './zone.js'
 
-// Only names that Intl knows are kept, by their lower case, so the cache cannot outgrow the tz database.
+// By lower-case name. Only names that Intl knows are kept, so the cache cannot outgrow the tz database.
 const zones = new Map<string, Zone>()
 const NAME = /^[A-Za-z][A-Za-z0-9_+\-/]{0,63}$/
 
 /**
- * Checks an IANA time zone's name. Offsets such as `+02:00` are refused: they know nothing of daylight saving time.
+ * Checks an IANA time zone's name. Offsets such as `+02:00` are refused, as they ignore daylight saving time.
  *
  * @returns the name, as it was given
  * @throws TimezoneInvalidError
@@ -30,13 +30,13 @@ export function zoneOf(timezone: string): Zone {
 }
 
 /**
- * The process' own time zone, where its clocks differ from those of another zone at some time of the year to come; else
+ * The process' own time zone if its clocks differ from those of `timezone` at some time in the coming year; else
  * `null`.
  */
 export function otherProcessZone(timezone: string, now: number): string | null {
   const zone = zoneOf(timezone)
   for (let at = now; at <= now + 53 * WEEK; at += 4 * WEEK) {
-    // Asked of Date, as a formatter takes milliseconds to make.
+    // By `Date`, as making a formatter takes milliseconds.
     const offset = -new Date(at).getTimezoneOffset() * MINUTE
     if (offset !== zone.segmentAt(at).offset) return new Intl.DateTimeFormat().resolvedOptions().timeZone
   }

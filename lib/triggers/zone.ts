@@ -9,9 +9,9 @@ export interface Segment {
   readonly offset: number
 }
 
-/** What a local (wall clock) time means in a zone. */
+/** The instant that a local (wall clock) time stands for in a zone. */
 export interface WallReading {
-  /** The instant: of a time that occurs twice the first one, of a time that is skipped the end of the gap. */
+  /** The instant; the first for a time that occurs twice, the end of the gap for a time that is skipped. */
   readonly at: number
   /** How many milliseconds of local time are skipped around the time read; 0 when it exists. */
   readonly gap: number
@@ -21,14 +21,14 @@ export interface WallReading {
 // October 2000; found by walking the tz database), so a probe every 4 days misses none.
 const BLOCK = 128 * DAY
 const PROBE = 4 * DAY
-// In these 28 years each kind of year there is occurs. No zone has a change before the first one, and from the last one on
-// each year is as the one of its kind, by its length and its first weekday.
+// No zone changes its offset before `FIRST`. A year's kind is its length and first weekday. Every kind occurs in the 28
+// years from `KINDS_FROM`, and every later year has the changes of the year of its kind among them.
 const FIRST = Date.UTC(1800, 0, 1)
 const KINDS_FROM = 2101
 const KINDS_TO = 2129
 const KINDS_END = Date.UTC(KINDS_TO, 0, 1)
 const MAX_BLOCKS = 2048
-// Further back than the earliest local time of an instant, whatever the offset.
+// More than any zone's offset from UTC.
 const MAX_OFFSET = 16 * HOUR
 // Further ahead than any search goes.
 const LAST = Date.UTC(200_000, 0, 1)
@@ -36,7 +36,7 @@ const LAST = Date.UTC(200_000, 0, 1)
 /**
  * A time zone's offsets by Intl's data, cached, so that a conversion costs an array look-up instead of a formatter.
  *
- * A wall time is given as the milliseconds that the same reading would have in UTC.
+ * A wall time is expressed as the milliseconds since the epoch that the same reading would have in UTC.
  */
 export class Zone {
   readonly #format: Intl.DateTimeFormat | null
@@ -46,7 +46,7 @@ export class Zone {
 
   /** @throws RangeError when Intl does not know the zone */
   constructor(timezone: string) {
-    // Intl's first formatter takes 12 ms, for which an app whose times are all UTC need not wait.
+    // Intl's first formatter takes 12 ms, which an app with UTC times alone is spared.
     this.#format =
       timezone.toUpperCase() === 'UTC'
         ? null
@@ -69,7 +69,7 @@ export class Zone {
   /** The segment that an instant lies in. Neighbouring segments may have equal offsets. */
   segmentAt(at: number, budget?: Budget): Segment {
     const recent = this.#recent
-    // What is charged must not depend on what was read before this search.
+    // The charge must not depend on what earlier searches have cached.
     const isRecent = at >= recent.from && at < recent.to
     if (isRecent && (budget === undefined || this.#isFixed)) return recent
     if (at < FIRST || at >= LAST) return this.#outerSegment(at)
@@ -89,7 +89,7 @@ export class Zone {
     return segment
   }
 
-  /** Reads a wall time. */
+  /** The instant that a wall time stands for. */
   read(wall: number, budget?: Budget): WallReading {
     let segment = this.segmentAt(wall - MAX_OFFSET, budget)
     let before = segment.offset
@@ -108,7 +108,7 @@ export class Zone {
       : { from: LAST, to: Number.POSITIVE_INFINITY, offset: this.#offset(LAST) }
   }
 
-  /** As in the year of its kind among those that are read. */
+  /** The segment as in the year of the same kind from `KINDS_FROM` on. */
   #farSegment(at: number, budget: Budget | undefined): Segment {
     const year = new Date(at).getUTCFullYear()
     const start = Date.UTC(year, 0, 1)
@@ -148,11 +148,11 @@ export class Zone {
 
   /** @param instant on a whole second, as blocks and probes are, and so are all offsets */
   #offset(instant: number): number {
-    // Such as `31, 19:00:00`: parts of it would take three times as long.
+    // A text such as `31, 19:00:00`; `formatToParts` would take three times as long.
     const text = this.#format!.format(instant)
     const time = Number(text.slice(-8, -6)) * 3600 + Number(text.slice(-5, -3)) * 60 + Number(text.slice(-2))
     const distance = Number.parseInt(text, 10) - new Date(instant).getUTCDate()
-    // The day before or after may be of another month.
+    // The day before or after may be in another month.
     const days = Math.abs(distance) > 1 ? -Math.sign(distance) : distance
     return days * DAY + time * 1000 - (((instant % DAY) + DAY) % DAY)
   }
