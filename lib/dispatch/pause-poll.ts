@@ -25,7 +25,7 @@ export class PausePoll {
   start(): void {
     this.#timer = this.#clock.setTimeout(() => {
       const unlocked = [...this.#jobs.values()].filter((job) => job.definition.lockTtl === null)
-      if (unlocked.length > 0) this.#survey.take(unlocked)
+      if (unlocked.length > 0) this.#survey.askAbout(unlocked)
       this.start()
     }, POLL)
   }

@@ -45,10 +45,10 @@ export class StoreNews implements Omit<CoordinationListener, 'onUnsafe' | 'onNot
     if (outages.end()) {
       // It may have been restarted with data of the past, which it is told before it is asked for anything.
       this.onPast()
-      abandonedRuns.wait()
+      abandonedRuns.postpone()
     }
     clockWatch.restart()
-    if (isRunning()) survey.take()
+    if (isRunning()) survey.askAbout()
     // What is owned is given back before anything is asked for: an own lock must not look like an overlap.
     void finisher.retryNow()
     dispatcher.wakeUp()

@@ -65,7 +65,7 @@ export class Survey {
   }
 
   start(): void {
-    this.take()
+    this.askAbout()
   }
 
   stop(): void {
