@@ -1,9 +1,9 @@
 import t from 'tap'
 import {
+  agreeOnPrevious,
   type Decision,
   decideClaim,
   decideWithoutMajority,
-  isClear,
   isMine,
   isToConfirm,
   leftover
@@ -200,9 +200,12 @@ t.test('a grant has the greatest token and tick before, and the shortest validit
 })
 
 t.test('what was granted is decided at once where all nodes that grant it tell the same tick before', async (t) => {
-  t.ok(isClear([granted({ previous: 70 }), overlap(true, 70), null]))
-  t.notOk(isClear([granted({ previous: 70 }), granted({ previous: 90 }), null]))
-  t.ok(isClear([granted({ previous: 70 }), elsewhere('r1', null, 90), unavailable(true)]), 'of those that grant it')
+  t.ok(agreeOnPrevious([granted({ previous: 70 }), overlap(true, 70), null]))
+  t.notOk(agreeOnPrevious([granted({ previous: 70 }), granted({ previous: 90 }), null]))
+  t.ok(
+    agreeOnPrevious([granted({ previous: 70 }), elsewhere('r1', null, 90), unavailable(true)]),
+    'of those that grant it'
+  )
 })
 
 t.test('confirmations: every combination of three and of five nodes', async (t) => {

@@ -2,29 +2,29 @@ import type { Clock, TimerHandle } from '../../../types/clock.js'
 import { SECOND } from '../../base/duration.js'
 import { majorityOf, type Vote } from './votes.js'
 
-/** How long the others are waited for once a majority has answered, or failed to, and nothing is decided. */
+/** How long the rest are waited for once a majority has answered, or cannot answer any more, and nothing is decided. */
 const STRAGGLER_LIMIT = SECOND / 5
 
-/** Somebody who is asked. */
+/** Whoever can be asked. */
 export interface Voter {
-  /** Whether it has kept others waiting, and has not answered since: it is not waited for. */
+  /** Whether it was waited for in vain, and has not answered since: it is not waited for again. */
   silent: boolean
 }
 
 export interface Question<Member extends Voter, Answer> {
   ask(voter: Member): Promise<Answer>
-  /** Whether a voter did answer: that the store behind it did not is none. */
+  /** Whether an answer is one: to say that the store behind the voter did not answer is none. */
   isAnswer(answer: Answer): boolean
-  /** Whether the votes there are decide the matter. */
+  /** Whether the votes so far decide the matter. */
   isDecided(votes: readonly Vote<Answer>[]): boolean
-  /** Called for each answer that comes when nobody waits for it any more. */
+  /** Called for each answer that comes too late to count. */
   onLate?(voter: Member, answer: Answer): void
 }
 
 /**
- * Asks all voters at once. Resolves with the votes, in the voters' order, as soon as they decide the matter, or all are
- * there. Where a majority has answered, or failed to, those that hang are waited for shortly, and the next time not at
- * all.
+ * Asks all voters at once. Resolves with the votes, in the voters' order, as soon as they decide the matter or all are
+ * there. Once a majority has answered, or cannot answer any more, voters that hang are waited for only briefly, and the
+ * next time not at all.
  */
 export function ballot<Member extends Voter, Answer>(
   voters: readonly Member[],
@@ -65,7 +65,7 @@ export function ballot<Member extends Voter, Answer>(
         if (waited.size === 0 || isDecided(votes)) end()
         else if (heard < most && failed <= voters.length - most) return
         else if ([...waited].every((each) => each.silent)) end()
-        // After a turn of the event loop: where it was blocked, the answers may be there, and only not be read.
+        // After a turn of the event loop: if it was blocked, answers may have arrived that are only not read yet.
         else timer ??= clock.setTimeout(() => clock.setImmediate(giveUp), STRAGGLER_LIMIT)
       })
     }

@@ -9,7 +9,7 @@ type Voted<Status> = Extract<ClaimVote, { status: Status }>
 /** What the votes come to: an answer, with the request that has a tick which was claimed elsewhere. */
 export type Decision = Exclude<ClaimVote, { status: 'overlap' }> | Extract<ClaimAnswer, { status: 'overlap' }>
 
-/** Whether a node holds the tick, the lock, or both, for the request that it answered so. */
+/** Whether a node that answered so holds the tick, the lock, or both for the request. */
 export function isMine(answer: ClaimAnswer): boolean {
   switch (answer.status) {
     case 'granted':
@@ -69,22 +69,22 @@ export function decideClaim(request: ClaimRequest, votes: readonly Vote<ClaimVot
 }
 
 /**
- * Whether the nodes that hold the tick tell the same tick before it. Where they do not, one of them may tell a tick that
- * is not confirmed by a majority: that is known once all have answered.
+ * Whether the nodes that hold the tick agree on the tick before it. If they do not, one of them may name a tick that no
+ * majority has confirmed, which is known once all have answered.
  */
-export function isClear(votes: readonly Vote<ClaimVote>[]): boolean {
-  const told = votes.flatMap((vote) => (vote !== null && isMine(vote) && 'previous' in vote ? [vote.previous] : []))
-  return told.every((previous) => previous === told[0])
+export function agreeOnPrevious(votes: readonly Vote<ClaimVote>[]): boolean {
+  const ticks = votes.flatMap((vote) => (vote !== null && isMine(vote) && 'previous' in vote ? [vote.previous] : []))
+  return ticks.every((previous) => previous === ticks[0])
 }
 
-/** Whether a majority has the lock of a run by hand given to one other. */
+/** Whether a majority has given the lock of a run by hand to one other request. */
 function isOthers({ kind }: ClaimRequest, overlaps: readonly Voted<'overlap'>[], most: number): boolean {
   return kind === 'manual' && mostFrequent(overlaps.flatMap(({ by }) => (by === '' ? [] : [by]))).count >= most
 }
 
 /**
- * Whether a run by hand keeps the votes it has while they are split, as for locks by name: the one with the lowest id of
- * those that have any. Ticks need no such order: what is split to the last is asked for again.
+ * Whether a run by hand keeps its votes while they are split: as with locks by name, that is the request with the lowest id
+ * of those that have any. Ticks need no such order, as a tick that stays split is asked for again.
  */
 export function isFirstByHand({ kind, runId }: ClaimRequest, votes: readonly Vote<ClaimVote>[]): boolean {
   return (
@@ -99,18 +99,18 @@ export function isToConfirm(request: ClaimRequest, answer: ClaimAnswer | null): 
   return answer !== null && isMine(answer) && request.kind !== 'manual' && request.kind !== 'recover'
 }
 
-/** Whether a majority of nodes holds the tick, or the run by hand, for the request that they answered so. */
+/** Whether a majority of nodes holds the tick, or the run by hand, for the request. */
 export function isHeldByMost(votes: readonly Vote<ClaimVote>[]): boolean {
   return votes.filter((vote) => vote !== null && isMine(vote)).length >= majorityOf(votes.length)
 }
 
-/** The answer to a claim for which no majority was to be had, however often it was asked for. */
+/** The answer to a claim that found no majority, however often it was asked for. */
 export function decideWithoutMajority(request: ClaimRequest, votes: readonly Vote<ClaimVote>[]): Decision {
   const most = majorityOf(votes.length)
   const count = new Count(votes)
   const { granted, overlaps, early, running, mine } = count
   const taken = overlaps.some((answer) => answer.taken)
-  // The tick is this request's on a majority, though its lock is not: it is counted here, and nobody else can have it.
+  // A majority holds the tick for this request, though not the lock: it is counted here, and nobody else can have it.
   if (taken && mine >= most) return count.overlap(true)
   if (overlaps.length > 0 && !taken) return count.overlap(false)
   const isLater = early.length > 0 || running.length > 0
@@ -121,12 +121,12 @@ export function decideWithoutMajority(request: ClaimRequest, votes: readonly Vot
 }
 
 /**
- * What is to become of what a node holds for a request, or may hold:
+ * What is to become of what a node holds, or may hold, for a request once the matter is decided:
  *
  * - `keep`: it is as it should be
  * - `end`: its lock is released, its tick stays claimed, as the tick is accounted for
- * - `leave`: the same of a tick that another request has, and may not keep
- * - `back`: its lock is released, and its tick is free again
+ * - `leave`: the same for a tick that another request has and may still hand back
+ * - `back`: its lock is released, and its tick can be claimed again
  *
  * @param answer what was decided, or `null` when nothing was
  * @param vote what the node answered
@@ -138,7 +138,7 @@ export function leftover(
   vote: ClaimVote,
   isHeld = false
 ): 'keep' | 'end' | 'leave' | 'back' {
-  // Others may have left it alone for that: only the lock is still to be had.
+  // Others may have given up because of these votes: only the lock is still to be had.
   if (answer === null && isHeld) return 'keep'
   const maybe = vote.status === 'unavailable' && vote.maybe
   if ((!isMine(vote) && !maybe) || answer?.status === 'granted') return 'keep'
@@ -150,10 +150,10 @@ export function leftover(
       (answer.status === 'paused' && request.kind !== 'recover'))
   if (isOver) {
     if (!maybe && (vote.status !== 'granted' || vote.lock === null)) return 'keep'
-    // By a request whose run has ended it was confirmed; by another it may still be given back.
+    // A request whose run has ended had its claim confirmed; another one may still hand it back.
     return 'by' in answer && answer.by !== '' ? 'leave' : 'end'
   }
-  // A run by hand has no tick, but it was recorded as one that goes on.
+  // A run by hand has no tick, but the node has recorded that it goes on.
   return request.kind === 'manual' ? 'end' : 'back'
 }
 
@@ -187,8 +187,8 @@ class Count {
   }
 
   /**
-   * The tick before, by the node that knows most: a majority has confirmed it, so that one of any other majority knows.
-   * Where all nodes have told theirs it is that of a majority: a claim that fewer have confirmed was given up.
+   * The tick before, as the node says that knows the latest: a majority has confirmed it, so that every other majority has a
+   * node that knows it. Once all nodes have answered it is the one of a majority, as a claim that fewer confirmed was given up.
    */
   get previous(): number | null {
     // A node that has not taken the tick may still confirm an earlier one.
@@ -218,7 +218,7 @@ function grant(count: Count): Decision {
   const first = granted[0] as Voted<'granted'>
   const max = (of: (answer: Voted<'granted'>) => number): number => Math.max(...granted.map(of))
   const lock = first.lock && { ...first.lock }
-  // What each node allows, it allows for its own part: the shortest holds.
+  // Each node counts its own TTL: the shortest is the one that holds.
   if (lock !== null) lock.validUntil = Math.min(...granted.map((answer) => answer.lock?.validUntil ?? lock.validUntil))
   const answer: Decision = {
     status: 'granted',
@@ -229,7 +229,7 @@ function grant(count: Count): Decision {
     scheduledTime: max((answer) => answer.scheduledTime),
     attempt: max((answer) => answer.attempt)
   }
-  // A node that gave the run to somebody who has let go of it since does not know any more whose it was.
+  // A node on which an earlier takeover was given up does not know any more whose run it was.
   const from = granted.find((answer) => answer.from !== undefined)?.from
   return from === undefined ? answer : { ...answer, from }
 }
@@ -244,7 +244,7 @@ function later({ early, running, granted }: Count, most: number): Decision {
   return { status: 'early', due: at(early.map((answer) => answer.due)) }
 }
 
-/** The latest tick that a majority has claimed: nobody is told that a tick is accounted for which it is not. */
+/** The latest tick that a majority has claimed, so that no tick is said to be accounted for that is not. */
 function lastOf(elsewhere: readonly Voted<'claimed_elsewhere'>[], most: number): number | null {
   const ticks = elsewhere.flatMap(({ last }) => (last === null ? [] : [last])).sort((a, b) => b - a)
   return ticks[Math.min(most, ticks.length) - 1] ?? null

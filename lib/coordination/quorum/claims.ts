@@ -10,10 +10,10 @@ import type {
 } from '../../../types/coordination.js'
 import { ballot } from './ballot.js'
 import {
+  agreeOnPrevious,
   type Decision,
   decideClaim,
   decideWithoutMajority,
-  isClear,
   isFirstByHand,
   isHeldByMost,
   isMine,
@@ -21,11 +21,11 @@ import {
   leftover,
   noMajority
 } from './claim-votes.js'
-import type { LockMender } from './lock-mender.js'
+import type { LockRestorer } from './lock-restorer.js'
 import type { Member } from './member.js'
 import { decideConfirm, majorityOf, noMajorityError, type Vote } from './votes.js'
 
-/** How often a claim is asked for while the votes are split, and by the run by hand that is to have its lock. */
+/** How often a claim is asked for while the votes are split, and how often by the run by hand that keeps its votes. */
 const TRIES = 5
 const TRIES_OF_THE_FIRST = 16
 
@@ -37,12 +37,12 @@ interface Asked {
   readonly index: number
 }
 
-/** One time that requests are asked for. */
+/** One time that all nodes are asked for the same requests. */
 interface Round {
   readonly asked: readonly Asked[]
-  /** What was decided, `null` for undecided; `null` altogether until then. */
+  /** What was decided for each request, `null` where the votes are split; `null` altogether until that is known. */
   outcomes: readonly (Decision | null)[] | null
-  /** Whether a majority holds the request's tick, as far as it was known then, or the others are to let go of theirs. */
+  /** Whether a majority held each request's tick when that was decided, or the other requests are to give theirs back. */
   held: readonly boolean[]
   /** How many nodes have not answered. */
   left: number
@@ -52,27 +52,28 @@ interface Round {
 }
 
 /**
- * Claims by a majority, in two steps: a majority grants a tick, and then confirms it. A later tick that is granted in
- * between comes first, and counts the one that can be confirmed no more: so each tick is accounted for by one replica.
- * The others are told of what a majority has confirmed, so that the next to forget may be one of these.
- * Where no majority can be had the votes are given back, and after a random while asked for again; what a node grants
- * too late for the decision is given back when it comes.
+ * Claims by a majority, in two steps: a majority grants a tick, and then confirms it. If a later tick is granted in between,
+ * the earlier one can be confirmed no more, and the later one's replica counts it: so each tick is accounted for by one
+ * replica. Nodes that did not confirm a claim adopt it once a majority has, so that any one node may forget it.
+ *
+ * Where there is no majority the votes are given back, and asked for again after a random delay. A vote that comes too late
+ * for the decision is given back when it comes.
  */
 export class QuorumClaims {
   readonly #members: readonly Member[]
   readonly #clock: Clock
   readonly #pause: () => Promise<void>
-  readonly #mender: LockMender
+  readonly #restorer: LockRestorer
   readonly #most: number
-  /** The last round in which each request was asked for, while nodes may still answer it. */
+  /** For each request the last round it was part of, while nodes may still answer. */
   readonly #rounds = new Map<string, Round>()
 
-  /** @param pause waits for a random while */
-  constructor(members: readonly Member[], clock: Clock, pause: () => Promise<void>, mender: LockMender) {
+  /** @param pause waits for a random delay */
+  constructor(members: readonly Member[], clock: Clock, pause: () => Promise<void>, restorer: LockRestorer) {
     this.#members = members
     this.#clock = clock
     this.#pause = pause
-    this.#mender = mender
+    this.#restorer = restorer
     this.#most = majorityOf(members.length)
   }
 
@@ -91,10 +92,10 @@ export class QuorumClaims {
   }
 
   /**
-   * Confirms claims, and lets all later fencing tokens be greater than this one, whichever majority gives them.
+   * Confirms claims, and makes all later fencing tokens greater than this one, whichever majority gives them.
    *
-   * @param onRefused called for each node that does not confirm some of them, also when it is not waited for any more
-   * @param decided the claims as each node is to confirm them
+   * @param onRefused called for each node that refuses to confirm some of them, also when it answers too late to count
+   * @param decided the claims as the nodes are to confirm them
    * @returns for each claim whether a majority has confirmed it; `null` when no majority answered
    */
   async confirm<Claim extends Confirmation>(
@@ -108,8 +109,8 @@ export class QuorumClaims {
         const answers = await member.node.confirm(decided, fencingToken)
         const refused = claims.filter((_, index) => answers?.[index] === false)
         if (refused.length > 0) onRefused?.(member, refused)
-        // What it is still to let go of it holds only until then.
-        return answers?.map((own, index) => own && !isToGo(member, claims[index] as Claim)) ?? null
+        // A claim that the node was told to let go of is held only until it hears of that: no vote.
+        return answers?.map((own, index) => own && !isLettingGo(member, claims[index] as Claim)) ?? null
       },
       isAnswer: (answer) => answer !== null,
       isDecided: (votes) => {
@@ -137,13 +138,13 @@ export class QuorumClaims {
         return requests.every((request, index) => {
           const votes = votesOf(ballots, index)
           const answer = decideClaim(request, votes)
-          // What the others grant meanwhile is to be given back.
-          return answer !== null && answer.status !== 'unavailable' && (!isMine(answer) || isClear(votes))
+          // What is unavailable is not decided early: other nodes may still grant it, and that is to be given back.
+          return answer !== null && answer.status !== 'unavailable' && (!isMine(answer) || agreeOnPrevious(votes))
         })
       },
       onLate: (member, answers) => {
         if (round.outcomes === null) round.late.push([member, answers])
-        else this.#giveLate(round, member, answers)
+        else this.#giveBackLate(round, member, answers)
       }
     })
     const isLast = count >= TRIES
@@ -154,7 +155,7 @@ export class QuorumClaims {
       const votes = votesOf(ballots, index)
       return decideClaim(request, votes) ?? (isLast && !isFirst[index] ? decideWithoutMajority(request, votes) : null)
     })
-    const outcomes = await this.#confirmed(round, requests, decided, isLast)
+    const outcomes = await this.#confirmDecided(round, requests, decided, isLast)
     const isRefused = (index: number): boolean => outcomes[index] !== decided[index]
     round.outcomes = outcomes
     round.held = requests.map((_, index) => {
@@ -162,25 +163,25 @@ export class QuorumClaims {
     })
     for (const [index, outcome] of outcomes.entries()) {
       if (outcome?.status !== 'granted' || outcome.lock === null) continue
-      this.#mender.given(outcome.lock, votesOf(ballots, index))
+      this.#restorer.noteGranted(outcome.lock, votesOf(ballots, index))
     }
-    for (const [member, refused] of round.refusals.splice(0)) this.#settle(round, member, refused)
-    return this.#clearUp(round, outcomes, ballots)
+    for (const [member, refused] of round.refusals.splice(0)) this.#letAdopt(round, member, refused)
+    return this.#giveBackUnused(round, outcomes, ballots)
   }
 
-  /** Asks a node for all but what it is still to let go of from a former round. */
+  /** Asks a node for all but what it was told to let go of in an earlier round and may still have to. */
   async #ask(member: Member, requests: readonly ClaimRequest[]): Promise<Votes> {
-    const asked = requests.filter((request) => !isToGo(member, request))
+    const asked = requests.filter((request) => !isLettingGo(member, request))
     if (asked.length === requests.length) return member.node.vote(requests)
-    void member.pay()
+    void member.catchUp()
     const answers = asked.length > 0 ? await member.node.vote(asked) : []
     const byRequest = new Map(asked.map((request, index) => [request, answers[index] as ClaimVote]))
     const error = noMajorityError('claim ticks', 'one of them has not answered yet')
     return requests.map((request) => byRequest.get(request) ?? { status: 'unavailable', error, maybe: true })
   }
 
-  /** Takes back what a majority does not confirm, or whose lock is over by now. */
-  async #confirmed(
+  /** Has the decisions confirmed: one that no majority confirms, or whose lock is over by then, is none. */
+  async #confirmDecided(
     round: Round,
     requests: readonly ClaimRequest[],
     decided: readonly (Decision | null)[],
@@ -191,7 +192,7 @@ export class QuorumClaims {
     if (claims.length === 0 && token < 0) return [...decided]
     const onRefused = (member: Member, refused: readonly ClaimRequest[]): void => {
       if (round.outcomes === null) round.refusals.push([member, refused])
-      else this.#settle(round, member, refused)
+      else this.#letAdopt(round, member, refused)
     }
     const confirmed = await this.confirm(
       claims,
@@ -211,23 +212,24 @@ export class QuorumClaims {
     })
   }
 
-  /** Tells a node of claims that it has not confirmed, and a majority has: none that was taken back since. */
-  #settle({ asked, outcomes }: Round, member: Member, refused: readonly ClaimRequest[]): void {
+  /** Lets a node adopt claims that it has not confirmed and a majority has, unless they were handed back since. */
+  #letAdopt({ asked, outcomes }: Round, member: Member, refused: readonly ClaimRequest[]): void {
     const claims = asked.flatMap(({ request }, index) => {
       const outcome = outcomes?.[index] ?? null
       if (outcome === null || !refused.includes(request) || !isToConfirm(request, outcome)) return []
-      if (member.isEnding(request.jobId, request.runId)) return [{ ...settled(request, outcome), runId: '', run: null }]
-      return isToGo(member, request) ? [] : [settled(request, outcome)]
+      if (member.isEnding(request.jobId, request.runId))
+        return [{ ...confirmedClaimOf(request, outcome), runId: '', run: null }]
+      return isLettingGo(member, request) ? [] : [confirmedClaimOf(request, outcome)]
     })
     if (claims.length > 0) void member.node.adopt(claims)
   }
 
   /**
-   * Gives back what the decision does not use.
+   * Gives back the votes that the decisions do not use.
    *
-   * @returns what was decided; of what is unavailable it says whether it may stand on a majority all the same
+   * @returns the decisions; one that is unavailable says whether a majority may hold the claim all the same
    */
-  async #clearUp(
+  async #giveBackUnused(
     round: Round,
     outcomes: readonly (Decision | null)[],
     ballots: readonly Vote<Votes>[]
@@ -236,14 +238,14 @@ export class QuorumClaims {
       ask: async (member) => {
         const answers = ballots[this.#members.indexOf(member)] ?? null
         if (answers === null) return false
-        const sent = this.#give(round, member, answers)
-        // One that did not answer before will hardly do so now.
+        const sent = this.#giveBack(round, member, answers)
+        // A node that did not answer before will hardly do so now.
         return hasAnswered(answers) && (await sent)
       },
       isAnswer: (answered) => answered,
       isDecided: () => false
     })
-    for (const [member, answers] of round.late.splice(0)) this.#giveLate(round, member, answers)
+    for (const [member, answers] of round.late.splice(0)) this.#giveBackLate(round, member, answers)
     if (round.left === 0) this.#forget(round)
     return outcomes.map((outcome, index) => {
       if (outcome?.status !== 'unavailable') return outcome
@@ -254,29 +256,33 @@ export class QuorumClaims {
     })
   }
 
-  /** What is not decided on by a node's answers that came too late for it, unless it is asked for again meanwhile. */
-  #giveLate(round: Round, member: Member, answers: Votes): void {
+  /** Gives back votes that came too late for the decision, unless they are asked for again meanwhile. */
+  #giveBackLate(round: Round, member: Member, answers: Votes): void {
     for (const [index, { request }] of round.asked.entries()) {
       if (answers[index]?.status !== 'granted') continue
-      this.#mender.found({ name: request.jobId, token: request.runId }, member)
+      this.#restorer.noteHeldBy({ name: request.jobId, token: request.runId }, member)
     }
-    void this.#give(round, member, answers)
+    void this.#giveBack(round, member, answers)
     if (round.left === 0) this.#forget(round)
   }
 
-  /** Lets go of what a node holds, or may hold, by its answers, and the decision does not use. Whether it has heard. */
-  async #give(round: Round, member: Member, answers: Votes): Promise<boolean> {
+  /**
+   * Lets a node let go of what it holds, or may hold, by its answers, and the decisions do not use.
+   *
+   * @returns whether it has heard
+   */
+  async #giveBack(round: Round, member: Member, answers: Votes): Promise<boolean> {
     const ends: Ending[] = []
     const backs: HandedBack[] = []
     for (const [index, { request }] of round.asked.entries()) {
       const { jobId, runId, ttl, afterCompletion } = request
-      if (this.#rounds.get(runId) !== round || isToGo(member, request)) continue
+      if (this.#rounds.get(runId) !== round || isLettingGo(member, request)) continue
       const vote = answers[index] as ClaimVote
       const fate = leftover(request, round.outcomes?.[index] ?? null, vote, round.held[index])
       if (fate === 'keep') continue
       const lock: HeldLock = { name: jobId, kind: 'job', token: runId, ttl, validUntil: this.#clock.monotonic() + ttl }
       const { scheduledTime } = vote.status === 'granted' ? vote : request
-      // A run that was to be taken over has no tick of its own to be freed: it stays unfinished.
+      // A takeover has no tick to hand back: its run stays unfinished.
       if (fate === 'end' || fate === 'leave') ends.push({ lock, finished: fate === 'end' })
       else if (request.kind === 'recover') ends.push({ lock, finished: false, unbegun: true })
       else backs.push({ lock, scheduledTime, tell: false, afterCompletion })
@@ -296,13 +302,14 @@ export class QuorumClaims {
   }
 }
 
-/** A claim as it is confirmed: whoever takes its run over is told of the same tick. */
+/** A claim as it is confirmed: all nodes have the tick that was decided on, whoever takes its run over later. */
 function confirmationOf(request: ClaimRequest, decided: Decision | null): Confirmation {
   if (request.afterCompletion === 0 || decided?.status !== 'granted') return request
   return { jobId: request.jobId, runId: request.runId, due: decided.scheduledTime }
 }
 
-function settled(request: ClaimRequest, answer: Decision): ConfirmedClaim {
+/** A claim as a node that has not confirmed it adopts it. */
+function confirmedClaimOf(request: ClaimRequest, answer: Decision): ConfirmedClaim {
   const { jobId, runId, coversUntil, retention, fingerprint, rerun, afterCompletion } = request
   const common = { jobId, runId, retention, fingerprint }
   if (answer.status !== 'granted' || answer.lock === null) return { ...common, tick: coversUntil, run: null }
@@ -316,7 +323,8 @@ function votesOf<Answer>(ballots: readonly Vote<readonly Answer[]>[], index: num
   return ballots.map((answers) => answers?.[index] ?? null)
 }
 
-function isToGo(member: Member, { jobId, runId }: Confirmation): boolean {
+/** Whether a node was told to let go of a claim, and may not have heard of that yet. */
+function isLettingGo(member: Member, { jobId, runId }: Confirmation): boolean {
   return member.isLettingGo(jobId, runId)
 }
 

@@ -21,7 +21,7 @@ import { OptionInvalidError } from '../../errors.js'
 import { ballot } from './ballot.js'
 import { QuorumClaims } from './claims.js'
 import { QuorumListener } from './listener.js'
-import { LockMender } from './lock-mender.js'
+import { LockRestorer } from './lock-restorer.js'
 import { QuorumLocks } from './locks.js'
 import { findSameServer, type Master, Member } from './member.js'
 import { combineStates, decideAbandoned, decideHandBack, majorityOf, noMajorityError, type Vote } from './votes.js'
@@ -53,7 +53,7 @@ export class QuorumCoordination implements Coordination {
   readonly #random: () => number
   readonly #claims: QuorumClaims
   readonly #locks: QuorumLocks
-  readonly #mender: LockMender
+  readonly #restorer: LockRestorer
   readonly #listener: QuorumListener
   /** The last calls that were answered: repeated under their ids they get the same answers. */
   readonly #lastCalls: LastCalls = { claimed: null, handedBack: null }
@@ -67,10 +67,10 @@ export class QuorumCoordination implements Coordination {
       return new Member(master, clock, this.#listener, () => this.#listener.update(this.#members))
     })
     const pause = (): Promise<void> => this.#pause()
-    this.#mender = new LockMender(this.#members, clock)
-    this.#claims = new QuorumClaims(this.#members, clock, pause, this.#mender)
+    this.#restorer = new LockRestorer(this.#members, clock)
+    this.#claims = new QuorumClaims(this.#members, clock, pause, this.#restorer)
     const raiseFence = (token: number): Promise<unknown> => this.#claims.confirm([], token)
-    this.#locks = new QuorumLocks(this.#members, clock, pause, raiseFence, this.#mender)
+    this.#locks = new QuorumLocks(this.#members, clock, pause, raiseFence, this.#restorer)
   }
 
   get state(): CoordinationState {
@@ -78,7 +78,7 @@ export class QuorumCoordination implements Coordination {
     return { kind: 'redis', up: up >= this.#most, skew: up === 0 ? 0 : this.#clock.now() - this.now() }
   }
 
-  /** The time that a majority has reached: with all nodes up the median of their clocks. While none is, as last measured. */
+  /** The time that a majority has reached: with all nodes up the median of their clocks; with none up, as last measured. */
   now(): number {
     let known = this.#members.filter(({ node }) => node.state.up)
     if (known.length === 0) known = this.#members.filter(({ isMeasured }) => isMeasured)
@@ -97,7 +97,7 @@ export class QuorumCoordination implements Coordination {
           return member.node.state.up
         } catch (error) {
           refused ??= error
-          // Too late to stop the start: it is a master that is down, and may come.
+          // Too late to refuse the start: it counts as a master that is down, and may come up.
           if (isOpen && !member.node.state.up) member.noteTrouble(error as Error, true)
           return false
         }
@@ -118,7 +118,7 @@ export class QuorumCoordination implements Coordination {
     const { claimed } = this.#lastCalls
     if (callId !== undefined && callId === claimed?.callId) return claimed.answers
     const answers = await this.#claims.claim(requests)
-    // What may stand on some node is asked for again, with the identity it had.
+    // What may be claimed on some node is asked for again under the same ids: that is not answered from memory.
     const isAnswered = answers.every(({ status }) => status !== 'unavailable')
     if (callId !== undefined && isAnswered) this.#lastCalls.claimed = { callId, answers }
     return answers
@@ -135,13 +135,13 @@ export class QuorumCoordination implements Coordination {
   async handBack(claims: readonly HandedBack[], callId: string): Promise<readonly HandBackAnswer[]> {
     const { handedBack } = this.#lastCalls
     if (callId === handedBack?.callId) return handedBack.answers
-    for (const { lock } of claims) this.#mender.forget(lock)
+    for (const { lock } of claims) this.#restorer.forget(lock)
     const votes = await ballot<Member, readonly HandBackAnswer[]>(this.#members, this.#clock, {
       ask: (member) => member.handBack(claims),
       isAnswer: (answers) => !answers.includes('unavailable'),
       isDecided: () => false
     })
-    // What a node could not be told it is told when it comes back.
+    // A node that could not be told is told when it comes back.
     const answers = claims.map((_, index) => decideHandBack(votes.map((answers) => answers?.[index] ?? null)))
     if (!answers.includes('unavailable')) this.#lastCalls.handedBack = { callId, answers }
     return answers
@@ -172,7 +172,7 @@ export class QuorumCoordination implements Coordination {
       if (known === undefined) found.set(run.runId, { run, count: 1 })
       else known.count++
     }
-    // Where fewer miss its lock the run may have it.
+    // If fewer nodes miss its lock, the run may hold it.
     return [...found.values()].filter(({ count }) => count >= this.#most).map(({ run }) => run)
   }
 
@@ -183,15 +183,15 @@ export class QuorumCoordination implements Coordination {
       isDecided: () => false
     })
     const outcomes = runs.map((_, index) => decideAbandoned(votes.map((answers) => answers?.[index] ?? null)))
-    // What too few have recorded is found again.
+    // Too few have recorded it: it is to be found again.
     const open = runs.filter((_, index) => outcomes[index] === null)
     if (open.length > 0) for (const { node } of this.#members) void node.reopen(open, callId)
     return outcomes.map((outcome) => outcome === 'recorded')
   }
 
   async shareDefinition(...shared: Parameters<Coordination['shareDefinition']>): Promise<string | null> {
-    const told = await Promise.all(this.#members.map(({ node }) => node.shareDefinition(...shared)))
-    return told.find((text) => text !== null) ?? null
+    const texts = await Promise.all(this.#members.map(({ node }) => node.shareDefinition(...shared)))
+    return texts.find((text) => text !== null) ?? null
   }
 
   async reconcile(until: string, live: readonly string[], claims: readonly ConfirmedClaim[]): Promise<void> {
@@ -219,7 +219,7 @@ export class QuorumCoordination implements Coordination {
 
   async close(): Promise<void> {
     this.#listener.close()
-    this.#mender.close()
+    this.#restorer.close()
     await Promise.all(this.#members.map((member) => member.close()))
   }
 
@@ -242,13 +242,13 @@ export class QuorumCoordination implements Coordination {
     throw noMajorityError(what, reasonIn(votes))
   }
 
-  /** A random while, so that those whose votes were split do not meet again. */
+  /** A random delay, so that replicas whose votes were split do not meet again. */
   #pause(): Promise<void> {
     return new Promise((resolve) => this.#clock.setTimeout(resolve, 5 + 35 * this.#random()))
   }
 }
 
-/** By their addresses two names of one server look like two masters. */
+/** Two names of one server look like two masters by their addresses. */
 function sameServerError(members: readonly Member[]): Error | null {
   const same = findSameServer(members)
   return same === null

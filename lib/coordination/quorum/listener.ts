@@ -5,20 +5,20 @@ import { RedisUnavailableError } from '../../errors.js'
 import { findSameServer, type Member, type NodeListener } from './member.js'
 import { majorityOf } from './votes.js'
 
-/** For how long what several nodes say of one thing is told once. */
+/** For how long the same news from several nodes counts as one. */
 const BURST = SECOND / 10
 
-/** What the nodes of a quorum tell, as one: up and down is the majority, and what all say is told once. */
+/** Makes one listener of those of a quorum's nodes: a majority is up or down, and what all of them say is told once. */
 export class QuorumListener implements NodeListener {
   readonly #listener: CoordinationListener
   readonly #clock: Clock
-  readonly #told = new Set<string>()
+  readonly #recent = new Set<string>()
   #burstEnds = 0
   #up: boolean | null = null
   #closed = false
   /** Whether the time is that of a node: until one is up it is this process' own. */
   #isMeasured = false
-  /** Nodes whose outage has been told of. */
+  /** Nodes whose outage has been reported. */
   readonly #missing = new Set<Member>()
 
   constructor(listener: CoordinationListener, clock: Clock) {
@@ -39,7 +39,7 @@ export class QuorumListener implements NodeListener {
     if (this.#isNew(`differs ${tick} ${jobId}`)) this.#listener.onDefinitionDiffers(jobId, tick, other)
   }
 
-  /** Looks at the nodes after one of them came up or went down. */
+  /** One of the nodes came up or went down. */
   update(members: readonly Member[]): void {
     if (this.#closed) return
     const most = majorityOf(members.length)
@@ -49,7 +49,7 @@ export class QuorumListener implements NodeListener {
       this.#isMeasured = true
       this.#listener.onClockStep(nodes[0].now() - this.#clock.now())
     }
-    // At the start there is a majority neither way before the nodes have been heard.
+    // At the start a node that has not been heard of yet is neither up nor down.
     const down = members.filter(({ node, trouble }) => (this.#up === null ? trouble !== null : !node.state.up))
     if (up >= most && this.#up !== true) {
       this.#up = true
@@ -63,7 +63,7 @@ export class QuorumListener implements NodeListener {
         down.every(({ refuses }) => refuses)
       )
     }
-    this.#tellOfMissing(members)
+    this.#reportMissing(members)
     const same = findSameServer(members)
     if (same !== null) this.#listener.onUnsafe(`two of the masters are one server,${same}: it votes twice`)
     // The majority's clock may now be another one's.
@@ -74,8 +74,8 @@ export class QuorumListener implements NodeListener {
     this.#closed = true
   }
 
-  /** A minority that is down changes nothing, but that the next one to go down would. */
-  #tellOfMissing(members: readonly Member[]): void {
+  /** A minority that is down changes nothing, except that the next node to go down may. */
+  #reportMissing(members: readonly Member[]): void {
     for (const member of members) {
       if (member.trouble === null && this.#missing.delete(member)) {
         if (this.#up === true) this.#listener.onNotice('info', `a master is back${member.at}`)
@@ -90,11 +90,11 @@ export class QuorumListener implements NodeListener {
   #isNew(what: string): boolean {
     const now = this.#clock.monotonic()
     if (now >= this.#burstEnds) {
-      this.#told.clear()
+      this.#recent.clear()
       this.#burstEnds = now + BURST
     }
-    if (this.#told.has(what)) return false
-    this.#told.add(what)
+    if (this.#recent.has(what)) return false
+    this.#recent.add(what)
     return true
   }
 }

@@ -2,11 +2,11 @@ import type { Clock } from '../../../types/clock.js'
 import type { AcquireVote } from '../../../types/coordination/node.js'
 import type { AcquireAnswer, Ending, HeldLock, ReleaseAnswer } from '../../../types/coordination.js'
 import { ballot } from './ballot.js'
-import type { LockMender } from './lock-mender.js'
+import type { LockRestorer } from './lock-restorer.js'
 import type { Member } from './member.js'
 import { decideAcquire, decideRelease, isFirstInSplit, majorityOf, noMajorityError, type Vote } from './votes.js'
 
-/** How often a lock by name is asked for while the votes are split, and by the one that is to have it. */
+/** How often a lock by name is asked for while the votes are split, and how often by the request that keeps its votes. */
 const TRIES = 3
 const TRIES_OF_THE_FIRST = 16
 
@@ -18,15 +18,15 @@ interface Extension {
   readonly validUntil: number
 }
 
-/** What one try to take a lock has come to. */
+/** The outcome of one try to take a lock. */
 interface Acquisition {
   /** `null` while the votes are split. */
   readonly answer: AcquireAnswer | null
   readonly votes: readonly Vote<AcquireVote>[]
-  /** Until it is over, what nodes grant too late is released when it comes. */
+  /** Until it is over, a vote that comes too late is released when it comes. */
   readonly giveBack: { isOver: boolean }
-  /** Whether what was taken is kept for the next try. */
-  readonly isKept: boolean
+  /** Whether the votes are kept for the next try. */
+  readonly keepsVotes: boolean
 }
 
 /** Locks that a majority holds. */
@@ -35,27 +35,27 @@ export class QuorumLocks {
   readonly #clock: Clock
   readonly #pause: () => Promise<void>
   readonly #raiseFence: (token: number) => Promise<unknown>
-  readonly #mender: LockMender
+  readonly #restorer: LockRestorer
   readonly #most: number
-  /** What nodes have answered to releases that have no outcome yet: a node releases a lock only once. */
+  /** The nodes' answers to releases that have no outcome yet: a node says only once that it has released a lock. */
   readonly #releases = new Map<string, Vote<ReleaseAnswer>[]>()
 
   /**
-   * @param pause waits for a random while
-   * @param raiseFence lets all later fencing tokens be greater than one; resolves with `null` when no majority has heard
+   * @param pause waits for a random delay
+   * @param raiseFence makes all later fencing tokens greater than one; resolves with `null` when no majority has heard
    */
   constructor(
     members: readonly Member[],
     clock: Clock,
     pause: () => Promise<void>,
     raiseFence: (token: number) => Promise<unknown>,
-    mender: LockMender
+    restorer: LockRestorer
   ) {
     this.#members = members
     this.#clock = clock
     this.#pause = pause
     this.#raiseFence = raiseFence
-    this.#mender = mender
+    this.#restorer = restorer
     this.#most = majorityOf(members.length)
     for (const member of members) member.onReleased = (lock) => this.#noteReleased(member, lock)
   }
@@ -67,7 +67,7 @@ export class QuorumLocks {
     let isExtended = false
     const votes = await ballot<Member, Extension>(this.#members, this.#clock, {
       ask: async (member) => {
-        // Each node writes into its own: how long it lets the lock live says nothing of the others.
+        // Each node has a copy: how long one lets the lock live says nothing about the others.
         const copy = { ...lock }
         const answer = await member.node.extend(copy)
         return { answer, validUntil: copy.validUntil }
@@ -75,13 +75,13 @@ export class QuorumLocks {
       isAnswer: ({ answer }) => answer !== 'unavailable',
       isDecided: (votes) => count(votes, 'extended') >= this.#most || count(votes, 'lost') >= this.#most,
       onLate: (member, { answer }) => {
-        if (isExtended && answer === 'lost') this.#mender.missed(lock, [member])
+        if (isExtended && answer === 'lost') this.#restorer.restore(lock, [member])
       }
     })
     if (count(votes, 'lost') >= this.#most) return 'lost'
     if (count(votes, 'extended') < this.#most) return 'unavailable'
     isExtended = true
-    this.#mender.missed(
+    this.#restorer.restore(
       lock,
       this.#members.filter((_, index) => votes[index]?.answer === 'lost')
     )
@@ -91,9 +91,9 @@ export class QuorumLocks {
   }
 
   async finish(endings: readonly Ending[]): Promise<readonly ReleaseAnswer[]> {
-    for (const { lock, keepsLock } of endings) if (!keepsLock) this.#mender.forget(lock)
+    for (const { lock, keepsLock } of endings) if (!keepsLock) this.#restorer.forget(lock)
     const votesOf = (votes: readonly Vote<readonly ReleaseAnswer[]>[], index: number): Vote<ReleaseAnswer>[] => {
-      return this.#withFormer(
+      return this.#withEarlier(
         (endings[index] as Ending).lock,
         votes.map((vote) => vote?.[index] ?? null)
       )
@@ -108,37 +108,42 @@ export class QuorumLocks {
       },
       isDecided: (votes) => endings.every((_, index) => decideRelease(votesOf(votes, index)) !== 'unavailable')
     })
-    return endings.map(({ lock }, index) => this.#released(lock, votesOf(votes, index)))
+    return endings.map(({ lock }, index) => this.#outcomeOf(lock, votesOf(votes, index)))
   }
 
   async acquire(name: string, ttl: number, token: string): Promise<AcquireAnswer> {
     for (let count = 1; ; count++) {
-      const { answer, votes, giveBack, isKept } = await this.#tryToAcquire(name, ttl, token, count < TRIES_OF_THE_FIRST)
+      const { answer, votes, giveBack, keepsVotes } = await this.#tryToAcquire(
+        name,
+        ttl,
+        token,
+        count < TRIES_OF_THE_FIRST
+      )
       if (answer !== null) return answer
-      if (count >= TRIES && !isKept) {
+      if (count >= TRIES && !keepsVotes) {
         if (votes.some((vote) => vote?.status === 'held')) return { status: 'held' }
         return { status: 'unavailable', error: noMajorityError('take a lock', 'too few of them answered') }
       }
       await this.#pause()
-      // From here on what comes late is for the next try.
+      // A vote that comes from here on is for the next try.
       giveBack.isOver = true
     }
   }
 
   async release(lock: HeldLock): Promise<ReleaseAnswer> {
-    this.#mender.forget(lock)
+    this.#restorer.forget(lock)
     const votes = await ballot<Member, ReleaseAnswer>(this.#members, this.#clock, {
       ask: (member) => member.release(lock),
       isAnswer: (answer) => answer !== 'unavailable',
       onLate: (member, answer) => {
         if (answer === 'released') this.#noteReleased(member, lock)
       },
-      isDecided: (votes) => decideRelease(this.#withFormer(lock, votes)) !== 'unavailable'
+      isDecided: (votes) => decideRelease(this.#withEarlier(lock, votes)) !== 'unavailable'
     })
-    return this.#released(lock, this.#withFormer(lock, votes))
+    return this.#outcomeOf(lock, this.#withEarlier(lock, votes))
   }
 
-  /** One try: all that was taken is released again when the lock is not had, unless others are to let go of theirs. */
+  /** One try. If the lock was not to be had the votes are released again, unless this request is to keep its votes. */
   async #tryToAcquire(name: string, ttl: number, token: string, mayKeep: boolean): Promise<Acquisition> {
     const lock: HeldLock = { name, kind: 'named', token, ttl, validUntil: this.#clock.monotonic() + ttl }
     const giveBack = { isOver: false }
@@ -150,18 +155,18 @@ export class QuorumLocks {
     const votes = await ballot<Member, AcquireVote>(this.#members, this.#clock, {
       ask: async (member): Promise<AcquireVote> => {
         if (!member.isLettingGo(name, token)) return member.node.acquire(name, ttl, token)
-        void member.pay()
+        void member.catchUp()
         return { status: 'unavailable', error: noMajorityError('take a lock', 'one of them has not answered yet') }
       },
       isAnswer: ({ status }) => status !== 'unavailable',
       isDecided: (votes) => {
         const answer = decideAcquire(votes)
-        // What the others grant meanwhile is to be given back.
+        // What is unavailable is not decided early: other nodes may still grant it, and that is to be given back.
         return answer !== null && answer.status !== 'unavailable'
       },
       onLate: (member, { status }) => {
         if (status === 'held') return
-        if (status === 'granted') this.#mender.found(lock, member)
+        if (status === 'granted') this.#restorer.noteHeldBy(lock, member)
         if (outcome === undefined) late.push(member)
         else release(member)
       }
@@ -172,12 +177,12 @@ export class QuorumLocks {
       const isRaised = (await this.#raiseFence(answer.fencingToken)) !== null
       if (!isRaised || answer.lock.validUntil <= this.#clock.monotonic()) outcome = null
     }
-    const isKept = mayKeep && outcome === null && isFirstInSplit(token, votes)
-    giveBack.isOver = isKept
-    if (outcome?.status === 'granted') this.#mender.given(outcome.lock, votes)
-    else if (!isKept) await this.#giveBack(lock, votes)
+    const keepsVotes = mayKeep && outcome === null && isFirstInSplit(token, votes)
+    giveBack.isOver = keepsVotes
+    if (outcome?.status === 'granted') this.#restorer.noteGranted(outcome.lock, votes)
+    else if (!keepsVotes) await this.#giveBack(lock, votes)
     for (const member of late) release(member)
-    return { answer: outcome, votes, giveBack, isKept }
+    return { answer: outcome, votes, giveBack, keepsVotes }
   }
 
   async #giveBack(lock: HeldLock, votes: readonly Vote<AcquireVote>[]): Promise<void> {
@@ -186,7 +191,7 @@ export class QuorumLocks {
         const status = votes[this.#members.indexOf(member)]?.status
         if (status === undefined || status === 'held') return status === 'held'
         const released = member.release(lock)
-        // One that did not answer before will hardly do so now.
+        // A node that did not answer before will hardly do so now.
         return status === 'granted' && (await released) !== 'unavailable'
       },
       isAnswer: (answered) => answered,
@@ -194,19 +199,19 @@ export class QuorumLocks {
     })
   }
 
-  /** The votes, with those of nodes that have released the lock when they were asked before. */
-  #withFormer(lock: HeldLock, votes: readonly Vote<ReleaseAnswer>[]): Vote<ReleaseAnswer>[] {
-    const former = this.#releases.get(keyOf(lock))
-    return votes.map((vote, index) => (former?.[index] === 'released' ? 'released' : vote))
+  /** The votes, with those of nodes that released the lock when they were asked earlier. */
+  #withEarlier(lock: HeldLock, votes: readonly Vote<ReleaseAnswer>[]): Vote<ReleaseAnswer>[] {
+    const earlier = this.#releases.get(keyOf(lock))
+    return votes.map((vote, index) => (earlier?.[index] === 'released' ? 'released' : vote))
   }
 
-  /** A node has released a lock when nobody waited for its answer any more. */
+  /** A node's answer that it has released a lock came too late to count with the others. */
   #noteReleased(member: Member, lock: HeldLock): void {
     const votes = this.#releases.get(keyOf(lock))
     if (votes !== undefined) votes[this.#members.indexOf(member)] = 'released'
   }
 
-  #released(lock: HeldLock, votes: Vote<ReleaseAnswer>[]): ReleaseAnswer {
+  #outcomeOf(lock: HeldLock, votes: Vote<ReleaseAnswer>[]): ReleaseAnswer {
     const key = keyOf(lock)
     const outcome = decideRelease(votes)
     this.#releases.delete(key)

@@ -11,22 +11,22 @@ import type {
 import { MINUTE, SECOND } from '../../base/duration.js'
 import type { Voter } from './ballot.js'
 
-/** How many debts are kept: what is beyond ends with its TTL. */
-const MAX_DEBTS = 10_000
+/** How many unheard releases are remembered for a node: any beyond that end with their TTL. */
+const MAX_UNHEARD = 10_000
 
 /**
- * For how long beyond the end of its lock a debt is kept. A node that hung may set a lock only when it goes on, for its
- * whole TTL, of a run that is long over.
+ * For how long after the end of its lock an unheard release is remembered: a node that hung may set the lock of a run that
+ * is long over when it goes on, and for its whole TTL.
  */
-const KEEP_DEBTS = 10 * MINUTE
+const REMEMBER_UNHEARD = 10 * MINUTE
 
-/** How long after a node did not hear of a debt it is told again, while it is up. */
-const PAY_AGAIN = SECOND / 2
+/** How soon a node that is up is told again what it has not heard. */
+const TELL_AGAIN = SECOND / 2
 
-/** How many debts are paid in one call. */
+/** How many unheard releases go into one call. */
 const BATCH = 256
 
-/** What a node tells beside its ups and downs. */
+/** What a node tells its quorum, apart from going up and down. */
 export type NodeListener = Omit<CoordinationListener, 'onUp' | 'onDown'>
 
 /** One of several masters, before it is opened. */
@@ -36,15 +36,15 @@ export interface Master {
   connect(listener: CoordinationListener): CoordinationNode
 }
 
-/** What a node is still to be told. */
-type Debt =
+/** What a node was told and has not confirmed to have heard: to let go of something. */
+type UnheardRelease =
   | { readonly kind: 'finish'; readonly lock: HeldLock; readonly ending: Ending }
   | { readonly kind: 'handBack'; readonly lock: HeldLock; readonly claim: HandedBack }
   | { readonly kind: 'release'; readonly lock: HeldLock }
 
 /**
- * One node of a quorum, with what it could not be told while it did not answer: a majority may have decided without it,
- * and it is to know as well when it comes back, so that the next to fall ill may be another.
+ * One node of a quorum, with what it could not be told while it did not answer. A majority may have decided without it; it
+ * is told when it comes back, so that the next node to fail may be another one.
  */
 export class Member implements Voter {
   readonly node: CoordinationNode
@@ -53,20 +53,20 @@ export class Member implements Voter {
   silent = false
   /** Whether it has ever been up, so that its clock is known. */
   isMeasured = false
-  /** Called when the node has released a lock that it was owed to be told of. */
+  /** Called when the node has released a lock of which it had not heard before. */
   onReleased: (lock: HeldLock) => void = () => {}
   /** Why the node is not up; `null` while it is, and before anything is known. */
   trouble: Error | null = null
-  /** Whether that is as it refuses what it is asked. */
+  /** Whether it is not up because it refuses what it is asked. */
   refuses = false
   readonly #clock: Clock
   readonly #onChange: () => void
-  readonly #debts = new Map<string, Debt>()
+  readonly #unheard = new Map<string, UnheardRelease>()
   readonly #pauses = new Map<string, () => Promise<void>>()
-  /** What the node has been told to let go of, and how, and has not answered: a hanging node may hear of it at any time. */
-  readonly #lettingGo = new Map<string, Debt['kind']>()
-  #paying = false
-  #payTimer: TimerHandle | null = null
+  /** What the node was told to let go of, and how, without an answer yet: a node that hangs may do so at any time. */
+  readonly #lettingGo = new Map<string, UnheardRelease['kind']>()
+  #isCatchingUp = false
+  #catchUpTimer: TimerHandle | null = null
   #closed = false
   #calls = 0
 
@@ -82,7 +82,7 @@ export class Member implements Voter {
         this.trouble = null
         this.silent = false
         onChange()
-        void this.pay()
+        void this.catchUp()
         listener.onPast()
       },
       onDown: (error, refuses = false) => this.noteTrouble(error, refuses),
@@ -104,18 +104,18 @@ export class Member implements Voter {
       if (ending.keepsLock) continue
       this.#noteAnswer(answers[index] !== 'unavailable', { kind: 'finish', lock: ending.lock, ending })
     }
-    this.#payIf(answers[0] !== 'unavailable')
+    this.#catchUpIf(answers[0] !== 'unavailable')
     return answers
   }
 
   async handBack(claims: readonly HandedBack[]): Promise<readonly HandBackAnswer[]> {
     const keys = claims.map(({ lock }) => keyOf(lock))
     for (const key of keys) this.#lettingGo.set(key, 'handBack')
-    // Not repeated as it was: what this node says after a reply that was lost is one vote of several.
+    // Each call has an id of its own: after a lost reply the node's second answer is but one vote of several.
     const answers = await this.node.handBack(claims, `${keys[0]} ${++this.#calls}`.replaceAll(' ', '-'))
     const answered = !answers.includes('unavailable')
     for (const claim of claims) this.#noteAnswer(answered, { kind: 'handBack', lock: claim.lock, claim })
-    this.#payIf(answered)
+    this.#catchUpIf(answered)
     return answers
   }
 
@@ -123,11 +123,15 @@ export class Member implements Voter {
     this.#lettingGo.set(keyOf(lock), 'release')
     const answer = await this.node.release(lock)
     this.#noteAnswer(answer !== 'unavailable', { kind: 'release', lock })
-    this.#payIf(answer !== 'unavailable')
+    this.#catchUpIf(answer !== 'unavailable')
     return answer
   }
 
-  /** Pauses or resumes a job; tried again when the node answers again. Whether it has been done. */
+  /**
+   * Pauses or resumes a job. Where that fails it is tried again once the node answers.
+   *
+   * @returns why it failed, or `null`
+   */
   async setPause(jobId: string, write: () => Promise<void>): Promise<Error | null> {
     this.#pauses.delete(jobId)
     try {
@@ -139,106 +143,111 @@ export class Member implements Voter {
     }
   }
 
-  /** A pause or resumption that no majority has heard of is not to come later. */
+  /** No majority has heard of a pause or resumption, so that it is not tried again. */
   forgetPause(jobId: string): void {
     this.#pauses.delete(jobId)
   }
 
   /**
-   * Whether the node was told to let go of something, and may still hear of it: it is not asked for the same again until
-   * then, as it could let go of that.
+   * Whether the node was told to let go of a lock or claim and has not answered. Until it has, it is not asked for the same
+   * again: it could let go of what it would grant.
    */
   isLettingGo(name: string, token: string): boolean {
     return this.#lettingGo.has(keyOf({ name, token }))
   }
 
-  /** Whether that is as its run has ended, and its tick stays claimed. */
+  /** Whether it was told to let go because the run has ended: the tick stays claimed. */
   isEnding(name: string, token: string): boolean {
     return this.#lettingGo.get(keyOf({ name, token })) === 'finish'
   }
 
-  #noteAnswer(answered: boolean, debt: Debt): void {
-    const key = keyOf(debt.lock)
-    this.#debts.delete(key)
+  #noteAnswer(answered: boolean, release: UnheardRelease): void {
+    const key = keyOf(release.lock)
+    this.#unheard.delete(key)
     if (answered) {
       this.#lettingGo.delete(key)
       return
     }
-    this.#debts.set(key, debt)
-    this.#payLater()
-    if (this.#debts.size > MAX_DEBTS) this.#forget(this.#debts.keys().next().value as string)
+    this.#unheard.set(key, release)
+    this.#catchUpLater()
+    if (this.#unheard.size > MAX_UNHEARD) this.#forget(this.#unheard.keys().next().value as string)
   }
 
   #forget(key: string): void {
-    this.#debts.delete(key)
+    this.#unheard.delete(key)
     this.#lettingGo.delete(key)
   }
 
-  #payIf(answers: boolean): void {
-    if (answers && this.#debts.size + this.#pauses.size > 0) void this.pay()
+  #catchUpIf(answers: boolean): void {
+    if (answers && this.#unheard.size + this.#pauses.size > 0) void this.catchUp()
   }
 
-  /** What is owed is paid until the node has heard of it, and not only when it comes up or answers to something else. */
-  #payLater(): void {
+  /** The node is told again until it has heard, and not only when it comes up or answers something else. */
+  #catchUpLater(): void {
     if (this.#closed) return
-    this.#payTimer ??= this.#clock.setTimeout(async () => {
-      this.#payTimer = null
-      if (this.node.state.up) await this.pay()
-      if (this.#debts.size > 0) this.#payLater()
-    }, PAY_AGAIN)
+    this.#catchUpTimer ??= this.#clock.setTimeout(async () => {
+      this.#catchUpTimer = null
+      if (this.node.state.up) await this.catchUp()
+      if (this.#unheard.size > 0) this.#catchUpLater()
+    }, TELL_AGAIN)
   }
 
-  /** A last try to pay what is owed; then closes the node. */
+  /** Tells the node once more what it has not heard, and closes it. */
   async close(): Promise<void> {
     this.#closed = true
-    this.#payTimer?.cancel()
-    if (this.node.state.up) await this.pay()
+    this.#catchUpTimer?.cancel()
+    if (this.node.state.up) await this.catchUp()
     await this.node.close()
   }
 
-  /** Tells the node what it is still to be told. */
-  async pay(): Promise<void> {
-    if (this.#paying) return
-    this.#paying = true
+  /** Tells the node what it has not heard. */
+  async catchUp(): Promise<void> {
+    if (this.#isCatchingUp) return
+    this.#isCatchingUp = true
     for (const [jobId, write] of [...this.#pauses]) await this.setPause(jobId, write)
     let answered = true
-    for (let batch = this.#take(); answered && batch.length > 0; batch = answered ? this.#take() : []) {
+    for (let batch = this.#nextBatch(); answered && batch.length > 0; batch = answered ? this.#nextBatch() : []) {
       answered = await this.#send(batch)
     }
-    this.#paying = false
+    this.#isCatchingUp = false
   }
 
-  /** Debts of one kind, which go into one call. */
-  #take(): readonly Debt[] {
+  /** Unheard releases of one kind, which go into one call. */
+  #nextBatch(): readonly UnheardRelease[] {
     const now = this.#clock.monotonic()
-    const batch: Debt[] = []
-    for (const [key, debt] of this.#debts) {
-      const isOver = debt.lock.validUntil + KEEP_DEBTS <= now
-      if (!isOver && batch.length > 0 && debt.kind !== batch[0]?.kind) continue
+    const batch: UnheardRelease[] = []
+    for (const [key, release] of this.#unheard) {
+      const isOver = release.lock.validUntil + REMEMBER_UNHEARD <= now
+      if (!isOver && batch.length > 0 && release.kind !== batch[0]?.kind) continue
       if (isOver) this.#forget(key)
-      else batch.push(debt)
+      else batch.push(release)
       if (batch.length === BATCH || batch[0]?.kind === 'release') break
     }
     return batch
   }
 
-  /** Whether the node answered; what it did not answer for is owed again. */
-  async #send(batch: readonly Debt[]): Promise<boolean> {
-    const finish = batch.flatMap((debt) => (debt.kind === 'finish' ? [debt.ending] : []))
-    const handBack = batch.flatMap((debt) => (debt.kind === 'handBack' ? [debt.claim] : []))
+  /**
+   * Sends a batch. What the node does not answer for it has not heard.
+   *
+   * @returns whether it answered
+   */
+  async #send(batch: readonly UnheardRelease[]): Promise<boolean> {
+    const finish = batch.flatMap((release) => (release.kind === 'finish' ? [release.ending] : []))
+    const handBack = batch.flatMap((release) => (release.kind === 'handBack' ? [release.claim] : []))
     if (handBack.length > 0) return !(await this.handBack(handBack)).includes('unavailable')
-    const answers = finish.length > 0 ? await this.finish(finish) : [await this.release((batch[0] as Debt).lock)]
+    const answers =
+      finish.length > 0 ? await this.finish(finish) : [await this.release((batch[0] as UnheardRelease).lock)]
     for (const [index, { lock }] of batch.entries()) if (answers[index] === 'released') this.onReleased(lock)
     return answers[0] !== 'unavailable'
   }
 }
 
-/** What a lock is called among those of one node or quorum. */
+/** Identifies a lock among those of one node or quorum. */
 export function keyOf({ name, token }: Pick<HeldLock, 'name' | 'token'>): string {
   return `${token} ${name}`
 }
 
-/** Where two members are one server, by what it calls its process: ` at one and at other`; `null` where none are known to be. */
+/** Two members that are one server, by the id of its process: ` at one and at other`; `null` where none are known to be. */
 export function findSameServer(members: readonly Member[]): string | null {
   const places = new Map<string, string>()
   for (const { node, at } of members) {

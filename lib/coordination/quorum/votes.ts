@@ -8,7 +8,7 @@ import { RedisUnavailableError } from '../../errors.js'
 /** What a node has answered; `null` while it has not. */
 export type Vote<Answer> = Answer | null
 
-/** The least number of nodes of which any two sets have one in common. */
+/** The smallest number of nodes such that any two sets of that many have a node in common. */
 export function majorityOf(nodes: number): number {
   return Math.floor(nodes / 2) + 1
 }
@@ -21,8 +21,8 @@ export function decideConfirm(votes: readonly Vote<boolean>[]): boolean | null {
 }
 
 /**
- * Whether a majority gives a lock by name; `null` while the votes are split: who has a vote stays, as in `decideClaim`,
- * unless a majority has it given to one other.
+ * Whether a majority gives a lock by name; `null` while the votes are split. As in `decideClaim` a request that has a vote
+ * stays, unless a majority has given the lock to one other.
  */
 export function decideAcquire(votes: readonly Vote<AcquireVote>[]): AcquireAnswer | null {
   const most = majorityOf(votes.length)
@@ -46,8 +46,8 @@ export function decideAcquire(votes: readonly Vote<AcquireVote>[]): AcquireAnswe
 }
 
 /**
- * Whether a request keeps the votes it has while they are split, and the others give theirs back: the one with the lowest
- * id of those that have any. So some request stays until it has a majority, however the nodes were reached.
+ * Whether a request keeps its votes while they are split, and the others give theirs back: the one with the lowest id of
+ * those that have any does. So one request stays until it has a majority, in whatever order the nodes were reached.
  */
 export function isFirstInSplit(token: string, votes: readonly Vote<AcquireVote>[]): boolean {
   return (
@@ -57,8 +57,8 @@ export function isFirstInSplit(token: string, votes: readonly Vote<AcquireVote>[
 }
 
 /**
- * Whether a lock was released, by a majority; `unavailable` while that is not known. A run is abandoned when a majority has
- * recorded it: it is not while a majority says that it has not.
+ * Whether a majority has released a lock; `unavailable` while that is not known. A run was abandoned only if a majority has
+ * recorded that.
  */
 export function decideRelease(votes: readonly Vote<ReleaseAnswer>[]): ReleaseAnswer {
   const most = majorityOf(votes.length)
@@ -69,7 +69,7 @@ export function decideRelease(votes: readonly Vote<ReleaseAnswer>[]): ReleaseAns
   return count('lost') + count('abandoned') >= most ? 'lost' : 'unavailable'
 }
 
-/** What has become of a claim that was taken back; what a majority says, else what serves its account best. */
+/** What has become of a claim that was handed back: what a majority says, else the answer by which its tick is accounted for best. */
 export function decideHandBack(votes: readonly Vote<HandBackAnswer>[]): HandBackAnswer {
   const most = majorityOf(votes.length)
   const count = (wanted: HandBackAnswer): number => votes.filter((vote) => vote === wanted).length
@@ -86,7 +86,7 @@ export function decideAbandoned(votes: readonly Vote<AbandonVote>[]): 'recorded'
   return count('elsewhere') >= most ? 'elsewhere' : null
 }
 
-/** What is known of a job, from what a majority of nodes or more remembers; half of them paused is paused. */
+/** What is known of a job, from what at least a majority of nodes remember. It is paused if half of them say so. */
 export function combineStates(states: readonly JobState[]): JobState {
   return {
     paused: 2 * states.filter((state) => state.paused).length >= states.length,
@@ -96,7 +96,7 @@ export function combineStates(states: readonly JobState[]): JobState {
   }
 }
 
-/** What a majority has reached: with one that is wrong, the others decide; of two the smaller. */
+/** The middle one, so that a node that is wrong is outvoted; of two the smaller. */
 function middle(values: readonly (number | null)[]): number | null {
   const known = values.filter((value) => value !== null).sort((a, b) => a - b)
   return known[Math.floor((known.length - 1) / 2)] ?? null

@@ -4,26 +4,26 @@ import { keyOf, type Member } from './member.js'
 import type { Vote } from './votes.js'
 
 /**
- * How long after a lock was given it is set where it is missing, and how long after each time that this was refused: most
- * often as a replica that did not get the lock has not given its vote back yet.
+ * How long after a lock was granted it is set on the nodes that lack it, and how long after each refusal. A node refuses
+ * most often because a replica that did not get the lock has not given its vote back yet.
  */
 const DELAYS = [25, 50, 100, 200] as const
 
-/** A lock that a majority has given. */
+/** A lock that a majority has granted. */
 interface Held {
   readonly lock: HeldLock
-  /** The nodes that do not have it, as far as is known. */
+  /** The nodes that lack it, as far as is known. */
   readonly lacking: Set<Member>
 }
 
 /**
- * Sets the locks that a majority has given on the nodes that lack them, as the votes were split or a node has lost its
- * data: else a run that two of three nodes have locked loses its lock when one of the two forgets it.
+ * Sets locks that a majority has granted on the nodes that lack them, because the votes were split or a node has lost its
+ * data. Without that, a run that two of three nodes have locked would lose its lock when one of the two forgets it.
  */
-export class LockMender {
+export class LockRestorer {
   readonly #members: readonly Member[]
   readonly #clock: Clock
-  /** By token and name; from when a lock is given until it is let go of. */
+  /** By token and name, from when a lock is granted until it is released. */
   readonly #held = new Map<string, Held>()
   #sweepAt = 1000
   #closed = false
@@ -33,55 +33,55 @@ export class LockMender {
     this.#clock = clock
   }
 
-  /** A majority has given a lock. Those whose votes are not there, or are others, may lack it. */
-  given(lock: HeldLock, votes: readonly Vote<{ readonly status: string }>[]): void {
+  /** A majority has granted a lock: the nodes that have not answered, or answered otherwise, may lack it. */
+  noteGranted(lock: HeldLock, votes: readonly Vote<{ readonly status: string }>[]): void {
     if (this.#closed) return
     this.#sweep()
     const lacking = new Set(this.#members.filter((_, index) => votes[index]?.status !== 'granted'))
     const held = { lock, lacking }
     this.#held.set(keyOf(lock), held)
-    if (lacking.size > 0) this.#mendLater(held, 0)
+    if (lacking.size > 0) this.#restoreLater(held, 0)
   }
 
-  /** A node turns out to have a lock. */
-  found(lock: Pick<HeldLock, 'name' | 'token'>, member: Member): void {
+  /** A node turns out to hold a lock. */
+  noteHeldBy(lock: Pick<HeldLock, 'name' | 'token'>, member: Member): void {
     this.#held.get(keyOf(lock))?.lacking.delete(member)
   }
 
-  /** Nodes have said that they lack a lock which a majority has. */
-  missed(lock: HeldLock, lacking: readonly Member[]): void {
+  /** Sets a lock on nodes that have said they lack it, while a majority holds it. */
+  restore(lock: HeldLock, lacking: readonly Member[]): void {
     const held = this.#held.get(keyOf(lock))
     if (held === undefined) return
     for (const member of lacking) held.lacking.add(member)
-    void this.#mend(held)
+    void this.#restoreHeld(held)
   }
 
-  /** A lock is let go of: no node is to get it any more. */
+  /** A lock is released: it is not set on any node from here on. */
   forget(lock: HeldLock): void {
     this.#held.delete(keyOf(lock))
   }
 
-  /** Sets no lock any more. */
+  /** From here on no lock is set. */
   close(): void {
     this.#closed = true
     this.#held.clear()
   }
 
-  #mendLater(held: Held, count: number): void {
+  #restoreLater(held: Held, count: number): void {
     const delay = DELAYS[count]
     if (delay === undefined) return
     this.#clock.setTimeout(async () => {
-      await this.#mend(held)
-      if (held.lacking.size > 0 && this.#isHeld(held)) this.#mendLater(held, count + 1)
+      await this.#restoreHeld(held)
+      if (held.lacking.size > 0 && this.#isHeld(held)) this.#restoreLater(held, count + 1)
     }, delay)
   }
 
-  async #mend(held: Held): Promise<void> {
+  async #restoreHeld(held: Held): Promise<void> {
     const { lock, lacking } = held
     if (!this.#isHeld(held)) return
     await Promise.all(
       Array.from(lacking, async (member) => {
-        // Of one that does not answer nobody knows when it would set it.
+        // A node that does not answer might set it at any later time.
         if (member.silent || !member.node.state.up || member.isLettingGo(lock.name, lock.token)) return
         if (await member.node.restoreLock(lock)) lacking.delete(member)
       })
@@ -92,7 +92,7 @@ export class LockMender {
     return this.#held.has(keyOf(lock)) && lock.validUntil > this.#clock.monotonic()
   }
 
-  /** Forgets, now and then, what has ended by itself. */
+  /** Forgets, now and then, locks that have ended with their TTL. */
   #sweep(): void {
     if (this.#held.size < this.#sweepAt) return
     const now = this.#clock.monotonic()
