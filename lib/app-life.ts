@@ -12,18 +12,18 @@ import { logSafely } from './observability/log.js'
 /** How long ticks wait for a `listen()` that neither succeeds nor fails. */
 const LISTEN_LIMIT = 10 * SECOND
 
-/** More instances than this have no app. */
+/** No app has more instances than this. */
 const LAST_STAGE = 100_000
 
-/** Tells of errors without taking them from anybody; Node's types do not know it as an event of a server. */
+/** Emitted with each error without counting as its handler. Node's types do not know it as an event of a server. */
 const ERROR = errorMonitor as unknown as 'error'
 
 /**
- * Fastify goes on with closing when a `preClose` hook takes longer than `pluginTimeout`: what the hook waits for would be
- * cut off from the app's databases.
+ * Refuses a `closeTimeout` that does not fit into Fastify's `pluginTimeout`. When a `preClose` hook takes longer than
+ * that, Fastify goes on closing, and the runs that the hook waits for would lose the app's databases.
  *
  * @param closeTimeout in milliseconds
- * @param given the option as it was given
+ * @param given the option as the user gave it
  * @throws OptionInvalidError
  */
 export function checkCloseTimeout(app: FastifyInstance, closeTimeout: number, given: unknown): void {
@@ -43,11 +43,11 @@ export interface AppLifeOptions {
   readonly clock: Clock
   /** Whether ticks begin when the app is ready. */
   readonly autostart: boolean
-  /** Called when the app is about to be ready; what it throws keeps it from that. */
+  /** Called when the app is about to be ready; an error that it throws makes `ready()` fail. */
   readonly check: () => void
 }
 
-/** Lets the scheduler follow the app: it begins when the app is ready, and ends as soon as the app begins to close. */
+/** Ties the scheduler to the app: it begins when the app is ready, and ends as soon as the app begins to close. */
 export function followApp(app: FastifyInstance, { lifecycle, clock, autostart, check }: AppLifeOptions): void {
   const ticks = autostart ? new AppTicks(app, lifecycle, clock) : null
   let afterHooks: AfterHooks = () => {}
@@ -59,7 +59,7 @@ export function followApp(app: FastifyInstance, { lifecycle, clock, autostart, c
     return lifecycle.quiesce()
   }
   app.addHook('onReady', async () => {
-    // Added here it is called before any `preClose` hook, of which one may be slow, and one that fails ends the others.
+    // A hook added here is called before all `preClose` hooks, one of which may be slow, or fail and skip the others.
     app.addHook('onClose', async () => void end())
     check()
     await opened(app, lifecycle)
@@ -68,17 +68,18 @@ export function followApp(app: FastifyInstance, { lifecycle, clock, autostart, c
     awaitHooks(app, afterHooks, clock, (err) => ticks.onReady(err))
   })
   app.addHook('onListen', async () => ticks?.onListen())
-  // Before requests are waited for, some of which wait for a run, and before any plugin closes what runs work with.
+  // This comes before Fastify waits for requests, some of which wait for a run, and before other plugins close what
+  // runs use.
   app.addHook('preClose', end)
   app.addHook('onClose', async () => lifecycle.close())
 }
 
 /**
- * Calls back when the `onReady` hooks of all plugins have ended, with the error of the first that failed. The promise of
- * the app's `ready()` is left alone: who listens to it takes its error from whoever does not.
+ * Calls back when the `onReady` hooks of all plugins have ended, with the error of the first that failed. It does not
+ * use the promise of the app's `ready()`, as handling it would swallow an error that the app itself does not handle.
  *
- * @param afterHooks the `ready` of an encapsulated instance: what it is given comes after the hooks that wait now, which are
- *   those up to the end of one instance, and hears of an error that nobody has been told of
+ * @param afterHooks the `ready` of an encapsulated instance. Its callback comes after the hooks that wait now, which
+ *   are those up to the end of one instance, and receives an error that was not reported to anybody yet
  */
 function awaitHooks(
   app: FastifyInstance,
@@ -88,15 +89,18 @@ function awaitHooks(
   stage = 0
 ): void {
   afterHooks((err, done) => {
-    // Where `ready` is the app's own, in other versions of Fastify, there is nobody to tell.
+    // In other versions of Fastify `ready` may be the app's own, without a `done`.
     if (typeof done === 'function') done(err)
     if (err || stage === LAST_STAGE) callback(err)
-    // Once more, as one may have failed since.
+    // Waits again, as a later hook may still fail.
     else clock.setImmediate(() => awaitHooks(app, afterHooks, clock, callback, isStarted(app) ? LAST_STAGE : stage + 1))
   })
 }
 
-/** Whether no hooks are to come: then a hook is refused for that, and not for what it is. */
+/**
+ * Whether all hooks have been called: then Fastify refuses a new hook because it has started, not because it is
+ * invalid.
+ */
 function isStarted(app: FastifyInstance): boolean {
   try {
     app.addHook('onReady', null as never)
@@ -106,10 +110,10 @@ function isStarted(app: FastifyInstance): boolean {
   return true
 }
 
-/** Waits until Redis has answered, or is known not to for now; less long than Fastify waits for a hook. */
+/** Waits until Redis has answered or is known not to answer, but not as long as Fastify waits for a hook. */
 async function opened(app: FastifyInstance, lifecycle: Lifecycle): Promise<void> {
   const { pluginTimeout = 0 } = app.initialConfig
-  // An app that closes before it is ready is ready all the same, in the end.
+  // An app that is closed before it is ready still becomes ready in the end.
   if (lifecycle.phases.isEnding) return
   const opening = lifecycle.open()
   if (pluginTimeout === 0) return await opening
@@ -121,19 +125,19 @@ async function opened(app: FastifyInstance, lifecycle: Lifecycle): Promise<void>
 }
 
 /**
- * Begins the ticks of an app once all of its `onReady` hooks have succeeded and, where it is about to listen, it listens.
- * Where it fails to, no tick has a run: the process is likely to end, and so would what it has begun.
+ * Begins the ticks of an app once all of its `onReady` hooks have succeeded and, if it is about to listen, once it
+ * listens. If that fails, no tick is run, as the process is likely to end and would take its runs with it.
  */
 class AppTicks {
   readonly #app: FastifyInstance
   readonly #lifecycle: Lifecycle
   readonly #clock: Clock
-  /** How many waited for the server to listen before anybody had asked it to. */
+  /** How many listeners waited for the server to listen before `listen()` was called. */
   #waiting = 0
   #hasFailed = false
-  /** Whether it has begun the ticks. */
+  /** Whether the ticks have begun here. */
   #hasBegun = false
-  /** Whether it has ended them again, as the app failed to listen. */
+  /** Whether the ticks were stopped again because the app failed to listen. */
   #isSuspended = false
   #timer: TimerHandle | null = null
 
@@ -143,17 +147,17 @@ class AppTicks {
     this.#clock = clock
   }
 
-  /** The app is about to be ready, and nobody has asked it to listen yet. */
+  /** Called when the app is about to be ready, before `listen()` can have been called. */
   expectListen(): void {
     const { server } = this.#app
     this.#waiting = countWaiting(server)
-    // It does not count as a listener: an error that nobody handles is still thrown.
+    // This does not count as an error listener: an unhandled error is still thrown.
     server.on(ERROR, this.#onServerError)
   }
 
   onReady(err: unknown): void {
     if (err) this.#tell(err, 'no job runs by its trigger here, as the app is not ready')
-    // A turn later, as `listen()` may follow on `ready()`.
+    // A turn later, as the app may call `listen()` right after `ready()`.
     else this.#clock.setImmediate(() => this.#onAppReady())
   }
 
@@ -188,7 +192,7 @@ class AppTicks {
   #begin(): void {
     this.#timer?.cancel()
     const phase = this.#lifecycle.phases.current
-    // Not what was begun, stopped or closed by hand meanwhile.
+    // Leaves a scheduler alone that the app has started, stopped or closed by hand meanwhile.
     if (phase !== 'open' && !(phase === 'stopped' && this.#isSuspended)) return
     this.#hasBegun = true
     this.#isSuspended = false
@@ -200,7 +204,7 @@ class AppTicks {
   }
 }
 
-/** How many wait for a server to listen, once: Fastify does while its `listen()` is under way. */
+/** The number of one-time `listening` listeners of a server; Fastify has one while its `listen()` is under way. */
 function countWaiting(server: EventEmitter): number {
   return server.rawListeners('listening').filter((listener) => 'listener' in listener).length
 }

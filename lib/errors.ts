@@ -1,6 +1,6 @@
 import { createError } from './lazy.js'
 
-/** What every error of this package has: a stable `code`, and the value received as part of its message. */
+/** An error of this package: it has a stable `code`, and its message contains the value received. */
 export interface SchedulerError extends Error {
   readonly code: string
   readonly statusCode?: number
@@ -24,14 +24,14 @@ export const OptionUnknownError = createError<[string, string, string]>(
   500,
   TypeError as unknown as ErrorConstructor
 )
-/** A duration is neither milliseconds, nor a string `ms` reads, nor an object of parts, or is out of range. */
+/** A duration is out of range, or is not milliseconds, a string that `ms` reads, or an object of parts. */
 export const DurationInvalidError = createError<[string, string, string]>(
   `${BASE}_DURATION_INVALID`,
   'Expected `%s` to be %s, got %s',
   500,
   TypeError as unknown as ErrorConstructor
 )
-/** A trigger has a wrong shape. */
+/** A trigger does not have a valid shape. */
 export const TriggerInvalidError = createError<[string, string]>(
   `${BASE}_TRIGGER_INVALID`,
   'Invalid trigger: %s, got %s',
@@ -45,28 +45,28 @@ export const CronInvalidError = createError<[string, string]>(
   500,
   TypeError as unknown as ErrorConstructor
 )
-/** A trigger that can never have a tick, such as the 30th of February. */
+/** A trigger can never have a tick, such as the 30th of February. */
 export const TriggerNeverError = createError<[string]>(
   `${BASE}_TRIGGER_NEVER`,
   'The trigger %s never has a tick',
   500,
   RangeError as unknown as ErrorConstructor
 )
-/** A trigger of which a bounded search could not tell whether it ever has a tick. */
+/** A bounded search could not decide whether a trigger ever has a tick. */
 export const TriggerUndecidedError = createError<[string]>(
   `${BASE}_TRIGGER_UNDECIDED`,
   'The trigger %s has no tick that can be found: its parts meet too seldom, or never',
   500,
   RangeError as unknown as ErrorConstructor
 )
-/** A date that cannot be read. */
+/** A date cannot be read. */
 export const DateInvalidError = createError<[string, string]>(
   `${BASE}_DATE_INVALID`,
   'Expected `%s` to be a Date, milliseconds since the Unix epoch or an ISO 8601 string, got %s',
   500,
   TypeError as unknown as ErrorConstructor
 )
-/** A time zone that does not exist. */
+/** A time zone does not exist. */
 export const TimezoneInvalidError = createError<[string]>(
   `${BASE}_TIMEZONE_INVALID`,
   'Expected `timezone` to be an IANA time zone such as Europe/Vienna, got %s',
@@ -81,15 +81,15 @@ export const JobIdInvalidError = createError<[string, string]>(
   500,
   TypeError as unknown as ErrorConstructor
 )
-/** A job of this id was added before. */
+/** A job with this id already exists in this process. */
 export const JobDuplicateError = createError<[string]>(`${BASE}_JOB_DUPLICATE`, 'There is a job with the id %s already')
-/** There is no job of this id in this process. */
+/** There is no job with this id in this process. */
 export const JobUnknownError = createError<[string, string]>(
   `${BASE}_JOB_UNKNOWN`,
   'There is no job with the id %s%s',
   404
 )
-/** Another run of the job holds its lock; routes answer with it. */
+/** Another run of the job holds its lock; only routes report this as an error. */
 export const JobLockedError = createError<[string]>(
   `${BASE}_JOB_LOCKED`,
   "Another run of the job '%s' holds its lock",
@@ -107,7 +107,7 @@ export const RedisAuthError = createError<[string, string]>(
   `${BASE}_REDIS_AUTH`,
   'Redis at %s refused the credentials: %s'
 )
-/** Redis refused the database of the options: there is none of this number, or the user may not have it. */
+/** Redis refused the database number in the options: it does not exist, or the user may not select it. */
 export const RedisDatabaseError = createError<[string, string]>(
   `${BASE}_REDIS_DATABASE`,
   'Redis at %s refused the database: %s'
@@ -118,48 +118,48 @@ export const RedisUnavailableError = createError<[string, string]>(
   'Redis could not %s: %s',
   503
 )
-/** A run's lock, or one of `withLock`, is not held any more. */
+/** The lock of a run or of `withLock` is not held any more. */
 export const LockLostError = createError<[string, string]>(`${BASE}_LOCK_LOST`, 'The lock of %s was lost: %s')
 /** A run took longer than the job's `timeout`. */
 export const RunTimeoutError = createError<[string, number]>(
   `${BASE}_RUN_TIMEOUT`,
   'A run of the job %s took longer than its timeout of %d ms'
 )
-/** The scheduler closed while a run went on. */
+/** The scheduler closed while a run was active. */
 export const RunCancelledError = createError<[string, number]>(
   `${BASE}_RUN_CANCELLED`,
   '%s was cancelled, as it was not over %d ms after the scheduler began to close'
 )
-/** A run ended with its replica, or went on without its lock, so that nobody knows what became of it. */
+/** A run's replica died, or the run went on without its lock, so its outcome is unknown. */
 export const RunAbandonedError = createError<[string, string]>(
   `${BASE}_RUN_ABANDONED`,
   "A run of the job '%s' was abandoned: its replica '%s' has died, or lost the run's lock"
 )
-/** What was asked for needs a scheduler that runs: it has not been started, takes no new runs, or is closed. */
+/** The scheduler cannot do this now: it has not been started, takes no new runs, or is closed. */
 export const NotRunningError = createError<[string, string]>(`${BASE}_NOT_RUNNING`, 'Cannot %s: the scheduler %s', 503)
-/** The app has a decorator `jobs` already. */
+/** The app already has a decorator named `jobs`. */
 export const DecoratorTakenError = createError<[string]>(
   `${BASE}_DECORATOR_TAKEN`,
   'The app has a decorator `%s` already: is the plugin registered twice?'
 )
-/** The app has a route of the metrics' path already. */
+/** The app already has a route with the path of the metrics. */
 export const RouteTakenError = createError<[string]>(
   `${BASE}_ROUTE_TAKEN`,
   'The app has a route GET %s already: set `metrics.endpoint` to another path or to false'
 )
-/** The registry has a metric of this name already. */
+/** The registry already has a metric with this name. */
 export const MetricTakenError = createError<[string]>(
   `${BASE}_METRIC_TAKEN`,
   'The registry has a metric %s already: give each scheduler a `metrics.register` or a `metrics.prefix` of its own'
 )
 
-/** Puts the job's name before the message of one of the errors above; anything else stays as it is. */
+/** Prefixes the message of one of the errors above with the job's id; returns any other error unchanged. */
 export function inJob(error: unknown, id: unknown): unknown {
   if (isSchedulerError(error) && typeof id === 'string') error.message = `Job '${id}': ${error.message}`
   return error
 }
 
-/** Whether something thrown is one of the errors above; never throws, whatever was thrown. */
+/** Whether a thrown value is one of the errors above; never throws itself, whatever the value. */
 export function isSchedulerError(error: unknown): error is SchedulerError {
   try {
     return error instanceof Error && String((error as { code?: unknown }).code).startsWith(BASE)

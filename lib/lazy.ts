@@ -1,19 +1,19 @@
 import { createRequire } from 'node:module'
 
-// By `require`, as it is synchronous where `import` is not, and as Node reads a package of CommonJS twice to import it: for
-// the names it exports, and to run it. What is loaded stays so.
+// Loaded by `require`, as `import()` is asynchronous, and as Node reads a CommonJS package twice to import it: once for
+// the names of its exports, once to run it. A loaded module stays loaded.
 const load = createRequire(import.meta.url)
 
-// Of every service:
+// Every service needs these:
 export const createError: typeof import('@fastify/error').default = load('@fastify/error')
 export const fp: typeof import('fastify-plugin').default = load('fastify-plugin')
 
-// What not every service uses is loaded where it is first used, and not with this package:
+// These are loaded on first use rather than with this package, as not every service needs them:
 
 /** ms, for durations that are strings. */
 export const loadMs = (): typeof import('ms') => load('ms')
 
-/** ioredis, for the clients the scheduler opens; one of the app's is the app's to load. */
+/** ioredis, for clients that the scheduler opens from a URL or options. */
 export const loadIoredis = (): typeof import('ioredis') => load('ioredis')
 
 /** redlock, for locks in Redis. */
@@ -25,5 +25,5 @@ export const loadPromClient = (): typeof import('prom-client') => load('prom-cli
 /** croner, which parses cron strings. */
 export const loadCroner = (): typeof import('croner') => load('croner')
 
-/** fastest-levenshtein, which finds the option that was meant by one that does not exist. */
+/** fastest-levenshtein, which finds the option that a misspelt one was meant to be. */
 export const loadLevenshtein = (): typeof import('fastest-levenshtein') => load('fastest-levenshtein')

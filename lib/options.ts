@@ -19,7 +19,7 @@ import type { ResolvedMetrics } from './observability/metrics/metrics.js'
 import { stderrLogger } from './observability/stderr-logger.js'
 import { checkTimezone } from './triggers/index.js'
 
-/** The scheduler's options: checked, copied, filled in and frozen. Durations are in milliseconds. */
+/** The scheduler's options: validated, copied, complete and frozen. Durations are in milliseconds. */
 export interface ResolvedOptions {
   readonly redis: RedisInput | undefined
   readonly prefix: string
@@ -36,7 +36,7 @@ export interface ResolvedOptions {
   readonly log: Logger
   readonly app: unknown
   readonly clock: Clock
-  /** The clock as it was given, by which a scheduler is told from others. */
+  /** The clock as the user gave it; its identity distinguishes the schedulers of one test from those of others. */
   readonly givenClock: Clock
   readonly coordination: CoordinationFactory | undefined
 }
@@ -66,7 +66,7 @@ export const METRICS_KEYS = [
   'durationBuckets'
 ] as const satisfies (keyof MetricsOptions)[]
 
-/** With the second that handlers then have to heed their signal it is less than the 10 s that Docker and Fastify allow. */
+/** With the second that aborted handlers have left, it stays below the 10 s that Docker and Fastify allow. */
 export const CLOSE_TIMEOUT = 8 * SECOND
 
 const DURATION_BUCKETS = Object.freeze([0.1, 0.5, 1, 2, 5, 10, 30, 60])
@@ -91,7 +91,7 @@ export function resolveOptions(options: SchedulerOptions): ResolvedOptions {
     clock = systemClock,
     coordination
   } = copyKnown(options, SCHEDULER_KEYS, "the scheduler's options", PEER_SCHEDULER_NAMES) as SchedulerOptions
-  // Two apps under one name would take each other's ticks, so the name is nothing we could make up.
+  // Two apps with the same prefix would take each other's ticks, so there is no default.
   if (redis !== undefined && prefix === undefined) {
     throw new OptionInvalidError('prefix', 'the name of the app in Redis, which `redis` requires', show(prefix))
   }
@@ -151,7 +151,7 @@ function resolveMetrics(metrics: unknown): Pick<ResolvedOptions, 'metrics' | 'du
     throw new OptionInvalidError('metrics.prefix', 'the beginning of a metric name', show(prefix))
   }
   if (typeof perJob !== 'boolean') throw new OptionInvalidError('metrics.perJob', 'true or false', show(perJob))
-  // The copy has no holes, which `every` would pass over.
+  // Copied, as a copy has no holes, which `every` would skip.
   const bounds: readonly number[] = Array.isArray(durationBuckets) ? [...durationBuckets] : []
   const isAscending = bounds.every(
     (bound, index) => Number.isFinite(bound) && (index === 0 || bound > (bounds[index - 1] as number))

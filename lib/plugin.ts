@@ -44,12 +44,14 @@ const plugin: FastifyPluginAsync<PluginOptions> = async (app, options) => {
   decorate(app, (instance) => {
     return Object.assign(new Scheduler(engine, instance), { route: routes.route.bind(routes) })
   })
-  // From here on whatever fails, here or in another plugin, closes what was opened.
+  // From here on any failure, here or in another plugin, closes what was opened.
   followApp(app, { lifecycle: engine.lifecycle, clock: resolved.clock, autostart, check: () => routes.check() })
   if (url !== null) serveMetrics(app, url, scheduler)
 }
 
-/** Gives each instance, encapsulated children included, a scheduler that hands it to the handlers added there. */
+/**
+ * Gives each instance, including encapsulated children, a scheduler that passes the instance to handlers added on it.
+ */
 function decorate(app: FastifyInstance, schedulerOf: (instance: FastifyInstance) => FastifyScheduler): void {
   const known = new WeakMap<FastifyInstance, FastifyScheduler>()
   app.decorate(DECORATOR, {
@@ -66,7 +68,7 @@ type SplitOptions = Omit<SchedulerOptions<FastifyInstance>, 'app' | 'logger'> & 
   readonly endpoint: string | false | undefined
 }
 
-/** Tells the plugin's own options from those of the scheduler, which checks all of its own. */
+/** Separates the plugin's own options from those of the scheduler, which validates them itself. */
 function splitOptions(options: PluginOptions): SplitOptions {
   for (const key of ['app', 'logger']) {
     if (!(key in options)) continue

@@ -24,7 +24,7 @@ import { checkName, DEFAULT_LOCK_TTL, resolveLockTtl } from './jobs/options.js'
 import { resolveOptions } from './options.js'
 import { previewTrigger, resolveTrigger } from './triggers/index.js'
 
-/** The public surface: checks what it is given, and hands it to the engine. */
+/** The public surface: validates arguments and passes them to the engine. */
 export class Scheduler<App = unknown> implements SchedulerContract<App> {
   readonly #engine: Engine
   readonly #app: App
@@ -173,9 +173,9 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
 }
 
 /**
- * A scheduler without a web framework. `start()` starts it, `close()` ends it.
+ * Creates a scheduler without a web framework. `start()` starts it, `close()` ends it.
  *
- * @throws the coded errors of its options and jobs; then nothing was opened
+ * @throws the coded errors of its options and jobs, before anything is opened
  * @example
  * const scheduler = createScheduler({ redis: 'redis://127.0.0.1:6379', prefix: 'billing' })
  * scheduler.interval('heartbeat', '30s', async ({ log }) => log.info('alive'))

@@ -1,21 +1,21 @@
-/** What a clock's timer gives back, to clear it. */
+/** A timer of a clock. */
 export interface TimerHandle {
-  /** Clears the timer; without effect when it has fired. */
+  /** Cancels the timer; does nothing if it has fired. */
   cancel(): void
-  /** Lets the process end although the timer is set. A clock of one's own may leave both out. */
+  /** Lets the process end although the timer is pending. A custom clock may omit `unref` and `ref`. */
   unref?(): void
-  /** Keeps the process alive until the timer has fired, as at first. */
+  /** Makes the timer keep the process alive again, as it does by default. */
   ref?(): void
 }
 
-/** Where all of the scheduler's time comes from, so that a test can put its own in. */
+/** The source of all of the scheduler's time; tests can replace it. */
 export interface Clock {
-  /** The wall clock: milliseconds since the Unix epoch. It may jump, either way. */
+  /** The wall clock, in milliseconds since the Unix epoch. It may jump, forwards or backwards. */
   now(): number
-  /** A clock that never jumps: milliseconds since some point of its own. */
+  /** A clock that never jumps, in milliseconds since an arbitrary point. */
   monotonic(): number
-  /** Calls back after `delay` milliseconds of `monotonic` time; at most 2^31-1. */
+  /** Calls back after `delay` milliseconds of `monotonic` time; `delay` is at most 2^31-1. */
   setTimeout(callback: () => void, delay: number): TimerHandle
-  /** Calls back once the event loop has had a turn. */
+  /** Calls back on the next turn of the event loop. */
   setImmediate(callback: () => void): void
 }

@@ -1,6 +1,6 @@
 /**
- * A length of time: milliseconds as a non-negative integer, a string with a unit that the `ms` package reads (`'5m'`,
- * `'300s'`, `'1.5h'`), or its parts, which are added up.
+ * A length of time: a non-negative integer of milliseconds, a string with a unit that the `ms` package reads (`'5m'`,
+ * `'300s'`, `'1.5h'`), or an object of parts, which are added up.
  *
  * @example
  * 300_000
@@ -10,7 +10,7 @@
  */
 export type Duration = number | string | DurationParts
 
-/** A length of time by its parts. Each part is a non-negative number; at least one is given. */
+/** A length of time as the sum of its parts: non-negative numbers, at least one of them. */
 export interface DurationParts {
   readonly weeks?: number
   readonly days?: number

@@ -1,6 +1,6 @@
 import type { TriggerObject } from './trigger.js'
 
-/** A job as it stands now: a live, read-only view. All times are milliseconds since the Unix epoch. */
+/** A live, read-only view of a job. All times are in milliseconds since the Unix epoch. */
 export interface Job {
   readonly id: string
   readonly name: string
@@ -8,15 +8,15 @@ export interface Job {
   readonly data: unknown
   /** Whether this replica knows the job to be paused. */
   readonly paused: boolean
-  /** Runs of the job in this process now. */
+  /** The number of active runs of the job in this process. */
   readonly running: number
   /**
-   * The next tick's nominal time, whichever replica has it, also while jitter puts it off; `null` when there is none, or
-   * while the job is paused.
+   * The nominal time of the next tick, whichever replica will run it, even while jitter delays it; `null` when there is
+   * none or the job is paused.
    */
   readonly nextRun: number | null
-  /** The start of the last run in this process, or `null`. */
+  /** When the last run in this process started; `null` before the first. */
   readonly lastRun: number | null
-  /** The end of the last successful run in this process, or `null`. */
+  /** When the last successful run in this process ended; `null` before the first. */
   readonly lastSuccess: number | null
 }

@@ -1,7 +1,7 @@
 import type { Job } from './job.js'
 import type { Logger } from './logger.js'
 
-/** How a run ended. Everything but `success` counts as a failure. */
+/** How a run ended. Every outcome but `success` counts as a failure. */
 export type RunOutcome = 'success' | 'error' | 'timeout' | 'cancelled' | 'lock_lost' | 'abandoned'
 
 /** Why a tick had no run on this replica. */
@@ -17,37 +17,39 @@ export type SkipReason =
 /** What started a run. */
 export type RunTrigger = 'schedule' | 'manual' | 'recovery' | 'catch-up'
 
-/** One execution of a job. All times are milliseconds since the Unix epoch. */
+/** One execution of a job. All times are in milliseconds since the Unix epoch. */
 export interface Run {
   /** Unique across all replicas. */
   readonly id: string
   readonly jobId: string
-  /** The tick's nominal time; for a manual run the time at which it was asked for. */
+  /** The tick's nominal time; for a manual run, when it was requested. */
   readonly scheduledTime: number
   /** When the handler was called. */
   readonly startedAt: number
-  /** 1, and one more for each retry and each time the run was taken over. */
+  /** 1, plus one for each retry and each time the run was taken over. */
   readonly attempt: number
   readonly trigger: RunTrigger
   readonly replicaId: string
-  /** Strictly increasing per job; `null` for a run without a lock: `lock: false`, or `onRedisError: 'run'` in an outage. */
+  /**
+   * Strictly increasing per job; `null` for a run without a lock: `lock: false`, or `onRedisError: 'run'` in an outage.
+   */
   readonly fencingToken: number | null
-  /** `null` until it is known. */
+  /** `null` until the outcome is known. */
   readonly outcome: RunOutcome | null
-  /** When the outcome was known; `null` before. A handler may go on after its `timeout`. */
+  /** When the outcome became known; `null` before. A handler may go on after its `timeout`. */
   readonly finishedAt: number | null
-  /** What the handler threw, or why the run was not a success. */
+  /** What the handler threw, or an error that says why the run failed. */
   readonly error?: unknown
   /** What the handler returned. */
   readonly result?: unknown
 }
 
 /**
- * What a handler is called with. `log` and `signal` are made when they are first read: they are there for destructuring,
- * and a spread (`{ ...context }`) does not copy them.
+ * The argument of a handler. `log` and `signal` are getters that create their value when first read: destructuring
+ * works, but a spread (`{ ...context }`) does not copy them.
  */
 export interface RunContext<App = unknown, Data = unknown> {
-  /** The Fastify instance on which the job was added, or what `createScheduler({ app })` was given. */
+  /** The Fastify instance on which the job was added, or the `app` given to `createScheduler`. */
   readonly app: App
   readonly job: Job
   readonly run: Run
@@ -61,9 +63,9 @@ export interface RunContext<App = unknown, Data = unknown> {
    */
   readonly signal: AbortSignal
   /**
-   * Strictly increasing per job, for work that needs more than a lock can promise: store it beside what you write and
-   * refuse a write with a smaller one. `null` for a run without a lock: `lock: false`, or `onRedisError: 'run'` in an
-   * outage.
+   * Strictly increasing per job, for work that needs more than a lock can promise: store the token with what you write,
+   * and refuse writes with a smaller one. `null` for a run without a lock: `lock: false`, or `onRedisError: 'run'` in
+   * an outage.
    */
   readonly fencingToken: number | null
 }

@@ -9,7 +9,7 @@ import type { Logger } from './logger.js'
 import type { JobHandler, Run } from './run.js'
 import type { PreviewOptions, TriggerInput } from './trigger.js'
 
-/** What an ioredis `Redis` and `Cluster` have in common, of version 5 and 6. */
+/** The part that `Redis` and `Cluster` of ioredis 5 and 6 have in common. */
 interface RedisConnection {
   readonly status: string
   readonly options: object
@@ -17,26 +17,28 @@ interface RedisConnection {
   duplicate(): unknown
 }
 
-/** An ioredis `Redis`, known by its shape: its version need not be the scheduler's. */
+/** An ioredis `Redis`, recognised by its shape, so that its version need not be the scheduler's. */
 export interface RedisLike extends RedisConnection {
   readonly nodes?: never
 }
 
-/** An ioredis `Cluster`, known by its shape. */
+/** An ioredis `Cluster`, recognised by its shape. */
 export interface ClusterLike extends RedisConnection {
   nodes(): readonly unknown[]
 }
 
-/** The options of ioredis 5 and 6, which differ in this class alone. */
+/** The options of ioredis 5 and 6, which differ in `Connector` alone. */
 export type RedisOptionsInput = Omit<RedisOptions, 'Connector'> & { readonly Connector?: unknown }
 
-/** One Redis: its URL, ioredis' options for it, or an ioredis client of the app's, from which the scheduler makes its own. */
+/**
+ * One Redis: its URL, ioredis options, or an ioredis client of the app as a template for the scheduler's own clients.
+ */
 export type RedisMasterInput = string | RedisOptionsInput | RedisLike
 
-/** A Redis, an ioredis Cluster of the app's in the same way, or an odd number, from 3 up, of independent masters. */
+/** One Redis, an ioredis `Cluster` of the app, or an array of independent masters: an odd number, at least 3. */
 export type RedisInput = RedisMasterInput | ClusterLike | readonly RedisMasterInput[]
 
-/** What is asked of a registry; prom-client's `Registry` and its successor's have it. */
+/** A metrics registry, such as the `Registry` of prom-client or of its successor. */
 export interface MetricsRegister {
   readonly contentType: string
   metrics(): Promise<string>
@@ -47,27 +49,27 @@ export interface MetricsRegister {
 
 export interface MetricsOptions {
   /**
-   * Where the metrics are registered. Give prom-client's own `register` to serve them with the app's.
+   * The registry of the metrics. Pass prom-client's global `register` to serve them together with the app's.
    *
    * @default a new `client.Registry`
    */
   readonly register?: MetricsRegister
   /**
-   * The module a new registry is taken from: prom-client, or its successor `@prometheus-io/client`.
+   * The module that a new registry is made with: prom-client, or its successor `@prometheus-io/client`.
    *
    * @default prom-client
    */
   readonly client?: { readonly Registry: new () => MetricsRegister }
   /**
-   * The metric names' prefix.
+   * The prefix of the metrics' names.
    *
    * @default 'apscheduler_'
    */
   readonly prefix?: string
   /**
-   * Whether each job has series of its own, with the labels `job_id` and `job_name`: some sixty of them. `false` is for
-   * thousands of jobs: each metric then shows all jobs of the process together, without these labels. Counters and
-   * histograms are sums, jobs that were removed included; of times the next is the earliest, the last are the latest.
+   * Whether each job has its own series, some sixty of them, with the labels `job_id` and `job_name`. `false` is for
+   * thousands of jobs: each metric then covers all jobs of the process, without these labels. Counters and histograms
+   * are sums that include removed jobs; the next run is the earliest of all jobs', the last run and success the latest.
    *
    * @default true
    */
@@ -82,49 +84,49 @@ export interface MetricsOptions {
 
 export interface SchedulerOptions<App = unknown> {
   /**
-   * Where replicas meet. Without it coordination is in memory, in this process only. Several independent masters decide
-   * by majority: a minority of them may be down, hang, or lose its data.
+   * The Redis that coordinates the replicas. Without it, coordination is in memory, for this process only. Several
+   * independent masters decide by majority: a minority of them may be down, hang, or lose its data.
    *
    * @default undefined
    */
   readonly redis?: RedisInput | undefined
-  /** Names the app in Redis; required with `redis`. 1 to 100 characters, no control characters, spaces or braces. */
+  /** The app's name in Redis, required with `redis`: 1 to 100 characters, no control characters, spaces or braces. */
   readonly prefix?: string
   /**
-   * The time zone of triggers that name none.
+   * The IANA time zone of triggers that name none.
    *
    * @default 'UTC'
    */
   readonly timezone?: string
   /**
-   * How many scheduled runs this process has at once; due ticks wait for room. Runs by hand and those of jobs with
-   * `lock: false` do not wait, but take room.
+   * The most scheduled runs that are active in this process at once; further due ticks wait. Manual runs and those of
+   * jobs with `lock: false` count, but never wait.
    *
    * @default 64
    */
   readonly concurrency?: number
   /**
-   * How long closing, and `drain()`, wait for running handlers before they abort them; a second later they wait no more.
-   * In an app it is more than a second below Fastify's `pluginTimeout`.
+   * How long `close()` and `drain()` wait for running handlers before they abort them; a second later they stop
+   * waiting. In an app it must be more than a second below Fastify's `pluginTimeout`.
    *
    * @default '8s'
    */
   readonly closeTimeout?: Duration
   /**
-   * How far a tick may lie in the future of Redis' clock and still be granted; a larger skew is warned about.
+   * How far ahead of Redis' clock a tick may lie and still be granted. A larger clock skew is logged as a warning.
    *
    * @default '1s'
    */
   readonly maxClockSkew?: Duration
   /**
-   * Names this process among the replicas: 1 to 100 characters, no control characters or spaces.
+   * This process' name among the replicas: 1 to 100 characters, no control characters or spaces.
    *
    * @default host name, process id and a random part
    */
   readonly replicaId?: string
-  /** What jobs say when they do not say it themselves. */
+  /** Defaults for options that jobs leave out. */
   readonly defaults?: JobDefaults
-  /** Jobs to begin with. */
+  /** Jobs to add when the scheduler is created. */
   // biome-ignore lint/suspicious/noExplicitAny: each job has a `Data` of its own
   readonly jobs?: readonly JobOptions<App, any>[]
   /**
@@ -139,16 +141,16 @@ export interface SchedulerOptions<App = unknown> {
    * @default warnings and errors to stderr
    */
   readonly logger?: Logger | false
-  /** Handed to handlers as `app`. */
+  /** Passed to handlers as `app`. */
   readonly app?: App
   /**
    * The source of all time; for tests.
    *
-   * @default the system's
+   * @default the system's clock
    */
   readonly clock?: Clock
   /**
-   * Where replicas meet, instead of Redis; for tests, from `fastify-redlock-scheduler/testing`.
+   * The store that coordinates the replicas instead of Redis; for tests, from `fastify-redlock-scheduler/testing`.
    *
    * @default undefined
    */
@@ -156,10 +158,11 @@ export interface SchedulerOptions<App = unknown> {
 }
 
 export interface TriggerOptions {
-  /** Handed to the handler instead of the job's own `data`. */
+  /** Passed to the handler instead of the job's own `data`. */
   readonly data?: unknown
   /**
-   * Resolve when the run has ended and its lock is released, or when its `timeout` has passed, instead of when it has started.
+   * Whether to resolve only when the run has ended and its lock is released, or its `timeout` has passed, instead of as
+   * soon as it has started.
    *
    * @default false
    */
@@ -168,7 +171,7 @@ export interface TriggerOptions {
 
 export interface WithLockOptions {
   /**
-   * How long Redis keeps the lock of a process that died; it is extended at every third of this time while `fn` runs.
+   * How long Redis keeps the lock of a process that has died. It is extended every third of this time while `fn` runs.
    *
    * @default the scheduler's `defaults.lock.ttl`
    */
@@ -181,21 +184,21 @@ export interface WithLockContext {
   readonly fencingToken: number
 }
 
-/** `acquired` is false when the lock is held elsewhere: `fn` was not called. */
+/** The result of `withLock`; `acquired` is `false` when the lock was held elsewhere, so that `fn` was not called. */
 export type WithLockResult<Value> = { readonly acquired: true; readonly value: Value } | { readonly acquired: false }
 
-/** The options of a job without `data`, where its handler may have `undefined`. */
+/** The options of a shorthand; they may be omitted if the handler's `data` may be `undefined`. */
 type OptionsWithoutData<Data, Options> = undefined extends Data
   ? [options?: Options]
   : [options: Options & { readonly data: Data }]
 
-/** The scheduler: `app.jobs`, and what `createScheduler()` returns. */
+/** The scheduler, as `app.jobs` or as returned by `createScheduler()`. */
 export interface Scheduler<App = unknown> {
   readonly replicaId: string
-  /** The registry the metrics are in, or `null` when they are off. */
+  /** The registry of the metrics; `null` when they are off. */
   readonly register: MetricsRegister | null
   /**
-   * Adds a job. Before `start` it waits for it; afterwards it is due at its next tick.
+   * Adds a job, which is due at its first tick after this, or after `start()` if that comes later.
    *
    * @throws JobDuplicateError, JobIdInvalidError, and the errors of its options; then nothing has changed
    */
@@ -251,18 +254,24 @@ export interface Scheduler<App = unknown> {
   /** `modify` with a trigger alone. */
   reschedule(id: string, trigger: TriggerInput): Job
   /**
-   * Removes a job from this process; a run of it goes on to its end. Whether there was one. A job whose trigger has no
-   * further tick goes by itself, five minutes after its last run.
+   * Removes a job from this process; active runs of it go on to their end. A job whose trigger has no further tick is
+   * removed automatically, five minutes after its last run.
+   *
+   * @returns whether there was a job with that id
    */
   remove(id: string): boolean
   /**
-   * Pauses a job for the whole fleet: its ticks have no run until it is resumed. Runs by hand are still possible.
+   * Pauses a job for the whole fleet: its ticks have no run until it is resumed. Manual runs are still possible.
    *
    * @param note why, for people; at most 500 characters
    * @throws JobUnknownError, RedisUnavailableError
    */
   pause(id: string, note?: string): Promise<void>
-  /** @throws JobUnknownError, RedisUnavailableError */
+  /**
+   * Resumes a paused job for the whole fleet. Ticks that were due during the pause are not caught up on.
+   *
+   * @throws JobUnknownError, RedisUnavailableError
+   */
   resume(id: string): Promise<void>
   /**
    * Runs a job now, on this replica, under its lock.
@@ -271,12 +280,12 @@ export interface Scheduler<App = unknown> {
    * @throws JobUnknownError, RedisUnavailableError, NotRunningError
    */
   trigger(id: string, options?: TriggerOptions): Promise<Run | null>
-  /** The ticks a trigger will have, in milliseconds since the Unix epoch. */
+  /** Lists the next ticks of a trigger, in milliseconds since the Unix epoch, ascending. */
   preview(trigger: TriggerInput, options?: PreviewOptions): number[]
   /**
-   * Calls `fn` under a lock of that name, on one replica at a time. The names are apart from the jobs' ids.
+   * Calls `fn` under a named lock, so that it runs on one replica at a time. Lock names and job ids never clash.
    *
-   * @throws what `fn` throws, RedisUnavailableError, and LockLostError when the lock was lost before `fn` had ended
+   * @throws what `fn` throws, RedisUnavailableError, and LockLostError if the lock was lost before `fn` had ended
    */
   withLock<Value>(
     name: string,
@@ -287,19 +296,19 @@ export interface Scheduler<App = unknown> {
   once<Name extends SchedulerEventName>(name: Name, listener: SchedulerListener<Name>): this
   off<Name extends SchedulerEventName>(name: Name, listener: SchedulerListener<Name>): this
   /**
-   * Begins the ticks, also again after `stop()`. An unreachable Redis does not keep it from that: jobs begin when Redis
-   * comes. An app's scheduler starts by itself, unless `autostart` is `false`.
+   * Begins the ticks, or begins them again after `stop()`. It resolves even if Redis is unreachable: jobs then begin to
+   * run when Redis is up. In an app the scheduler starts by itself unless `autostart` is `false`.
    *
    * @throws RedisAuthError, NotRunningError
    */
   start(): Promise<void>
-  /** No new ticks from now on; all else is as before. */
+  /** Takes no new ticks from now on; everything else works as before. */
   stop(): void
   /**
-   * Stops, takes no new runs, waits for those that go on up to `closeTimeout`, and aborts what is left. Everything else is
-   * as before until `close()`: routes, metrics, and `withLock`, which a run may need for its end.
+   * Stops, takes no new runs, waits up to `closeTimeout` for active runs, and aborts those left. Everything else works
+   * until `close()`: routes, metrics, and `withLock`, which a run may need to finish.
    */
   drain(): Promise<void>
-  /** Drains, ends what goes on under `withLock` in the same way, and closes what the scheduler opened. */
+  /** Drains, ends calls of `withLock` in the same way, and closes the connections that the scheduler opened. */
   close(): Promise<void>
 }

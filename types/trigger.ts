@@ -2,7 +2,7 @@ import type { Duration } from './duration.js'
 
 /**
  * A point in time: a `Date`, milliseconds since the Unix epoch, or an ISO 8601 string. A string without an offset is
- * read in the trigger's time zone, never in the process's own, so that every replica reads the same instant.
+ * read in the trigger's time zone, never in the process' own, so that every replica reads the same instant.
  */
 export type DateInput = Date | number | string
 
@@ -35,7 +35,7 @@ export interface CronFields {
   readonly day?: number | string
   /** ISO week, 1 to 53. */
   readonly week?: number | string
-  /** `mon` to `sun`, or `monday` to `sunday`. Not by numbers: 0 is Monday for some and Sunday for others. */
+  /** `mon` to `sun`, or `monday` to `sunday`. Numbers are refused, as systems disagree on which day is 0. */
   readonly dayOfWeek?: string
   /** 0 to 23. */
   readonly hour?: number | string
@@ -46,8 +46,8 @@ export interface CronFields {
 }
 
 /**
- * Ticks by a cron expression: 5 or 6 fields (seconds first), a nickname such as `@hourly`, or APScheduler's fields. What
- * another system writes and means otherwise is refused.
+ * Ticks by a cron expression: 5 or 6 fields (seconds first), a nickname such as `@hourly`, or APScheduler's fields.
+ * Syntax that another system reads differently is refused.
  */
 export interface CronTriggerInput extends TriggerBounds {
   readonly cron: string | CronFields
@@ -57,27 +57,27 @@ export interface CronTriggerInput extends TriggerBounds {
 export interface IntervalTriggerInput extends TriggerBounds {
   readonly interval: Duration
   /**
-   * Shifts the grid from the Unix epoch. Refused together with `startDate`, which is an anchor of its own.
+   * How far the grid is shifted from the Unix epoch. Refused together with `startDate`, which anchors the grid itself.
    *
    * @default 0
    */
   readonly offset?: Duration
-  /** `'completion'` measures the interval from the end of the job's last run, on whichever replica that was. */
+  /** `'completion'` measures the interval from the end of the job's last run, on whichever replica. */
   readonly after?: 'completion'
 }
 
-/** One tick. */
+/** A single tick. */
 export interface DateTriggerInput {
   readonly date: DateInput
   readonly timezone?: string
 }
 
-/** Ticks of every trigger in the list; equal times are one tick. */
+/** The ticks of all triggers in the list; equal times are one tick. */
 export interface AnyTriggerInput {
   readonly any: readonly TriggerInput[]
 }
 
-/** The times at which all triggers in the list have a tick. */
+/** The times at which every trigger in the list has a tick. */
 export interface AllTriggerInput {
   readonly all: readonly TriggerInput[]
 }
@@ -94,12 +94,13 @@ export type TriggerObject =
 export type TriggerInput = TriggerObject | string
 
 /**
- * When a job is due: a pure value. It holds no timer and no clock, and two triggers with the same `key` are the same.
+ * When a job is due, as a pure value: it holds no timer and no clock, and triggers with the same `key` are
+ * interchangeable.
  */
 export interface Trigger {
-  /** What the trigger says, in one canonical string: equal triggers have equal keys, however they were written. */
+  /** The trigger as a canonical string: equal triggers have equal keys, however they were written. */
   readonly key: string
-  /** The interval in milliseconds when the trigger is measured from the last run's end, else `null`. */
+  /** The interval in milliseconds if it is measured from the last run's end (`after: 'completion'`); else `null`. */
   readonly afterCompletion: number | null
   /**
    * The first tick strictly later than `after`, or `null` when there is none.
@@ -118,7 +119,7 @@ export interface PreviewOptions {
    */
   readonly count?: number
   /**
-   * The ticks listed are strictly later than this.
+   * The time that all listed ticks are strictly later than.
    *
    * @default now
    */

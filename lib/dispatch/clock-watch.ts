@@ -12,7 +12,7 @@ import type { LateTicks } from './late-ticks.js'
 export interface ClockWatchOptions {
   readonly clock: Clock
   readonly coordination: Coordination
-  /** In milliseconds. */
+  /** The largest tolerated difference from the fleet's clock, in milliseconds. */
   readonly maxClockSkew: number
   readonly jobs: JobRegistry
   readonly timetable: Timetable<JobRecord>
@@ -22,16 +22,16 @@ export interface ClockWatchOptions {
 }
 
 /**
- * Notices that the fleet's clock, by which ticks are due, has moved by a step, and puts right what was noted by it before. In
- * memory that clock is the process' own; with Redis it is that of Redis.
+ * Notices when the fleet's clock, by which ticks are due, has moved by a step, and corrects the times noted before. In
+ * memory that clock is the process' own; with Redis it is the clock of Redis.
  */
 export class ClockWatch {
   readonly #options: ClockWatchOptions
-  /** In memory; `null` with Redis, whose clock is measured with each of its answers. */
+  /** Watches the process' own clock; `null` with Redis, whose clock is measured with each of its answers. */
   readonly #wallClock: WallClock | null
-  /** The fleet's clock less the monotonic one, as last known. */
+  /** The fleet's clock minus the monotonic clock, as last known. */
   #offset: number | null = null
-  /** The latest tick that was warned of as taken ahead of its time. */
+  /** The latest tick that a warning was logged for, as it is taken although it lies in the future. */
   #warnedUntil = Number.NEGATIVE_INFINITY
 
   constructor(options: ClockWatchOptions) {
@@ -48,22 +48,25 @@ export class ClockWatch {
         })
   }
 
-  /** To be called every few seconds. That two clocks drift apart is no step. */
+  /** Checks the clock; the caller does so every few seconds. A slow drift between two clocks is not a step. */
   look(): void {
     if (this.#wallClock !== null) this.#wallClock.look()
     else this.#lookBack()
   }
 
-  /** The store is there again. How far its clock went back meanwhile says nothing of what is taken: it is asked for that. */
+  /**
+   * Called when the store is up again. A step of its clock during the outage says nothing about taken ticks; a survey
+   * does.
+   */
   restart(): void {
     this.#offset = null
     this.#lookBack()
   }
 
   /**
-   * The fleet's clock has moved by a step.
+   * Called when the fleet's clock has moved by a step.
    *
-   * @param measured by how much in milliseconds, where it was this process' own clock until now, unmeasured
+   * @param measured the step in milliseconds if this process' own clock stood in for the fleet's until now; else 0
    */
   onStep(measured: number): void {
     const { coordination, maxClockSkew, timetable, warnings } = this.#options
@@ -74,7 +77,7 @@ export class ClockWatch {
     if (Math.abs(skew) > maxClockSkew) warnings.clockSkewed(skew)
   }
 
-  /** Ticks up to a time of the future may be taken already: they will not come again. */
+  /** Warns that ticks up to a time in the future may already be taken, so that they will not run. */
   onTakenAhead(until: number): void {
     const { coordination, maxClockSkew, warnings } = this.#options
     const wait = Math.round(until - coordination.now())
@@ -83,7 +86,7 @@ export class ClockWatch {
     warnings.ticksTakenAhead(until, wait)
   }
 
-  /** What was noted by this process' own clock is off by `step`. */
+  /** Corrects times noted by this process' own clock, which are off by `step`. */
   #moveTimes(step: number): void {
     const { coordination, dispatcher, jobs, timetable, lateTicks } = this.#options
     const now = coordination.now()
@@ -101,7 +104,7 @@ export class ClockWatch {
     warnings.clockCorrected(step)
   }
 
-  /** Looks whether the fleet's clock has gone back: ticks up to where it was are taken. */
+  /** Checks whether the fleet's clock has gone back: then ticks up to its former time are taken. */
   #lookBack(): void {
     const { clock, coordination } = this.#options
     if (!coordination.state.up) return

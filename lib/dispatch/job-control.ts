@@ -13,11 +13,11 @@ export interface JobControlOptions {
   readonly jobs: JobRegistry
   readonly survey: Survey
   readonly journal: Journal
-  /** Whether ticks come now. */
+  /** Whether this replica takes ticks at present. */
   readonly isRunning: () => boolean
 }
 
-/** Adds, changes, removes, pauses and resumes jobs: in this process, at the store, and for the journal. */
+/** Adds, modifies, removes, pauses and resumes jobs: in this process, in the store, and for the journal. */
 export class JobControl {
   readonly #options: JobControlOptions
 
@@ -25,7 +25,7 @@ export class JobControl {
     this.#options = options
   }
 
-  /** As `JobRegistry.add`. */
+  /** Adds a job, see `JobRegistry.add`. */
   add(options: JobOptions, app: unknown): JobRecord {
     const { jobs, survey, journal, isRunning } = this.#options
     const job = jobs.add(options, app)
@@ -34,7 +34,7 @@ export class JobControl {
     return job
   }
 
-  /** As `JobRegistry.modify`. */
+  /** Modifies a job, see `JobRegistry.modify`. */
   modify(id: string, changes: JobChanges): JobRecord {
     const { jobs, survey, journal, isRunning } = this.#options
     const before = jobs.get(id)?.trigger
@@ -44,7 +44,7 @@ export class JobControl {
     return job
   }
 
-  /** Whether there was such a job. */
+  /** Removes a job; returns whether there was one with that id. */
   remove(id: string, reason: RemovalReason): boolean {
     const job = this.#options.jobs.remove(id)
     if (job !== null) this.#options.journal.jobRemoved(job, reason)
@@ -62,14 +62,18 @@ export class JobControl {
     journal.paused(this.#learnPaused(job, true), replicaId, note)
   }
 
-  /** As `pause`. */
+  /**
+   * Resumes a job for the fleet.
+   *
+   * @throws RedisUnavailableError
+   */
   async resume(job: JobRecord): Promise<void> {
     const { coordination, journal, replicaId } = this.#options
     await coordination.resume(job.id)
     journal.resumed(this.#learnPaused(job, false), replicaId)
   }
 
-  /** @returns the job of that id as it is now: it may have been removed and added again meanwhile */
+  /** @returns the present job with that id, as it may have been removed and added again meanwhile */
   #learnPaused(job: JobRecord, paused: boolean): JobRecord {
     const { jobs } = this.#options
     const known = jobs.get(job.id) ?? job

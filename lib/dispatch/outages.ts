@@ -13,7 +13,7 @@ export interface OutagesOptions {
 /** Works out what each outage of the store has cost, for the journal. */
 export class Outages {
   readonly #options: OutagesOptions
-  /** The outage that lasts: since when, on the monotonic clock, and how many locks had been lost by then. */
+  /** The present outage: since when, on the monotonic clock, and how many locks had been lost before it. */
   #outage: { readonly since: number; readonly locksLost: number } | null = null
 
   constructor(options: OutagesOptions) {
@@ -21,8 +21,8 @@ export class Outages {
   }
 
   /**
-   * The store does not answer, or answers and `refuses` what it is asked, which it may begin to do during an outage. That is
-   * the same outage.
+   * Called when the store does not answer, or answers but `refuses` its calls. A store that changes from one to the
+   * other during an outage does not begin another outage.
    */
   begin(error: Error, refuses: boolean): void {
     const { clock, journal, locksLost } = this.#options
@@ -30,7 +30,7 @@ export class Outages {
     journal.outageBegan(error, refuses)
   }
 
-  /** Claims can be had. Whether that ends an outage: they can be had for the first time as well. */
+  /** Called when the store grants claims; returns whether that ends an outage, and is not the first time. */
   end(): boolean {
     const { clock, journal, locksLost, waiting } = this.#options
     const outage = this.#outage

@@ -3,12 +3,12 @@ import { SECOND } from '../base/duration.js'
 import type { JobRegistry } from '../jobs/registry.js'
 import type { Survey } from './survey.js'
 
-/** How often it asks. */
+/** How often the store is asked. */
 const POLL = 10 * SECOND
 
 /**
- * Asks the store from time to time whether jobs with `lock: false` are paused. Of all others a replica learns that by their
- * claims; these have none.
+ * Asks the store from time to time whether jobs with `lock: false` are paused. For all other jobs a replica learns that
+ * from their claims.
  */
 export class PausePoll {
   readonly #clock: Clock

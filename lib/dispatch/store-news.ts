@@ -26,13 +26,13 @@ export interface StoreNewsOptions {
   readonly clockWatch: ClockWatch
   readonly warnings: Warnings
   readonly definitionWarnings: DefinitionWarnings
-  /** Whether ticks come now. */
+  /** Whether this replica takes ticks at present. */
   readonly isRunning: () => boolean
   /** Whether the scheduler was opened or started. */
   readonly hasBegun: () => boolean
 }
 
-/** Does what is to be done when the store has news, other than to write it to the log. */
+/** Reacts to news from the store, apart from logging it. */
 export class StoreNews implements Omit<CoordinationListener, 'onUnsafe' | 'onNotice'> {
   readonly #options: StoreNewsOptions
 
@@ -43,13 +43,13 @@ export class StoreNews implements Omit<CoordinationListener, 'onUnsafe' | 'onNot
   onUp(): void {
     const { outages, abandonedRuns, clockWatch, survey, finisher, dispatcher, isRunning } = this.#options
     if (outages.end()) {
-      // It may have been restarted with data of the past, which it is told before it is asked for anything.
+      // The store may have been restarted with old data, so it is reconciled before anything is requested.
       this.onPast()
       abandonedRuns.postpone()
     }
     clockWatch.restart()
     if (isRunning()) survey.askAbout()
-    // What is owned is given back before anything is asked for: an own lock must not look like an overlap.
+    // Locks to release are released before anything is requested, so that an own lock does not look like an overlap.
     void finisher.retryNow()
     dispatcher.wakeUp()
   }
@@ -79,7 +79,7 @@ export class StoreNews implements Omit<CoordinationListener, 'onUnsafe' | 'onNot
 
   onDefinitionDiffers(jobId: string, tick: number, other: OtherDefinition): void {
     const job = this.#options.jobs.get(jobId)
-    // What was claimed before this replica had the job may have been by an earlier version, which is gone.
+    // A tick before this replica had the job may have been claimed by an earlier version of the app, which is gone.
     if (job !== undefined && tick > job.presentSince) void this.#options.definitionWarnings.tell(job, other)
   }
 }

@@ -6,12 +6,12 @@ import { OptionInvalidError, RouteTakenError } from '../errors.js'
 const DEFAULT_ENDPOINT = '/metrics'
 
 /**
- * Where to serve the metrics, below the app's prefix, or `null` for nowhere: when the app does not want it, or serves `/metrics` itself.
+ * The path of the metrics' route below the app's prefix; `null` when the app wants none or serves `/metrics` itself.
  *
- * @param endpoint the option as it was given
+ * @param endpoint the option as the user gave it
  * @param enabled whether there are metrics at all
- * @param isRegisterGiven whether the app has given a registry, which it is then likely to serve
- * @throws OptionInvalidError; RouteTakenError when the path was asked for and is taken
+ * @param isRegisterGiven whether the app has given its own registry, which it is then likely to serve itself
+ * @throws OptionInvalidError; RouteTakenError when the given path is taken
  */
 export function metricsUrl(
   app: FastifyInstance,
@@ -34,9 +34,9 @@ export function metricsUrl(
   return null
 }
 
-/** Serves the registry of a scheduler with metrics, which is asked for it at each scrape and not before. */
+/** Serves the registry of a scheduler that has metrics; it is read from the scheduler at each scrape, not before. */
 export function serveMetrics(app: FastifyInstance, url: string, scheduler: Pick<Scheduler, 'register'>): void {
-  // `hide` keeps it out of what @fastify/swagger documents.
+  // `hide` keeps the route out of @fastify/swagger's documentation.
   app.get(url, { logLevel: 'warn', schema: { hide: true } as FastifySchema }, async (_request, reply) => {
     const { register } = scheduler
     reply.type(register!.contentType)

@@ -2,7 +2,7 @@ import type { RunBody } from '../../types/plugin.js'
 import type { Run, RunOutcome } from '../../types/run.js'
 import { show } from '../base/show.js'
 
-/** What a route answers with that waited for a run. */
+/** The status with which a route answers that has waited for a run. */
 export const STATUS_OF: Readonly<Record<RunOutcome, number>> = Object.freeze({
   success: 200,
   error: 500,
@@ -12,7 +12,7 @@ export const STATUS_OF: Readonly<Record<RunOutcome, number>> = Object.freeze({
   abandoned: 503
 })
 
-/** A run as routes show it, with its result or why there is none. */
+/** A run in a route's response, with its result or a message that says why there is none. */
 export function toBody(run: Run): RunBody {
   const { id, jobId, attempt, trigger, replicaId, fencingToken, outcome, scheduledTime, startedAt, finishedAt } = run
   return {
@@ -30,7 +30,7 @@ export function toBody(run: Run): RunBody {
   }
 }
 
-/** The run was a success also where what its handler returned cannot be sent. */
+/** The result of a successful run, or a message that it cannot be sent; that does not make the run a failure. */
 function ofSuccess({ result }: Run): Pick<RunBody, 'result' | 'message'> {
   try {
     return JSON.stringify(result) === undefined ? {} : { result }
@@ -39,7 +39,7 @@ function ofSuccess({ result }: Run): Pick<RunBody, 'result' | 'message'> {
   }
 }
 
-/** What was thrown may be anything, and of any realm. */
+/** The message of a thrown value, which may be anything, from any realm. */
 function messageOf(error: unknown, outcome: RunOutcome): string {
   try {
     const message = typeof error === 'object' && error !== null ? (error as { message?: unknown }).message : error

@@ -8,19 +8,19 @@ import { JobLockedError, JobUnknownError, OptionInvalidError } from '../errors.j
 import { logSafely } from '../observability/log.js'
 import { STATUS_OF, toBody } from './run-body.js'
 
-/** Methods that ask about a route, also where it is one of GET or of all methods, and never for its job. */
+/** Methods that never trigger a route's job, even if the route accepts them: they only ask about the route. */
 const ASKS_NO_JOB: ReadonlySet<string> = new Set(['HEAD', 'OPTIONS', 'TRACE'])
 
-/** The app's routes that run jobs: those with `config.triggerJob`, and those whose handler is `route(id)`. */
+/** The app's routes that trigger jobs: those with `config.triggerJob`, and those whose handler is `route(id)`. */
 export class TriggerRoutes {
   readonly #scheduler: Scheduler<FastifyInstance>
-  /** Which job each such route names, for the check when the app is ready. */
+  /** The job that each such route names, for the check when the app is ready. */
   readonly #named: { readonly id: unknown; readonly where: string }[] = []
 
-  /** Jobs that routes name and that have existed: one that is removed later does not take its routes with it. */
+  /** The jobs that routes name and that have existed. If one is removed later, its routes are not refused. */
   readonly #known = new Set<unknown>()
 
-  /** Requests that have had their job: of some both the response's end and the client's leaving is told. */
+  /** Requests whose job was triggered, as for some both the response's end and the client's disconnect are reported. */
   readonly #done = new WeakSet<FastifyRequest>()
 
   constructor(app: FastifyInstance, scheduler: Scheduler<FastifyInstance>) {
@@ -33,7 +33,7 @@ export class TriggerRoutes {
     })
     app.addHook('onRequest', async (request) => this.#checkLate(request))
     app.addHook('onSend', (request, reply, payload, done) => {
-      // The response to a client that has left, or that leaves while it is sent, has no end that Fastify tells of.
+      // Fastify does not report the end of a response whose client has disconnected, or does so while it is sent.
       if (request.routeOptions.config.triggerJob !== undefined) {
         if (isGone(reply)) this.#triggerAfter(request, reply)
         else reply.raw.once('close', () => this.#triggerAfter(request, reply))
@@ -41,7 +41,7 @@ export class TriggerRoutes {
       done(null, payload)
     })
     app.addHook('onResponse', (request, reply, done) => {
-      // By HTTP/2 it comes for a client that has left before there is any answer.
+      // With HTTP/2 this hook is also called for a client that has disconnected before there is any answer.
       if (reply.raw.headersSent) this.#triggerAfter(request, reply)
       done()
     })
@@ -56,8 +56,8 @@ export class TriggerRoutes {
   }
 
   /**
-   * Fastify shows a plugin no route that was declared before it, so such a route could not be checked when the app was
-   * ready. If it names a job that has never been, its first request is refused, before anything is done.
+   * Refuses requests to a route that names a job which has never existed. Fastify does not show a plugin the routes
+   * declared before it, so these could not be checked when the app was ready.
    */
   #checkLate(request: FastifyRequest): void {
     const { config, method, url } = request.routeOptions
@@ -65,13 +65,13 @@ export class TriggerRoutes {
     if (id === undefined || this.#known.has(id)) return
     if (typeof id !== 'string' || this.#scheduler.get(id) === undefined) {
       const error = new JobUnknownError(show(id), `, which the route ${method} ${url} names`)
-      // Not the client's mistake.
+      // It is not the client's mistake.
       throw Object.assign(error, { statusCode: 500 })
     }
     this.#known.add(id)
   }
 
-  /** The handler of a route that runs a job. */
+  /** Makes the handler of a route that triggers a job. */
   route<Request = FastifyRequest>(id: string, options: TriggerRouteOptions<Request> = {}): JobRouteHandler {
     const known = copyKnown(options, ['data', 'wait'], "`route`'s options", PEER_TRIGGER_CALL_NAMES)
     const { data, wait = false } = known as TriggerRouteOptions<Request>
@@ -89,7 +89,10 @@ export class TriggerRoutes {
     }
   }
 
-  /** A handler that does the same. To a client that has left Fastify sends no answer of a handler that returns none, nor calls its hooks. */
+  /**
+   * Wraps a route's handler. If the client has disconnected and the handler returns nothing, Fastify sends no answer
+   * and calls no hooks, so the job is triggered here.
+   */
   #watched(handler: RouteHandlerMethod): RouteHandlerMethod {
     const onReturned = (request: FastifyRequest, reply: FastifyReply, value: unknown): void => {
       if (value === undefined && !reply.sent && isGone(reply)) this.#triggerAfter(request, reply)
@@ -105,7 +108,7 @@ export class TriggerRoutes {
     }
   }
 
-  /** Runs the job of a route that has answered well. Nobody but the log can be told that it could not. */
+  /** Triggers the job of a route that answered with 2xx. As the response is sent, a failure can only be logged. */
   #triggerAfter(request: FastifyRequest, reply: FastifyReply): void {
     const id = request.routeOptions.config.triggerJob
     if (id === undefined || reply.statusCode < 200 || reply.statusCode > 299) return
@@ -121,7 +124,7 @@ export class TriggerRoutes {
   }
 }
 
-/** Whether the connection, or the stream of HTTP/2, has ended before the response. */
+/** Whether the connection, or the HTTP/2 stream, has ended before the response. */
 function isGone({ raw }: FastifyReply): boolean {
   return raw.destroyed || (raw as { stream?: { destroyed?: boolean } }).stream?.destroyed === true
 }
