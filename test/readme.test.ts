@@ -114,10 +114,10 @@ t.test('options', async (t) => {
 })
 
 t.test('job options', async (t) => {
-  const job = await members('job', 'JobBase')
-  const defaults = await members('job', 'JobDefaults')
-  const lock = prefixed('lock.', await members('job', 'LockOptions'))
-  const retry = prefixed('retry.', await members('job', 'RetryOptions'))
+  const job = await members('job-options', 'JobBase')
+  const defaults = await members('job-options', 'JobDefaults')
+  const lock = prefixed('lock.', await members('job-options', 'LockOptions'))
+  const retry = prefixed('retry.', await members('job-options', 'RetryOptions'))
   const [rows] = tables('Jobs')
   compareOptions(t, rows, [...job, ...defaults, ...lock, ...retry])
 

@@ -146,7 +146,7 @@ export interface SchedulerOptions<App = unknown> {
   /**
    * The source of all time; for tests.
    *
-   * @default the system's clock
+   * @default the system's
    */
   readonly clock?: Clock
   /**
