@@ -80,6 +80,6 @@ export class StoreNews implements Omit<CoordinationListener, 'onUnsafe' | 'onNot
   onDefinitionDiffers(jobId: string, tick: number, other: OtherDefinition): void {
     const job = this.#options.jobs.get(jobId)
     // A tick before this replica had the job may have been claimed by an earlier version of the app, which is gone.
-    if (job !== undefined && tick > job.presentSince) void this.#options.definitionWarnings.tell(job, other)
+    if (job !== undefined && tick > job.presentSince) void this.#options.definitionWarnings.note(job, other)
   }
 }

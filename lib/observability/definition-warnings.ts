@@ -3,36 +3,37 @@ import { dataFingerprint } from '../jobs/definition.js'
 import type { JobRecord } from '../jobs/job.js'
 import type { Logbook } from './logbook.js'
 
-/** Of how many jobs is warned. A default that a deploy changes is one of all jobs, which may be thousands. */
+/** For how many jobs there is a warning. A deploy that changes a default changes it for all jobs, which may be thousands. */
 const MAX_WARNED = 20
 
 type Values = Readonly<Record<string, unknown>>
 
 /**
- * Warns of jobs that another replica defines otherwise, as between two builds of an app. Of each it is told once that they
- * differ, and once what differs, as soon as the other replica has found that out too and has said what its definition is. Of most of many
- * jobs that is told at `debug`.
+ * Warns of jobs that another replica defines differently, as two builds of an app do. For each job the log says once that the
+ * definitions differ, and once how: that is known as soon as the other replica has noticed, too, and has shared its definition.
+ * Beyond the first `MAX_WARNED` jobs it says so at `debug`.
  */
 export class DefinitionWarnings {
   readonly #coordination: Coordination
   readonly #logbook: Logbook
-  /** Of each job what was told: that it differs, or also how. */
-  readonly #told = new WeakMap<JobRecord, 'that' | 'how'>()
-  /** The jobs that are warned of. */
+  /** What the log has said of each job: that its definitions differ, or also how. */
+  readonly #said = new WeakMap<JobRecord, 'that' | 'how'>()
+  /** The jobs that there is a warning for. */
   readonly #warned = new Set<string>()
-  #isLimitTold = false
+  #isLimitLogged = false
 
   constructor(coordination: Coordination, logbook: Logbook) {
     this.#coordination = coordination
     this.#logbook = logbook
   }
 
-  async tell(job: JobRecord, { fingerprint, replicaId }: OtherDefinition): Promise<void> {
-    const told = this.#told.get(job)
+  /** Another replica defines a job differently, or did when the store was asked. */
+  async note(job: JobRecord, { fingerprint, replicaId }: OtherDefinition): Promise<void> {
+    const said = this.#said.get(job)
     const { id, fingerprint: own } = job
-    // It may have been changed since it was asked for.
-    if (told === 'how' || (own.trigger === fingerprint.trigger && own.options === fingerprint.options)) return
-    this.#told.set(job, 'how')
+    // The job may have been changed since the store was asked.
+    if (said === 'how' || (own.trigger === fingerprint.trigger && own.options === fingerprint.options)) return
+    this.#said.set(job, 'how')
     const here = valuesOf(job)
     const text = await this.#coordination.shareDefinition(id, own, JSON.stringify(here), fingerprint)
     const there = text === null ? null : readValues(text)
@@ -46,8 +47,8 @@ export class DefinitionWarnings {
       this.#logbook.definitionDiffers(this.#levelFor(id), id, replicaId, differs, values)
       return
     }
-    this.#told.set(job, 'that')
-    if (told === 'that') return
+    this.#said.set(job, 'that')
+    if (said === 'that') return
     const differs = [
       ...(own.trigger === fingerprint.trigger ? [] : ['trigger']),
       ...(own.options === fingerprint.options ? [] : ['options'])
@@ -58,17 +59,17 @@ export class DefinitionWarnings {
   #levelFor(jobId: string): 'warn' | 'debug' {
     if (this.#warned.size < MAX_WARNED) this.#warned.add(jobId)
     if (this.#warned.has(jobId)) return 'warn'
-    if (!this.#isLimitTold) this.#logbook.moreDefinitionsDiffer(MAX_WARNED)
-    this.#isLimitTold = true
+    if (!this.#isLimitLogged) this.#logbook.moreDefinitionsDiffer(MAX_WARNED)
+    this.#isLimitLogged = true
     return 'debug'
   }
 }
 
-/** What a definition says; of the data, which is nobody's to read here, only what tells it from others. */
+/** What a definition says, as a log may show it. Data may be secret: only its fingerprint is shown. */
 function valuesOf({ definition, trigger }: JobRecord): Values {
   const { id: _id, trigger: _trigger, task: _task, data: _data, ...options } = definition
   const data = dataFingerprint(definition)
-  // As npm tells a process that it starts.
+  // Which npm gives to a process that it starts.
   const version = process.env.npm_package_version
   return {
     ...(version === undefined ? {} : { version }),

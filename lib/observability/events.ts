@@ -6,7 +6,7 @@ import { show } from '../base/show.js'
 import { OptionInvalidError } from '../errors.js'
 import { logSafely } from './log.js'
 
-/** All events there are; none is heard at first. */
+/** All events that there are. None has a listener at first. */
 const UNHEARD: Record<SchedulerEventName, boolean> = {
   submitted: false,
   executed: false,
@@ -32,8 +32,8 @@ interface Entry {
 }
 
 /**
- * The scheduler's events. Unlike node's EventEmitter it isolates its listeners: one that throws or rejects is logged,
- * the others are called all the same, and `error` without a listener is no exception.
+ * The scheduler's events. Unlike Node's EventEmitter it isolates its listeners: an error of one is logged and the others are
+ * called all the same, and an `error` event without a listener is not thrown.
  */
 export class Events {
   readonly #log: Logger
@@ -45,8 +45,8 @@ export class Events {
   }
 
   /**
-   * Whether anybody listens: an event nobody hears need not be made. It is read several times a run, so it is a field for each,
-   * and nothing is looked up.
+   * Whether each event has a listener: one that has none need not be made. This is read several times a run, so each event has a
+   * field of its own, and nothing is looked up.
    */
   get heard(): Readonly<Record<SchedulerEventName, boolean>> {
     return this.#heard

@@ -6,7 +6,7 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
 const LEVELS: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 
-/** Whether a level is on; of a logger that does not say so, all are. Makes nothing. */
+/** Whether a level is on. All are for a logger that does not say which. This allocates nothing. */
 export function isEnabled(log: Logger, level: LogLevel): boolean {
   try {
     if (log.level === 'silent') return false
@@ -39,13 +39,13 @@ export const silentLogger: Logger = Object.freeze({
  */
 export function logSafely(log: Logger, level: LogLevel, fields: Record<string, unknown>, message: string): void {
   try {
-    const told: unknown = log[level](fields, message)
-    if (isThenable(told)) Promise.resolve(told).catch(() => {})
+    const result: unknown = log[level](fields, message)
+    if (isThenable(result)) Promise.resolve(result).catch(() => {})
   } catch {
     try {
       log[level]({ ...fields, err: show(fields.err) }, message)
     } catch {
-      // Nothing is left that could be told to anybody.
+      // There is nobody left to tell.
     }
   }
 }

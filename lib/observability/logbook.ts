@@ -8,12 +8,12 @@ import { isEnabled, type LogLevel, logSafely } from './log.js'
 /** How many jobs are named in one line. */
 const MAX_NAMED = 10
 
-/** What is told of a run that goes on, or has just ended. */
+/** A run as the log shows it: it goes on, or has just ended. */
 export interface ReportedRun {
   readonly run: Run
   /** How long its handler has taken, in milliseconds. */
   readonly duration: number
-  /** Whether its handler has ended, or is not waited for any more. */
+  /** Whether its handler has ended, or is not waited for any longer. */
   readonly settled: boolean
   /** Its lock, if it has one. */
   readonly held: object | null
@@ -21,9 +21,8 @@ export interface ReportedRun {
 }
 
 /**
- * What people on call want to know, one line each. The fields' names stay as they are: docs/log.md lists them.
- *
- * What is told of each run is made only where its level is on.
+ * Writes to the log what people on call want to know, one line for each fact. The names of fields stay as they are: docs/log.md
+ * lists them. The line that each run has is made only where its level is on.
  */
 export class Logbook {
   readonly #log: Logger
@@ -47,7 +46,7 @@ export class Logbook {
     this.#write('error', fields, `a run failed${more}`)
   }
 
-  /** The handler of a run that was told to have failed has ended. @param error what it has thrown */
+  /** The handler of a run that was logged as failed before has ended. @param error what it threw, if it threw */
   runEndedLate(active: ReportedRun, error: unknown): void {
     const fields = { ...(error === undefined ? {} : { err: error }), ...fieldsOf(active, active.run.outcome) }
     this.#write('info', fields, 'the handler of a run that had failed has ended')
@@ -129,10 +128,10 @@ export class Logbook {
   }
 
   /**
-   * Another replica defines a job otherwise.
+   * Another replica defines a job differently.
    *
    * @param differs what differs
-   * @param here what that is in this process, and there; `null` where it is not known
+   * @param values what that is in this process, and there; `null` while it is not known
    */
   definitionDiffers(
     level: 'warn' | 'debug',
@@ -149,7 +148,7 @@ export class Logbook {
     this.#write(level, fields, `${who} defines the job '${jobId}' differently: ${differs.join(', ')}`)
   }
 
-  /** Others than the first `count` jobs are defined otherwise too. */
+  /** Further jobs than the first `count` are defined differently, too. */
   moreDefinitionsDiffer(count: number): void {
     this.#write(
       'warn',

@@ -4,7 +4,7 @@ import type { SkipReason } from '../../types/run.js'
 import { SECOND } from '../base/duration.js'
 import { logSafely } from './log.js'
 
-/** How long missed ticks are collected before they are told together. */
+/** How long missed ticks are collected before they are logged together. */
 const COLLECT = SECOND
 
 /** How many jobs are named in one line. */
@@ -17,7 +17,9 @@ interface Group {
   last: number
 }
 
-/** Tells missed ticks in the log: all of about a second in one line a reason, as an outage costs every job some. */
+/**
+ * Logs missed ticks: those of about a second in one line for each reason, as an outage makes all jobs miss ticks at once.
+ */
 export class MissedLog {
   readonly #log: Logger
   readonly #clock: Clock
@@ -43,7 +45,7 @@ export class MissedLog {
     this.#timer ??= this.#clock.setTimeout(() => this.flush(), COLLECT)
   }
 
-  /** Tells at once what was collected. */
+  /** Logs at once what was collected. */
   flush(): void {
     this.#timer?.cancel()
     this.#timer = null

@@ -227,7 +227,7 @@ t.test('a difference of very many jobs, as of a default, is not a warning of eac
       definition: { id: `job-${index}`, jitter: 0 },
       fingerprint: { trigger: 'same', options: 'a' }
     } as unknown as JobRecord
-    await warnings.tell(job, { fingerprint: { trigger: 'same', options: 'b' }, replicaId: 'two' })
+    await warnings.note(job, { fingerprint: { trigger: 'same', options: 'b' }, replicaId: 'two' })
   }
   const warned = lines.filter(({ level }) => level === 'warn')
   t.equal(warned.length, 21)
@@ -254,16 +254,16 @@ t.test('what differs in two definitions is told once the other replica has said 
   const [here, there] = [job('a', 2000), job('b', 0)]
   const [one, two] = [here, there].map(() => new DefinitionWarnings(coordination, new Logbook(logger)))
   const other = (of: JobRecord, replicaId: string): OtherDefinition => ({ fingerprint: of.fingerprint, replicaId })
-  await one?.tell(here, other(there, 'two'))
-  await one?.tell(here, other(there, 'two'))
+  await one?.note(here, other(there, 'two'))
+  await one?.note(here, other(there, 'two'))
   t.match(lines, [{ fields: { jobId: 'report', replicaId: 'two', differs: ['options'] } }])
   t.equal(lines.length, 1, 'that it differs is told once')
-  await two?.tell(there, other(here, 'one'))
-  await one?.tell(here, other(there, 'two'))
-  await one?.tell(here, other(there, 'two'))
+  await two?.note(there, other(here, 'one'))
+  await one?.note(here, other(there, 'two'))
+  await one?.note(here, other(there, 'two'))
   t.equal(lines.length, 3)
   t.match(lines[1]?.fields, { replicaId: 'one', differs: ['timeout'], here: { timeout: 0 }, there: { timeout: 2000 } })
   t.match(lines[2]?.fields, { replicaId: 'two', differs: ['timeout'], here: { timeout: 2000 }, there: { timeout: 0 } })
-  await one?.tell(here, other(here, 'two'))
+  await one?.note(here, other(here, 'two'))
   t.equal(lines.length, 3, 'a definition that is the same by now is none')
 })

@@ -5,21 +5,21 @@ import type { Labels, Subject } from './scrape.js'
 
 type MetricType = 'counter' | 'gauge' | 'histogram'
 
-/** How the numbers of several processes become one: what prom-client's cluster aggregation does with a metric. */
+/** How the numbers of several processes become one in prom-client's cluster aggregation. */
 type Aggregator = 'sum' | 'min' | 'max' | 'average'
 
 /** One sample, as prom-client's registry takes it when it writes text. */
 export interface Sample {
   readonly metricName?: string
   readonly labels: Labels
-  /** Labels of several samples, which the registry writes once for each such object. */
+  /** Labels that several samples have in common: the registry writes them once for each such object. */
   readonly sharedLabels?: Labels
   readonly value: number
 }
 
-/** The ticks that are due and not claimed yet. */
+/** What is read of the dispatcher. */
 export interface DueTicks {
-  /** How many jobs have some. */
+  /** How many jobs have due ticks that are not claimed yet. */
   readonly backlog: number
   /** Puts into the jobs' own numbers what was counted for many at once. */
   flushCounts(): void
@@ -32,7 +32,7 @@ export interface Source {
   readonly coordination: Coordination
 }
 
-/** What a metric is and where its numbers are. */
+/** What a metric is, and how its numbers are read. */
 export interface Definition {
   readonly type: MetricType
   readonly help: string

@@ -18,7 +18,7 @@ export interface ResolvedMetrics {
   readonly perJob: boolean
 }
 
-/** The metrics' numbers. */
+/** Where all metrics read their numbers from. */
 class Numbers {
   readonly source: Source
   readonly #total: CountedStats | null
@@ -29,7 +29,7 @@ class Numbers {
     this.#total = total
   }
 
-  /** The scrape that is beginning: a registry asks all its metrics in one go. */
+  /** The scrape under way: a registry asks all of its metrics at once, and they share one. */
   get scrape(): Scrape {
     if (this.#scrape === null) {
       this.source.dispatcher.flushCounts()
@@ -49,8 +49,8 @@ class Numbers {
 }
 
 /**
- * A metric that holds no numbers of its own: it reads the jobs' at each scrape. It has what registries of prom-client
- * and of its successor ask of a metric, so that exposition and aggregation are theirs.
+ * A metric without numbers of its own: at each scrape it reads those of the jobs. It has the members that the registries of
+ * prom-client and of its successor use, which do the exposition and the aggregation.
  */
 class Metric {
   name: string
@@ -71,7 +71,7 @@ class Metric {
     this.#numbers = numbers
   }
 
-  /** Asked for by a registry that hands out its metrics as objects. */
+  /** Called by a registry that hands out its metrics as objects. */
   async get(): Promise<unknown> {
     const values = await this.#samples()
     return this.#with(
@@ -79,12 +79,12 @@ class Metric {
     )
   }
 
-  /** Asked for by a registry that writes text; it writes labels that samples share once. */
+  /** Called by a registry that writes text, which writes labels that samples share only once. */
   async getForPromString(): Promise<unknown> {
     return this.#with(await this.#samples())
   }
 
-  /** Asked for by the registry's `resetMetrics`. */
+  /** Called by the registry's `resetMetrics`. */
   reset(): void {
     this.#numbers.reset()
   }
@@ -122,7 +122,7 @@ export class Metrics {
     this.#registry = options.register
   }
 
-  /** Where they are registered: the registry that was given, or one of their own, which is made here. */
+  /** Where they are registered: the registry that was given, or else one of their own, which is made at the first call. */
   get registry(): MetricsRegister {
     if (this.#registry === undefined) {
       const { Registry } = loadPromClient()
@@ -133,8 +133,8 @@ export class Metrics {
   }
 
   /**
-   * Registers them in the registry that was given. One of their own, where no name can be taken, is made when it is asked
-   * for: a service that nobody scrapes does not load prom-client.
+   * Registers them in the registry that was given, if one was. One of their own, in which no name can be taken, is made when it is
+   * first asked for, so that a service that nobody scrapes does not load prom-client.
    *
    * @throws MetricTakenError; then none is registered
    */

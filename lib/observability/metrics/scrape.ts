@@ -5,7 +5,7 @@ import type { CountedStats } from '../../jobs/stats.js'
 
 export type Labels = Readonly<Record<string, string | number>>
 
-/** Whose numbers a series shows: a job's, or those of all jobs together. */
+/** What a series is about: one job, or all jobs together. */
 export interface Subject {
   readonly labels: Labels
   readonly stats: CountedStats
@@ -15,10 +15,10 @@ export interface Subject {
   readonly nextRun: number | null
 }
 
-/** Up to how many jobs all metrics are written in one turn of the event loop: some milliseconds. */
+/** With up to this many jobs all metrics are written in one turn of the event loop, which takes some milliseconds. */
 const JOBS_OF_ONE_TURN = 50
 
-/** One scrape: the jobs that are shown in it, the same in all metrics, and the turns of the event loop it is written in. */
+/** One scrape: the jobs that all of its metrics show, and the turns of the event loop in which it is written. */
 export class Scrape {
   readonly subjects: readonly Subject[]
   #asked = 0
@@ -29,9 +29,9 @@ export class Scrape {
   }
 
   /**
-   * Resolves when it is the next metric's turn. Where there are many jobs each has one of its own, with what the registry
-   * does with it: runs and requests come between them. These turns are the process' own, so whatever the scheduler's
-   * clock is, a scrape ends.
+   * Resolves when it is the next metric's turn. With many jobs each metric has a turn of the event loop of its own, in which the
+   * registry writes it, so that runs and requests come in between. These turns are the process' own: a scrape ends whatever
+   * clock the scheduler has.
    */
   async turn(): Promise<void> {
     if (this.subjects.length <= JOBS_OF_ONE_TURN) return
