@@ -30,6 +30,9 @@ function sampleOf(metrics: string, name: string, job: string): number {
   return Number(value?.[1])
 }
 
+// They wait for ticks and for processes most of their time: two at a time.
+t.jobs = 2
+
 t.test('all are short, but for replicas.ts, which starts a fleet', async (t) => {
   for (const file of await readdir(join(ROOT, 'examples'))) {
     const lines = (await readFile(join(ROOT, 'examples', file), 'utf8')).trimEnd().split('\n')

@@ -71,8 +71,8 @@ t.test('the package, installed into an empty folder', async (t) => {
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const source = join(folder, 'source')
   const app = join(folder, 'app')
-  await mkdir(source)
-  await mkdir(app)
+  const alone = join(folder, 'alone')
+  for (const each of [source, app, alone]) await mkdir(each)
 
   // Packed from a copy, as packing builds, and a build removes what other tests are using.
   for (const name of COPIED) await cp(join(ROOT, name), join(source, name), { recursive: true })
@@ -94,10 +94,19 @@ t.test('the package, installed into an empty folder', async (t) => {
 
   const tools = await Promise.all(['fastify', 'typescript', '@types/node'].map(asInstalled))
   await writeFile(join(app, 'package.json'), JSON.stringify({ name: 'app', private: true, type: 'module' }))
-  await npm(['install', ...QUIETLY, join(source, packed.filename), ...tools, OLDEST_TYPESCRIPT], app)
+  await writeFile(join(alone, 'package.json'), JSON.stringify({ name: 'alone', private: true, type: 'module' }))
+  const [, ...withoutFastify] = tools
+  const tarball = join(source, packed.filename)
+  await Promise.all([
+    npm(['install', ...QUIETLY, tarball, ...tools, OLDEST_TYPESCRIPT], app),
+    npm(['install', ...QUIETLY, tarball, ...withoutFastify], alone)
+  ])
   await cp(FIXTURES, app, { recursive: true })
 
-  await t.test('ESM: registers, runs a job, counts it, throws coded errors', async (t) => {
+  // What is installed is only read from here on: two at a time.
+  t.jobs = 2
+
+  t.test('ESM: registers, runs a job, counts it, throws coded errors', async (t) => {
     t.strictSame(await node('esm.mjs', app), {
       result: 'ran',
       outcome: 'success',
@@ -106,18 +115,18 @@ t.test('the package, installed into an empty folder', async (t) => {
     })
   })
 
-  await t.test('CommonJS: require(), its default, its names, and import()', async (t) => {
+  t.test('CommonJS: require(), its default, its names, and import()', async (t) => {
     t.strictSame(await node('commonjs.cjs', app), { whole: 'ran', default: 'ran', named: 'ran', imported: 'ran' })
   })
 
-  await t.test('TypeScript: nodenext, strict, with the declarations checked too', async (t) => {
+  t.test('TypeScript: nodenext, strict, with the declarations checked too', async (t) => {
     await writeFile(join(app, 'tsconfig.json'), JSON.stringify(TSCONFIG))
     await writeFile(join(app, 'types-commonjs.cts'), COMMONJS_TYPES)
     const tsc = join(app, 'node_modules', 'typescript', 'bin', 'tsc')
     t.match(await run(process.execPath, [tsc], { cwd: app }), { code: 0, stdout: '' })
   })
 
-  await t.test('TypeScript: from the oldest version on, in each way of resolving modules', async (t) => {
+  t.test('TypeScript: from the oldest version on, in each way of resolving modules', async (t) => {
     const nodenext = ['--module', 'nodenext']
     const bundler = ['--module', 'esnext', '--moduleResolution', 'bundler']
     const cases: readonly (readonly [version: string, exact: boolean, settings: readonly string[]])[] = [
@@ -148,12 +157,7 @@ t.test('the package, installed into an empty folder', async (t) => {
     }
   })
 
-  await t.test('without Fastify: compiles, with the declarations checked too, and runs', async (t) => {
-    const alone = join(folder, 'alone')
-    await mkdir(alone)
-    await writeFile(join(alone, 'package.json'), JSON.stringify({ name: 'alone', private: true, type: 'module' }))
-    const [, ...others] = tools
-    await npm(['install', ...QUIETLY, join(source, packed.filename), ...others], alone)
+  t.test('without Fastify: compiles, with the declarations checked too, and runs', async (t) => {
     t.notOk(existsSync(join(alone, 'node_modules', 'fastify')))
     await cp(join(FIXTURES, '..', 'alone.ts'), join(alone, 'alone.ts'))
     const { compilerOptions } = TSCONFIG

@@ -1,4 +1,5 @@
 import { fork } from 'node:child_process'
+import { constants, setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { SimulationResult } from './fixtures/simulate.js'
@@ -7,7 +8,7 @@ import type { SimulationResult } from './fixtures/simulate.js'
 // that die, stand still and are deployed, a store that is killed, hangs and is hard to reach, requests and replies that
 // are lost, pauses. What is held against what is promised is written in fixtures/fleet-simulation.ts.
 
-t.setTimeout(600_000)
+t.setTimeout(900_000)
 
 const TICKS = 1_000_000
 const PROCESSES = 2
@@ -20,6 +21,8 @@ function simulateApart(seed: number): Promise<SimulationResult> {
     // Without the module loader that tap puts into the options of all children.
     const execArgv = ['-u', 'NODE_OPTIONS', process.execPath, '--import=tsx']
     const child = fork(SIMULATE, args, { execPath: 'env', execArgv })
+    // It takes what time the processors have left, beside tests that are about time.
+    if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW)
     child.once('message', (result: SimulationResult) => resolve(result))
     child.once('exit', (code) => reject(new Error(`the simulation ended with ${code}`)))
   })

@@ -8,21 +8,16 @@ import { redisNetwork } from './scenarios/redis-network.js'
 import { redisOutages } from './scenarios/redis-outages.js'
 import { replicaFaults } from './scenarios/replica-faults.js'
 
-/** What happens to one Redis, and on the way to it. */
-export const redisScenarios: readonly Scenario[] = [...redisOutages, ...redisNetwork]
-
-/** What happens within one Redis, to its data and its settings. */
-export const dataScenarios: readonly Scenario[] = redisData
-
-/** What happens to replicas. */
-export const replicaScenarios: readonly Scenario[] = [...replicaFaults, ...deploys, ...mixedBuilds]
-
-/** What happens to several Redis servers. */
-export const topologyScenarios: readonly Scenario[] = [...masters, ...highAvailability]
-
 export const scenarios: readonly Scenario[] = [
-  ...redisScenarios,
-  ...dataScenarios,
-  ...replicaScenarios,
-  ...topologyScenarios
+  // What happens to one Redis, on the way to it, and within it.
+  ...redisOutages,
+  ...redisNetwork,
+  ...redisData,
+  // What happens to replicas.
+  ...replicaFaults,
+  ...deploys,
+  ...mixedBuilds,
+  // What happens to several Redis servers.
+  ...masters,
+  ...highAvailability
 ]
