@@ -242,8 +242,19 @@ interface Asked<Answer> {
 
 /** A request as it is when it is sent: the job that it is about may be another when it arrives. */
 function copyRequest(request: ClaimRequest): ClaimRequest {
-  const { jobId, kind, scheduledTime, coversUntil, runId, ttl, retention } = request
-  const { afterCompletion, pausedInitially, waits, rerun, fingerprint } = request
-  const tick = { jobId, kind, scheduledTime, coversUntil, runId, ttl, retention }
-  return { ...tick, afterCompletion, pausedInitially, waits, rerun, fingerprint }
+  // One literal: copied by parts with a spread, it was a ninth of all that a simulated fleet costs.
+  return {
+    jobId: request.jobId,
+    kind: request.kind,
+    scheduledTime: request.scheduledTime,
+    coversUntil: request.coversUntil,
+    runId: request.runId,
+    ttl: request.ttl,
+    retention: request.retention,
+    afterCompletion: request.afterCompletion,
+    pausedInitially: request.pausedInitially,
+    waits: request.waits,
+    rerun: request.rerun,
+    fingerprint: request.fingerprint
+  }
 }
