@@ -1,5 +1,6 @@
 import type { Clock } from '../../types/clock.js'
 import type { ClaimAnswer, Coordination, HeldLock } from '../../types/coordination.js'
+import { standingFrom } from '../jobs/due-state.js'
 import type { JobRecord } from '../jobs/job.js'
 import type { JobRegistry } from '../jobs/registry.js'
 import type { Journal } from '../observability/journal.js'
@@ -282,7 +283,7 @@ export class Answers {
       completion.askAt(job, coordination.now(), tick)
       return
     }
-    job.putBack({ ...latest, firstLate: tick.scheduledTime })
+    job.putBack(standingFrom(latest, tick.scheduledTime))
     due.ask(job)
   }
 

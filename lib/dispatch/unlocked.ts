@@ -75,7 +75,8 @@ export class UnlockedRuns {
   #accountPassed(job: JobRecord, { firstLate, scheduledTime }: DueTick): void {
     if (firstLate >= scheduledTime) return
     const { account, coordination } = this.#options
-    const after = Math.max(firstLate - 1, job.lastUnlocked ?? Number.NEGATIVE_INFINITY)
+    // It may have run without a claim before its job was changed to run so always.
+    const after = Math.max(firstLate - 1, job.accountedUntil, job.lastUnlocked ?? Number.NEGATIVE_INFINITY)
     const of = { job, trigger: job.trigger, grace: job.definition.misfireGraceTime }
     if (job.paused) account.paused(of, after, scheduledTime)
     else account.passed(of, after, scheduledTime, coordination.now())

@@ -156,7 +156,7 @@ export abstract class DueState {
     }
     const tick = waited === null || isCovered ? latest : waited
     const firstLate = this.nextTick(coversUntil) ?? latest.scheduledTime
-    this.#setPending(tick.firstLate === firstLate ? tick : { ...tick, firstLate })
+    this.#setPending(standingFrom(tick, firstLate))
     return true
   }
 
@@ -314,6 +314,15 @@ export abstract class DueState {
     if (block !== null) block.pending += (tick === null ? 0 : 1) - (this.#pending === null ? 0 : 1)
     this.#pending = tick
   }
+}
+
+/**
+ * The tick, made to stand for those from `firstLate` on. That may be later than before, though nobody has accounted for those in
+ * between: so what came before `firstLate` is not known to be the tick that came before them.
+ */
+export function standingFrom(tick: DueTick, firstLate: number): DueTick {
+  if (tick.firstLate === firstLate) return tick
+  return { ...tick, firstLate, preceding: tick.preceding === null ? null : firstLate - 1 }
 }
 
 /** The tick, made to stand also for earlier ticks from `firstLate` on. */

@@ -92,6 +92,15 @@ t.test('what is later than an answer covers waits on', async (t) => {
   t.strictSame(waits(beyond), [5, 5])
 })
 
+t.test('a tick that stands for fewer than before does not say that those were accounted for', async (t) => {
+  const job = new Job()
+  job.keepDueAfter(tick(5, 1), NOW + 3 * SECOND)
+  t.equal(job.pending?.preceding, NOW + 4 * SECOND - 1)
+  const unknown = new Job()
+  unknown.keepDueAfter({ ...tick(5, 1), preceding: null }, NOW + 3 * SECOND)
+  t.equal(unknown.pending?.preceding, null, 'of the first tick that is not known')
+})
+
 t.test('its block knows how many of its jobs have a tick of their own', async (t) => {
   const job = new Job()
   job.block = { pending: 0, flushTaken() {} }
