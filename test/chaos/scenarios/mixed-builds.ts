@@ -216,11 +216,16 @@ class MixedFleet {
     const [last] = this.of(from)
     const name = last?.plan.name
     let runs: readonly RunFacts[] = []
-    await until(`runs of ${name} that are to be cut short`, () => {
-      const open = this.fleet.runs.filter(({ replica, endedAt }) => replica === name && endedAt === null)
+    // Which replica is granted them is chance.
+    const isAtWork = (): boolean => {
+      // Of those that have just begun, so that none is over by the time the kill arrives.
+      const open = this.fleet.runs.filter(
+        ({ replica, startedAt, endedAt }) => replica === name && endedAt === null && startedAt > trueNow() - 300
+      )
       runs = ['rerun', 'plain'].flatMap((kind) => open.find(({ jobId }) => jobId.startsWith(kind)) ?? [])
       return runs.length === 2
-    })
+    }
+    await until(`runs of ${name} that are to be cut short`, isAtWork, 60_000)
     await last?.kill()
     const killedAt = trueNow()
     this.crashes.push(killedAt)
