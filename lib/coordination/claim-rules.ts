@@ -1,4 +1,4 @@
-import type { ClaimRequest, Fingerprint } from '../../types/coordination.js'
+import type { ClaimKind, ClaimRequest, Fingerprint } from '../../types/coordination.js'
 import { hasSameTrigger, isDate } from '../jobs/fingerprint.js'
 import { ABANDONED_AFTER, GIVEN_UP, KEEP_SINCE, MAX_ATTEMPTS } from './redis/constants.js'
 
@@ -22,7 +22,7 @@ export function isUnfinished({ runId, endedAt, attempt }: LastRun): boolean {
 }
 
 /** The attempt that a run begins with. */
-export function firstAttempt({ rerun, kind }: Pick<ClaimRequest, 'rerun' | 'kind'>): number {
+export function firstAttempt(rerun: boolean, kind: ClaimKind): number {
   return rerun && kind !== 'manual' ? 1 : 0
 }
 
@@ -54,9 +54,9 @@ export function dueAfter(endedAt: number, tick: number, request: ClaimRequest): 
   return Math.max(Math.max(endedAt, tick) + request.afterCompletion, request.scheduledTime)
 }
 
-/** Whether a tick stays unclaimed as it waits for the job's lock; a paused one is counted. */
-export function isLeftWaiting({ waits, kind }: ClaimRequest, overlaps: boolean, paused: boolean): boolean {
-  return overlaps && waits && kind === 'tick' && !paused
+/** Whether a tick that finds the job's lock held stays unclaimed, as it waits for it; a paused one is counted. */
+export function waitsForLock({ waits, kind }: ClaimRequest, paused: boolean): boolean {
+  return waits && kind === 'tick' && !paused
 }
 
 /**

@@ -6,9 +6,9 @@ import {
   firstAttempt,
   GIVEN_UP,
   isDateBeside,
-  isLeftWaiting,
   isUnfinished,
-  resumedAfter
+  resumedAfter,
+  waitsForLock
 } from '../claim-rules.js'
 import { validUntil } from '../lock-validity.js'
 import {
@@ -86,7 +86,7 @@ export class MemoryClaims {
     const isLeft = rerun && !isLocked && record.runId !== runId && isUnfinished(record)
     const overlaps = isLeft || (isLocked && record.token !== runId)
 
-    const taken = !isLeftWaiting(request, overlaps, isPaused)
+    const taken = !(overlaps && waitsForLock(request, isPaused))
     if (taken) this.take(request, record, isBeside ? record.tick : before, coversUntil, isBeside, moment)
     if (isPaused) return { status: 'paused', first: true, previous }
     if (kind === 'miss') return this.#miss(request, record, scheduledTime, previous, resumedAt, moment)
@@ -200,13 +200,14 @@ export class MemoryClaims {
     resumedAt: number | null,
     moment: Moment
   ): ClaimAnswer {
-    const { jobId, runId } = request
+    const { jobId, runId, ttl, rerun, kind } = request
+    const { now, monotonic } = moment
     if (record.runId !== runId) this.#store.openRuns.noteReplaced(record, jobId, moment)
     record.runTick = scheduledTime
-    record.attempt = firstAttempt(request)
-    const fencingToken = this.#store.nextFence(moment.now)
-    this.begin(record, runId, fencingToken, moment.now)
-    const lock = this.#lock(request, record, moment.monotonic)
+    record.attempt = firstAttempt(rerun, kind)
+    const fencingToken = this.#store.nextFence(now)
+    this.begin(record, runId, fencingToken, now)
+    const lock = this.#lock(jobId, runId, ttl, record, monotonic)
     return { status: 'granted', lock, fencingToken, previous, resumedAt, scheduledTime, attempt: 1 }
   }
 
@@ -231,7 +232,7 @@ export class MemoryClaims {
       this.begin(record, runId, fencingToken, now)
     }
     const { runTick: scheduledTime, attempt } = record
-    const lock = this.#lock(request, record, monotonic)
+    const lock = this.#lock(jobId, runId, request.ttl, record, monotonic)
     const answer = { status: 'granted', lock, fencingToken, previous: null, resumedAt: null } as const
     return { ...answer, ...(from === null ? {} : { from }), scheduledTime, attempt }
   }
@@ -245,7 +246,7 @@ export class MemoryClaims {
     record.isOpen = true
   }
 
-  #lock({ jobId, runId, ttl }: ClaimRequest, record: ClaimRecord, monotonic: number): HeldLock {
+  #lock(jobId: string, runId: string, ttl: number, record: ClaimRecord, monotonic: number): HeldLock {
     record.token = runId
     record.expiresAt = monotonic + ttl
     return new JobLock(jobId, runId, ttl, validUntil(monotonic, ttl), this.#store.jobs, record)

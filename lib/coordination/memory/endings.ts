@@ -11,13 +11,11 @@ export function finishRun(
   { lock, finished, unbegun, keepsLock }: Ending,
   { now, monotonic }: Moment
 ): ReleaseAnswer {
-  const { openRuns } = store
   const { token } = lock
   const record = JobLock.recordOf(lock, store.jobs)
-  openRuns.forgetReplaced(token)
+  const isAbandoned = store.openRuns.noteEnd(token)
   const isLast = record !== undefined && record.runId === token
   if (isLast) record.isOpen = false
-  const isAbandoned = openRuns.isAbandoned(token)
   if (record === undefined || keepsLock) return isAbandoned ? 'abandoned' : 'lost'
   if (finished && isLast) {
     record.endedAt = now
@@ -42,7 +40,7 @@ export function handBackClaim(
 ): HandBackAnswer {
   const { name, token } = lock
   const record = store.jobs.get(name)
-  store.openRuns.forgetReplaced(token)
+  store.openRuns.noteEnd(token)
   if (record === undefined) return 'not_ours'
   releaseLock(record, token, monotonic)
   const isOpen = record.runId === token && record.endedAt === 0

@@ -23,12 +23,13 @@ export class MemoryOpenRuns {
     if (record.isOpen) this.replaced.set(record.runId, openRunOf(record, jobId, moment))
   }
 
-  /** The end of a run that has been replaced is known. */
-  forgetReplaced(runId: string): void {
+  /**
+   * The end of a run is known.
+   *
+   * @returns whether it was recorded as abandoned before
+   */
+  noteEnd(runId: string): boolean {
     if (this.replaced.size > 0) this.replaced.delete(runId)
-  }
-
-  isAbandoned(runId: string): boolean {
     return this.abandoned.size > 0 && this.abandoned.has(runId)
   }
 
