@@ -76,7 +76,7 @@ for (const { name, replica: word, replicaId, inherited, job } of WORDS) {
   }
   const lock: HeldLock = { name: 'job', kind: 'job', token: 'run-0', ttl: 5000, validUntil: 0 }
   const record = async ({ client }: TestRedis): Promise<string[]> => ((await client.get(KEYS.record)) ?? '').split(' ')
-  const members = ({ client }: TestRedis): Promise<string[]> => client.zrange(KEYS.open, 0, -1)
+  const members = ({ client }: TestRedis): Promise<string[]> => client.zrange(KEYS.open, '0', '-1')
 
   test('a claim, a run by hand and its end', async (t, redis, replica) => {
     await plant(redis, { endedAt: TICK + 1, claimedBy: '-' })
