@@ -137,14 +137,14 @@ export const ABANDON_ELSEWHERE = 2
 export const ABANDON_HELD = 3
 
 /**
- * How many attempts a run has, the first included: a handler that takes every process down with it must not go round the
- * fleet for ever.
+ * How many attempts a run has, the first included: a handler that takes every process down with it must not go round
+ * the fleet for ever.
  */
 export const MAX_ATTEMPTS = 10
 
 /**
- * How long it is remembered at most since when the fleet has had a job, from the job's first claim on: no longer than any
- * claim, as ticks whose claims are forgotten would count as nobody's.
+ * How long it is remembered at most since when the fleet has had a job, from the job's first claim on: no longer than
+ * any claim, as ticks whose claims are forgotten would count as nobody's.
  */
 export const KEEP_SINCE = 604800000
 
@@ -163,7 +163,10 @@ export const KEEP_REPLY = 3600000
 /** How long it is remembered that a run was recorded as abandoned, should its replica come back. */
 export const KEEP_ABANDONED = 604800000
 
-/** How long runs are remembered as open when nobody looks for them any more: an app that is gone for ever leaves nothing behind. */
+/**
+ * How long runs are remembered as open when nobody looks for them any more: an app that is gone for ever leaves nothing
+ * behind.
+ */
 export const KEEP_OPEN = 604800000
 
 /**

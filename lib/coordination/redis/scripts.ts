@@ -168,8 +168,8 @@ gmatch(ARGV[4], '(%a) (%-?%d+) (%-?%d+) (%d+) (%d+) (%d+) (%d+) (%S+)') do
 flags = tonumber(flags)
 line = line + 1
 templates[tostring(line)] = {
-kind = kind, scheduledTime = tonumber(scheduledTime), coversUntil = tonumber(coversUntil), ttl = ttl, retention = retention,
-after = tonumber(after), fingerprint = fingerprint, isManual = kind == 'h',
+kind = kind, scheduledTime = tonumber(scheduledTime), coversUntil = tonumber(coversUntil), ttl = ttl,
+retention = retention, after = tonumber(after), fingerprint = fingerprint, isManual = kind == 'h',
 isVote = flags % (2 * 8) >= 8, isRerun = flags % (2 * 4) >= 4,
 waits = flags % (2 * 2) >= 2,
 isPausedInitially = flags % (2 * 1) >= 1
@@ -213,6 +213,7 @@ local index, template, runId, jobId, claimKey, lockKey, holder
 local isKnown, tick, previous, claimedBy, endedAt, grant, claimedAs, fields
 local claimant, isUnconfirmed, unbegun
 local isPaused, resumedAt
+local function makeAnswer()
 local function readJob()
 local text = known[index + 1]
 local t, p, by, e, g, as
@@ -327,7 +328,8 @@ end
 local function claimedElsewhere(scheduledTime)
 if (claimedAs ~= template.fingerprint and match(claimedAs, '^[^.]+') ~= match(template.fingerprint, '^[^.]+')) then noteAccounted(template.fingerprint, scheduledTime) end
 if isPaused then
-return '8 ' .. (template.isVote and claimant or '-') .. ' ' .. coveredBy(previous, -1)
+local by = template.isVote and claimant or '-'
+return '8 ' .. by .. ' ' .. coveredBy(previous, -1)
 elseif template.isVote then
 local last = template.waits and digits(tick) or '-1'
 return '9 ' .. last .. ' ' .. claimant .. ' ' .. coveredBy(previous, -1)
@@ -417,12 +419,15 @@ answers[i] = takeOver()
 return answers[i] == '1'
 end
 local isRepeated = claimant == runId
-local isManual, scheduledTime, coversUntil, early = template.isManual, template.scheduledTime, template.coversUntil, nil
+local isManual, scheduledTime, coversUntil = template.isManual, template.scheduledTime, template.coversUntil
+local early = nil
 if template.after > 0 and not isManual then
 scheduledTime, early = dueAfterCompletion(isRepeated)
 coversUntil = scheduledTime
 end
-if scheduledTime and not isManual and scheduledTime > now + maxClockSkew then scheduledTime, early = nil, scheduledTime end
+if scheduledTime and not isManual and scheduledTime > now + maxClockSkew then
+scheduledTime, early = nil, scheduledTime
+end
 if not scheduledTime then
 answers[i] = '4 ' .. digits(early)
 return false
@@ -436,6 +441,9 @@ local isTaken, text = claimTick(scheduledTime, coversUntil, isRepeated, isAside)
 answers[i] = text
 return isTaken
 end
+return answer
+end
+local answer = makeAnswer()
 local answered, finished, asked = 0, {}, {}
 for b = 1, #blocks do
 if sizes[b] == 0 then asked[#asked + 1] = marks[b] end
@@ -507,6 +515,7 @@ count = count + 1
 endings[count], runIds[count], jobIds[count] = ending, runId, jobId
 end
 local given = count
+if ARGV[2] then
 local function readRunId(id)
 local own, series, index = match(id, '^(%S+%-)(%d+)%-(%d+)$')
 if own then return own, tonumber(series) * 64 + tonumber(index) end
@@ -526,7 +535,8 @@ endings[count], runIds[count], jobIds[count] = '1', runId, jobId
 end
 end
 end
-if ARGV[2] then addForgotten(ARGV[2], ARGV[3]) end
+addForgotten(ARGV[2], ARGV[3])
+end
 for i = 1, count do
 keys[2 * i] = base .. 'lock:' .. jobIds[i]
 keys[2 * i + 1] = base .. 'claim:' .. jobIds[i]

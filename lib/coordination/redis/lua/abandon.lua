@@ -1,5 +1,5 @@
--- Records runs as abandoned, each once: a run that has ended meanwhile, or has its lock, is none. A repeated call gets the
--- reply it had. What stood in `open` is kept beside the mark, should the call be taken back.
+-- Records runs as abandoned, each once: a run that has ended meanwhile, or has its lock, is none. A repeated call gets
+-- the reply it had. What stood in `open` is kept beside the mark, should the call be taken back.
 --
 -- KEYS  fence
 -- ARGV  the call's id, then for each run `runId jobId`

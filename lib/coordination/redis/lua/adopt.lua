@@ -1,9 +1,9 @@
--- Takes over claims that a majority of masters has confirmed and this one has not, as it gave its vote to others or has lost
--- it. A later tick, and one that is confirmed here, stays as it is.
+-- Takes over claims that a majority of masters has confirmed and this one has not, as it gave its vote to others or has
+-- lost it. A later tick, and one that is confirmed here, stays as it is.
 --
 -- KEYS  fence
--- ARGV  the replica's word, then one line for each claim: `tick retention fingerprint runId fencingToken runTick attempt jobId`,
---       with NOBODY for the token of one without a run
+-- ARGV  the replica's word, then one line for each claim: `tick retention fingerprint runId fencingToken runTick
+--       attempt jobId`, with NOBODY for the token of one without a run
 
 --- @include "strings"
 --- @include "clock"

@@ -1,33 +1,35 @@
 -- Claims the due ticks of many jobs, and takes the locks of those that are to run, in one atomic step.
 --
--- Each job has a record of its last claimed tick and its last granted run. A tick is claimed by writing it there, and only if
--- it is later than the one that is there; a date whose job has later ticks of another trigger is claimed beside them. The
--- job's lock is a Redlock: a key whose value is the holder's token (the run's id) and whose expiry is the TTL, set only when
--- it is not there. A claim whose votes are counted stays unconfirmed at first: nobody has run or counted the tick yet.
+-- Each job has a record of its last claimed tick and its last granted run. A tick is claimed by writing it there, and
+-- only if it is later than the one that is there; a date whose job has later ticks of another trigger is claimed beside
+-- them. The job's lock is a Redlock: a key whose value is the holder's token (the run's id) and whose expiry is the
+-- TTL, set only when it is not there. A claim whose votes are counted stays unconfirmed at first: nobody has run or
+-- counted the tick yet.
 --
--- Fencing tokens come from one counter for all jobs, which is kept at or above Redis' own time in microseconds: they still
--- increase when Redis has lost the counter.
+-- Fencing tokens come from one counter for all jobs, which is kept at or above Redis' own time in microseconds: they
+-- still increase when Redis has lost the counter.
 --
 -- A call that is repeated under its id, as its reply was lost, is not executed again: it gets the reply it had.
 --
--- All requests are one argument and all answers one reply, and the keys of the jobs are made here: a client spends more on
--- each value it sends or reads than Redis spends here. They lie in the slot of the keys that are given, and are all read by
--- one command before anything is written: a Cluster whose slot is moving refuses that command as a whole.
+-- All requests are one argument and all answers one reply, and the keys of the jobs are made here: a client spends more
+-- on each value it sends or reads than Redis spends here. They lie in the slot of the keys that are given, and are all
+-- read by one command before anything is written: a Cluster whose slot is moving refuses that command as a whole.
 --
--- A block is a set of jobs with one trigger. Once a tick of all of them is taken, `taken:<tick>` has the block's name, so
--- that those who still wait need not ask for each. It answers no request: a claim may have been handed back since, or be the
--- request's own. A claim that is handed back takes the marks of its tick away.
+-- A block is a set of jobs with one trigger. Once a tick of all of them is taken, `taken:<tick>` has the block's name,
+-- so that those who still wait need not ask for each. It answers no request: a claim may have been handed back since,
+-- or be the request's own. A claim that is handed back takes the marks of its tick away.
 --
 -- KEYS  fence, paused, handed, the replica's last reply, and `taken:<tick>` where there are blocks
 -- ARGV  maxClockSkew, the replica's word, the call's id or NOBODY, then one line each for
---       the templates of requests: `kind scheduledTime coversUntil ttl retention after flags fingerprint`, with the FLAGs added up
---       (FLAG_VOTE: it is confirmed later, and told who has claimed a tick);
+--       the templates of requests: `kind scheduledTime coversUntil ttl retention after flags fingerprint`, with the
+--       FLAGs added up (FLAG_VOTE: it is confirmed later, and told who has claimed a tick);
 --       the requests: `template runId jobId`, with the number of their template's line;
 --       the blocks: `name size`, for the first `size` requests, then for those that follow; `name 0` for those that are
 --       only asked about
--- Reply Redis' time in microseconds; a string of the answers, one after the other, as below; `index:tick:fingerprint:replica`
---       of the requests whose job was last claimed under another fingerprint; what was handed back, as the hash has it; for
---       each block that is only asked about a digit, 1 when it is taken. This last is left out of a reply that is repeated.
+-- Reply Redis' time in microseconds; a string of the answers, one after the other, as below;
+--       `index:tick:fingerprint:replica` of the requests whose job was last claimed under another fingerprint; what was
+--       handed back, as the hash has it; for each block that is only asked about a digit, 1 when it is taken. This last
+--       is left out of a reply that is repeated.
 --
 --       ANSWER_GRANTED fence covered scheduledTime
 --       ANSWER_TAKEN_OVER fence scheduledTime attempt id fence startedAt replica lockedUntil
@@ -43,7 +45,8 @@
 --       ANSWER_RUNNING remaining
 --       ANSWER_UNREADABLE
 --
---       `covered` is the tick up to which all is accounted for, -1 for none, followed by `/resumedAt` when that was later.
+--       `covered` is the tick up to which all is accounted for, -1 for none, followed by `/resumedAt` when that was
+--       later.
 
 --- @include "strings"
 --- @include "clock"
@@ -74,8 +77,8 @@ for kind, scheduledTime, coversUntil, ttl, retention, after, flags, fingerprint 
   flags = tonumber(flags)
   line = line + 1
   templates[tostring(line)] = {
-    kind = kind, scheduledTime = tonumber(scheduledTime), coversUntil = tonumber(coversUntil), ttl = ttl, retention = retention,
-    after = tonumber(after), fingerprint = fingerprint, isManual = kind == KIND_MANUAL,
+    kind = kind, scheduledTime = tonumber(scheduledTime), coversUntil = tonumber(coversUntil), ttl = ttl,
+    retention = retention, after = tonumber(after), fingerprint = fingerprint, isManual = kind == KIND_MANUAL,
     isVote = flags % (2 * FLAG_VOTE) >= FLAG_VOTE, isRerun = flags % (2 * FLAG_RERUN) >= FLAG_RERUN,
     waits = flags % (2 * FLAG_WAITS) >= FLAG_WAITS,
     isPausedInitially = flags % (2 * FLAG_PAUSED_INITIALLY) >= FLAG_PAUSED_INITIALLY
@@ -98,8 +101,8 @@ for name, size in gmatch(ARGV[6], '(%S+) (%d+)') do
 end
 local marks = #blocks > 0 and call('SMISMEMBER', takenKey, unpack(blocks))
 
--- MGET has nothing of a key of another type: where it lies in the place of a lock, that is held by somebody else; where it
--- lies in the place of a record, that cannot be read.
+-- MGET has nothing of a key of another type: where it lies in the place of a lock, that is held by somebody else; where
+-- it lies in the place of a record, that cannot be read.
 local known = call('MGET', unpack(keys))
 local pauses = call('HMGET', pausedKey, unpack(jobIds))
 local handed = call('HGETALL', handedKey)
@@ -139,31 +142,6 @@ local function isOngoing(id)
   return endedAt == '0' and runIdOf(grant) == id
 end
 
--- Reads the record; false for what cannot be read. That may be of a tick that ran, and must not stop the other jobs.
-local function readJob()
-  local text = known[index + 1]
-  local t, p, by, e, g, as
-  if text then t, p, by, e, g, as = readRecord(text) end
-  fields = ''
-  if t then
-    isKnown, tick, previous, claimedBy, endedAt, grant, claimedAs = true, readNumber(t), readNumber(p), by, e, g, as
-    if as ~= template.fingerprint then claimedAs, fields = splitFields(as) end
-  else
-    if text or call('EXISTS', claimKey) == 1 then return false end
-    isKnown, tick, previous, claimedBy, endedAt = false, -1, -1, NOBODY, '0'
-    grant, claimedAs = noGrant(), template.fingerprint
-  end
-  isUnconfirmed, unbegun, claimant = false, nil, claimedBy
-  if sub(claimedBy, 1, 1) == UNCONFIRMED_MARK then
-    isUnconfirmed, claimant = true, sub(claimedBy, 2)
-    if claimant ~= runId and isOngoing(claimant) then
-      -- The run of a claim that was never confirmed has not begun.
-      unbegun, endedAt = memberOf(grant, jobId), digits(tick)
-    end
-  end
-  return true
-end
-
 -- The record with another claim.
 local function recordOf(newTick, newPrevious, by, fingerprint)
   return writeRecord(digits(newTick), digits(newPrevious), by, endedAt, grant, fingerprint)
@@ -172,29 +150,6 @@ end
 -- The record with another run.
 local function recordOfRun()
   return recordOf(tick, previous, claimedBy, claimedAs .. fields)
-end
-
-local function noteDiffering()
-  local _, _, _, itsReplica = readGrant(grant)
-  differing[#differing + 1] = (index - 1) .. ':' .. digits(tick) .. ':' .. claimedAs .. ':' .. itsReplica
-end
-
-local function readPause(noted)
-  local paused = pauseByCode(noted, template.isPausedInitially, now)
-  if paused ~= noted then call('HSET', pausedKey, jobId, paused) end
-  if sub(paused, 1, 1) == RESUMED_MARK then
-    resumedAt, isPaused = tonumber(match(paused, '%d+')) or -1, false
-  else
-    resumedAt, isPaused = -1, not template.isManual
-  end
-end
-
--- The id and the attempt of a run that is to be taken over once its lock is free; nil where there is none.
-local function readUnfinished()
-  if endedAt ~= '0' then return nil end
-  local id, _, _, _, _, attempt = readGrant(grant)
-  attempt = tonumber(attempt)
-  if id ~= NOBODY and attempt > 0 and attempt < MAX_ATTEMPTS then return id, attempt end
 end
 
 local function isOtherTrigger()
@@ -206,228 +161,288 @@ local function isDate(fingerprint)
   return sub(fingerprint, 1, 1) == DATE_MARK
 end
 
-local function noteDate(fingerprint, by)
-  local key = base .. KEY_DATES .. jobId
-  call('HSET', key, triggerOf(fingerprint), by)
-  call('PEXPIRE', key, KEEP_DATES)
-end
-
--- Where two triggers are there at a time the record is of one of them: the other is accounted for up to its last tick.
-local function noteAccounted(fingerprint, upTo)
-  local key = base .. KEY_SINCE .. jobId
-  local at, trigger = readSince(textAt(key))
-  if trigger == triggerOf(fingerprint) and tonumber(at) < upTo then
-    call('SET', key, writeSince(digits(upTo), trigger), 'KEEPTTL')
-  end
-end
-
--- The tick up to which all is accounted for. Ticks of another trigger say nothing of this one's.
-local function coveredBy(before, resumed)
-  if isOtherTrigger() then before = -1 end
-  return resumed > before and digits(before) .. '/' .. digits(resumed) or digits(before)
-end
-
--- Takes the lock. One that is the run's own already, as its first reply was lost, gets its whole TTL again.
-local function takeLock()
-  if holder then return holder == runId and call('SET', lockKey, runId, 'PX', template.ttl) end
-  return call('SET', lockKey, runId, 'PX', template.ttl, 'NX')
-end
-
--- Begins a run whose lock is taken.
-local function beginRun(word, runTick, attempt)
-  fence = math.max(fence + 1, micros)
-  fenceText = digits(fence)
-  isFenced = true
-  endedAt, grant = '0', writeGrant(runId, fenceText, nowText, word, runTick, attempt)
-  opened[#opened + 1] = digits(now + template.ttl)
-  opened[#opened + 1] = memberOf(grant, jobId)
-end
-
--- Ends the request's own run: it was granted before, and its reply was lost.
-local function endRepeatedRun()
-  if not isOngoing(runId) then return end
-  closed[#closed + 1] = memberOf(grant, jobId)
-  endedAt = nowText
-end
-
--- Takes over the run of a replica that died.
-local function takeOver()
-  local id, attempt = readUnfinished()
-  local isOwn = isOngoing(runId)
-  if not id and not isOwn then
-    return template.isVote and ANSWER_CLAIMED_BY .. ' -1 - -1' or ANSWER_CLAIMED_ELSEWHERE
-  end
-  if isPaused then return ANSWER_PAUSED_ELSEWHERE .. ' - -1' end
-  if not takeLock() then return ANSWER_RUNNING .. ' ' .. call('PTTL', lockKey) end
-  local fromId, fromFence, fromStart, fromReplica, runTick, taken = readGrant(grant)
-  local lockedUntil = call('ZSCORE', openKey, memberOf(grant, jobId)) or nowText
-  if not isOwn then
-    taken = attempt + 1
-    beginRun(replica .. inheritedFields(fromReplica), runTick, taken)
-    -- Should its holder come back, its claim is over.
-    if claimedBy == id then claimedBy = NOBODY end
-    call('SET', claimKey, recordOfRun(), 'KEEPTTL')
-  end
-  return concat({
-    ANSWER_TAKEN_OVER, fenceText, runTick, taken, fromId, fromFence, fromStart, fromReplica, lockedUntil
-  }, ' ')
-end
-
--- When a tick is due that is measured from the end of the last run, which only this script knows: nil before that, and when
--- to ask again.
-local function dueAfterCompletion(isRepeated)
-  if not isKnown then
-    -- The first replica to ask sets the time from which the interval is measured.
-    isKnown, endedAt, grant = true, nowText, noGrant()
-    call('SET', claimKey, recordOf(-1, -1, NOBODY, template.fingerprint), 'PX', template.retention)
-  end
-  if isRepeated and tick >= 0 then return tick end
-  if call('EXISTS', lockKey) == 1 then return nil, now + template.after end
-  local due = math.max(math.max(tonumber(endedAt), tick) + template.after, template.scheduledTime)
-  if now < due then return nil, due end
-  return due
-end
-
--- Whether it is a date that is claimed beside later ticks of another trigger, and nobody else has it.
-local function isClaimedAside()
-  if template.isManual or not isDate(template.fingerprint) then return false end
-  if not isOtherTrigger() or (isUnconfirmed and claimant ~= runId) then return false end
-  local by = call('HGET', base .. KEY_DATES .. jobId, triggerOf(template.fingerprint))
-  return not by or by == runId
-end
-
--- The tick, or a later one, was claimed by another request.
-local function claimedElsewhere(scheduledTime)
-  if isOtherTrigger() then noteAccounted(template.fingerprint, scheduledTime) end
-  if isPaused then
-    return ANSWER_PAUSED_ELSEWHERE .. ' ' .. (template.isVote and claimant or NOBODY) .. ' ' .. coveredBy(previous, -1)
-  elseif template.isVote then
-    local last = template.waits and digits(tick) or '-1'
-    return ANSWER_CLAIMED_BY .. ' ' .. last .. ' ' .. claimant .. ' ' .. coveredBy(previous, -1)
-  end
-  return template.waits and ANSWER_CLAIMED_UP_TO .. ' ' .. digits(tick) or ANSWER_CLAIMED_ELSEWHERE
-end
-
--- Whether a run whose replica died is to be taken over before there is another one.
-local function isRunLeft()
-  local left = readUnfinished()
-  return left and left ~= runId and call('EXISTS', lockKey) == 0
-end
-
--- Notes a run by hand. It knows nothing of the ticks, nor for how long the last one must be remembered. But an interval from
--- the last end is measured from the end of any run.
-local function writeManualRun()
-  if not isKnown then
-    call('SET', claimKey, recordOf(-1, -1, NOBODY, template.fingerprint), 'PX', template.retention)
-  elseif template.after > 0 then
-    call('SET', claimKey, recordOfRun(), 'PX', template.retention)
-  else
-    call('SET', claimKey, recordOfRun(), 'KEEPTTL')
-  end
-end
-
--- Writes that the tick is claimed.
-local function writeClaim(coversUntil, before, isAside)
-  local by = template.isVote and claimedBy ~= runId and UNCONFIRMED_MARK .. runId or runId
-  if isAside then
-    -- The ticks of the other trigger stay claimed.
-    noteDate(template.fingerprint, runId)
-    call('SET', claimKey, recordOf(tick, tick, by, claimedAs .. fields), 'PX', template.retention)
-  else
-    local isOther = isOtherTrigger()
-    if isOther and tick >= 0 then
-      if isDate(claimedAs) then noteDate(claimedAs, NOBODY) end
-      noteAccounted(claimedAs, tick)
+-- What answers a request. Its parts are made in one function, as Lua looks anew for each variable of an outer function
+-- that a function uses: here it finds all of them once.
+local function makeAnswer()
+  -- Reads the record; false for what cannot be read. That may be of a tick that ran, and must not stop the other jobs.
+  local function readJob()
+    local text = known[index + 1]
+    local t, p, by, e, g, as
+    if text then t, p, by, e, g, as = readRecord(text) end
+    fields = ''
+    if t then
+      isKnown, tick, previous, claimedBy, endedAt, grant, claimedAs = true, readNumber(t), readNumber(p), by, e, g, as
+      if as ~= template.fingerprint then claimedAs, fields = splitFields(as) end
+    else
+      if text or call('EXISTS', claimKey) == 1 then return false end
+      isKnown, tick, previous, claimedBy, endedAt = false, -1, -1, NOBODY, '0'
+      grant, claimedAs = noGrant(), template.fingerprint
     end
-    if (isOther or tick < 0) and template.after == 0 and not isDate(template.fingerprint) then
-      noteFirstClaim(jobId, triggerOf(template.fingerprint), template.retention)
+    isUnconfirmed, unbegun, claimant = false, nil, claimedBy
+    if sub(claimedBy, 1, 1) == UNCONFIRMED_MARK then
+      isUnconfirmed, claimant = true, sub(claimedBy, 2)
+      if claimant ~= runId and isOngoing(claimant) then
+        -- The run of a claim that was never confirmed has not begun.
+        unbegun, endedAt = memberOf(grant, jobId), digits(tick)
+      end
     end
-    call('SET', claimKey, recordOf(coversUntil, before, by, template.fingerprint .. fields), 'PX', template.retention)
+    return true
   end
-  if unbegun then closed[#closed + 1] = unbegun end
-  if #handed > 0 and call('HDEL', handedKey, jobId) == 1 then handed = call('HGETALL', handedKey) end
+
+  local function noteDiffering()
+    local _, _, _, itsReplica = readGrant(grant)
+    differing[#differing + 1] = (index - 1) .. ':' .. digits(tick) .. ':' .. claimedAs .. ':' .. itsReplica
+  end
+
+  local function readPause(noted)
+    local paused = pauseByCode(noted, template.isPausedInitially, now)
+    if paused ~= noted then call('HSET', pausedKey, jobId, paused) end
+    if sub(paused, 1, 1) == RESUMED_MARK then
+      resumedAt, isPaused = tonumber(match(paused, '%d+')) or -1, false
+    else
+      resumedAt, isPaused = -1, not template.isManual
+    end
+  end
+
+  -- The id and the attempt of a run that is to be taken over once its lock is free; nil where there is none.
+  local function readUnfinished()
+    if endedAt ~= '0' then return nil end
+    local id, _, _, _, _, attempt = readGrant(grant)
+    attempt = tonumber(attempt)
+    if id ~= NOBODY and attempt > 0 and attempt < MAX_ATTEMPTS then return id, attempt end
+  end
+
+  local function noteDate(fingerprint, by)
+    local key = base .. KEY_DATES .. jobId
+    call('HSET', key, triggerOf(fingerprint), by)
+    call('PEXPIRE', key, KEEP_DATES)
+  end
+
+  -- Where two triggers are there at a time the record is of one of them: the other is accounted for up to its last
+  -- tick.
+  local function noteAccounted(fingerprint, upTo)
+    local key = base .. KEY_SINCE .. jobId
+    local at, trigger = readSince(textAt(key))
+    if trigger == triggerOf(fingerprint) and tonumber(at) < upTo then
+      call('SET', key, writeSince(digits(upTo), trigger), 'KEEPTTL')
+    end
+  end
+
+  -- The tick up to which all is accounted for. Ticks of another trigger say nothing of this one's.
+  local function coveredBy(before, resumed)
+    if isOtherTrigger() then before = -1 end
+    return resumed > before and digits(before) .. '/' .. digits(resumed) or digits(before)
+  end
+
+  -- Takes the lock. One that is the run's own already, as its first reply was lost, gets its whole TTL again.
+  local function takeLock()
+    if holder then return holder == runId and call('SET', lockKey, runId, 'PX', template.ttl) end
+    return call('SET', lockKey, runId, 'PX', template.ttl, 'NX')
+  end
+
+  -- Begins a run whose lock is taken.
+  local function beginRun(word, runTick, attempt)
+    fence = math.max(fence + 1, micros)
+    fenceText = digits(fence)
+    isFenced = true
+    endedAt, grant = '0', writeGrant(runId, fenceText, nowText, word, runTick, attempt)
+    opened[#opened + 1] = digits(now + template.ttl)
+    opened[#opened + 1] = memberOf(grant, jobId)
+  end
+
+  -- Ends the request's own run: it was granted before, and its reply was lost.
+  local function endRepeatedRun()
+    if not isOngoing(runId) then return end
+    closed[#closed + 1] = memberOf(grant, jobId)
+    endedAt = nowText
+  end
+
+  -- Takes over the run of a replica that died.
+  local function takeOver()
+    local id, attempt = readUnfinished()
+    local isOwn = isOngoing(runId)
+    if not id and not isOwn then
+      return template.isVote and ANSWER_CLAIMED_BY .. ' -1 - -1' or ANSWER_CLAIMED_ELSEWHERE
+    end
+    if isPaused then return ANSWER_PAUSED_ELSEWHERE .. ' - -1' end
+    if not takeLock() then return ANSWER_RUNNING .. ' ' .. call('PTTL', lockKey) end
+    local fromId, fromFence, fromStart, fromReplica, runTick, taken = readGrant(grant)
+    local lockedUntil = call('ZSCORE', openKey, memberOf(grant, jobId)) or nowText
+    if not isOwn then
+      taken = attempt + 1
+      beginRun(replica .. inheritedFields(fromReplica), runTick, taken)
+      -- Should its holder come back, its claim is over.
+      if claimedBy == id then claimedBy = NOBODY end
+      call('SET', claimKey, recordOfRun(), 'KEEPTTL')
+    end
+    return concat({
+      ANSWER_TAKEN_OVER, fenceText, runTick, taken, fromId, fromFence, fromStart, fromReplica, lockedUntil
+    }, ' ')
+  end
+
+  -- When a tick is due that is measured from the end of the last run, which only this script knows: nil before that,
+  -- and when to ask again.
+  local function dueAfterCompletion(isRepeated)
+    if not isKnown then
+      -- The first replica to ask sets the time from which the interval is measured.
+      isKnown, endedAt, grant = true, nowText, noGrant()
+      call('SET', claimKey, recordOf(-1, -1, NOBODY, template.fingerprint), 'PX', template.retention)
+    end
+    if isRepeated and tick >= 0 then return tick end
+    if call('EXISTS', lockKey) == 1 then return nil, now + template.after end
+    local due = math.max(math.max(tonumber(endedAt), tick) + template.after, template.scheduledTime)
+    if now < due then return nil, due end
+    return due
+  end
+
+  -- Whether it is a date that is claimed beside later ticks of another trigger, and nobody else has it.
+  local function isClaimedAside()
+    if template.isManual or not isDate(template.fingerprint) then return false end
+    if not isOtherTrigger() or (isUnconfirmed and claimant ~= runId) then return false end
+    local by = call('HGET', base .. KEY_DATES .. jobId, triggerOf(template.fingerprint))
+    return not by or by == runId
+  end
+
+  -- The tick, or a later one, was claimed by another request.
+  local function claimedElsewhere(scheduledTime)
+    if isOtherTrigger() then noteAccounted(template.fingerprint, scheduledTime) end
+    if isPaused then
+      local by = template.isVote and claimant or NOBODY
+      return ANSWER_PAUSED_ELSEWHERE .. ' ' .. by .. ' ' .. coveredBy(previous, -1)
+    elseif template.isVote then
+      local last = template.waits and digits(tick) or '-1'
+      return ANSWER_CLAIMED_BY .. ' ' .. last .. ' ' .. claimant .. ' ' .. coveredBy(previous, -1)
+    end
+    return template.waits and ANSWER_CLAIMED_UP_TO .. ' ' .. digits(tick) or ANSWER_CLAIMED_ELSEWHERE
+  end
+
+  -- Whether a run whose replica died is to be taken over before there is another one.
+  local function isRunLeft()
+    local left = readUnfinished()
+    return left and left ~= runId and call('EXISTS', lockKey) == 0
+  end
+
+  -- Notes a run by hand. It knows nothing of the ticks, nor for how long the last one must be remembered. But an
+  -- interval from the last end is measured from the end of any run.
+  local function writeManualRun()
+    if not isKnown then
+      call('SET', claimKey, recordOf(-1, -1, NOBODY, template.fingerprint), 'PX', template.retention)
+    elseif template.after > 0 then
+      call('SET', claimKey, recordOfRun(), 'PX', template.retention)
+    else
+      call('SET', claimKey, recordOfRun(), 'KEEPTTL')
+    end
+  end
+
+  -- Writes that the tick is claimed.
+  local function writeClaim(coversUntil, before, isAside)
+    local by = template.isVote and claimedBy ~= runId and UNCONFIRMED_MARK .. runId or runId
+    if isAside then
+      -- The ticks of the other trigger stay claimed.
+      noteDate(template.fingerprint, runId)
+      call('SET', claimKey, recordOf(tick, tick, by, claimedAs .. fields), 'PX', template.retention)
+    else
+      local isOther = isOtherTrigger()
+      if isOther and tick >= 0 then
+        if isDate(claimedAs) then noteDate(claimedAs, NOBODY) end
+        noteAccounted(claimedAs, tick)
+      end
+      if (isOther or tick < 0) and template.after == 0 and not isDate(template.fingerprint) then
+        noteFirstClaim(jobId, triggerOf(template.fingerprint), template.retention)
+      end
+      call('SET', claimKey, recordOf(coversUntil, before, by, template.fingerprint .. fields), 'PX', template.retention)
+    end
+    if unbegun then closed[#closed + 1] = unbegun end
+    if #handed > 0 and call('HDEL', handedKey, jobId) == 1 then handed = call('HGETALL', handedKey) end
+  end
+
+  -- Begins the run of a tick, unless the lock is held.
+  local function beginTick(scheduledTime, isRepeated)
+    if not takeLock() then return false end
+    if (isRepeated or template.isManual) and isOngoing(runId) then closed[#closed + 1] = memberOf(grant, jobId) end
+    beginRun(replica, digits(scheduledTime), template.isRerun and not template.isManual and '1' or '0')
+    return true
+  end
+
+  -- Claims the tick, with a run where there can be one. Whether the tick is taken by now, and the answer.
+  local function claimTick(scheduledTime, coversUntil, isRepeated, isAside)
+    local before = (isRepeated or isUnconfirmed) and previous or tick
+    local covered = coveredBy(before, resumedAt)
+    local answer, flags = ANSWER_GRANTED, 0
+    if isPaused then
+      answer = ANSWER_PAUSED
+    elseif template.kind == KIND_MISS then
+      -- Granted before, as its reply was lost, and too late to run now.
+      if holder == runId then call('DEL', lockKey) end
+      endRepeatedRun()
+    elseif template.isRerun and isRunLeft() then
+      answer, flags = ANSWER_OVERLAP, OVERLAP_LEFT
+    elseif not beginTick(scheduledTime, isRepeated) then
+      answer = ANSWER_OVERLAP
+    end
+
+    local isTaken = not template.isManual and not (answer == ANSWER_OVERLAP and template.waits)
+    if isTaken then
+      writeClaim(coversUntil, before, isAside)
+    elseif template.isManual and answer == ANSWER_GRANTED then
+      writeManualRun()
+    end
+
+    if answer == ANSWER_GRANTED then
+      return isTaken, ANSWER_GRANTED .. ' ' .. fenceText .. ' ' .. covered .. ' ' .. digits(scheduledTime)
+    elseif answer == ANSWER_PAUSED then
+      return false, ANSWER_PAUSED .. ' ' .. covered
+    end
+    if isTaken then flags = flags + OVERLAP_TAKEN end
+    if not template.isVote then return isTaken, ANSWER_OVERLAP .. ' ' .. flags .. ' ' .. covered end
+    local by = match(holder or '', '^%S+$') or NOBODY
+    return false, ANSWER_OVERLAP_BY .. ' ' .. flags .. ' ' .. covered .. ' ' .. by
+  end
+
+  -- Answers a request. Whether all that is asked for is taken, as far as a block goes.
+  local function answer(i)
+    index, template, runId, jobId = i, templateOf[i], runIds[i], jobIds[i]
+    claimKey, lockKey, holder = keys[i + 1], keys[count + i + 1], known[count + i + 1]
+    if not readJob() then
+      answers[i] = ANSWER_UNREADABLE
+      return false
+    end
+    if claimedAs ~= template.fingerprint then noteDiffering() end
+    local noted = pauses[i]
+    if noted or template.isPausedInitially then readPause(noted) else resumedAt, isPaused = -1, false end
+    if template.kind == KIND_RECOVER then
+      answers[i] = takeOver()
+      return answers[i] == ANSWER_CLAIMED_ELSEWHERE
+    end
+
+    local isRepeated = claimant == runId
+    local isManual, scheduledTime, coversUntil = template.isManual, template.scheduledTime, template.coversUntil
+    local early = nil
+    if template.after > 0 and not isManual then
+      scheduledTime, early = dueAfterCompletion(isRepeated)
+      coversUntil = scheduledTime
+    end
+    if scheduledTime and not isManual and scheduledTime > now + maxClockSkew then
+      scheduledTime, early = nil, scheduledTime
+    end
+    if not scheduledTime then
+      answers[i] = ANSWER_EARLY .. ' ' .. digits(early)
+      return false
+    end
+    local isAside = scheduledTime < tick and isClaimedAside()
+    if not (isManual or isRepeated or scheduledTime > tick or isAside) then
+      answers[i] = claimedElsewhere(scheduledTime)
+      return answers[i] == ANSWER_CLAIMED_ELSEWHERE
+    end
+    local isTaken, text = claimTick(scheduledTime, coversUntil, isRepeated, isAside)
+    answers[i] = text
+    return isTaken
+  end
+
+  return answer
 end
 
--- Begins the run of a tick, unless the lock is held.
-local function beginTick(scheduledTime, isRepeated)
-  if not takeLock() then return false end
-  if (isRepeated or template.isManual) and isOngoing(runId) then closed[#closed + 1] = memberOf(grant, jobId) end
-  beginRun(replica, digits(scheduledTime), template.isRerun and not template.isManual and '1' or '0')
-  return true
-end
-
--- Claims the tick, with a run where there can be one. Whether the tick is taken by now, and the answer.
-local function claimTick(scheduledTime, coversUntil, isRepeated, isAside)
-  local before = (isRepeated or isUnconfirmed) and previous or tick
-  local covered = coveredBy(before, resumedAt)
-  local answer, flags = ANSWER_GRANTED, 0
-  if isPaused then
-    answer = ANSWER_PAUSED
-  elseif template.kind == KIND_MISS then
-    -- Granted before, as its reply was lost, and too late to run now.
-    if holder == runId then call('DEL', lockKey) end
-    endRepeatedRun()
-  elseif template.isRerun and isRunLeft() then
-    answer, flags = ANSWER_OVERLAP, OVERLAP_LEFT
-  elseif not beginTick(scheduledTime, isRepeated) then
-    answer = ANSWER_OVERLAP
-  end
-
-  local isTaken = not template.isManual and not (answer == ANSWER_OVERLAP and template.waits)
-  if isTaken then
-    writeClaim(coversUntil, before, isAside)
-  elseif template.isManual and answer == ANSWER_GRANTED then
-    writeManualRun()
-  end
-
-  if answer == ANSWER_GRANTED then
-    return isTaken, ANSWER_GRANTED .. ' ' .. fenceText .. ' ' .. covered .. ' ' .. digits(scheduledTime)
-  elseif answer == ANSWER_PAUSED then
-    return false, ANSWER_PAUSED .. ' ' .. covered
-  end
-  if isTaken then flags = flags + OVERLAP_TAKEN end
-  if not template.isVote then return isTaken, ANSWER_OVERLAP .. ' ' .. flags .. ' ' .. covered end
-  local by = match(holder or '', '^%S+$') or NOBODY
-  return false, ANSWER_OVERLAP_BY .. ' ' .. flags .. ' ' .. covered .. ' ' .. by
-end
-
--- Answers a request. Whether all that is asked for is taken, as far as a block goes.
-local function answer(i)
-  index, template, runId, jobId = i, templateOf[i], runIds[i], jobIds[i]
-  claimKey, lockKey, holder = keys[i + 1], keys[count + i + 1], known[count + i + 1]
-  if not readJob() then
-    answers[i] = ANSWER_UNREADABLE
-    return false
-  end
-  if claimedAs ~= template.fingerprint then noteDiffering() end
-  local noted = pauses[i]
-  if noted or template.isPausedInitially then readPause(noted) else resumedAt, isPaused = -1, false end
-  if template.kind == KIND_RECOVER then
-    answers[i] = takeOver()
-    return answers[i] == ANSWER_CLAIMED_ELSEWHERE
-  end
-
-  local isRepeated = claimant == runId
-  local isManual, scheduledTime, coversUntil, early = template.isManual, template.scheduledTime, template.coversUntil, nil
-  if template.after > 0 and not isManual then
-    scheduledTime, early = dueAfterCompletion(isRepeated)
-    coversUntil = scheduledTime
-  end
-  if scheduledTime and not isManual and scheduledTime > now + maxClockSkew then scheduledTime, early = nil, scheduledTime end
-  if not scheduledTime then
-    answers[i] = ANSWER_EARLY .. ' ' .. digits(early)
-    return false
-  end
-  local isAside = scheduledTime < tick and isClaimedAside()
-  if not (isManual or isRepeated or scheduledTime > tick or isAside) then
-    answers[i] = claimedElsewhere(scheduledTime)
-    return answers[i] == ANSWER_CLAIMED_ELSEWHERE
-  end
-  local isTaken, text = claimTick(scheduledTime, coversUntil, isRepeated, isAside)
-  answers[i] = text
-  return isTaken
-end
-
+local answer = makeAnswer()
 local answered, finished, asked = 0, {}, {}
 for b = 1, #blocks do
   if sizes[b] == 0 then asked[#asked + 1] = marks[b] end

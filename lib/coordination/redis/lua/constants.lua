@@ -1,6 +1,6 @@
--- What Lua and TypeScript call by one name, in one place. The build writes each value into the scripts in the place of its
--- name, and all of them, with the comments that stand directly above them, into constants.ts. SECOND, MINUTE, HOUR and DAY
--- are known here as numbers of milliseconds.
+-- What Lua and TypeScript call by one name, in one place. The build writes each value into the scripts in the place of
+-- its name, and all of them, with the comments that stand directly above them, into constants.ts. SECOND, MINUTE, HOUR
+-- and DAY are known here as numbers of milliseconds.
 
 -- The version of the layout that a run's word in a record carries, see fields.ts.
 local LAYOUT_VERSION = 2
@@ -117,12 +117,12 @@ local ABANDON_HELD = 3
 
 -- Numbers.
 
--- How many attempts a run has, the first included: a handler that takes every process down with it must not go round the
--- fleet for ever.
+-- How many attempts a run has, the first included: a handler that takes every process down with it must not go round
+-- the fleet for ever.
 local MAX_ATTEMPTS = 10
 
--- How long it is remembered at most since when the fleet has had a job, from the job's first claim on: no longer than any
--- claim, as ticks whose claims are forgotten would count as nobody's.
+-- How long it is remembered at most since when the fleet has had a job, from the job's first claim on: no longer than
+-- any claim, as ticks whose claims are forgotten would count as nobody's.
 local KEEP_SINCE = 7 * DAY
 
 -- How long it is remembered that a date was claimed beside ticks of other triggers.
@@ -140,7 +140,8 @@ local KEEP_REPLY = HOUR
 -- How long it is remembered that a run was recorded as abandoned, should its replica come back.
 local KEEP_ABANDONED = 7 * DAY
 
--- How long runs are remembered as open when nobody looks for them any more: an app that is gone for ever leaves nothing behind.
+-- How long runs are remembered as open when nobody looks for them any more: an app that is gone for ever leaves nothing
+-- behind.
 local KEEP_OPEN = 7 * DAY
 
 -- How long after its lock has ended a run is held to be abandoned: its holder may be about to say that it has ended, as

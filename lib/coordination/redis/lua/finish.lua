@@ -1,10 +1,11 @@
--- Ends many runs in one step: releases each lock whose value is still the run's id, as redlock's own release does, records
--- when the run ended, unless it is left for another replica to take over, and takes it out of those that are open.
+-- Ends many runs in one step: releases each lock whose value is still the run's id, as redlock's own release does,
+-- records when the run ended, unless it is left for another replica to take over, and takes it out of those that are
+-- open.
 --
 -- KEYS  fence
 -- ARGV  for each run a line `ending runId jobId`, with one of the ENDINGs;
---       where the caller's other runs that stand open are to end as well, an id of its own, before which theirs were made,
---       and the ids of those that go on
+--       where the caller's other runs that stand open are to end as well, an id of its own, before which theirs were
+--       made, and the ids of those that go on
 -- Reply a string of one digit for each run given, one of the RELEASEs
 
 --- @include "strings"
@@ -21,31 +22,33 @@ for ending, runId, jobId in gmatch(ARGV[1], '(%d) (%S+) ([^\n]+)') do
 end
 local given = count
 
--- What the ids of one process begin with, and the place of this one in their order.
-local function readRunId(id)
-  local own, series, index = match(id, '^(%S+%-)(%d+)%-(%d+)$')
-  if own then return own, tonumber(series) * SERIES + tonumber(index) end
-end
+if ARGV[2] then
+  -- What the ids of one process begin with, and the place of this one in their order.
+  local function readRunId(id)
+    local own, series, index = match(id, '^(%S+%-)(%d+)%-(%d+)$')
+    if own then return own, tonumber(series) * SERIES + tonumber(index) end
+  end
 
--- Adds the open runs of this process that were asked for before `untilId` and do not go on.
-local function addForgotten(untilId, liveIds)
-  local own, order = readRunId(untilId)
-  local isLive = {}
-  for runId in gmatch(liveIds, '%S+') do isLive[runId] = true end
-  for i = 1, given do isLive[runIds[i]] = true end
-  for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
-    if count == given + MAX_SWEPT then return end
-    local runId, jobId = readMember(member)
-    local itsOwn, itsOrder = readRunId(runId or '')
-    -- What was asked for later may come first.
-    if itsOwn == own and itsOrder < order and not isLive[runId] then
-      count = count + 1
-      endings[count], runIds[count], jobIds[count] = ENDING_FINISHED, runId, jobId
+  -- Adds the open runs of this process that were asked for before `untilId` and do not go on.
+  local function addForgotten(untilId, liveIds)
+    local own, order = readRunId(untilId)
+    local isLive = {}
+    for runId in gmatch(liveIds, '%S+') do isLive[runId] = true end
+    for i = 1, given do isLive[runIds[i]] = true end
+    for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
+      if count == given + MAX_SWEPT then return end
+      local runId, jobId = readMember(member)
+      local itsOwn, itsOrder = readRunId(runId or '')
+      -- What was asked for later may come first.
+      if itsOwn == own and itsOrder < order and not isLive[runId] then
+        count = count + 1
+        endings[count], runIds[count], jobIds[count] = ENDING_FINISHED, runId, jobId
+      end
     end
   end
-end
 
-if ARGV[2] then addForgotten(ARGV[2], ARGV[3]) end
+  addForgotten(ARGV[2], ARGV[3])
+end
 
 for i = 1, count do
   keys[2 * i] = base .. KEY_LOCK .. jobIds[i]
@@ -56,8 +59,8 @@ keys[2 * count + 2] = openKey
 local known = redis.call('MGET', unpack(keys))
 local reply, free, closed, strays = {}, {}, {}, {}
 
--- Puts a run back whose takeover never began. Under no request's id: should this one be repeated, it takes the run over as
--- any other.
+-- Puts a run back whose takeover never began. Under no request's id: should this one be repeated, it takes the run over
+-- as any other.
 local function giveUp(claimKey, tick, previous, claimedBy, grant, fingerprint)
   local _, fence, startedAt, replica, runTick, attempt = readGrant(grant)
   attempt = tonumber(attempt)

@@ -1,10 +1,11 @@
--- Takes claims back: each lock that is the run's own is released, and a tick that is still claimed by the request is free
--- again and told to the others: `handed` has its tick, whose claim it was, and when it was handed back, and no block of such
--- a tick is marked as taken any more. A tick that a later one has passed is over. A repeated call gets the reply it had.
+-- Takes claims back: each lock that is the run's own is released, and a tick that is still claimed by the request is
+-- free again and told to the others: `handed` has its tick, whose claim it was, and when it was handed back, and no
+-- block of such a tick is marked as taken any more. A tick that a later one has passed is over. A repeated call gets
+-- the reply it had.
 --
 -- KEYS  fence, handed, the replica's last reply to a hand-back, then for each claim its lock and its claim
--- ARGV  the call's id, then for each claim `runId tick endedAt`, with -1 for a tick that nobody is told of, and -1 for the
---       end that is now
+-- ARGV  the call's id, then for each claim `runId tick endedAt`, with -1 for a tick that nobody is told of, and -1 for
+--       the end that is now
 -- Reply a string of one digit for each claim, one of the HAND_BACKs
 
 --- @include "strings"
@@ -30,7 +31,8 @@ for i = 2, #ARGV do
     marks[#marks + 1] = base .. KEY_TAKEN .. tick
   end
 end
-redis.call('EXISTS', openKey, unpack(marks)) -- Before anything is written: a Cluster whose slot is moving may refuse it.
+-- Before anything is written: a Cluster whose slot is moving may refuse it.
+redis.call('EXISTS', openKey, unpack(marks))
 if #marks > 0 then redis.call('DEL', unpack(marks)) end
 
 -- Forgets a date that was claimed beside the ticks of another trigger.

@@ -1,9 +1,9 @@
--- Finds runs whose lock has ended some seconds ago and whose end nobody has recorded. Those that still have theirs, as it was
--- extended, are to be looked at again when it would end.
+-- Finds runs whose lock has ended some seconds ago and whose end nobody has recorded. Those that still have theirs, as
+-- it was extended, are to be looked at again when it would end.
 --
 -- KEYS  fence
--- Reply Redis' time in microseconds; the last fencing token; the server's `run_id`, `''` where it may not be asked; of each
---       run what stands in `open`, and until when it was to have its lock
+-- Reply Redis' time in microseconds; the last fencing token; the server's `run_id`, `''` where it may not be asked; of
+--       each run what stands in `open`, and until when it was to have its lock
 
 --- @include "strings"
 --- @include "clock"

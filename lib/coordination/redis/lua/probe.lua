@@ -1,12 +1,13 @@
--- Tries all that the scripts, and what is asked beside them, use, on keys that are gone afterwards, and on those that all
--- claims share without changing them: so it is known before a claim finds out when a Redis refuses, as it is full, as the
--- user may not do all of that, or as a key is of another type.
+-- Tries all that the scripts, and what is asked beside them, use, on keys that are gone afterwards, and on those that
+-- all claims share without changing them: so it is known before a claim finds out when a Redis refuses, as it is full,
+-- as the user may not do all of that, or as a key is of another type.
 --
 -- Inside a script, as in a Cluster it is then the node that holds the app's keys, also for INFO.
 --
 -- KEYS  fence, handed, paused, open, and four that are nobody's
--- Reply Redis' time in microseconds; what was handed back; the commands that this user may not run, with spaces between; the
---       reply to INFO, or `''` where that is refused; the last fencing token, or `''`; an error where a command fails for
+-- Reply Redis' time in microseconds; what was handed back; the commands that this user may not run, with spaces
+--       between; the reply to INFO, or `''` where that is refused; the last fencing token, or `''`; an error where a
+--       command fails for
 --       another reason
 
 local refused, failed = {}, nil

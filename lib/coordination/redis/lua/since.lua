@@ -1,12 +1,12 @@
--- Notes since when the fleet has had jobs, and says so. Of replicas with one trigger the first counts. Another trigger, of a
--- replica that came later, takes its place: what was before it, also with a trigger that comes back, leaves nothing to
--- account for. A job of which only its last claimed tick is known was there by then. Claims of jobs that are there are
--- remembered on; what is noted here is so until there is one that is later.
+-- Notes since when the fleet has had jobs, and says so. Of replicas with one trigger the first counts. Another trigger,
+-- of a replica that came later, takes its place: what was before it, also with a trigger that comes back, leaves
+-- nothing to account for. A job of which only its last claimed tick is known was there by then. Claims of jobs that are
+-- there are remembered on; what is noted here is so until there is one that is later.
 --
 -- KEYS  fence
--- ARGV  for each job a line `since isOnce accounted retention trigger jobId`, with NOBODY for `since` where it is not noted, and 1
---       for `isOnce` where it is only in place of another trigger
--- Reply a string of the times, with `-1` or less for none
+-- ARGV  for each job a line `since isOnce accounted retention trigger jobId`, with NOBODY for `since` where it is not
+--       noted, and 1 for `isOnce` where it is only in place of another trigger
+-- Reply a string of the times
 
 --- @include "strings"
 --- @include "keys"

@@ -1,5 +1,5 @@
--- What is to be noted of a job's pause when its code says whether it is paused. A pause by code ends where the code has it
--- no more, and begins anew where it comes back. What an operator has said stays.
+-- What is to be noted of a job's pause when its code says whether it is paused. A pause by code ends where the code has
+-- it no more, and begins anew where it comes back. What an operator has said stays.
 local function pauseByCode(noted, isPausedInitially, now)
   if isPausedInitially then
     if not noted or sub(noted, -1) == BY_CODE_MARK then return PAUSED_BY_CODE end

@@ -4,7 +4,8 @@
 --   GRANT   runId fencingToken startedAt replica runTick attempt
 --   member  GRANT jobId
 --
--- The GRANT is what is known of a run from its beginning on, and carried as one text. The run goes on while `endedAt` is 0.
+-- The GRANT is what is known of a run from its beginning on, and carried as one text. The run goes on while `endedAt`
+-- is 0.
 
 local function readRecord(text)
   return match(text, '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
