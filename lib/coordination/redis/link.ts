@@ -3,36 +3,13 @@ import type { Cluster, Redis } from 'ioredis'
 import type { Clock, TimerHandle } from '../../../types/clock.js'
 import { EXCHANGE_LIMIT, withDeadline } from '../../base/deadline.js'
 import { SECOND } from '../../base/duration.js'
-import { RedisAuthError, RedisDatabaseError, RedisUnavailableError } from '../../errors.js'
+import { RedisAuthError, RedisDatabaseError } from '../../errors.js'
 import { FleetClock } from '../fleet-clock.js'
+import { Availability, type LinkListener, NotConnectedError } from './availability.js'
 import type { RedisClient } from './client.js'
 import { letProcessEnd } from './idle-connection.js'
 import { isCluster } from './own-connection.js'
-import {
-  isAuthError,
-  isLoading,
-  isPassing,
-  isRefusal,
-  isReplyError,
-  isSelectError,
-  isUndone,
-  isVague,
-  messageOf
-} from './refusals.js'
-
-/** What a link tells its owner. */
-export interface LinkListener {
-  /** Claims can be had (again). */
-  onUp(): void
-  /**
-   * No claim can be had: Redis is silent, or refuses. Called once an outage, and once more when a Redis that was silent
-   * refuses.
-   */
-  onDown(error: Error, refuses: boolean): void
-  onClockStep(measured?: number): void
-  /** Redis refuses one request, and grants claims. */
-  onRefused(message: string): void
-}
+import { isAuthError, isPassing, isReplyError, isSelectError, isUndone, messageOf } from './refusals.js'
 
 /** How Redis is looked at. Each asks for its time in microseconds. */
 export interface LinkProbes {
@@ -52,20 +29,11 @@ export const MEASURE_EVERY = SECOND
 /** How long ago a claim, or another write, may be before it is tried whether one can be had. */
 const PROVE_EVERY = 10 * SECOND
 
-/**
- * For how long after a claim was refused only a claim shows that one can be had, where the probes find nothing: longer than
- * a claim that was refused waits until it is asked for again. Beyond it nobody asks for that one any more.
- */
-const CLAIM_DOUBT = 4 * SECOND
-
 /** How long a connection may be away, as when Redis closes one that was idle, before that is an outage. */
 const LOST_GRACE = SECOND
 
 /** For how long no exchange is answered before the connection is renewed. */
 const RENEW_AFTER = 2 * EXCHANGE_LIMIT
-
-/** A command that was never sent, so that it has certainly not been executed. */
-class NotConnectedError extends Error {}
 
 /**
  * The connection to one Redis: opens and closes what is ours, bounds each exchange in time, keeps the fleet's clock, and
@@ -78,12 +46,7 @@ export class RedisLink {
   readonly #probes: LinkProbes
   readonly #client: Redis | Cluster
   readonly #local: Clock
-  readonly #listener: LinkListener
-  #up: boolean | null = null
-  /** Whether a refusal was told in this outage. */
-  #refusalTold = false
-  /** When a claim was last refused for a reason that the probes may not see, on the monotonic clock. */
-  #claimRefusedAt = Number.NEGATIVE_INFINITY
+  readonly #availability: Availability
   /** Why this connection is in database 0 instead of its own: until it is in that, nothing else is sent to it. */
   #refusedDatabase: Error | null = null
   /** What was said of the credentials before the first contact had an end. */
@@ -93,7 +56,6 @@ export class RedisLink {
   #looking = false
   /** Whether all was tried since the connection was made: it may be to another server, or one that has lost its data. */
   #isMet = false
-  #findingOut = false
   #provenAt = Number.NEGATIVE_INFINITY
   /** Since when no exchange was answered, on the monotonic clock; `null` when the last one was. */
   #silentSince: number | null = null
@@ -106,13 +68,14 @@ export class RedisLink {
     this.#probes = probes
     this.#client = redis.client
     this.#local = local
-    this.#listener = listener
+    const tryAll = () => this.exchange(probes.all)
+    this.#availability = new Availability(redis.address, local, listener, tryAll)
     this.clock = new FleetClock(local, (measured) => listener.onClockStep(measured))
   }
 
   /** Whether claims can be had, as far as is known. */
   get up(): boolean {
-    return this.#up === true
+    return this.#availability.isUp === true
   }
 
   /**
@@ -135,13 +98,14 @@ export class RedisLink {
       const refused = isAuthError(error) ? error : this.up ? null : this.#refusedCredentials
       if (refused !== null) throw new RedisAuthError(this.#redis.address, messageOf(refused))
       if (this.#refusedDatabase instanceof RedisDatabaseError) throw this.#refusedDatabase
-      this.#unproven('be reached', error)
+      this.#availability.unproven('be reached', error)
     }
   }
 
   /** Closes a client of ours, and leaves one of the app's as it was. */
   async close(): Promise<void> {
     this.#closed = true
+    this.#availability.close()
     this.#closing.abort()
     this.#watchTimer?.cancel()
     this.#lostTimer?.cancel()
@@ -169,7 +133,7 @@ export class RedisLink {
   readonly #onError = (error: Error): void => {
     const { lastNodeError } = error as { lastNodeError?: unknown }
     const reason = lastNodeError instanceof Error ? lastNodeError : error
-    if (this.#up === null && isAuthError(reason)) this.#refusedCredentials = reason
+    if (this.#availability.isUp === null && isAuthError(reason)) this.#refusedCredentials = reason
     if (isSelectError(reason)) {
       this.#noteDatabase(reason)
       return
@@ -181,14 +145,14 @@ export class RedisLink {
   /** The database was refused: as everything is for a while, or it in particular. */
   #noteDatabase(reason: Error): void {
     this.#refusedDatabase = isPassing(reason) ? reason : new RedisDatabaseError(this.#redis.address, messageOf(reason))
-    this.#down(this.#refusedDatabase, true)
+    this.#availability.down(this.#refusedDatabase, true)
   }
 
   readonly #onChange = (): void => letProcessEnd(this.#client)
 
   readonly #onClose = (): void => {
     this.#refusedDatabase = null
-    if (this.#up !== true) return
+    if (!this.up) return
     this.#lostTimer ??= this.#local.setTimeout(() => {
       this.#lostTimer = null
       if (this.#client.status !== 'ready') this.unavailable('be reached', new Error('the connection is closed'))
@@ -253,7 +217,7 @@ export class RedisLink {
       else if (isProven) await this.#measure(time)
       else await this.#prove(write)
     } catch (error) {
-      this.#unproven('be reached', error)
+      this.#availability.unproven('be reached', error)
     } finally {
       this.#looking = false
     }
@@ -284,7 +248,7 @@ export class RedisLink {
 
   async #prove(ask: () => Promise<number>): Promise<void> {
     await this.#measure(ask)
-    if (this.#local.monotonic() - this.#claimRefusedAt >= CLAIM_DOUBT) this.proven()
+    if (!this.#availability.isClaimDoubted) this.proven()
   }
 
   /**
@@ -337,59 +301,17 @@ export class RedisLink {
   /** Claims can be had: Redis has written one. */
   proven(): void {
     this.#provenAt = this.clock.sampledAt
-    if (this.#up === true || this.#closed) return
-    this.#up = true
-    this.#refusalTold = false
-    this.#claimRefusedAt = Number.NEGATIVE_INFINITY
-    this.#listener.onUp()
+    this.#availability.proven()
   }
 
   /** The error for a claim that failed. */
   claimUnavailable(what: string, cause: unknown): Error {
-    if (isReplyError(cause) && !isUndone(cause)) this.#claimRefusedAt = this.#local.monotonic()
-    return this.#unproven(what, cause)
-  }
-
-  /** The error for a claim, or a try of what claims need, that failed: whatever Redis says by it, none can be had. */
-  #unproven(what: string, cause: unknown): Error {
-    if (isReplyError(cause) && !isRefusal(cause)) this.#down(cause, true)
-    return this.unavailable(what, cause)
+    return this.#availability.claimFailed(what, cause)
   }
 
   /** The error for an exchange that failed; notes the outage when it is one. */
   unavailable(what: string, cause: unknown): Error {
-    if (!isReplyError(cause)) {
-      // That a connection is away is known, or will be soon.
-      if (!(cause instanceof NotConnectedError)) this.#down(cause, false)
-    } else if (isVague(cause)) void this.#findOut(cause)
-    else if (isRefusal(cause)) this.#down(cause, true)
-    else if (this.#up !== false) this.#listener.onRefused(messageOf(cause))
-    return new RedisUnavailableError(what, messageOf(cause))
-  }
-
-  /** A script may not run some command: tries which. */
-  async #findOut(cause: Error): Promise<void> {
-    if (this.#findingOut || this.#up === false) return
-    this.#findingOut = true
-    const reason = await this.exchange(this.#probes.all).then(
-      () => cause,
-      (error) => (isReplyError(error) ? error : cause)
-    )
-    this.#findingOut = false
-    this.#down(reason, true)
-  }
-
-  #down(reason: unknown, isRefusal: boolean): void {
-    // What is refused at the start is told by `open` itself.
-    if (this.#closed || (this.#up === null && (isAuthError(reason) || reason instanceof RedisDatabaseError))) return
-    const isNew = this.#up !== false
-    // That it loads its data is how it comes back.
-    const isTold = this.#refusalTold || !isRefusal || isLoading(reason as Error)
-    if (!isNew && isTold) return
-    this.#up = false
-    this.#refusalTold ||= isRefusal
-    const what = isRefusal ? `be used at ${this.#redis.address}` : `be reached at ${this.#redis.address}`
-    this.#listener.onDown(new RedisUnavailableError(what, messageOf(reason)), isRefusal)
+    return this.#availability.failed(what, cause)
   }
 
   /** An exchange was not answered. Once that has lasted, only a new connection may help. */

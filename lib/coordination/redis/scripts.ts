@@ -271,10 +271,6 @@ local function coveredBy(before, resumed)
 if (claimedAs ~= template.fingerprint and match(claimedAs, '^[^.]+') ~= match(template.fingerprint, '^[^.]+')) then before = -1 end
 return resumed > before and digits(before) .. '/' .. digits(resumed) or digits(before)
 end
-local function takeLock()
-if holder then return holder == runId and call('SET', lockKey, runId, 'PX', template.ttl) end
-return call('SET', lockKey, runId, 'PX', template.ttl, 'NX')
-end
 local function beginRun(word, runTick, attempt)
 fence = math.max(fence + 1, micros)
 fenceText = digits(fence)
@@ -295,7 +291,7 @@ if not id and not isOwn then
 return template.isVote and '9 -1 - -1' or '1'
 end
 if isPaused then return '8 - -1' end
-if not takeLock() then return '5 ' .. call('PTTL', lockKey) end
+if not ((not holder or holder == runId) and call('SET', lockKey, runId, 'PX', template.ttl, holder and 'XX' or 'NX')) then return '5 ' .. call('PTTL', lockKey) end
 local fromId, fromFence, fromStart, fromReplica, runTick, taken = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
 local lockedUntil = call('ZSCORE', openKey, grant .. ' ' .. jobId) or nowText
 if not isOwn then
@@ -311,7 +307,7 @@ end
 local function dueAfterCompletion(isRepeated)
 if not isKnown then
 isKnown, endedAt, grant = true, nowText, '- 0 0 - -1 0'
-call('SET', claimKey, digits((-1)) .. ' ' .. digits((-1)) .. ' - ' .. endedAt .. ' ' .. grant .. ' ' .. template.fingerprint, 'PX', template.retention)
+call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields, 'PX', template.retention)
 end
 if isRepeated and tick >= 0 then return tick end
 if call('EXISTS', lockKey) == 1 then return nil, now + template.after end
@@ -336,19 +332,6 @@ return '9 ' .. last .. ' ' .. claimant .. ' ' .. coveredBy(previous, -1)
 end
 return template.waits and '7 ' .. digits(tick) or '1'
 end
-local function isRunLeft()
-local left = readUnfinished()
-return left and left ~= runId and call('EXISTS', lockKey) == 0
-end
-local function writeManualRun()
-if not isKnown then
-call('SET', claimKey, digits((-1)) .. ' ' .. digits((-1)) .. ' - ' .. endedAt .. ' ' .. grant .. ' ' .. template.fingerprint, 'PX', template.retention)
-elseif template.after > 0 then
-call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields, 'PX', template.retention)
-else
-call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields, 'KEEPTTL')
-end
-end
 local function writeClaim(coversUntil, before, isAside)
 local by = template.isVote and claimedBy ~= runId and '?' .. runId or runId
 if isAside then
@@ -369,7 +352,7 @@ if unbegun then closed[#closed + 1] = unbegun end
 if #handed > 0 and call('HDEL', handedKey, jobId) == 1 then handed = call('HGETALL', handedKey) end
 end
 local function beginTick(scheduledTime, isRepeated)
-if not takeLock() then return false end
+if not ((not holder or holder == runId) and call('SET', lockKey, runId, 'PX', template.ttl, holder and 'XX' or 'NX')) then return false end
 if (isRepeated or template.isManual) and (endedAt == '0' and match(grant, '^%S+') == runId) then closed[#closed + 1] = grant .. ' ' .. jobId end
 beginRun(replica, digits(scheduledTime), template.isRerun and not template.isManual and '1' or '0')
 return true
@@ -378,12 +361,13 @@ local function claimTick(scheduledTime, coversUntil, isRepeated, isAside)
 local before = (isRepeated or isUnconfirmed) and previous or tick
 local covered = coveredBy(before, resumedAt)
 local answer, flags = '0', 0
+local left = template.isRerun and readUnfinished()
 if isPaused then
 answer = '3'
 elseif template.kind == 'm' then
 if holder == runId then call('DEL', lockKey) end
 endRepeatedRun()
-elseif template.isRerun and isRunLeft() then
+elseif left and (left ~= runId and call('EXISTS', lockKey) == 0) then
 answer, flags = '2', 2
 elseif not beginTick(scheduledTime, isRepeated) then
 answer = '2'
@@ -392,7 +376,11 @@ local isTaken = not template.isManual and not (answer == '2' and template.waits)
 if isTaken then
 writeClaim(coversUntil, before, isAside)
 elseif template.isManual and answer == '0' then
-writeManualRun()
+if isKnown and template.after == 0 then
+call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields, 'KEEPTTL')
+else
+call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields, 'PX', template.retention)
+end
 end
 if answer == '0' then
 return isTaken, '0 ' .. fenceText .. ' ' .. covered .. ' ' .. digits(scheduledTime)

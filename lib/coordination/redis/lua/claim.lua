@@ -161,6 +161,16 @@ local function isDate(fingerprint)
   return sub(fingerprint, 1, 1) == DATE_MARK
 end
 
+-- Takes the lock. One that is the run's own already, as its first reply was lost, gets its whole TTL again.
+local function takeLock()
+  return (not holder or holder == runId) and call('SET', lockKey, runId, 'PX', template.ttl, holder and 'XX' or 'NX')
+end
+
+-- Whether a run whose replica died is to be taken over before there is another one.
+local function isRunLeft(unfinishedId)
+  return unfinishedId ~= runId and call('EXISTS', lockKey) == 0
+end
+
 -- What answers a request. Its parts are made in one function, as Lua looks anew for each variable of an outer function
 -- that a function uses: here it finds all of them once.
 local function makeAnswer()
@@ -234,12 +244,6 @@ local function makeAnswer()
     return resumed > before and digits(before) .. '/' .. digits(resumed) or digits(before)
   end
 
-  -- Takes the lock. One that is the run's own already, as its first reply was lost, gets its whole TTL again.
-  local function takeLock()
-    if holder then return holder == runId and call('SET', lockKey, runId, 'PX', template.ttl) end
-    return call('SET', lockKey, runId, 'PX', template.ttl, 'NX')
-  end
-
   -- Begins a run whose lock is taken.
   local function beginRun(word, runTick, attempt)
     fence = math.max(fence + 1, micros)
@@ -286,7 +290,7 @@ local function makeAnswer()
     if not isKnown then
       -- The first replica to ask sets the time from which the interval is measured.
       isKnown, endedAt, grant = true, nowText, noGrant()
-      call('SET', claimKey, recordOf(-1, -1, NOBODY, template.fingerprint), 'PX', template.retention)
+      call('SET', claimKey, recordOfRun(), 'PX', template.retention)
     end
     if isRepeated and tick >= 0 then return tick end
     if call('EXISTS', lockKey) == 1 then return nil, now + template.after end
@@ -314,24 +318,6 @@ local function makeAnswer()
       return ANSWER_CLAIMED_BY .. ' ' .. last .. ' ' .. claimant .. ' ' .. coveredBy(previous, -1)
     end
     return template.waits and ANSWER_CLAIMED_UP_TO .. ' ' .. digits(tick) or ANSWER_CLAIMED_ELSEWHERE
-  end
-
-  -- Whether a run whose replica died is to be taken over before there is another one.
-  local function isRunLeft()
-    local left = readUnfinished()
-    return left and left ~= runId and call('EXISTS', lockKey) == 0
-  end
-
-  -- Notes a run by hand. It knows nothing of the ticks, nor for how long the last one must be remembered. But an
-  -- interval from the last end is measured from the end of any run.
-  local function writeManualRun()
-    if not isKnown then
-      call('SET', claimKey, recordOf(-1, -1, NOBODY, template.fingerprint), 'PX', template.retention)
-    elseif template.after > 0 then
-      call('SET', claimKey, recordOfRun(), 'PX', template.retention)
-    else
-      call('SET', claimKey, recordOfRun(), 'KEEPTTL')
-    end
   end
 
   -- Writes that the tick is claimed.
@@ -369,13 +355,14 @@ local function makeAnswer()
     local before = (isRepeated or isUnconfirmed) and previous or tick
     local covered = coveredBy(before, resumedAt)
     local answer, flags = ANSWER_GRANTED, 0
+    local left = template.isRerun and readUnfinished()
     if isPaused then
       answer = ANSWER_PAUSED
     elseif template.kind == KIND_MISS then
       -- Granted before, as its reply was lost, and too late to run now.
       if holder == runId then call('DEL', lockKey) end
       endRepeatedRun()
-    elseif template.isRerun and isRunLeft() then
+    elseif left and isRunLeft(left) then
       answer, flags = ANSWER_OVERLAP, OVERLAP_LEFT
     elseif not beginTick(scheduledTime, isRepeated) then
       answer = ANSWER_OVERLAP
@@ -385,7 +372,13 @@ local function makeAnswer()
     if isTaken then
       writeClaim(coversUntil, before, isAside)
     elseif template.isManual and answer == ANSWER_GRANTED then
-      writeManualRun()
+      -- It knows nothing of the ticks, nor for how long the last one must be remembered. But an interval from the last
+      -- end is measured from the end of any run.
+      if isKnown and template.after == 0 then
+        call('SET', claimKey, recordOfRun(), 'KEEPTTL')
+      else
+        call('SET', claimKey, recordOfRun(), 'PX', template.retention)
+      end
     end
 
     if answer == ANSWER_GRANTED then
