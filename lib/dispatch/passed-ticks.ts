@@ -76,8 +76,9 @@ function accountedBefore(request: TickRequest, previous: number | null): number 
   const { job, latest, tick } = request
   const { firstLate } = latest
   if (!request.isCurrent) return previous ?? firstLate - 1
-  const { fleetSince, accountedUntil, takenUntil } = job
-  if (previous !== null) return Math.max(previous, fleetSince ?? Number.NEGATIVE_INFINITY, accountedUntil)
+  const { fleetSince, accountedUntil, takenUntil, claimedUntil } = job
+  // A store that comes back with older data may name an earlier claim than this replica's own last one.
+  if (previous !== null) return Math.max(previous, fleetSince ?? Number.NEGATIVE_INFINITY, accountedUntil, claimedUntil)
   // The store has no claim on record, or one of another trigger that other replicas still use. Only for this replica's
   // first tick does that mean that the ticks before it had no run.
   const isFirst = fleetSince !== null && tick.preceding === null

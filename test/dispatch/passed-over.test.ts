@@ -85,3 +85,33 @@ for (const [onRedisError, expected] of [
     await close(scheduler, simulation)
   })
 }
+
+t.test('a store that has come back with older data does not have ticks counted again that ran here', async (t) => {
+  const simulation = new Simulation()
+  const { options } = simulation.replica()
+  let isOlder = false
+  const scheduler = createScheduler({
+    ...options,
+    logger: false,
+    coordination: (parts) => {
+      const coordination = options.coordination(parts)
+      const claim = coordination.claim.bind(coordination)
+      coordination.claim = async (...args) => {
+        const answers = await claim(...args)
+        if (!isOlder) return answers
+        return answers.map((answer) => {
+          return answer.status === 'granted' ? { ...answer, previous: (answer.previous as number) - 20_000 } : answer
+        })
+      }
+      return coordination
+    }
+  })
+  const heard = listen(scheduler, START)
+  scheduler.add({ id: 'a', trigger: { cron: '*/10 * * * * *' }, handler() {} })
+  await scheduler.start()
+  await simulation.advance('45s')
+  isOlder = true
+  await simulation.advance('10s')
+  t.strictSame(heard, ['run 10', 'run 20', 'run 30', 'run 40', 'run 50'])
+  await close(scheduler, simulation)
+})
