@@ -200,25 +200,26 @@ export class SimulatedNode implements Coordination, CoordinationNode {
     if (!this.#link.fleetClock.isMeasured) {
       return failed(new RedisUnavailableError('claim ticks', 'it has not said yet what time it is'))
     }
-    try {
-      const reply = await this.#store.exchange(async (memory) => {
-        const [asked, differing] = this.#store.differingIn(() => ask(memory, copies))
-        return { ...(await asked), differing, handed: store.handedBack() }
-      })
-      const { answers, differing, handed, taken } = reply
-      for (const answer of answers) {
-        // A lock is believed in from when it was asked for, not from when the store set it.
-        if (answer.status !== 'granted' || answer.lock === null) continue
-        answer.lock.validUntil = validUntil(call.sent, answer.lock.ttl)
-      }
-      for (const each of differing) listener.onDefinitionDiffers(...each)
-      this.#link.tell(handed)
-      for (const name of taken) blocks?.onTaken(name)
-      return answers
-    } catch (cause) {
+    const exchanged = this.#store.exchange(async (memory) => {
+      const [asked, differing] = this.#store.differingIn(() => ask(memory, copies))
+      return { ...(await asked), differing, handed: store.handedBack() }
+    })
+    // What goes wrong with the reply is a fault of the scheduler, and no outage.
+    const reply = await exchanged.catch((cause) => {
       call.maybe ||= (cause as Silence).maybe
-      return failed(unavailable('claim ticks', cause))
+      return unavailable('claim ticks', cause)
+    })
+    if (reply instanceof Error) return failed(reply)
+    const { answers, differing, handed, taken } = reply
+    for (const answer of answers) {
+      // A lock is believed in from when it was asked for, not from when the store set it.
+      if (answer.status !== 'granted' || answer.lock === null) continue
+      answer.lock.validUntil = validUntil(call.sent, answer.lock.ttl)
     }
+    for (const each of differing) listener.onDefinitionDiffers(...each)
+    this.#link.tell(handed)
+    for (const name of taken) blocks?.onTaken(name)
+    return answers
   }
 }
 

@@ -115,7 +115,9 @@ t.test('an executor that was not started is not closed; one that cannot start le
   const parts = { run() {}, close: () => void happened.push('close') }
   await schedulerWith({ idle: parts }).close()
   t.strictSame(happened, [])
-  const failing = schedulerWith({ broken: { ...parts, start: () => Promise.reject(new Error('no threads')) } })
+  const notReached: Executor = { run() {}, close: () => t.fail('it was not started') }
+  const broken: Executor = { ...parts, start: () => Promise.reject(new Error('no threads')) }
+  const failing = schedulerWith({ broken, notReached })
   await t.rejects(failing.start(), { message: 'no threads' })
   await failing.close()
   t.strictSame(happened, ['close'])

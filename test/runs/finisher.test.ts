@@ -4,7 +4,7 @@ import { MemoryStore } from '../../lib/coordination/memory/store.js'
 import { Finisher } from '../../lib/runs/finisher.js'
 import { VirtualClock } from '../../lib/testing/virtual-clock.js'
 import type { Coordination, Ending, HeldLock } from '../../types/coordination.js'
-import { listen } from '../fixtures/coordination-contract.js'
+import { listen } from '../fixtures/contract/requests.js'
 
 t.test('so many ends that Redis has not answered for are told all the same, when it answers', async (t) => {
   const clock = new VirtualClock()

@@ -11,6 +11,8 @@ import { eventLoop } from './event-loop.js'
 export class Executors {
   readonly #kinds: ReadonlyMap<string, Executor>
   readonly #log: Logger
+  /** Those whose `start` was called. */
+  readonly #started = new Map<string, Executor>()
   #starting: Promise<void> | null = null
 
   /** @param further by their kind, which is the key in `handler: { kind: work }` */
@@ -39,13 +41,15 @@ export class Executors {
 
   /** Closes those that were started. Never rejects. */
   async close(): Promise<void> {
-    if (this.#starting === null) return
-    await this.#starting.catch(() => {})
-    await Promise.all(Array.from(this.#kinds, ([kind, executor]) => this.#close(kind, executor)))
+    await this.#starting?.catch(() => {})
+    await Promise.all(Array.from(this.#started, ([kind, executor]) => this.#close(kind, executor)))
   }
 
   async #start(): Promise<void> {
-    for (const executor of this.#kinds.values()) await executor.start?.()
+    for (const [kind, executor] of this.#kinds) {
+      this.#started.set(kind, executor)
+      await executor.start?.()
+    }
   }
 
   async #close(kind: string, executor: Executor): Promise<void> {
