@@ -11,6 +11,7 @@ const PROGRAM = fileURLToPath(new URL('fixtures/app-process.ts', import.meta.url
 
 // Processes that are stopped as Docker does it take their time.
 t.setTimeout(180_000)
+t.jobs = 2
 
 /** What `docker stop` gives a container. */
 const DOCKER_STOP = 10_000

@@ -68,6 +68,8 @@ export const replicaFaults: readonly Scenario[] = [
       withSingle((redis) =>
         withReplicas({ redis: redis.proxy.url }, async (fleet) => {
           const { replica, run } = await workingOn(fleet, 'long')
+          // Half way between two ticks: a process that stands still just when it begins a run begins it when it goes on.
+          await sleep(300 - (Date.now() % 200))
           replica.freeze()
           fleet.healed(({ jobId }) => jobId === 'long')
           await fleet.recovered()

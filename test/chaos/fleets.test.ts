@@ -1,20 +1,20 @@
-import { constants, setPriority } from 'node:os'
 import fc from 'fast-check'
 import t from 'tap'
 import { deployPlan, type FleetPlan, fleetPlan } from './fixtures/fleet-plan.js'
-import { simulateFleet } from './fixtures/fleet-simulation.js'
+import { Simulator } from './fixtures/simulator.js'
 
 // What the simulation of simulation.test.ts does not see: fleets that nothing but deploys befalls, and several masters.
 
 t.setTimeout(600_000)
-// It computes and waits for nothing: it takes what time the processors have left, beside tests that are about time.
-setPriority(constants.priority.PRIORITY_LOW)
+t.jobs = 2
 
 t.test("nothing but deploys: every tick has a run, or a reason that is the job's own", async (t) => {
+  const simulator = new Simulator()
+  t.teardown(() => simulator.close())
   const plans: readonly FleetPlan[] = fc.sample(deployPlan, { seed: 31, numRuns: 60 })
   let ticks = 0
   for (const plan of plans) {
-    const report = await simulateFleet(plan)
+    const report = await simulator.simulate(plan)
     const isKept = report.violations.length === 0
     t.ok(isKept, isKept ? 'every promise was kept' : `${report.violations.join(', ')}\n${JSON.stringify(plan)}`)
     ticks += report.ticks
@@ -25,18 +25,20 @@ t.test("nothing but deploys: every tick has a run, or a reason that is the job's
 // With several masters, one of which is in trouble, a tick may have neither a run nor a reason when a later one overtakes
 // its claim between two masters: docs/guarantees.md says so. All else holds as with one.
 t.test('three masters: every promise kept; while one is in trouble few ticks are not counted', async (t) => {
+  const simulator = new Simulator()
+  t.teardown(() => simulator.close())
   const plans: readonly FleetPlan[] = fc.sample(fleetPlan, { seed: 101, numRuns: 10 })
   let [ticks, uncounted] = [0, 0]
   for (const plan of plans) {
     const small = { ...plan, masters: 3, jobs: plan.jobs.slice(0, 10) }
-    const report = await simulateFleet(small)
+    const report = await simulator.simulate(small)
     const isUncounted = (violation: string): boolean => / lost the ticks /.test(violation)
     const broken = report.violations.filter((violation) => !isUncounted(violation))
     t.same(broken, [], broken.length === 0 ? 'every promise was kept' : JSON.stringify(small))
     ticks += report.ticks
     for (const lost of report.violations.filter(isUncounted)) uncounted += lost.split(',').length
     const calm = { ...small, faults: [], delay: Math.min(small.delay, 20) }
-    const { violations } = await simulateFleet(calm)
+    const { violations } = await simulator.simulate(calm)
     t.same(violations, [], violations.length === 0 ? 'without faults also this one' : JSON.stringify(calm))
   }
   t.ok(uncounted < ticks / 1000)

@@ -1,7 +1,7 @@
-import { fork } from 'node:child_process'
 import { constants, setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { forkPlainly } from './fixtures/plain-process.js'
 import type { SimulationResult } from './fixtures/simulate.js'
 
 // The promises under every fault at once: fleets of 2 to 7 replicas with 1 to 50 jobs, clocks that are wrong, processes
@@ -18,9 +18,7 @@ const SIMULATE = fileURLToPath(new URL('fixtures/simulate.ts', import.meta.url))
 function simulateApart(seed: number): Promise<SimulationResult> {
   return new Promise((resolve, reject) => {
     const args = [`--ticks=${TICKS / PROCESSES}`, `--seed=${seed}`]
-    // Without the module loader that tap puts into the options of all children.
-    const execArgv = ['-u', 'NODE_OPTIONS', process.execPath, '--import=tsx']
-    const child = fork(SIMULATE, args, { execPath: 'env', execArgv })
+    const child = forkPlainly(SIMULATE, args, ['--import=tsx'])
     // It takes what time the processors have left, beside tests that are about time.
     if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW)
     child.once('message', (result: SimulationResult) => resolve(result))
