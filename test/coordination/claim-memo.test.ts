@@ -3,7 +3,7 @@ import { MemoryCoordination } from '../../lib/coordination/memory/coordination.j
 import { MemoryStore } from '../../lib/coordination/memory/store.js'
 import { VirtualClock } from '../../lib/testing/virtual-clock.js'
 import type { ClaimRequest } from '../../types/coordination.js'
-import { listen } from '../fixtures/coordination-contract.js'
+import { listen } from '../fixtures/contract/requests.js'
 
 // Where a store keeps a job's record between two claims, or with its lock, it finds what it would have looked up.
 

@@ -3,7 +3,7 @@ import t, { type Test } from 'tap'
 import type { ClaimAnswer, ClaimRequest } from '../../types/coordination.js'
 import { BEFORE, DATE, HOURLY, NOW, ROWS, type Row } from '../fixtures/claim-rows.js'
 import { AROUND_ABANDONED, memorySide, redisSide, type Side } from '../fixtures/claim-sides.js'
-import { question, request } from '../fixtures/coordination-contract.js'
+import { question, request } from '../fixtures/contract/requests.js'
 import { withRedis } from '../fixtures/with-redis.js'
 
 const DAY = 24 * 60 * 60 * 1000

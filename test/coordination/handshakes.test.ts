@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { duplicate } from '../../lib/coordination/redis/own-connection.js'
 import type { RedisInput } from '../../types/scheduler.js'
 import { type TcpProxy, withProxies } from '../chaos/fixtures/tcp-proxy.js'
-import { request } from '../fixtures/coordination-contract.js'
+import { request } from '../fixtures/contract/requests.js'
 import { redisReplica } from '../fixtures/redis-replicas.js'
 import { withRedis } from '../fixtures/with-redis.js'
 

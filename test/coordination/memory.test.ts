@@ -4,9 +4,10 @@ import { MemoryCoordination } from '../../lib/coordination/memory/coordination.j
 import { MemoryStore } from '../../lib/coordination/memory/store.js'
 import { MemoryNode } from '../../lib/testing/memory-node.js'
 import { VotingStore } from '../../lib/testing/voting-store.js'
-import { blockContract } from '../fixtures/block-contract.js'
-import { coordinationContract, listen, type WithReplicas } from '../fixtures/coordination-contract.js'
-import { confirming, voteContract, type WithNodes } from '../fixtures/vote-contract.js'
+import { blockContract } from '../fixtures/contract/block-contract.js'
+import { coordinationContract } from '../fixtures/contract/coordination-contract.js'
+import { listen, type WithReplicas } from '../fixtures/contract/requests.js'
+import { confirming, voteContract, type WithNodes } from '../fixtures/contract/vote-contract.js'
 
 const withReplicas: WithReplicas = async (count, body) => {
   const store = new MemoryStore()

@@ -6,7 +6,7 @@ import { DEFAULT_OPTIONS, duplicate } from '../../lib/coordination/redis/own-con
 import { createScheduler } from '../../lib/index.js'
 import type { RedisInput } from '../../types/scheduler.js'
 import { withProxies } from '../chaos/fixtures/tcp-proxy.js'
-import { request } from '../fixtures/coordination-contract.js'
+import { request } from '../fixtures/contract/requests.js'
 import { nextEvent } from '../fixtures/next-event.js'
 import { redisReplica } from '../fixtures/redis-replicas.js'
 import { type TestRedis, withRedis } from '../fixtures/with-redis.js'

@@ -3,7 +3,7 @@
 import t, { type Test } from 'tap'
 import type { RedisCoordination } from '../../lib/coordination/redis/coordination.js'
 import type { HeldLock, OpenRun, OtherDefinition } from '../../types/coordination.js'
-import { FINGERPRINT, question, request } from '../fixtures/coordination-contract.js'
+import { FINGERPRINT, question, request } from '../fixtures/contract/requests.js'
 import { redisReplica } from '../fixtures/redis-replicas.js'
 import { type TestRedis, withRedis } from '../fixtures/with-redis.js'
 

@@ -3,16 +3,11 @@ import { Cluster, Redis } from 'ioredis'
 import t from 'tap'
 import { systemClock } from '../../lib/base/clock.js'
 import type { HeldLock } from '../../types/coordination.js'
-import { blockContract } from '../fixtures/block-contract.js'
-import {
-  coordinationContract,
-  listen,
-  question,
-  request,
-  type WithReplicas
-} from '../fixtures/coordination-contract.js'
+import { blockContract } from '../fixtures/contract/block-contract.js'
+import { coordinationContract } from '../fixtures/contract/coordination-contract.js'
+import { listen, question, request, type WithReplicas } from '../fixtures/contract/requests.js'
+import { confirming, voteContract } from '../fixtures/contract/vote-contract.js'
 import { redisReplica } from '../fixtures/redis-replicas.js'
-import { confirming, voteContract } from '../fixtures/vote-contract.js'
 import { type TestRedis, withRedis } from '../fixtures/with-redis.js'
 
 let prefixes = 0

@@ -19,7 +19,7 @@ import {
 } from '../../lib/coordination/quorum/votes.js'
 import type { AcquireVote, ClaimVote } from '../../types/coordination/node.js'
 import type { HeldLock, ReleaseAnswer } from '../../types/coordination.js'
-import { request } from '../fixtures/coordination-contract.js'
+import { request } from '../fixtures/contract/requests.js'
 
 const ERROR = new Error('down')
 

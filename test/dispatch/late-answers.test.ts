@@ -3,7 +3,7 @@ import { createScheduler, type RunContext } from '../../lib/index.js'
 import { Simulation } from '../../lib/testing/index.js'
 import type { HeldLock } from '../../types/coordination.js'
 import type { JobOptions } from '../../types/job-options.js'
-import { request } from '../fixtures/coordination-contract.js'
+import { request } from '../fixtures/contract/requests.js'
 import { withHeldAnswers } from '../fixtures/held-answers.js'
 
 // Nothing begins under a lock that is over by the time that the answer which grants it is read: the process stood still,
