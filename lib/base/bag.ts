@@ -1,11 +1,11 @@
-/** What can be in a bag: in one at a time. */
+/** An item of a bag; it is in one bag at a time. */
 export interface Placed {
-  /** The bag's own: -1 while it is in none. */
+  /** Written by the bag alone: -1 while the item is in none. */
   place: number
 }
 
 /**
- * An unordered collection of objects that know their place in it, for what comes and goes with every run.
+ * An unordered collection of objects that know their place in it, for objects that come and go with every run.
  *
  * A `Set` would do, but V8 copies a set's table when deletions have filled it, and an old table that was promoted keeps
  * the runs it once held alive until the next major collection: measured, two thirds of a run's objects survived so.
@@ -33,7 +33,7 @@ export class Bag<Item extends Placed> implements Iterable<Item> {
     last.place = place
   }
 
-  /** Also of an item that is in another bag of the kind. */
+  /** `false` also for an item of another bag. */
   has(item: Item): boolean {
     const { place } = item
     return place >= 0 && this.#items[place] === item
@@ -47,7 +47,7 @@ export class Bag<Item extends Placed> implements Iterable<Item> {
     return this.#items.slice()
   }
 
-  /** Over the items there are now, whatever is deleted meanwhile. */
+  /** Iterates over the items that are there at the beginning, whatever is deleted meanwhile. */
   [Symbol.iterator](): Iterator<Item> {
     return this.copy()[Symbol.iterator]()
   }

@@ -3,7 +3,7 @@ import { loadLevenshtein } from '../lazy.js'
 import { ourNameFor, type PeerNames, plainName } from './peer-names.js'
 import { show } from './show.js'
 
-/** A longer name is nobody's typing mistake, and the search for the nearest one costs its length. */
+/** The length of a key beyond which no similar option is searched for: it is no typing mistake, and the search costs its length. */
 const MAX_KEY = 100
 
 /**
@@ -24,11 +24,11 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
 
 /**
  * Copies an options object: its own enumerable keys, each read once, those whose value is `undefined` left out.
- * What the copy is made of may be hostile, with getters and proxies that throw.
+ * The object may be hostile, with getters and proxies that throw.
  *
  * @param where names the object in the error's message
- * @param peers what other schedulers call these options
- * @throws OptionInvalidError when it is no plain object or cannot be read, OptionUnknownError, which gives our
+ * @param peers the names of these options in other schedulers
+ * @throws OptionInvalidError when it is no plain object or cannot be read; OptionUnknownError, which suggests our
  *   name for a peer's, or the nearest known key
  */
 export function copyKnown<Known extends string>(
@@ -62,7 +62,7 @@ function unknownKey(key: string, known: readonly string[], where: string, peers:
   const ours = ourNameFor(key, peers)
   if (ours !== null) return new OptionUnknownError(key, where, `: here it is ${ours}`)
   const { closest, distance } = loadLevenshtein()
-  // `day_of_week` and `TimeZone` are near to what they mean, however many characters differ.
+  // Compared without case and separators: `day_of_week` and `TimeZone` are near to `dayOfWeek` and `timezone`.
   const nearest = closest(plainName(key), known.map(plainName))
   const near = distance(plainName(key), nearest) <= Math.max(2, key.length / 3)
   const name = known.find((each) => plainName(each) === nearest)

@@ -26,7 +26,7 @@ export interface DurationRange {
 
 const CENTURY = 36_525 * DAY
 
-// What `ms` would read, as milliseconds and as minutes, and others read as seconds and as months.
+// `ms` reads the first as milliseconds and the second as minutes; other tools read them as seconds and months.
 const UNITLESS = /^\s*[-+]?[\d.]+\s*$/
 const MONTHS = /^\s*[-+]?[\d.]+\s*M$/
 
@@ -48,7 +48,7 @@ export function parseDuration(value: Duration, name: string, { min = 0, max = CE
   return parsed
 }
 
-/** What is to be written instead of what cannot be read. */
+/** What to write instead of a value that cannot be read. */
 function expectedOf(value: unknown): string {
   if (typeof value === 'string' && UNITLESS.test(value)) {
     return `a duration with its unit, such as '30s', or '30ms' for milliseconds`
@@ -63,7 +63,7 @@ function read(value: unknown, name: string): number | null {
   if (typeof value === 'number') return value
   if (typeof value === 'string') {
     if (value.length === 0 || value.length > 100 || UNITLESS.test(value) || MONTHS.test(value)) return null
-    // `ms` answers undefined or NaN for what it cannot read, whatever its types say.
+    // `ms` returns undefined or NaN for a string that it cannot read, whatever its types say.
     const parsed = loadMs()(value as StringValue) as number | undefined
     return parsed === undefined || Number.isNaN(parsed) ? null : exact(parsed)
   }
@@ -81,7 +81,7 @@ function read(value: unknown, name: string): number | null {
   return given ? exact(sum) : null
 }
 
-/** What is meant by 1.1 hours, which a computer makes 3960000.0000000005 ms. */
+/** Rounds off the error of binary fractions: 1.1 hours are computed as 3960000.0000000005 ms. */
 function exact(length: number): number {
   const whole = Math.round(length)
   return Math.abs(length - whole) <= 8 * Number.EPSILON * whole ? whole : length

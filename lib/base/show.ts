@@ -4,7 +4,7 @@ const MAX_SHOWN = 400
 const MAX_SHOWN_KEYS = 20
 
 /**
- * Shows a received value in an error's message, on one line and bounded: of an object too large to list, only the size.
+ * A received value as text for an error's message: one line of bounded length; of an object too large to list, only its size.
  * Never throws, whatever the value does.
  */
 export function show(value: unknown): string {
@@ -25,7 +25,7 @@ export function show(value: unknown): string {
   }
 }
 
-/** The most keys that an object within `depth` levels has. */
+/** The number of keys of the largest object within `depth` levels. */
 function mostKeys(value: unknown, depth: number): number {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 0
   const keys = Object.keys(value)

@@ -21,8 +21,8 @@ import type { TickRequest } from './tick-request.js'
  *     claimed_elsewhere  claimed_elsewhere another replica has claimed it
  *                        free_again        the same, but it was handed back since: it is requested once more
  *     unavailable        unreadable        the store cannot read its record of the job: it waits until that is repaired
- *                        maybe_claimed     the call may have been executed: it is repeated, for the answer that was
- *                        lost not_claimed       it was certainly not claimed: it is requested again, within its grace
+ *                        maybe_claimed     the call may have been executed: it is repeated, for its lost answer
+ *                        not_claimed       it was certainly not claimed: it is requested again, within its grace
  */
 export type Outcome =
   | 'run'

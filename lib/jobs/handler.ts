@@ -1,15 +1,15 @@
 import type { Executor } from '../../types/executor.js'
 
-/** A handler that can be run. */
+/** A handler, and the executor that runs it. */
 export interface ResolvedHandler {
   readonly executor: Executor
-  /** What the executor is to run: the job's function, or what else its kind of executor takes. */
+  /** What the executor runs: the job's function, or the value that its kind of executor takes. */
   readonly work: unknown
 }
 
 /**
- * Finds out what runs the `handler` of a job's options.
+ * Finds the executor for the `handler` of a job's options.
  *
- * @throws OptionInvalidError when nothing does
+ * @throws OptionInvalidError when there is none
  */
 export type HandlerResolver = (handler: unknown) => ResolvedHandler

@@ -28,7 +28,7 @@ export interface JournalOptions {
 
 /**
  * The one place that is told what happened, once for each fact, by whoever sees it happen. It tells the jobs' numbers, which
- * the metrics show, then the log, then the events, then further listeners. None of them can stop a run, the release of a
+ * the metrics show, the log, the events and, last of all, further listeners. None of them can stop a run, the release of a
  * lock, or another listener.
  *
  * A run passes here several times. What always listens is called directly, an event is made only when somebody hears it,

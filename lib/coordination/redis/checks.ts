@@ -1,16 +1,16 @@
-/** The oldest Redis whose commands are all that the scripts use. */
+/** The oldest Redis that has every command the scripts use. */
 const OLDEST = [6, 2]
 
-/** The first that heeds `min-replicas-to-write` in scripts too. Valkey and the services that go by a version of Redis' are later. */
+/** The first Redis that respects `min-replicas-to-write` in scripts. Valkey, and services that report a Redis version, report later ones. */
 const HEEDS_REPLICAS = [6, 2, 7]
 
-/** What a server calls its process; `null` where it does not tell. */
+/** The `run_id` of a server's process; `null` where INFO does not show it. */
 export function runIdOf(info: string | null): string | null {
   return /^run_id:(\w+)/m.exec(info ?? '')?.[1] ?? null
 }
 
 /**
- * What a Redis says of itself that endangers claims and locks, in words for a log; empty when there is nothing.
+ * Settings of a Redis that endanger claims and locks, as sentences for the log; empty when there are none.
  *
  * @param info the reply to INFO; `null` where it is refused
  */
@@ -27,11 +27,11 @@ export function findUnsafe(info: string | null): string[] {
   if (policy !== undefined && policy !== 'noeviction') {
     found.push(`Redis evicts keys (maxmemory-policy ${policy}): claims and locks can be lost; set it to noeviction`)
   }
-  // A master of a Cluster that is cut off from the others takes no writes any more by itself.
+  // A master of a Cluster that is cut off from the others stops taking writes by itself.
   const isMaster = /^role:master/m.test(info) && /^connected_slaves:[1-9]/m.test(info)
   if (!isMaster || /^cluster_enabled:1/m.test(info)) return found
   const split = 'after a split two masters grant the same ticks for as long as it lasts'
-  // Said only where `min-replicas-to-write` and `min-replicas-max-lag` are set.
+  // INFO has this field only where `min-replicas-to-write` and `min-replicas-max-lag` are set.
   if (!/^min_slaves_good_slaves:/m.test(info)) {
     found.push(
       `Redis has replicas and takes writes without them: ${split}; set min-replicas-to-write to 1 and min-replicas-max-lag to 3`
@@ -44,7 +44,7 @@ export function findUnsafe(info: string | null): string[] {
   return found
 }
 
-/** Whether a version is older than another; not where it is not known. */
+/** Whether a version is older than another; `false` for an unknown version. */
 function isOlder(version: string, than: readonly number[]): boolean {
   if (version === '') return false
   const parts = version.split('.').map(Number)

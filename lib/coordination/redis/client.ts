@@ -7,12 +7,12 @@ import { OptionInvalidError, OptionUnknownError, RedisUrlInvalidError } from '..
 import { loadIoredis } from '../../lazy.js'
 import { DEFAULT_OPTIONS, duplicate, isClient, isCluster, isToBeChecked, OWN_OPTIONS } from './own-connection.js'
 
-/** A client to work with. */
+/** A scheduler's client of one Redis. */
 export interface RedisClient {
   readonly client: Redis | Cluster
-  /** Whether we opened it, and therefore close it; else it is one of the app's that cannot be duplicated. */
+  /** Whether the scheduler opened it, and so closes it; else it is a client of the app's that cannot be duplicated. */
   readonly owned: boolean
-  /** Where it connects to, without credentials, for logs and errors. */
+  /** Its address without credentials, for logs and errors. */
   readonly address: string
 }
 
@@ -20,15 +20,15 @@ export interface RedisClient {
 const MAX_MASTERS = 99
 
 /**
- * Makes the option `redis` into one client, or into one for each master; connects nothing.
+ * Makes one client of the option `redis`, or one for each master; connects none.
  *
- * @throws RedisUrlInvalidError, OptionInvalidError, OptionUnknownError; without the password in either
+ * @throws RedisUrlInvalidError, OptionInvalidError, OptionUnknownError; none of them shows a password
  */
 export function resolveRedis(input: RedisInput): RedisClient | RedisClient[] {
   return Array.isArray(input) ? resolveMasters(input) : resolveOne(input as RedisMasterInput | Cluster)
 }
 
-/** Two that are one master would vote twice, and a Cluster has replicas of its own: neither makes a quorum. */
+/** One master under two addresses would vote twice, and a Cluster is no single master: neither can be part of a quorum. */
 function resolveMasters(inputs: readonly RedisMasterInput[]): RedisClient[] {
   const { length } = inputs
   if (length < 3 || length > MAX_MASTERS || length % 2 === 0) {
@@ -61,7 +61,7 @@ function resolveOne(input: RedisMasterInput | Cluster): RedisClient {
   if (typeof input === 'string') {
     checkUrl(input)
     const { Redis } = loadIoredis()
-    // What comes first counts, also before what the URL's query says.
+    // The first of them wins, also over the URL's query.
     const client: Redis = Reflect.construct(Redis, [OWN_OPTIONS, input, DEFAULT_OPTIONS])
     return { client, owned: true, address: redactUrl(input) }
   }
@@ -80,7 +80,7 @@ function resolveOne(input: RedisMasterInput | Cluster): RedisClient {
   )
 }
 
-/** redlock, for one, reads numbers as numbers. */
+/** redlock, for one, expects numbers as numbers. */
 function checkNumbers(options: unknown): void {
   const { stringNumbers, redisOptions } = (options ?? {}) as { stringNumbers?: unknown; redisOptions?: unknown }
   if (stringNumbers) throw new OptionInvalidError('redis.stringNumbers', 'false or left out', show(stringNumbers))
@@ -88,7 +88,7 @@ function checkNumbers(options: unknown): void {
 }
 
 function fromOptions(input: RedisOptions): RedisClient {
-  // The replies our scripts read are those of ioredis' own mapping.
+  // Our scripts' replies are read in ioredis' default mapping.
   const { replyMapping: _ignored, ...options } = input
   for (const [key, value] of Object.entries(options)) {
     const ours = value === undefined ? null : ourNameFor(key, PEER_REDIS_NAMES)
@@ -122,7 +122,7 @@ function fromOptions(input: RedisOptions): RedisClient {
     const client = new Redis({ ...DEFAULT_OPTIONS, enableReadyCheck, ...options, ...OWN_OPTIONS })
     return { client, owned: true, address: addressOf(client) }
   } catch (error) {
-    // Only what ioredis says: the options may hold a password.
+    // Only ioredis' own words: the options may hold a password.
     throw new OptionInvalidError(
       'redis',
       'options that ioredis takes',
@@ -160,7 +160,7 @@ export function redactUrl(url: string): string {
   return scheme + host + (query.length > 0 ? '?***' : '')
 }
 
-/** What two clients of one master have in common, whatever they call it; its databases are not independent. */
+/** Equal for two clients of one master, by whatever name; the databases of one server are not independent. */
 function placeOf({ options }: Redis): string {
   const { host = 'localhost', port = 6379, path, sentinels, name = '' } = options
   const of = (host = 'localhost', port: number | string = 6379): string => {

@@ -1,4 +1,4 @@
-import { FIELD_MARK, LAYOUT_VERSION, NOBODY } from './constants.js'
+import { FIELD_MARK, LAYOUT_VERSION } from './constants.js'
 
 // Two words of a job's record, that of a run's replica and that of a definition, may be followed by fields:
 //
@@ -33,11 +33,6 @@ export function readReplica(word: string): string {
   const end = word.indexOf(FIELD_MARK)
   if (end < 0 || !word.startsWith(VERSION_FIELD, end)) return word
   return word.slice(0, end).replace(/%3B|%25/g, (code) => decodeURIComponent(code))
-}
-
-/** As `readReplica`; `null` where there is none. */
-export function readReplicaOrNull(word: string): string | null {
-  return word === NOBODY ? null : readReplica(word)
 }
 
 /** A definition's word without the fields of its job. */

@@ -2,7 +2,7 @@ import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis'
 import { SECOND } from '../../base/duration.js'
 import { isOfReplica } from './refusals.js'
 
-// What the scheduler's connections are opened with, whoever says where to.
+// The options of the scheduler's connections, wherever they lead.
 
 /** How long opening a connection may take: the next attempt may find another master. */
 const CONNECT_LIMIT = 2 * SECOND
@@ -10,9 +10,9 @@ const CONNECT_LIMIT = 2 * SECOND
 const retryStrategy = (attempt: number): number => Math.min(50 * 2 ** Math.min(attempt, 6), 2000)
 
 /**
- * What a connection of ours must have. With ioredis' offline queue a claim asked for while Redis is down would be
- * executed on reconnect, and hold a lock that nobody knows of. A command that was sent and not answered is not sent
- * again behind our back: claims are repeated by the scheduler, which knows whether they are still wanted.
+ * Options that a connection of ours must have. With ioredis' offline queue, a claim requested while Redis is down would be
+ * executed on reconnect, and would hold a lock that nobody knows of. ioredis must not resend a command that was sent and
+ * not answered: the scheduler repeats claims itself, and knows whether they are still wanted.
  */
 export const OWN_OPTIONS = {
   lazyConnect: true,
@@ -21,26 +21,26 @@ export const OWN_OPTIONS = {
   maxRetriesPerRequest: 0
 } satisfies RedisOptions
 
-/** What it has unless the options of the scheduler say otherwise. */
+/** Options that it has unless those of the scheduler say otherwise. */
 export const DEFAULT_OPTIONS = {
-  // A Redis that loads its data says so when it is asked for something; where there is a check, it is made each second.
+  // A Redis that is loading its data says so in its replies; where there is a ready check, it is repeated every second.
   enableReadyCheck: false,
   maxLoadingRetryTime: SECOND,
   connectTimeout: CONNECT_LIMIT,
   disconnectTimeout: SECOND / 10,
-  // A connection that has died without a word is replaced, and not waited for until the kernel gives it up.
+  // A connection that has died silently is replaced now, not when the kernel gives it up.
   socketTimeout: 3 * SECOND,
   keepAlive: 10 * SECOND,
-  // What was the master is a replica now, or cut off from its own: a new connection finds the new one, where there is a
-  // way to.
+  // The former master is a replica now, or cut off from its replicas: a new connection finds the new master, where
+  // something leads to it.
   reconnectOnError: isOfReplica,
   retryStrategy,
-  // A Sentinel that hangs is passed over, and all of them are asked again and again.
+  // A Sentinel that hangs is passed over, and all of them are asked repeatedly.
   sentinelCommandTimeout: CONNECT_LIMIT,
   sentinelRetryStrategy: (attempt: number) => Math.min(50 * attempt, 1000)
 } satisfies RedisOptions
 
-/** What a client of the app's may have for reasons of its own, and that does not fit claims. */
+/** Options that a client of the app's may have for its own purposes, and that do not suit claims. */
 const NOT_OF_THE_APP = {
   commandTimeout: undefined,
   role: 'master',
@@ -52,7 +52,7 @@ const NOT_OF_THE_APP = {
   replyMapping: 'legacy'
 } as RedisOptions
 
-/** What a Cluster of ours has beside that. Its commands are not sent again behind our back either. */
+/** Further options of a Cluster of ours. ioredis must not resend its commands either. */
 const CLUSTER_OPTIONS = {
   lazyConnect: true,
   enableOfflineQueue: false,
@@ -63,15 +63,14 @@ const CLUSTER_OPTIONS = {
   retryDelayOnFailover: 0,
   retryDelayOnClusterDown: 0,
   clusterRetryStrategy: retryStrategy,
-  // A node that is lost is looked for in the Cluster's slots, and not only where it was.
+  // A node that is lost is looked up in the Cluster's slots, and not only at its old address.
   clusterNodeRetryStrategy: undefined,
   himportFieldsets: undefined
 } as ClusterOptions
 
 /**
- * A connection of our own to where a client of the app's leads, which is only a template: neither used, connected nor
- * closed. Made by the client itself, so that it is of the app's ioredis, whichever that is. `null` where it cannot make
- * one.
+ * A connection of our own to the server of a client of the app's. That client is only the template: it is neither used,
+ * connected nor closed. It makes the copy itself, so that this is of the app's version of ioredis. `null` where it cannot.
  */
 export function duplicate(client: Redis | Cluster): Redis | Cluster | null {
   try {
@@ -84,7 +83,7 @@ export function duplicate(client: Redis | Cluster): Redis | Cluster | null {
 
 function duplicateRedis(client: Redis): Redis {
   const { sentinels, db } = client.options
-  // The database it has selected since counts, as the app's other processes have done the same.
+  // A database selected since is the one that counts: the app's other processes have selected it, too.
   const { condition } = client as { condition?: { select?: number } | null }
   return client.duplicate({
     ...DEFAULT_OPTIONS,
@@ -95,15 +94,15 @@ function duplicateRedis(client: Redis): Redis {
   })
 }
 
-/** Behind Sentinels it is looked at whether what they have named a master is one. */
+/** Behind Sentinels a ready check makes sure that the server they name as master is one. */
 export function isToBeChecked(sentinels: unknown): boolean {
   return Boolean(sentinels)
 }
 
 /**
- * Whether it is ready only when what a connection begins with is answered, as from ioredis 6 on. ioredis 5 would not know
- * by then whether it is in its database, and takes a connection that was closed meanwhile for ready, for ever. The ready
- * check comes after these answers, and looks whether the connection is still there.
+ * Whether the client is ready only once the handshake of its connection is answered, as of ioredis 6. ioredis 5 is ready
+ * before it knows whether its database was selected, and takes a connection that was closed meanwhile for ready, for ever.
+ * There the ready check is made: it follows the handshake, and sees whether the connection is still open.
  */
 function waitsForHandshake({ options }: Redis): boolean {
   return 'replyMapping' in options
