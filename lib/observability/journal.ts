@@ -214,9 +214,9 @@ export class Journal {
     if (this.#listeners !== null) this.#tell('jobModified', view)
   }
 
-  jobRemoved({ view }: JobRecord, reason: RemovalReason): void {
-    if (this.#heard.removed) this.#events.emit('removed', { job: view, reason })
-    if (this.#listeners !== null) this.#tell('jobRemoved', view, reason)
+  jobRemoved(job: JobRecord, reason: RemovalReason): void {
+    if (this.#heard.removed) this.#events.emit('removed', { job: job.view, reason })
+    if (this.#listeners !== null) this.#tell('jobRemoved', job.view, reason)
   }
 
   /** This process has paused a job for the fleet. @param by its replica id */
