@@ -2,10 +2,10 @@ import t from 'tap'
 import { scenarios } from './scenarios.js'
 
 // Each scenario in its short form. They wait for most of their time, and are about time all the same: no more at a time than
-// two processors bear, and nothing beside them but what gives way to them (the simulations).
+// two processors bear.
 
 t.setTimeout(900_000)
-t.jobs = 3
+t.jobs = 2
 
 for (const scenario of scenarios) {
   t.test(scenario.name, { timeout: 180_000 }, async (t) => {
