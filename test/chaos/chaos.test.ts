@@ -5,7 +5,7 @@ import { scenarios } from './scenarios.js'
 // two processors bear.
 
 t.setTimeout(900_000)
-t.jobs = 2
+t.jobs = 3
 
 for (const scenario of scenarios) {
   t.test(scenario.name, { timeout: 180_000 }, async (t) => {

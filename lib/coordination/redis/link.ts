@@ -59,6 +59,8 @@ export class RedisLink {
   #provenAt = Number.NEGATIVE_INFINITY
   /** Since when no exchange was answered, on the monotonic clock; `null` when the last one was. */
   #silentSince: number | null = null
+  /** The look at a server that is not known yet, while it is under way. */
+  #meeting: Promise<void> | null = null
   readonly #closing = new AbortController()
   #watchTimer: TimerHandle | null = null
   #lostTimer: TimerHandle | null = null
@@ -228,7 +230,17 @@ export class RedisLink {
     this.clock.sample(sent, (await this.exchange(ask)) / 1000)
   }
 
+  /** Finds out which server it is, and whether claims can be had of it. */
   async #meet(): Promise<void> {
+    this.#meeting = this.#meetNow()
+    try {
+      await this.#meeting
+    } finally {
+      this.#meeting = null
+    }
+  }
+
+  async #meetNow(): Promise<void> {
     if (this.#refusedDatabase !== null) await this.#select()
     await this.#prove(this.#probes.all)
     this.#isMet = true
@@ -275,11 +287,24 @@ export class RedisLink {
     return this.#answerTo(send)
   }
 
-  /** As `exchange`, for what is due by Redis' time: refused until that is known. */
+  /**
+   * As `exchange`, for claims. They are refused until Redis' time is known; on a new connection they wait until its server
+   * is known as well: one that came back with older data must first be told which ticks are claimed.
+   */
   exchangeDue<Value>(send: () => Promise<Value>): Promise<Value> {
     const isRefused = this.#client.status !== 'ready' || this.#refusedDatabase !== null
-    if (this.clock.isMeasured || isRefused) return this.exchange(send)
-    return Promise.reject(new NotConnectedError('it has not said yet what time it is'))
+    if (!this.clock.isMeasured && !isRefused) {
+      return Promise.reject(new NotConnectedError('it has not said yet what time it is'))
+    }
+    return this.#meeting === null ? this.exchange(send) : this.#exchangeOnceMet(this.#meeting, send)
+  }
+
+  async #exchangeOnceMet<Value>(meeting: Promise<void>, send: () => Promise<Value>): Promise<Value> {
+    await meeting.catch((error) => {
+      // Where only the probes are refused a claim may be granted; a server that is silent is not waited for twice.
+      if (!isReplyError(error)) throw new NotConnectedError(messageOf(error))
+    })
+    return this.exchange(send)
   }
 
   async #answerTo<Value>(send: () => Promise<Value>): Promise<Value> {
