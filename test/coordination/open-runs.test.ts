@@ -13,6 +13,9 @@ import { memoryMaster, quorumOver, redisMaster, TestStore, withMasters } from '.
 import { redisReplica } from '../fixtures/redis-replicas.js'
 import { withRedis } from '../fixtures/with-redis.js'
 
+// They wait for most of their time: two at a time.
+t.jobs = 2
+
 let prefixes = 0
 
 /** Replicas over one store, opened and closed. */

@@ -12,6 +12,9 @@ import { nextEvent } from '../fixtures/next-event.js'
 import { redisReplica } from '../fixtures/redis-replicas.js'
 import { freePort, type TestRedis, withRedis } from '../fixtures/with-redis.js'
 
+// They wait for most of their time: two at a time.
+t.jobs = 2
+
 interface Refusal {
   readonly code: string
   /** Settings of the server. */

@@ -12,6 +12,9 @@ import { type LogLine, logLines } from '../fixtures/log-lines.js'
 import { nextEvent } from '../fixtures/next-event.js'
 import { freePort, type TestRedis, withRedis } from '../fixtures/with-redis.js'
 
+// They wait for most of their time: two at a time.
+t.jobs = 2
+
 const LOCK_KEY = 'rls:{app}:lock:job'
 
 type TestScheduler = Scheduler<undefined>
