@@ -1,7 +1,6 @@
-import { constants, setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { forkPlainly } from './fixtures/plain-process.js'
+import { forkToCompute } from './fixtures/plain-process.js'
 import type { SimulationResult } from './fixtures/simulate.js'
 
 // The promises under every fault at once: fleets of 2 to 7 replicas with 1 to 50 jobs, clocks that are wrong, processes
@@ -18,9 +17,7 @@ const SIMULATE = fileURLToPath(new URL('fixtures/simulate.ts', import.meta.url))
 function simulateApart(seed: number): Promise<SimulationResult> {
   return new Promise((resolve, reject) => {
     const args = [`--ticks=${TICKS / PROCESSES}`, `--seed=${seed}`]
-    const child = forkPlainly(SIMULATE, args, ['--import=tsx'])
-    // It takes what time the processors have left, beside tests that are about time.
-    if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW)
+    const child = forkToCompute(SIMULATE, args)
     child.once('message', (result: SimulationResult) => resolve(result))
     child.once('exit', (code) => reject(new Error(`the simulation ended with ${code}`)))
   })

@@ -1,23 +1,11 @@
 import t from 'tap'
-import type { JobOptions, Run } from '../../lib/index.js'
-import { type Member, withFleet } from '../fixtures/simulated-fleet.js'
+import { job, type Member, ticksOf, withFleet } from '../fixtures/simulated-fleet.js'
 
 // What becomes of ticks that come late: `misfireGraceTime`, `coalesce`.
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
-
-type Options = Partial<JobOptions<undefined>>
-
-/** Adds one job that does nothing. */
-function job(options: Options): (member: Member) => void {
-  return ({ scheduler }) =>
-    void scheduler.add({ id: 'job', trigger: { interval: '1m' }, handler: () => {}, ...options })
-}
-
-const ticksOf = (runs: readonly Run[], start: number): number[] =>
-  runs.map(({ scheduledTime }) => scheduledTime - start)
 
 for (const [coalesce, ran, coalesced] of [
   ['latest', [5], [3, 4]],

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { createScheduler, type JobOptions, type Run, type TriggerInput } from '../../lib/index.js'
-import { type Member, withFleet } from '../fixtures/simulated-fleet.js'
+import { createScheduler, type TriggerInput } from '../../lib/index.js'
+import { job, type Member, ticksOf, withFleet } from '../fixtures/simulated-fleet.js'
 
 // What becomes of ticks that nobody was there for: after a downtime, a pause, another trigger.
 
@@ -8,17 +8,6 @@ const SECOND = 1000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
-
-type Options = Partial<JobOptions<undefined>>
-
-/** Adds one job that does nothing. */
-function job(options: Options): (member: Member) => void {
-  return ({ scheduler }) =>
-    void scheduler.add({ id: 'job', trigger: { interval: '1m' }, handler: () => {}, ...options })
-}
-
-const ticksOf = (runs: readonly Run[], start: number): number[] =>
-  runs.map(({ scheduledTime }) => scheduledTime - start)
 
 t.test('after all replicas were down, each tick of that time is counted once, and the latest runs if it may', (t) =>
   withFleet(async ({ simulation, start, join, missed, runs }) => {

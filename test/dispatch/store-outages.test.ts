@@ -1,24 +1,12 @@
 import t from 'tap'
-import type { JobOptions, Run } from '../../lib/index.js'
 import { jitterOf } from '../../lib/triggers/index.js'
-import { type Member, withFleet } from '../fixtures/simulated-fleet.js'
+import { job, type Member, ticksOf, withFleet } from '../fixtures/simulated-fleet.js'
 
 // What becomes of ticks that Redis does not answer for: `onRedisError`, and what an outage leaves behind.
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
-
-type Options = Partial<JobOptions<undefined>>
-
-/** Adds one job that does nothing. */
-function job(options: Options): (member: Member) => void {
-  return ({ scheduler }) =>
-    void scheduler.add({ id: 'job', trigger: { interval: '1m' }, handler: () => {}, ...options })
-}
-
-const ticksOf = (runs: readonly Run[], start: number): number[] =>
-  runs.map(({ scheduledTime }) => scheduledTime - start)
 
 t.test('a tick that Redis does not answer for is missed once in the whole fleet', (t) =>
   withFleet(async ({ simulation, join, missed, runs }) => {
