@@ -18,7 +18,7 @@ const withOneRedis: readonly Scenario[] = [
   ...deploys
 ]
 
-/** What happens to several Redis servers: of each there are up to six, beside the replicas. */
+/** What happens to several Redis servers at a time. */
 const withSeveralRedis: readonly Scenario[] = [...masters, ...highAvailability]
 
 /** All scenarios, and how many of a kind two processors can play at a time. */
