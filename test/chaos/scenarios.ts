@@ -8,23 +8,16 @@ import { redisNetwork } from './scenarios/redis-network.js'
 import { redisOutages } from './scenarios/redis-outages.js'
 import { replicaFaults } from './scenarios/replica-faults.js'
 
-/** What happens to one Redis, on the way to it and within it, and to the replicas that share it. */
-const withOneRedis: readonly Scenario[] = [
-  ...mixedBuilds, // It takes the longest.
+export const scenarios: readonly Scenario[] = [
+  // What happens to one Redis, on the way to it, and within it.
   ...redisOutages,
   ...redisNetwork,
   ...redisData,
+  // What happens to replicas.
   ...replicaFaults,
-  ...deploys
+  ...deploys,
+  ...mixedBuilds,
+  // What happens to several Redis servers.
+  ...masters,
+  ...highAvailability
 ]
-
-/** What happens to several Redis servers at a time. */
-const withSeveralRedis: readonly Scenario[] = [...masters, ...highAvailability]
-
-/** All scenarios, and how many of a kind two processors can play at a time. */
-export const groups = [
-  { name: 'one Redis', scenarios: withOneRedis, atOnce: 3 },
-  { name: 'several Redis', scenarios: withSeveralRedis, atOnce: 2 }
-] as const
-
-export const scenarios: readonly Scenario[] = groups.flatMap((group) => group.scenarios)
