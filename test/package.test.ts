@@ -136,7 +136,17 @@ t.test('the package, installed into an empty folder', async (t) => {
       ['typescript', false, nodenext],
       ['typescript', false, bundler]
     ]
-    const common = ['--noEmit', '--strict', '--target', 'es2022', '--types', 'node', '--skipLibCheck']
+    const common = [
+      '--noEmit',
+      '--strict',
+      '--target',
+      'es2022',
+      '--lib',
+      'es2022',
+      '--types',
+      'node',
+      '--skipLibCheck'
+    ]
     for (const [version, exact, settings] of cases) {
       const tsc = join(app, 'node_modules', version, 'bin', 'tsc')
       const all = [

@@ -2,16 +2,16 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { runPeer } from '../bench/measure.js'
-import type { Goal } from '../bench/question.js'
-import { faults, summary } from '../bench/report.js'
-import type { Sample } from '../bench/side.js'
+import { runPeer } from '../../bench/measure.js'
+import type { Goal } from '../../bench/question.js'
+import { faults, summary } from '../../bench/report.js'
+import type { Sample } from '../../bench/side.js'
 
 // The benchmarks work and count right; no time is asserted, so that two may be asked at a time. A question that finds a tick of
 // ours lost or run twice ends with a code other than 0.
 t.jobs = 2
 
-const root = fileURLToPath(new URL('..', import.meta.url))
+const root = fileURLToPath(new URL('../..', import.meta.url))
 const QUESTIONS = ['dispatch', 'locked', 'growth', 'registering', 'requests', 'latency', 'startup'] as const
 
 /** The rows of all Markdown tables in a section, without their headers. */
@@ -47,8 +47,8 @@ for (const question of QUESTIONS) {
 }
 
 t.test('two builds are measured in one process, and both register and remove all jobs', async (t) => {
-  const build = fileURLToPath(new URL('../dist/lib/index.js', import.meta.url))
-  const file = fileURLToPath(new URL('../bench/registering-in-turn.ts', import.meta.url))
+  const build = fileURLToPath(new URL('../../dist/lib/index.js', import.meta.url))
+  const file = fileURLToPath(new URL('../../bench/registering-in-turn.ts', import.meta.url))
   const samples = await runPeer<Sample[]>(file, [build, build, '200', '2'])
   t.equal(samples.length, 2)
   for (const { costs, faults } of samples) {

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { createScheduler } from '../lib/index.js'
-import { withProxies } from './chaos/fixtures/tcp-proxy.js'
-import { logLines } from './fixtures/log-lines.js'
-import { nextEvent } from './fixtures/next-event.js'
-import { withMasters } from './fixtures/quorum-replicas.js'
-import type { TestRedis } from './fixtures/with-redis.js'
+import { createScheduler } from '../../lib/index.js'
+import { withProxies } from '../chaos/fixtures/tcp-proxy.js'
+import { logLines } from '../fixtures/log-lines.js'
+import { nextEvent } from '../fixtures/next-event.js'
+import { withMasters } from '../fixtures/quorum-replicas.js'
+import type { TestRedis } from '../fixtures/with-redis.js'
 
 const PERIOD = 100
 
