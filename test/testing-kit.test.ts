@@ -247,6 +247,23 @@ t.test('simulations in one process wait each for its own handlers', async (t) =>
   await quick.close()
 })
 
+t.test('what the test itself waits for goes on while much simulated time passes', (t) =>
+  withFleet(async ({ simulation, join, runs }) => {
+    await join(({ scheduler }) => void scheduler.interval('job', '1s', () => {}))
+    let turns = 0
+    let isOver = false
+    const turn = (): void => {
+      turns++
+      if (!isOver) setImmediate(turn)
+    }
+    turn()
+    await simulation.advance('1h')
+    isOver = true
+    t.equal(runs().length, 3600)
+    t.ok(turns > 36, `the event loop had ${turns} turns`)
+  })
+)
+
 t.test('with `patience: 0` nothing real is waited for', async (t) => {
   const simulation = new Simulation({ patience: 0 })
   const scheduler = createScheduler(simulation.replica().options)

@@ -54,12 +54,15 @@ export class RedisLink {
   #closed = false
   #contacting = false
   #looking = false
-  /** Whether all was tried since the connection was made: it may be to another server, or one that has lost its data. */
-  #isMet = false
+  /**
+   * What is known of the server since the connection was made: it may be another one, or have lost its data. `refusing`: it never
+   * lets all be tried, and may grant claims all the same.
+   */
+  #server: 'unknown' | 'known' | 'refusing' = 'unknown'
   #provenAt = Number.NEGATIVE_INFINITY
   /** Since when no exchange was answered, on the monotonic clock; `null` when the last one was. */
   #silentSince: number | null = null
-  /** The look at a server that is not known yet, while it is under way. */
+  /** The look at a server that is not known yet, while it is under way: one for all that wait for it. */
   #meeting: Promise<void> | null = null
   readonly #closing = new AbortController()
   #watchTimer: TimerHandle | null = null
@@ -128,7 +131,7 @@ export class RedisLink {
     this.#lostTimer?.cancel()
     this.#lostTimer = null
     this.#silentSince = null
-    this.#isMet = false
+    this.#server = 'unknown'
     if (!this.#contacting) void this.#look()
   }
 
@@ -154,6 +157,7 @@ export class RedisLink {
 
   readonly #onClose = (): void => {
     this.#refusedDatabase = null
+    this.#server = 'unknown'
     if (!this.up) return
     this.#lostTimer ??= this.#local.setTimeout(() => {
       this.#lostTimer = null
@@ -200,7 +204,7 @@ export class RedisLink {
       const age = this.#local.monotonic() - this.clock.sampledAt
       // A server that has taken a connection and does not answer what it begins with.
       if (status === 'connect') this.#noteSilence(0)
-      else if (status === 'ready' && (!this.up || !this.#isMet || age >= MEASURE_EVERY)) void this.#look()
+      else if (status === 'ready' && (!this.up || this.#server !== 'known' || age >= MEASURE_EVERY)) void this.#look()
       if (this.#redis.owned) letProcessEnd(this.#client)
       // Just when the last measurement will be so old, if there is no other.
       this.#watch(this.up && age < MEASURE_EVERY ? MEASURE_EVERY - age : MEASURE_EVERY)
@@ -215,7 +219,7 @@ export class RedisLink {
     const { time, write } = this.#probes
     const isProven = this.#local.monotonic() - this.#provenAt < PROVE_EVERY
     try {
-      if (!this.up || !this.#isMet) await this.#meet()
+      if (!this.up || this.#server !== 'known') await this.#meet()
       else if (isProven) await this.#measure(time)
       else await this.#prove(write)
     } catch (error) {
@@ -231,19 +235,23 @@ export class RedisLink {
   }
 
   /** Finds out which server it is, and whether claims can be had of it. */
-  async #meet(): Promise<void> {
-    this.#meeting = this.#meetNow()
-    try {
-      await this.#meeting
-    } finally {
+  #meet(): Promise<void> {
+    this.#meeting ??= this.#meetNow().finally(() => {
       this.#meeting = null
-    }
+    })
+    return this.#meeting
   }
 
   async #meetNow(): Promise<void> {
     if (this.#refusedDatabase !== null) await this.#select()
-    await this.#prove(this.#probes.all)
-    this.#isMet = true
+    try {
+      await this.#prove(this.#probes.all)
+      this.#server = 'known'
+    } catch (error) {
+      // One that refuses for a while, as it loads its data or is no master yet, is looked at again.
+      if (isReplyError(error) && !isPassing(error)) this.#server = 'refusing'
+      throw error
+    }
   }
 
   /** Asks for the database once more, which ioredis itself does only on a new connection. */
@@ -292,18 +300,19 @@ export class RedisLink {
    * is known as well: one that came back with older data must first be told which ticks are claimed.
    */
   exchangeDue<Value>(send: () => Promise<Value>): Promise<Value> {
-    const isRefused = this.#client.status !== 'ready' || this.#refusedDatabase !== null
-    if (!this.clock.isMeasured && !isRefused) {
-      return Promise.reject(new NotConnectedError('it has not said yet what time it is'))
-    }
-    return this.#meeting === null ? this.exchange(send) : this.#exchangeOnceMet(this.#meeting, send)
+    if (this.#client.status !== 'ready' || this.#refusedDatabase !== null) return this.exchange(send)
+    if (!this.clock.isMeasured) return Promise.reject(new NotConnectedError('it has not said yet what time it is'))
+    return this.#server === 'unknown' ? this.#exchangeOnceMet(send) : this.exchange(send)
   }
 
-  async #exchangeOnceMet<Value>(meeting: Promise<void>, send: () => Promise<Value>): Promise<Value> {
-    await meeting.catch((error) => {
-      // Where only the probes are refused a claim may be granted; a server that is silent is not waited for twice.
+  async #exchangeOnceMet<Value>(send: () => Promise<Value>): Promise<Value> {
+    try {
+      await this.#meet()
+    } catch (error) {
+      // A server that is silent is not waited for twice.
       if (!isReplyError(error)) throw new NotConnectedError(messageOf(error))
-    })
+      if (isPassing(error)) throw error
+    }
     return this.exchange(send)
   }
 
