@@ -118,3 +118,25 @@ t.test('while a new connection is silent, a claim is not sent, and is refused in
     })
   )
 )
+
+t.test('a claim on a new connection takes no longer than any exchange, the wait included', (t) =>
+  withRedis(({ port }) =>
+    withProxies([port], async ([proxy]) => {
+      const replica = redisReplica(proxy!.url)
+      await replica.open()
+      proxy!.delay(DELAY / 2)
+      proxy!.cut()
+      const asked = performance.now()
+      const { answers } = await claimWhenReady(replica, request({ jobId: 'job' }))
+      // The look is answered late, and what follows it is not answered at all.
+      proxy!.delayReplies(1500)
+      await sleep(1000)
+      proxy!.swallowReplies()
+      t.match(await answers, [{ status: 'unavailable' }])
+      const took = performance.now() - asked
+      t.ok(took < 3500, `it took ${Math.round(took)} ms`)
+      proxy!.heal()
+      await replica.close()
+    })
+  )
+)

@@ -287,12 +287,14 @@ export class RedisLink {
 
   /**
    * One exchange with Redis, refused at once while there is no connection, and bounded in time.
+   *
+   * @param limit in milliseconds
    */
-  exchange<Value>(send: () => Promise<Value>): Promise<Value> {
+  exchange<Value>(send: () => Promise<Value>, limit = EXCHANGE_LIMIT): Promise<Value> {
     // Also for a client of the app's, whose offline queue would execute the command when nobody wants it any more.
     if (this.#client.status !== 'ready') return Promise.reject(new NotConnectedError('there is no connection'))
     if (this.#refusedDatabase !== null) return Promise.reject(new NotConnectedError(this.#refusedDatabase.message))
-    return this.#answerTo(send)
+    return this.#answerTo(send, limit)
   }
 
   /**
@@ -305,7 +307,9 @@ export class RedisLink {
     return this.#server === 'unknown' ? this.#exchangeOnceMet(send) : this.exchange(send)
   }
 
+  /** Takes no longer than an exchange may, the wait included. */
   async #exchangeOnceMet<Value>(send: () => Promise<Value>): Promise<Value> {
+    const end = this.#local.monotonic() + EXCHANGE_LIMIT
     try {
       await this.#meet()
     } catch (error) {
@@ -313,16 +317,16 @@ export class RedisLink {
       if (!isReplyError(error)) throw new NotConnectedError(messageOf(error))
       if (isPassing(error)) throw error
     }
-    return this.exchange(send)
+    return this.exchange(send, Math.max(0, Math.round(end - this.#local.monotonic())))
   }
 
-  async #answerTo<Value>(send: () => Promise<Value>): Promise<Value> {
+  async #answerTo<Value>(send: () => Promise<Value>, limit = EXCHANGE_LIMIT): Promise<Value> {
     try {
-      const value = await withDeadline(send(), EXCHANGE_LIMIT, this.#local)
+      const value = await withDeadline(send(), limit, this.#local)
       this.#silentSince = null
       return value
     } catch (error) {
-      if (error instanceof Error && error.name === 'DeadlineError') this.#noteSilence(EXCHANGE_LIMIT)
+      if (error instanceof Error && error.name === 'DeadlineError') this.#noteSilence(limit)
       throw error
     }
   }
