@@ -10,7 +10,7 @@ import {
   memoryMaster,
   quorumOver,
   redisMaster,
-  type TestStore,
+  TestStore,
   withMasters,
   withMemory
 } from '../fixtures/quorum-replicas.js'
@@ -185,6 +185,29 @@ t.test('a node that was wiped learns of an interval from the last end when it be
     t.match(c.recordOf('job'), { tick: scheduledTime, isUnconfirmed: false, endedAt: 0 })
   })
 )
+
+for (const count of [3, 5]) {
+  t.test(
+    `the end of a run that fewer than half of ${count} nodes have forgotten is measured from, whoever answers first`,
+    async (t) => {
+      const stores = Array.from({ length: count }, () => new TestStore())
+      const replica = quorumOver(stores.map(memoryMaster))
+      const changes = { scheduledTime: 0, afterCompletion: 10_000 }
+      // What begins an interval is an end of a run here, as of one by hand.
+      const ids = Array.from({ length: 30 }, (_, index) => `job-${index}`)
+      for (const jobId of ids) {
+        const { lock } = await granted(t, replica, { ...changes, jobId, kind: 'manual' })
+        await replica.finish([{ lock, finished: true }])
+      }
+      const ended = Date.now()
+      await sleep(1500)
+      for (const store of stores.slice(0, (count - 1) / 2)) store.wipe()
+      const answers = await Promise.all(ids.map((jobId) => replica.claim([request({ ...changes, jobId })])))
+      const late = answers.flat().filter((answer) => answer.status !== 'early' || answer.due > ended + 10_500)
+      t.same(late, [])
+    }
+  )
+}
 
 t.test('the run of an interval from the last end is taken over with its own tick, whichever nodes tell it', (t) =>
   withMemory(

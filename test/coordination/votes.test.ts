@@ -1,5 +1,6 @@
 import t from 'tap'
 import {
+  agreeOnDue,
   agreeOnPrevious,
   type Decision,
   decideClaim,
@@ -206,6 +207,12 @@ t.test('what was granted is decided at once where all nodes that grant it tell t
     agreeOnPrevious([granted({ previous: 70 }), elsewhere('r1', null, 90), unavailable(true)]),
     'of those that grant it'
   )
+})
+
+t.test('when a tick is due is decided at once where the nodes agree on it, as far as their clocks do', async (t) => {
+  t.ok(agreeOnDue([early(5000), early(5090), null]))
+  t.notOk(agreeOnDue([early(5000), early(5600), null]))
+  t.ok(agreeOnDue([early(5000), granted(), null]), 'of those on which it is not due')
 })
 
 t.test('confirmations: every combination of three and of five nodes', async (t) => {

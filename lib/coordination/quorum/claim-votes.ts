@@ -1,8 +1,12 @@
 import type { ClaimVote } from '../../../types/coordination/node.js'
 import type { ClaimAnswer, ClaimRequest } from '../../../types/coordination.js'
+import { SECOND } from '../../base/duration.js'
 import { largest, majorityOf, noMajorityError, type Vote } from './votes.js'
 
 // What the answers of several independent nodes to a claim come to: pure functions of those answers.
+
+/** How far apart nodes' clocks, and their news of an end, may be for the same due time. */
+const SAME_DUE = SECOND / 10
 
 type Voted<Status> = Extract<ClaimVote, { status: Status }>
 
@@ -75,6 +79,15 @@ export function decideClaim(request: ClaimRequest, votes: readonly Vote<ClaimVot
 export function agreeOnPrevious(votes: readonly Vote<ClaimVote>[]): boolean {
   const ticks = votes.flatMap((vote) => (vote !== null && isMine(vote) && 'previous' in vote ? [vote.previous] : []))
   return ticks.every((previous) => previous === ticks[0])
+}
+
+/**
+ * Whether the nodes on which a tick is not due yet agree on when it is, as far as their clocks do. One that has forgotten the end
+ * of the last run says one interval from now: what a majority knows, of which not all were heard, is known once all have answered.
+ */
+export function agreeOnDue(votes: readonly Vote<ClaimVote>[]): boolean {
+  const dues = votes.flatMap((vote) => (vote?.status === 'early' ? [vote.due] : []))
+  return Math.max(...dues) - Math.min(...dues) <= SAME_DUE
 }
 
 /** Whether a majority has given the lock of a run by hand to one other request. */

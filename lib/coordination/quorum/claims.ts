@@ -10,6 +10,7 @@ import type {
 } from '../../../types/coordination.js'
 import { ballot } from './ballot.js'
 import {
+  agreeOnDue,
   agreeOnPrevious,
   type Decision,
   decideClaim,
@@ -138,6 +139,7 @@ export class QuorumClaims {
         return requests.every((request, index) => {
           const votes = votesOf(ballots, index)
           const answer = decideClaim(request, votes)
+          if (answer?.status === 'early') return agreeOnDue(votes)
           // What is unavailable is not decided early: other nodes may still grant it, and that is to be given back.
           return answer !== null && answer.status !== 'unavailable' && (!isMine(answer) || agreeOnPrevious(votes))
         })
