@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { QuorumCoordination } from '../../lib/coordination/quorum/coordination.js'
 import type { HeldLock } from '../../types/coordination.js'
+import { until } from '../chaos/fixtures/redis-process.js'
 import { withProxies } from '../chaos/fixtures/tcp-proxy.js'
 import { listen, question, request } from '../fixtures/contract/requests.js'
 import {
@@ -18,6 +19,17 @@ import type { TestRedis } from '../fixtures/with-redis.js'
 
 // What the other masters do for one that lacks what they know: locks, ticks and pauses are put where they are missing.
 
+type Known = Partial<NonNullable<ReturnType<TestStore['recordOf']>>>
+
+/** Waits until a node has been told of a job what the others know, which is done beside their work. */
+function hasLearnt(node: TestStore, known: Known, jobId = 'job'): Promise<void> {
+  const has = (): boolean => {
+    const record: Known = node.recordOf(jobId) ?? {}
+    return Object.entries(known).every(([key, value]) => record[key as keyof Known] === value)
+  }
+  return until(`the node knows of ${jobId} ${JSON.stringify(known)}`, has, 5000)
+}
+
 t.test('a node that was away and comes back without its data changes nothing', (t) =>
   withMemory(async ([a, b, c], replica) => {
     const scheduledTime = Date.now()
@@ -25,11 +37,10 @@ t.test('a node that was away and comes back without its data changes nothing', (
     await one.finish([{ lock: (await granted(t, one, { scheduledTime })).lock, finished: true }])
     c.wipe()
     t.match(await replica().claim([request({ jobId: 'job', scheduledTime })]), [{ status: 'claimed_elsewhere' }])
-    await sleep(20)
-    t.match(c.store.jobs.get('job'), { tick: scheduledTime, token: '' }, 'and it has learnt of the tick')
+    await hasLearnt(c, { tick: scheduledTime, token: '' })
     a.wipe()
     t.match(await replica().claim([request({ jobId: 'job', scheduledTime })]), [{ status: 'claimed_elsewhere' }])
-    await sleep(20)
+    await hasLearnt(a, { tick: scheduledTime, token: '' })
     b.wipe()
     t.match(await replica().claim([request({ jobId: 'job', scheduledTime })]), [{ status: 'claimed_elsewhere' }])
   })
@@ -110,8 +121,7 @@ t.test('a lock lives with a node down: it is extended and released by the others
     b.wipe()
     t.not(await one.extend(lock), 'extended', 'one node is no majority')
     t.same(await one.finish([{ lock, finished: true }]), ['lost'])
-    await sleep(20)
-    t.equal(c.store.jobs.get('job')?.token, '')
+    await hasLearnt(c, { token: '' })
   })
 )
 
@@ -126,13 +136,12 @@ t.test('a lock that two of three nodes gave is put on the third one: then one of
     t.equal(c.store.jobs.get('job')?.token, 'other', 'it is not taken from who holds it')
     await other.handBack([{ lock: (vote as Granted).lock, scheduledTime, tell: false, afterCompletion: 0 }], 'back')
     t.equal(await one.extend(lock), 'extended')
-    await sleep(20)
-    t.equal(c.store.jobs.get('job')?.token, lock.token, 'an extension finds who lacks it')
+    // An extension finds who lacks it.
+    await hasLearnt(c, { token: lock.token })
     a.wipe()
     t.equal(await one.extend(lock), 'extended')
     t.same(await one.finish([{ lock, finished: true }]), ['released'])
-    await sleep(20)
-    t.equal(c.store.jobs.get('job')?.token, '')
+    await hasLearnt(c, { token: '' })
   })
 )
 
@@ -151,15 +160,15 @@ t.test('a tick that two of three nodes confirmed is told to the third one: then 
         t.same(await one.handBack([{ lock, scheduledTime, tell: false, afterCompletion: 0 }], jobId), ['free'])
       }
       if (isLate) c.wake()
-      await sleep(30)
     }
     await claim('running', false)
-    t.match(c.recordOf('running'), { tick: scheduledTime, isUnconfirmed: false, endedAt: 0 })
+    await hasLearnt(c, { tick: scheduledTime, isUnconfirmed: false, endedAt: 0 }, 'running')
     await claim('ended', true)
-    t.match(c.recordOf('ended'), { tick: scheduledTime, isUnconfirmed: false, claimedBy: '' })
+    await hasLearnt(c, { tick: scheduledTime, isUnconfirmed: false, claimedBy: '' }, 'ended')
     await claim('counted', true)
-    t.match(c.recordOf('counted'), { tick: scheduledTime, isUnconfirmed: false, runId: '' })
+    await hasLearnt(c, { tick: scheduledTime, isUnconfirmed: false, runId: '' }, 'counted')
     await claim('taken back', true)
+    await sleep(30)
     t.match(c.recordOf('taken back'), { claimedBy: 'other', isUnconfirmed: true })
     a.wipe()
     for (const [jobId, previous] of Object.entries({
@@ -181,8 +190,7 @@ t.test('a node that was wiped learns of an interval from the last end when it be
     c.wipe()
     const { scheduledTime } = await granted(t, one, asked)
     t.ok(scheduledTime > asked.scheduledTime)
-    await sleep(30)
-    t.match(c.recordOf('job'), { tick: scheduledTime, isUnconfirmed: false, endedAt: 0 })
+    await hasLearnt(c, { tick: scheduledTime, isUnconfirmed: false, endedAt: 0 })
   })
 )
 
@@ -240,8 +248,7 @@ t.test('a vote that is given back late is asked for again', (t) =>
     const { lock } = await granted(t, replica(), { scheduledTime })
     await sleep(60)
     await other.handBack([{ lock: (vote as Granted).lock, scheduledTime, tell: false, afterCompletion: 0 }], 'back')
-    await sleep(150)
-    t.equal(c.store.jobs.get('job')?.token, lock.token)
+    await hasLearnt(c, { token: lock.token })
   })
 )
 
@@ -268,20 +275,19 @@ t.test('a Redis that has lost its data gets the locks of runs that go on', (t) =
     const replica = quorumOver(masters.map(({ url }) => redisMaster(url, 'empty')))
     await replica.open()
     const { lock } = await granted(t, replica)
-    const locks = (): Promise<(string | null)[]> => {
-      return Promise.all(masters.map(async ({ client }) => client.get((await client.keys('*:lock:job'))[0] ?? 'none')))
+    const lockOn = async ({ client }: TestRedis) => client.get((await client.keys('*:lock:job'))[0] ?? 'none')
+    const allHave = (token: string | null): Promise<void> => {
+      const have = async (): Promise<boolean> => (await Promise.all(masters.map(lockOn))).every((own) => own === token)
+      return until(`the lock on all masters is ${token}`, have, 5000)
     }
-    await sleep(20)
-    t.same(await locks(), [lock.token, lock.token, lock.token])
+    await allHave(lock.token)
     await masters[0]?.client.flushall()
     t.equal(await replica.extend(lock), 'extended')
-    await sleep(20)
-    t.same(await locks(), [lock.token, lock.token, lock.token])
+    await allHave(lock.token)
     await masters[1]?.client.flushall()
     t.match(await replica.claim([request({ jobId: 'job', kind: 'manual' })]), [{ status: 'overlap' }])
     t.same(await replica.finish([{ lock, finished: true }]), ['released'])
-    await sleep(20)
-    t.same(await locks(), [null, null, null])
+    await allHave(null)
     await replica.close()
   })
 )
@@ -301,7 +307,7 @@ t.test('a lock is soon put where it is missing, and not once it is let go of', (
     const short = await take('short')
     t.equal(await one.release(short), 'released')
     await sleep(60)
-    t.equal(c.store.named.get('kept')?.token, 'ours')
+    await until('the lock is where it was missing', () => c.store.named.get('kept')?.token === 'ours', 5000)
     t.equal(c.store.named.has('short'), false)
 
     a.wipe()
@@ -317,13 +323,12 @@ t.test('what a node could not be told it is told when it comes back', (t) =>
   withMemory(async ([, , c], replica) => {
     const one = replica()
     const { lock } = await granted(t, one, { ttl: 60_000 })
-    await sleep(20)
+    await hasLearnt(c, { token: lock.token, isUnconfirmed: false })
     c.kill()
     t.same(await one.finish([{ lock, finished: true }]), ['released'])
     t.equal(c.store.jobs.get('job')?.token, lock.token)
     c.wake()
-    await sleep(50)
-    t.equal(c.store.jobs.get('job')?.token, '')
+    await hasLearnt(c, { token: '' })
   })
 )
 
