@@ -1,29 +1,34 @@
 // Is this checkout dearer than another revision? `npm run bench:compare -- <revision> [dispatch|locked|registering] [rounds]` builds
-// the revision beside this checkout and measures both in turn, each round in fresh processes, in alternating order. Where two
-// processes differ by more than what is asked for, both are measured in one. It prints the median of the rounds' ratios (this
+// the revision beside this checkout and measures both, each round in fresh processes, in alternating order. Times are those of both
+// sides beside each other, at work in turn: one after the other the machine is not the same. It prints the median of the rounds' ratios (this
 // one in that of the revision) and the 95% interval of that median.
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { machine, median, percentile, plainEnv, runPeer } from './measure.js'
-import { JOBS, type Sample } from './side.js'
+import { machine, median, percentile, plainEnv, runPeer, type Sample } from './measure.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const RESAMPLES = 5000
 
-/** How a question is asked: of each side in a process of its own, by `side.ts`, and of both in one, by a file with these arguments. */
+/** A file and its arguments. */
+type Command = readonly [file: string, ...args: readonly number[]]
+
+/** How a question is asked: of each side in its checkout, which prints a sample, and of both at once, which sends two. */
 interface Question {
-  readonly apart: boolean
-  readonly together?: readonly [file: string, ...args: readonly number[]]
+  readonly apart?: Command
+  readonly together: Command
 }
 
+// The warm-up, of 30 s or 60 s, is until V8 has compiled what runs, as each side is due every other second.
 const WHAT: Readonly<Record<string, Question>> = {
-  // 30 s until V8 has compiled what runs, as each side is due every other second; then 24 s.
-  dispatch: { apart: true, together: ['dispatch-in-turn.ts', JOBS, 30_000, 24] },
-  locked: { apart: true },
-  registering: { apart: false, together: ['registering-in-turn.ts', JOBS, 10] }
+  dispatch: {
+    apart: ['dispatch-allocated.ts', 10_000, 4000, 2],
+    together: ['dispatch-in-turn.ts', 10_000, 30_000, 24]
+  },
+  locked: { together: ['locked-in-turn.ts', 1000, 60_000, 20] },
+  registering: { together: ['registering-in-turn.ts', 10_000, 10] }
 }
 const QUESTIONS = Object.keys(WHAT)
 
@@ -74,13 +79,13 @@ async function compare(question: string): Promise<void> {
 /** One round of both sides, in this order. */
 async function measure(question: string, folders: readonly [string, string]): Promise<[Sample, Sample]> {
   const { apart, together } = WHAT[question] as Question
-  const samples = apart ? folders.map((folder) => sample(folder, question)) : []
-  const inOne = together === undefined ? [] : await inTurn(folders, together)
+  const own = apart === undefined ? [] : folders.map((folder) => sampleOf(folder, apart))
+  const beside = await samplesOf(folders, together)
   return [0, 1].map((side): Sample => {
-    const own = [samples[side], inOne[side]].filter((one) => one !== undefined)
+    const both = [own[side], beside[side]].filter((one) => one !== undefined)
     return {
-      costs: Object.assign({}, ...own.map(({ costs }) => costs)),
-      faults: own.reduce((sum, { faults }) => sum + faults, 0)
+      costs: Object.assign({}, ...both.map(({ costs }) => costs)),
+      faults: both.reduce((sum, { faults }) => sum + faults, 0)
     }
   }) as [Sample, Sample]
 }
@@ -99,15 +104,13 @@ function interval(values: readonly number[]): [low: number, high: number] {
   return [percentile(medians, 0.025), percentile(medians, 0.975)]
 }
 
-function sample(folder: string, question: string): Sample {
-  const args = ['--import=tsx', join(folder, 'bench', 'side.ts'), question]
-  return JSON.parse(execFileSync(process.execPath, args, { cwd: folder, env: plainEnv(), encoding: 'utf8' })) as Sample
+function sampleOf(folder: string, [file, ...args]: Command): Sample {
+  const argv = ['--import=tsx', join(folder, 'bench', file), ...args.map(String)]
+  return JSON.parse(execFileSync(process.execPath, argv, { cwd: folder, env: plainEnv(), encoding: 'utf8' })) as Sample
 }
 
-/** Both in one process, in the order in which they are loaded. */
-function inTurn(folders: readonly string[], [file, ...args]: readonly [string, ...number[]]): Promise<Sample[]> {
-  const builds = folders.map((folder) => join(folder, 'dist', 'lib', 'index.js'))
-  return runPeer(fileURLToPath(new URL(file, import.meta.url)), [...builds, ...args.map(String)])
+function samplesOf(folders: readonly string[], [file, ...args]: Command): Promise<Sample[]> {
+  return runPeer(fileURLToPath(new URL(file, import.meta.url)), [...folders, ...args.map(String)])
 }
 
 /** A checkout of a revision, built, with the benchmarks of this one. */

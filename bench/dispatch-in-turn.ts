@@ -1,10 +1,12 @@
-// Two builds in one process, in turn: `dispatch-in-turn.ts <index.js of one> <index.js of the other> <jobs> <warm-up, ms> <seconds>`.
+// Two builds in one process, in turn: `dispatch-in-turn.ts <checkout of one> <of the other> <jobs> <warm-up, ms> <seconds>`.
 // The jobs of one are due in even seconds, those of the other in odd ones, so that whatever else keeps the machine busy
 // meets both. It sends what each has used, in that order.
+import { join } from 'node:path'
 import type * as Library from '../dist/lib/index.js'
-import type { Sample } from './side.js'
+import { PATTERNS } from './load.js'
+import type { Sample } from './measure.js'
 
-const EXPRESSIONS = ['*/2 * * * * *', '1-59/2 * * * * *'] as const
+const EXPRESSIONS = [PATTERNS['even second'], PATTERNS['odd second']] as const
 
 const [one = '', other = '', ...numbers] = process.argv.slice(2)
 const [jobs = 0, warmUp = 0, seconds = 0] = numbers.map(Number)
@@ -12,8 +14,8 @@ const [jobs = 0, warmUp = 0, seconds = 0] = numbers.map(Number)
 let counts = new Uint8Array(0)
 let base = 0
 
-for (const [index, file] of [one, other].entries()) {
-  const { createScheduler } = (await import(file)) as typeof Library
+for (const [index, folder] of [one, other].entries()) {
+  const { createScheduler } = (await import(join(folder, 'dist/lib/index.js'))) as typeof Library
   const scheduler = createScheduler()
   for (let job = 0; job < jobs; job++) {
     scheduler.cron(`job-${job}`, EXPRESSIONS[index] as string, async ({ run }) => {

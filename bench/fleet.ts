@@ -18,6 +18,8 @@ export interface FleetSettings {
   readonly warmUp: number
   /** The window's length in seconds. */
   readonly seconds: number
+  /** The checkout whose build the replicas run; this one by default. */
+  readonly folder?: string
 }
 
 export interface FleetResult extends Counted {
@@ -33,17 +35,22 @@ export function installedPeers(): { readonly peers: readonly Peer[]; readonly mi
   return { peers: ['scheduler', 'classic'], missing: ' BullMQ is not installed and was left out.' }
 }
 
-/** Runs a fleet on fresh Redis servers and measures one window. */
-export async function runFleet(settings: FleetSettings): Promise<FleetResult> {
-  const { peer, load, replicas } = settings
+/**
+ * Runs a fleet on fresh Redis servers and measures one window.
+ *
+ * @param agreed the window, where others are measured in it as well
+ */
+export async function runFleet(settings: FleetSettings, agreed?: Window): Promise<FleetResult> {
+  const { peer, load, replicas, folder } = settings
   return withServers(settings.masters ?? 1, async (servers) => {
     const ports = servers.map(({ port }) => port)
     const fleet = Array.from({ length: replicas }, (_, index) =>
-      Replica.fork('replica.ts', { peer, load, ports, first: index === 0 })
+      Replica.fork('replica.ts', { peer, load, ports, first: index === 0 }, folder)
     )
     try {
       await Promise.all(fleet.map((replica) => replica.ready))
-      const window = windowAfter(settings.warmUp, settings.seconds)
+      const window = agreed ?? windowAfter(settings.warmUp, settings.seconds)
+      if (window.from < Date.now()) throw new Error('the replicas were ready after the window had begun')
       const clients = servers.map(({ client }) => client)
       const [used, ...results] = await Promise.all([
         usedBetween(clients, window),

@@ -30,6 +30,14 @@ export function plainEnv(): NodeJS.ProcessEnv {
   return env
 }
 
+/** What one round of one side of a comparison gave. */
+export interface Sample {
+  /** What it cost, by what and its unit. */
+  readonly costs: Readonly<Record<string, number>>
+  /** Ticks that were lost or ran twice, or jobs that were not added or removed. */
+  readonly faults: number
+}
+
 export function median(values: readonly number[]): number {
   return percentile(values, 0.5)
 }

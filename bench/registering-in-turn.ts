@@ -1,17 +1,18 @@
-// Two builds in one process, in turn: `registering-in-turn.ts <index.js of one> <index.js of the other> <jobs> <turns>`. In each
-// turn a scheduler of each build gets so many jobs with 20 distinct triggers, starts, and loses them again. It sends what a job
+// Two builds in one process, in turn: `registering-in-turn.ts <checkout of one> <of the other> <jobs> <turns>`. In each turn a
+// scheduler of each build gets so many jobs with 20 distinct triggers, starts, and loses them again. It sends what a job
 // has cost each of the two, in that order: medians over the turns, but for the first, in which V8 compiles.
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type * as Library from '../dist/lib/index.js'
-import { median } from './measure.js'
-import type { Sample } from './side.js'
+import { median, type Sample } from './measure.js'
 
 const WARM_UP_TURNS = 3
 const TRIGGERS = 20
 
 const [one = '', other = '', ...numbers] = process.argv.slice(2)
 const [count = 0, turns = 0] = numbers.map(Number)
-const libraries = (await Promise.all([one, other].map((file) => import(file)))) as (typeof Library)[]
+const libraries: (typeof Library)[] = []
+for (const folder of [one, other]) libraries.push(await import(join(folder, 'dist/lib/index.js')))
 const hour = (new Date().getUTCHours() + 12) % 24
 const jobs = Array.from({ length: count }, (_, index) => {
   return { id: `job-${index}`, cron: `${index % TRIGGERS} ${hour} * * *` }

@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Load, Peer } from './load.js'
 import { plainEnv } from './measure.js'
@@ -36,6 +37,8 @@ export interface ReplicaResult {
 /** How long after the window a late run is still counted as run. */
 const GRACE = 1500
 
+const CHECKOUT = fileURLToPath(new URL('..', import.meta.url))
+
 /** One process of bench/peers/. */
 export class Replica {
   /** What it sent when its jobs were started. */
@@ -43,8 +46,9 @@ export class Replica {
   readonly #child: ChildProcess
   readonly #result: Promise<ReplicaResult>
 
-  static fork(file: string, settings: ReplicaSettings): Replica {
-    const path = fileURLToPath(new URL(`./peers/${file}`, import.meta.url))
+  /** @param folder the checkout whose build it runs */
+  static fork(file: string, settings: ReplicaSettings, folder = CHECKOUT): Replica {
+    const path = join(folder, 'bench/peers', file)
     return new Replica(
       fork(path, [JSON.stringify(settings)], {
         execArgv: ['--import=tsx', '--expose-gc', '--max-old-space-size=4096'],

@@ -1,4 +1,5 @@
 import { createScheduler } from '../../dist/lib/index.js'
+import { type Load, PATTERNS } from '../load.js'
 import type { StartPeer } from './serve.js'
 
 /** Ours, as it is by default: metrics and finish records on. */
@@ -16,11 +17,9 @@ export const start: StartPeer = async ({ load, ports }, run) => {
 }
 
 function trigger(
-  due: 'second' | 'never' | number,
+  due: Load['due'],
   job: number
 ): { readonly cron: string } | { readonly interval: number; readonly offset: number } {
-  if (due === 'second') return { cron: '* * * * * *' }
-  // The next 29th of February.
-  if (due === 'never') return { cron: '0 0 29 2 *' }
+  if (typeof due !== 'number') return { cron: PATTERNS[due] }
   return { interval: due, offset: (job * 1000) % due }
 }

@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { runPeer } from '../../bench/measure.js'
+import { runPeer, type Sample } from '../../bench/measure.js'
 import type { Goal } from '../../bench/question.js'
 import { faults, summary } from '../../bench/report.js'
-import type { Sample } from '../../bench/side.js'
 
 // The benchmarks work and count right; no time is asserted, so that two may be asked at a time. A question that finds a tick of
 // ours lost or run twice ends with a code other than 0.
@@ -46,17 +46,29 @@ for (const question of QUESTIONS) {
   })
 }
 
-t.test('two builds are measured in one process, and both register and remove all jobs', async (t) => {
-  const build = fileURLToPath(new URL('../../dist/lib/index.js', import.meta.url))
-  const file = fileURLToPath(new URL('../../bench/registering-in-turn.ts', import.meta.url))
-  const samples = await runPeer<Sample[]>(file, [build, build, '200', '2'])
-  t.equal(samples.length, 2)
-  for (const { costs, faults } of samples) {
-    t.strictSame(Object.keys(costs), ['CPU to register a job, µs', 'CPU to remove a job, µs', 'kept a job, bytes'])
-    t.ok(Object.values(costs).every((cost) => cost > 0))
-    t.equal(faults, 0)
-  }
-})
+const COMPARED: readonly [file: string, args: readonly string[], ...costs: readonly string[]][] = [
+  ['dispatch-in-turn.ts', ['200', '1000', '2'], 'CPU a run, µs'],
+  [
+    'locked-in-turn.ts',
+    ['50', '6000', '2'],
+    'CPU of all replicas a run, µs',
+    'CPU of Redis a run, µs',
+    'commands sent a run',
+    'commands executed a run'
+  ],
+  ['registering-in-turn.ts', ['200', '2'], 'CPU to register a job, µs', 'CPU to remove a job, µs', 'kept a job, bytes']
+]
+for (const [file, args, ...costs] of COMPARED) {
+  t.test(`${file} measures two builds beside each other, and both do all they should`, async (t) => {
+    const samples = await runPeer<Sample[]>(join(root, 'bench', file), [root, root, ...args])
+    t.equal(samples.length, 2)
+    for (const sample of samples) {
+      t.strictSame(Object.keys(sample.costs), costs)
+      t.ok(Object.values(sample.costs).every((cost) => cost > 0))
+      t.equal(sample.faults, 0)
+    }
+  })
+}
 
 t.test('a question that does not exist is refused', async (t) => {
   const run = promisify(execFile)(process.execPath, ['--import=tsx', 'bench/run.ts', 'none', '--smoke'], { cwd: root })

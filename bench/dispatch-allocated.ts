@@ -1,0 +1,16 @@
+// What a fire allocates, run in the checkout it measures: it prints what one round gave, as JSON.
+import { fileURLToPath } from 'node:url'
+import { runPeer, type Sample } from './measure.js'
+import type { Measured } from './meter.js'
+
+/** A young generation that holds all that a window allocates, so that what it grows by is what was allocated. */
+const NO_COLLECTION = ['--import=tsx', '--min-semi-space-size=1024', '--max-semi-space-size=1024']
+
+const [jobs = '', warmUp = '', seconds = ''] = process.argv.slice(2)
+const main = fileURLToPath(new URL('peers/dispatch/main.ts', import.meta.url))
+const counted = await runPeer<Measured>(main, ['ours.ts', jobs, warmUp, seconds], NO_COLLECTION)
+const sample: Sample = {
+  costs: { 'allocated a run, bytes': counted.allocated / counted.fires },
+  faults: counted.due - counted.ran + counted.doubled
+}
+process.stdout.write(JSON.stringify(sample), () => process.exit(0))

@@ -1,0 +1,26 @@
+// Two fleets beside each other, due in turn: `locked-in-turn.ts <checkout of one> <of the other> <jobs> <warm-up, ms> <seconds>`.
+// Each has three replicas and a Redis of its own; the jobs of one are due in even seconds, those of the other in odd ones, so that
+// whatever else keeps the machine busy meets both. It sends what each has used, in that order.
+import { type FleetResult, runFleet } from './fleet.js'
+import type { Sample } from './measure.js'
+import { windowAfter } from './replica.js'
+
+const [one = '', other = '', ...numbers] = process.argv.slice(2)
+const [jobs = 0, warmUp = 0, seconds = 0] = numbers.map(Number)
+const window = windowAfter(warmUp, seconds)
+const run = (folder: string, due: 'even second' | 'odd second'): Promise<FleetResult> =>
+  runFleet({ peer: 'scheduler', folder, load: { jobs, due }, replicas: 3, warmUp, seconds }, window)
+
+const results = await Promise.all([run(one, 'even second'), run(other, 'odd second')])
+const samples = results.map(({ cpu, redisCpu, sent, executed, runs, due, ran, doubled }): Sample => {
+  return {
+    costs: {
+      'CPU of all replicas a run, µs': cpu / runs,
+      'CPU of Redis a run, µs': redisCpu / runs,
+      'commands sent a run': sent / runs,
+      'commands executed a run': executed / runs
+    },
+    faults: due - ran + doubled
+  }
+})
+process.send?.(samples, () => process.exit(0))
