@@ -1,4 +1,4 @@
-import { type Load, ticksDue } from './load.js'
+import type { Load } from './load.js'
 import type { Goal } from './question.js'
 import type { ReplicaResult, Runs, Window } from './replica.js'
 
@@ -30,8 +30,9 @@ export function summary(results: readonly ReplicaResult[], load: Load, { from, u
       if (count > 1) doubled++
     }
   }
+  const period = load.due === 'second' ? 1000 : load.due
   return {
-    due: ticksDue(load, until - from),
+    due: period === 'never' ? 0 : Math.round((load.jobs * (until - from)) / period),
     ran,
     doubled,
     runs: [...began.values()].reduce((sum, byJob) => sum + byJob.filter((count) => count > 0).length, 0),

@@ -1,7 +1,6 @@
 import { Cron } from 'croner'
 import { Redis } from 'ioredis'
 import Redlock from 'redlock'
-import { type Load, PATTERNS } from '../load.js'
 import type { StartPeer } from './serve.js'
 
 /** The classic pattern: croner timers without a time zone, their fastest way, and a redlock round each run. */
@@ -22,9 +21,9 @@ export const start: StartPeer = async ({ load, ports }, run) => {
 }
 
 /** croner knows seconds at the finest, and patterns divide a minute at the longest. */
-function pattern(due: Load['due'], job: number): string {
-  if (typeof due !== 'number') return PATTERNS[due]
-  if (due === 1000) return PATTERNS.second
+function pattern(due: 'second' | 'never' | number, job: number): string {
+  if (due === 'second' || due === 1000) return '* * * * * *'
+  if (due === 'never') return '0 0 29 2 *'
   const period = due / 1000
   if (!Number.isInteger(60 / period)) throw new Error(`no pattern for every ${due} ms`)
   const seconds = Array.from({ length: 60 / period }, (_, index) => (job % period) + index * period)

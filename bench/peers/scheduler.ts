@@ -1,5 +1,5 @@
 import { createScheduler } from '../../dist/lib/index.js'
-import { type Load, PATTERNS } from '../load.js'
+import type { Load } from '../load.js'
 import type { StartPeer } from './serve.js'
 
 /** Ours, as it is by default: metrics and finish records on. */
@@ -9,7 +9,7 @@ export const start: StartPeer = async ({ load, ports }, run) => {
   for (let job = 0; job < load.jobs; job++) {
     scheduler.add({
       id: `job-${job}`,
-      trigger: trigger(load.due, job),
+      trigger: trigger(load, job),
       handler: async (context) => run(job, context.run.scheduledTime)
     })
   }
@@ -17,9 +17,11 @@ export const start: StartPeer = async ({ load, ports }, run) => {
 }
 
 function trigger(
-  due: Load['due'],
+  { due, offset = 0 }: Load,
   job: number
 ): { readonly cron: string } | { readonly interval: number; readonly offset: number } {
-  if (typeof due !== 'number') return { cron: PATTERNS[due] }
-  return { interval: due, offset: (job * 1000) % due }
+  if (due === 'second') return { cron: '* * * * * *' }
+  // The next 29th of February.
+  if (due === 'never') return { cron: '0 0 29 2 *' }
+  return { interval: due, offset: ((job * 1000) % due) + offset }
 }
