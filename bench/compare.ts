@@ -25,7 +25,7 @@ interface Question {
 const WHAT: Readonly<Record<string, Question>> = {
   dispatch: {
     apart: ['dispatch-allocated.ts', 10_000, 4000, 2],
-    together: ['dispatch-in-turn.ts', 10_000, 30_000, 24]
+    together: ['dispatch-in-turn.ts', 10_000, 30_000, 30]
   },
   locked: { together: ['locked-in-turn.ts', 1000, 60_000, 20] },
   registering: { together: ['registering-in-turn.ts', 10_000, 10] }

@@ -19,9 +19,9 @@ export const start: StartPeer = async ({ load, ports }, run) => {
 function trigger(
   { due, offset = 0 }: Load,
   job: number
-): { readonly cron: string } | { readonly interval: number; readonly offset: number } {
+): { readonly cron: string } | { readonly interval: string; readonly offset: number } {
   if (due === 'second') return { cron: '* * * * * *' }
   // The next 29th of February.
   if (due === 'never') return { cron: '0 0 29 2 *' }
-  return { interval: due, offset: ((job * 1000) % due) + offset }
+  return { interval: `${due}ms`, offset: ((job * 1000) % due) + offset }
 }
