@@ -19,13 +19,17 @@ type Command = readonly [file: string, ...args: readonly number[]]
 interface Question {
   readonly apart?: Command
   readonly together: Command
+  /** What Node is run with for both at once. */
+  readonly options?: readonly string[]
 }
 
 // The warm-up is until V8 has compiled what runs: of locked runs it still does so after some 50 ticks.
 const WHAT: Readonly<Record<string, Question>> = {
   dispatch: {
     apart: ['dispatch-allocated.ts', 10_000, 4000, 2],
-    together: ['dispatch-in-turn.ts', 10_000, 30_000, 30]
+    together: ['dispatch-in-turn.ts', 10_000, 30_000, 30],
+    // A young generation so small that each side pays for its own garbage: else it is collected about once a tick, at either's.
+    options: ['--min-semi-space-size=2', '--max-semi-space-size=2']
   },
   locked: { together: ['locked-in-turn.ts', 1000, 60_000, 20] },
   registering: { together: ['registering-in-turn.ts', 10_000, 10] }
@@ -78,9 +82,9 @@ async function compare(question: string): Promise<void> {
 
 /** One round of both sides, in this order. */
 async function measure(question: string, folders: readonly [string, string]): Promise<[Sample, Sample]> {
-  const { apart, together } = WHAT[question] as Question
+  const { apart, together, options } = WHAT[question] as Question
   const own = apart === undefined ? [] : folders.map((folder) => sampleOf(folder, apart))
-  const beside = await samplesOf(folders, together)
+  const beside = await samplesOf(folders, together, options)
   return [0, 1].map((side): Sample => {
     const both = [own[side], beside[side]].filter((one) => one !== undefined)
     return {
@@ -109,8 +113,13 @@ function sampleOf(folder: string, [file, ...args]: Command): Sample {
   return JSON.parse(execFileSync(process.execPath, argv, { cwd: folder, env: plainEnv(), encoding: 'utf8' })) as Sample
 }
 
-function samplesOf(folders: readonly string[], [file, ...args]: Command): Promise<Sample[]> {
-  return runPeer(fileURLToPath(new URL(file, import.meta.url)), [...folders, ...args.map(String)])
+function samplesOf(
+  folders: readonly string[],
+  [file, ...args]: Command,
+  options: readonly string[] = []
+): Promise<Sample[]> {
+  const path = fileURLToPath(new URL(file, import.meta.url))
+  return runPeer(path, [...folders, ...args.map(String)], ['--import=tsx', '--expose-gc', ...options])
 }
 
 /** A checkout of a revision, built, with the benchmarks of this one. */
