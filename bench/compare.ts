@@ -7,7 +7,7 @@ import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { machine, median, percentile, plainEnv, runPeer, type Sample } from './measure.js'
+import { machine, median, percentile, plainEnv, runPeer, type Sample, TYPESCRIPT } from './measure.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const RESAMPLES = 5000
@@ -119,7 +119,7 @@ function samplesOf(
   options: readonly string[] = []
 ): Promise<Sample[]> {
   const path = fileURLToPath(new URL(file, import.meta.url))
-  return runPeer(path, [...folders, ...args.map(String)], ['--import=tsx', '--expose-gc', ...options])
+  return runPeer(path, [...folders, ...args.map(String)], [...TYPESCRIPT, ...options])
 }
 
 /** A checkout of a revision, built, with the benchmarks of this one. */
