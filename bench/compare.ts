@@ -1,7 +1,8 @@
 // Is this checkout dearer than another revision? `npm run bench:compare -- <revision> [dispatch|locked|registering] [rounds]` builds
 // the revision beside this checkout and measures both, each round in fresh processes, in alternating order. Times are those of both
-// sides beside each other, at work in turn: one after the other the machine is not the same. It prints the median of the rounds' ratios (this
-// one in that of the revision) and the 95% interval of that median.
+// sides beside each other, at work in turn: one after the other the machine is not the same. Two rounds in opposite order are a pair,
+// whose ratio (this one in that of the revision) is the geometric mean of both rounds': which side is loaded first, and is dearer by
+// that, is not in it. It prints the median of the pairs' ratios and the 95% interval of that median.
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -40,8 +41,13 @@ const [revision, ...rest] = process.argv.slice(2)
 const named = rest.filter((arg) => Number.isNaN(Number(arg)))
 const rounds = Number(rest.find((arg) => !Number.isNaN(Number(arg))) ?? 20)
 const chosen = named.length === 0 ? QUESTIONS : QUESTIONS.filter((question) => named.includes(question))
-if (revision === undefined || chosen.length < Math.max(1, named.length) || !Number.isInteger(rounds) || rounds < 1) {
-  console.error(`Usage: npm run bench:compare -- <revision> [${QUESTIONS.join('|')}] [rounds]`)
+if (
+  revision === undefined ||
+  chosen.length < Math.max(1, named.length) ||
+  !Number.isInteger(rounds / 2) ||
+  rounds < 2
+) {
+  console.error(`Usage: npm run bench:compare -- <revision> [${QUESTIONS.join('|')}] [an even number of rounds]`)
   process.exit(2)
 }
 
@@ -66,7 +72,7 @@ async function compare(question: string): Promise<void> {
     const values = rows.map(({ mine, theirs }) => [mine.costs[what] as number, theirs.costs[what] as number] as const)
     const mine = median(values.map(([value]) => value))
     const theirs = median(values.map(([, value]) => value))
-    const ratios = values.map(([a, b]) => a / b)
+    const ratios = pairRatios(values.map(([a, b]) => a / b))
     const [low, high] = interval(ratios)
     const digits = theirs < 10 ? 3 : 1
     console.log(
@@ -78,6 +84,11 @@ async function compare(question: string): Promise<void> {
     `\nTicks of this checkout that were lost or ran twice, or jobs that were not added or removed: ${faults}.\n`
   )
   if (faults > 0) process.exitCode = 1
+}
+
+/** The geometric mean of each two rounds. */
+function pairRatios(rounds: readonly number[]): number[] {
+  return rounds.flatMap((ratio, round) => (round % 2 === 0 ? [Math.sqrt(ratio * (rounds[round + 1] as number))] : []))
 }
 
 /** One round of both sides, in this order. */
