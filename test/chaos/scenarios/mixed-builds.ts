@@ -248,6 +248,9 @@ class MixedFleet {
   async #runByHand(build: Build): Promise<void> {
     this.#byHand++
     const before = this.fleet.runs.filter(({ trigger }) => trigger === 'manual').length
+    // The end of a run is told before its lock is released, and with that no other is begun by hand.
+    const isFree = async (): Promise<boolean> => (await this.#redis.client.exists(`rls:{${PREFIX}}:lock:by-hand`)) === 0
+    await until('the lock of the last run by hand is released', isFree)
     await this.of(build)[0]?.tell({ type: 'trigger', jobId: 'by-hand' })
     const runs = (): readonly RunFacts[] => this.fleet.runs.filter(({ trigger }) => trigger === 'manual')
     await until(`a run by hand on the ${build} build`, () => runs().length > before && runs().at(-1)?.endedAt !== null)
