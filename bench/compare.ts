@@ -1,14 +1,14 @@
 // Is this checkout dearer than another revision? `npm run bench:compare -- <revision> [dispatch|locked|registering] [rounds]` builds
 // the revision beside this checkout and measures both, each round in fresh processes, in alternating order. Times are those of both
-// sides beside each other, at work in turn: one after the other the machine is not the same. Two rounds in opposite order are a pair,
-// whose ratio (this one in that of the revision) is the geometric mean of both rounds': which side is loaded first, and is dearer by
-// that, is not in it. It prints the median of the pairs' ratios and the 95% interval of that median.
+// sides beside each other: one after the other the machine is not the same. Two rounds in opposite order are a pair, whose ratio (this
+// one in that of the revision) is the geometric mean of both rounds': which side is loaded first, and is dearer by that, is not in it.
+// It prints the median of the pairs' ratios and the 95% interval of that median.
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { machine, median, percentile, plainEnv, runPeer, type Sample, TYPESCRIPT } from './measure.js'
+import { machine, median, percentile, plainEnv, runPeer, type Sample } from './measure.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const RESAMPLES = 5000
@@ -20,17 +20,13 @@ type Command = readonly [file: string, ...args: readonly number[]]
 interface Question {
   readonly apart?: Command
   readonly together: Command
-  /** What Node is run with for both at once. */
-  readonly options?: readonly string[]
 }
 
 // The warm-up is until V8 has compiled what runs: of locked runs it still does so after some 50 ticks.
 const WHAT: Readonly<Record<string, Question>> = {
   dispatch: {
     apart: ['dispatch-allocated.ts', 10_000, 4000, 2],
-    together: ['dispatch-in-turn.ts', 10_000, 30_000, 30],
-    // A young generation so small that each side pays for its own garbage: else it is collected about once a tick, at either's.
-    options: ['--min-semi-space-size=2', '--max-semi-space-size=2']
+    together: ['dispatch-beside.ts', 10_000, 30_000, 30]
   },
   locked: { together: ['locked-in-turn.ts', 1000, 60_000, 20] },
   registering: { together: ['registering-in-turn.ts', 10_000, 10] }
@@ -93,9 +89,9 @@ function pairRatios(rounds: readonly number[]): number[] {
 
 /** One round of both sides, in this order. */
 async function measure(question: string, folders: readonly [string, string]): Promise<[Sample, Sample]> {
-  const { apart, together, options } = WHAT[question] as Question
+  const { apart, together } = WHAT[question] as Question
   const own = apart === undefined ? [] : folders.map((folder) => sampleOf(folder, apart))
-  const beside = await samplesOf(folders, together, options)
+  const beside = await samplesOf(folders, together)
   return [0, 1].map((side): Sample => {
     const both = [own[side], beside[side]].filter((one) => one !== undefined)
     return {
@@ -124,13 +120,8 @@ function sampleOf(folder: string, [file, ...args]: Command): Sample {
   return JSON.parse(execFileSync(process.execPath, argv, { cwd: folder, env: plainEnv(), encoding: 'utf8' })) as Sample
 }
 
-function samplesOf(
-  folders: readonly string[],
-  [file, ...args]: Command,
-  options: readonly string[] = []
-): Promise<Sample[]> {
-  const path = fileURLToPath(new URL(file, import.meta.url))
-  return runPeer(path, [...folders, ...args.map(String)], [...TYPESCRIPT, ...options])
+function samplesOf(folders: readonly string[], [file, ...args]: Command): Promise<Sample[]> {
+  return runPeer(fileURLToPath(new URL(file, import.meta.url)), [...folders, ...args.map(String)])
 }
 
 /** A checkout of a revision, built, with the benchmarks of this one. */

@@ -4,8 +4,10 @@ import { MAX_TIME } from './dates.js'
 import { type Grid, join, meet, nextOn } from './grids.js'
 import type { Stretch, TickSource } from './source.js'
 
-// The search for a first common tick begins here when no trigger has a bound: by today's time zones, not those of 1900.
-const PRESENT = Date.UTC(2000, 0, 1)
+// Where the search for a first common tick begins when no trigger has a bound. Fixed, so that every replica decides the
+// same: first by the rules of the time zones that jobs meet, then by those of the years before.
+const PRESENT = Date.UTC(2026, 0, 1)
+const PAST = Date.UTC(2000, 0, 1)
 const MAX_KEY_SHOWN = 400
 const YEAR = 366 * 86_400_000
 
@@ -68,11 +70,13 @@ export class AllTrigger implements TickSource {
     this.key = `all(${sources.map((source) => source.key).join(' & ')})`
     this.first = Math.max(...sources.map((source) => source.first))
     this.last = Math.min(...sources.map((source) => source.last), MAX_TIME)
-    const start = this.first === Number.NEGATIVE_INFINITY ? Math.min(PRESENT, this.last - 30 * YEAR) : this.first - 1
+    const bounded = this.first !== Number.NEGATIVE_INFINITY
+    const start = bounded ? this.first - 1 : Math.min(PAST, this.last - 30 * YEAR)
     this.#only = null
     const stretch = this.stretchAt(start, budget)
     if (stretch.to === Number.POSITIVE_INFINITY) this.#only = stretch
-    if (this.next(start, budget) === null) {
+    const isFound = (!bounded && this.next(PRESENT, budget) !== null) || this.next(start, budget) !== null
+    if (!isFound) {
       const NoTickError = budget.isSpent ? TriggerUndecidedError : TriggerNeverError
       throw new NoTickError(this.key.slice(0, MAX_KEY_SHOWN))
     }

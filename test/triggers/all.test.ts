@@ -65,6 +65,24 @@ t.test('never is told of what never is, and undecided of what could not be found
   }
 })
 
+t.test('ticks are looked for by the rules that clocks follow now', async (t) => {
+  // Since 2007 New York has summer time for some weeks in which Vienna has not; before, it never had.
+  const half = { any: [{ cron: '0 */2 * * *' }, { cron: '15,30 2,3 * * *', timezone: 'America/New_York' }] }
+  const other = { any: [{ cron: '0 3 * * *' }, { cron: '30 1/3 * * *', timezone: 'Europe/Vienna' }] }
+  const input = all(half, { interval: '90m', offset: '30m' }, other)
+  t.same(preview(input, 2, Date.UTC(2026, 2, 7)), ['2026-03-09T06:30', '2026-03-10T06:30'])
+  t.same(preview(input, 1), ['2027-03-15T06:30'])
+})
+
+t.test('a job that had its last tick long ago is not refused', async (t) => {
+  const past = all({ cron: { year: 2010, hour: 9, minute: 0 } }, { interval: '1h' })
+  t.same(preview(past, 1), [])
+  t.same(preview(past, 1, Date.UTC(2010, 0, 1)), ['2010-01-01T09:00'])
+  const ended = all({ cron: '0 9 * * *', endDate: '2011-01-01' }, { interval: '1h' })
+  t.same(preview(ended, 1), [])
+  t.same(preview(ended, 1, Date.UTC(2010, 11, 31)), ['2010-12-31T09:00'])
+})
+
 t.test('what a search finds does not depend on what was read before it', async (t) => {
   const timezones = Intl.supportedValuesOf('timeZone').slice(0, 40)
   const input = all(...timezones.map((timezone) => ({ cron: '0 * 13 * +fri', timezone })))
