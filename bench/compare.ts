@@ -1,8 +1,8 @@
 // Is this checkout dearer than another revision? `npm run bench:compare -- <revision> [dispatch|locked|registering] [rounds]` builds
 // the revision beside this checkout and measures both, each round in fresh processes, in alternating order. Times are those of both
-// sides beside each other: one after the other the machine is not the same. Two rounds in opposite order are a pair, whose ratio (this
-// one in that of the revision) is the geometric mean of both rounds': which side is loaded first, and is dearer by that, is not in it.
-// It prints the median of the pairs' ratios and the 95% interval of that median.
+// sides beside each other, at work in turn: one after the other the machine is not the same. Two rounds in opposite order are a pair,
+// whose ratio (this one in that of the revision) is the geometric mean of both rounds': which side is loaded first, and is dearer by
+// that, is not in it. It prints the median of the pairs' ratios and the 95% interval of that median.
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -26,7 +26,7 @@ interface Question {
 const WHAT: Readonly<Record<string, Question>> = {
   dispatch: {
     apart: ['dispatch-allocated.ts', 10_000, 4000, 2],
-    together: ['dispatch-beside.ts', 10_000, 30_000, 30]
+    together: ['dispatch-in-turn.ts', 10_000, 20_000, 20]
   },
   locked: { together: ['locked-in-turn.ts', 1000, 60_000, 20] },
   registering: { together: ['registering-in-turn.ts', 10_000, 10] }

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
 import scheduler, { type PluginOptions, type Run } from '../lib/index.js'
+import { NEVER_DUE } from './fixtures/never-due.js'
 import { nextEvent } from './fixtures/next-event.js'
 import { withRedis } from './fixtures/with-redis.js'
 
@@ -39,7 +40,7 @@ t.test(
     const app = await listening({ closeTimeout: 100 })
     const [arrived, leave, aborted] = [gate(), gate(), gate()]
     let reason: unknown
-    app.jobs.interval('a', '1h', async ({ signal }) => {
+    app.jobs.interval('a', NEVER_DUE, async ({ signal }) => {
       await once(signal, 'abort')
       reason = signal.reason
       aborted.pass()
@@ -77,7 +78,7 @@ t.test('an upload in flight does not put off the drain, and may still use a lock
     for await (const chunk of request.body as AsyncIterable<Buffer>) size += chunk.length
     return app.jobs.withLock('upload', { ttl: '10s' }, () => size)
   })
-  app.jobs.interval('a', '1h', ({ signal }) => once(signal, 'abort'))
+  app.jobs.interval('a', NEVER_DUE, ({ signal }) => once(signal, 'abort'))
   app.jobs.on('error', () => ended.pass())
   await app.listen({ port: 0, host: '127.0.0.1' })
   const headers = { 'content-type': 'application/octet-stream' }
@@ -98,7 +99,7 @@ t.test('a request that waits for a run does not keep the app from closing', asyn
     const app = await listening({ closeTimeout: 50 })
     const begun = gate()
     const forever = gate()
-    app.jobs.interval('a', '1h', async ({ signal }) => {
+    app.jobs.interval('a', NEVER_DUE, async ({ signal }) => {
       begun.pass()
       await (heeds ? once(signal, 'abort') : forever.passed)
     })
@@ -121,7 +122,7 @@ t.test('runs end before any other plugin closes what they work with', async (t) 
   app.addHook('onClose', async () => void order.push('later'))
   app.register(async (child) => {
     child.addHook('onClose', async () => void order.push('child'))
-    child.jobs.interval('a', '1h', async () => {
+    child.jobs.interval('a', NEVER_DUE, async () => {
       await child.jobs.withLock('table', { ttl: '10s' }, () => sleep(20))
       order.push('run')
     })
@@ -194,7 +195,7 @@ t.test(
       const begun = gate()
       let ticks = 0
       app.jobs.interval('tick', 20, () => void ticks++)
-      app.jobs.interval('hand', '1h', async ({ signal }) => {
+      app.jobs.interval('hand', NEVER_DUE, async ({ signal }) => {
         begun.pass()
         await once(signal, 'abort')
       })
@@ -218,7 +219,7 @@ t.test('drain() ends the runs while routes, metrics and withLock go on', async (
   const app = await listening({ closeTimeout: 50 })
   let ticks = 0
   app.jobs.interval('tick', 10, () => void ticks++)
-  app.jobs.interval('a', '1h', async ({ signal }) => {
+  app.jobs.interval('a', NEVER_DUE, async ({ signal }) => {
     await app.jobs.withLock('part', { ttl: '10s' }, () => once(signal, 'abort'))
   })
   app.get('/', async () => app.jobs.withLock('route', { ttl: '10s' }, () => 'here'))
@@ -247,7 +248,7 @@ t.test('drain() ends the runs while routes, metrics and withLock go on', async (
 
 t.test('closing that begins during a drain does not begin it anew', async (t) => {
   const app = await listening({ closeTimeout: 200 })
-  app.jobs.interval('a', '1h', ({ signal }) => once(signal, 'abort'))
+  app.jobs.interval('a', NEVER_DUE, ({ signal }) => once(signal, 'abort'))
   await app.ready()
   await app.jobs.trigger('a')
   const begun = performance.now()
@@ -299,7 +300,7 @@ t.test('a handler that heeds nothing keeps the app from closing no longer than p
     later = true
   })
   const forever = gate()
-  app.jobs.interval('a', '1h', () => forever.passed)
+  app.jobs.interval('a', NEVER_DUE, () => forever.passed)
   await app.ready()
   const run = (await app.jobs.trigger('a')) as Run
   await app.close()
@@ -315,14 +316,14 @@ t.test('close() twice, in a handler, and during the start', async (t) => {
   await app.close()
 
   const inside = await listening({ closeTimeout: 50 })
-  inside.jobs.interval('a', '1h', () => inside.close())
+  inside.jobs.interval('a', NEVER_DUE, () => inside.close())
   await inside.ready()
   const run = (await inside.jobs.trigger('a')) as Run
   await inside.close()
   t.equal(run.outcome, 'abandoned', 'who waits for an end that waits for him is not waited for')
 
   const leaving = await listening({ closeTimeout: 50 })
-  leaving.jobs.interval('a', '1h', () => void leaving.close())
+  leaving.jobs.interval('a', NEVER_DUE, () => void leaving.close())
   await leaving.ready()
   const left = (await leaving.jobs.trigger('a')) as Run
   await leaving.close()

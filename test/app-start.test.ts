@@ -6,6 +6,7 @@ import t from 'tap'
 import scheduler, { type PluginOptions, type Run } from '../lib/index.js'
 import { Simulation } from '../lib/testing/index.js'
 import { logLines } from './fixtures/log-lines.js'
+import { NEVER_DUE } from './fixtures/never-due.js'
 import { nextEvent } from './fixtures/next-event.js'
 import { withRedis } from './fixtures/with-redis.js'
 
@@ -31,7 +32,7 @@ t.test('ticks begin after the onReady of every plugin, however slow, and runs by
   })
   app.register(scheduler, { jobs: ticking(ran) ?? [] })
   app.register(async (child) => {
-    child.jobs.interval('hand', '1h', () => 'by hand')
+    child.jobs.interval('hand', NEVER_DUE, () => 'by hand')
     child.addHook('onReady', async () => {
       const run = (await child.jobs.trigger('hand', { wait: true })) as Run
       t.equal(run.result, 'by hand')
@@ -149,7 +150,7 @@ t.test('ticks do not begin when listen() fails, and do when another one succeeds
     await t.rejects(async () => void (await listen(app)), what)
     await sleep(A_WHILE)
     t.same(ran, [], what)
-    app.jobs.interval('hand', '1h', noop)
+    app.jobs.interval('hand', NEVER_DUE, noop)
     t.equal((await app.jobs.trigger('hand', { wait: true }))?.outcome, 'success', 'runs by hand go on')
     if (what !== 'a wrong port') {
       await app.listen({ port: 0, host: '127.0.0.1' })
@@ -238,7 +239,7 @@ t.test('autostart: false: no ticks, and all else works', async (t) => {
     const app = Fastify()
     app.register(scheduler, { redis: redis.url, prefix: 'web', jobs: ticking(ran) ?? [], autostart: false })
     app.after(() => {
-      app.jobs.interval('hand', '1h', () => 'by hand')
+      app.jobs.interval('hand', NEVER_DUE, () => 'by hand')
       app.post('/run', app.jobs.route('hand', { wait: true }))
     })
     await app.listen({ port: 0, host: '127.0.0.1' })

@@ -2,6 +2,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import t from 'tap'
 import scheduler, { type Run, type RunContext } from '../lib/index.js'
+import { NEVER_DUE } from './fixtures/never-due.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -31,7 +32,7 @@ t.test("a job's handler has the instance on which it was added", async (t) => {
       // Decorated after the job was added, and before it runs.
       child.decorate('shop', name)
       child.jobs.cron(`${name}-cron`, '@daily', shopOf)
-      child.jobs.interval(`${name}-interval`, '1h', keep)
+      child.jobs.interval(`${name}-interval`, NEVER_DUE, keep)
       await child.register(fp(async (same) => void same.jobs.date(`${name}-date`, '2099-01-01', keep)))
       await child.register(async (grandchild) => {
         grandchild.decorate('shop', `${name} of a grandchild`, [])
@@ -92,7 +93,7 @@ t.test('all instances have one scheduler: its jobs, events, registry, runs', asy
   await app.ready()
 
   // What changes a job leaves it with its instance.
-  app.jobs.reschedule('a', { interval: '1h' })
+  app.jobs.reschedule('a', { interval: NEVER_DUE })
   t.equal(await resultOf(app, 'a'), 'child')
   app.jobs.modify('a', { handler: ({ app }) => `${app.shop}, changed` })
   t.equal(await resultOf(app, 'a'), 'child, changed')

@@ -4,6 +4,7 @@ import { Redis } from 'ioredis'
 import prometheus from 'prom-client'
 import t from 'tap'
 import scheduler, { errors, fastifyRedlockScheduler, type PluginOptions, type RunContext } from '../lib/index.js'
+import { NEVER_DUE } from './fixtures/never-due.js'
 import { nextEvent } from './fixtures/next-event.js'
 import { parsePrometheus } from './fixtures/prometheus-text.js'
 import { withRedis } from './fixtures/with-redis.js'
@@ -65,7 +66,7 @@ t.test("the handler's log is a child of the app's, with the job's and the run's 
   const lines: Record<string, unknown>[] = []
   const app = Fastify({ logger: { stream: { write: (line: string) => void lines.push(JSON.parse(line)) } } })
   await app.register(scheduler)
-  app.jobs.interval('a', '1h', ({ log }) => log.info('hello'))
+  app.jobs.interval('a', NEVER_DUE, ({ log }) => log.info('hello'))
   await app.ready()
   const run = await app.jobs.trigger('a', { wait: true })
   t.match(
@@ -79,7 +80,7 @@ t.test('close drains a running handler', async (t) => {
   const app = Fastify()
   await app.register(scheduler)
   let finish = noop
-  app.jobs.interval('a', '1h', () => new Promise<void>((resolve) => (finish = resolve)))
+  app.jobs.interval('a', NEVER_DUE, () => new Promise<void>((resolve) => (finish = resolve)))
   await app.ready()
   const run = await app.jobs.trigger('a')
   const order: string[] = []
@@ -109,7 +110,7 @@ t.test('close ends the client it opened, and leaves the one it was given', async
     const client = new Redis(port)
     const given = Fastify()
     await given.register(scheduler, { redis: client, prefix: 'plugin' })
-    given.jobs.interval('a', '1h', noop)
+    given.jobs.interval('a', NEVER_DUE, noop)
     await given.ready()
     t.equal((await given.jobs.trigger('a', { wait: true }))?.outcome, 'success')
     t.equal(await connections(), before + 2, 'it has a connection of its own beside it')
@@ -147,7 +148,7 @@ t.test('two encapsulated apps may have a scheduler each', async (t) => {
   for (const name of ['a', 'b']) {
     app.register(async (child) => {
       await child.register(scheduler, { metrics: { endpoint: `/${name}/metrics` } })
-      child.jobs.interval(name, '1h', noop)
+      child.jobs.interval(name, NEVER_DUE, noop)
     })
   }
   for (const name of ['a', 'b']) {
@@ -163,7 +164,7 @@ t.test('two encapsulated apps may have a scheduler each', async (t) => {
 
 t.test('/metrics is served, elsewhere or not at all when so told', async (t) => {
   const app = Fastify()
-  app.register(scheduler, { jobs: [{ id: 'a', trigger: { interval: '1h' }, handler: noop }] })
+  app.register(scheduler, { jobs: [{ id: 'a', trigger: { interval: NEVER_DUE }, handler: noop }] })
   const reply = await app.inject('/metrics')
   t.equal(reply.statusCode, 200)
   t.equal(reply.headers['content-type'], prometheus.Registry.PROMETHEUS_CONTENT_TYPE)
@@ -238,7 +239,7 @@ t.test('below a prefix, /metrics is the one of that prefix', async (t) => {
 t.test('OpenAPI documents of the app do not have /metrics in them', async (t) => {
   const app = Fastify()
   await app.register(swagger)
-  await app.register(scheduler, { jobs: [{ id: 'a', trigger: { interval: '1h' }, handler: noop }] })
+  await app.register(scheduler, { jobs: [{ id: 'a', trigger: { interval: NEVER_DUE }, handler: noop }] })
   app.post('/sync', app.jobs.route('a'))
   await app.ready()
   t.same(Object.keys(app.swagger().paths ?? {}), ['/sync'])

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { createScheduler, type Run, type SchedulerOptions } from '../lib/index.js'
 import { logLines } from './fixtures/log-lines.js'
+import { NEVER_DUE } from './fixtures/never-due.js'
 import { nextEvent } from './fixtures/next-event.js'
 import { freePort, type TestRedis, withRedis } from './fixtures/with-redis.js'
 
@@ -38,7 +39,7 @@ t.test('a run by hand asked for before close is drained, or refused', async (t) 
   await withRedis(async (redis) => {
     const scheduler = over(redis)
     let ended = 0
-    scheduler.interval('a', '1h', async () => {
+    scheduler.interval('a', NEVER_DUE, async () => {
       await new Promise((resolve) => setImmediate(resolve))
       ended++
     })
@@ -103,7 +104,7 @@ t.test('nothing is opened after close', async (t) => {
     const before = await connections(redis)
     for (const what of ['pause', 'resume'] as const) {
       const scheduler = over(redis)
-      scheduler.interval('a', '1h', noop)
+      scheduler.interval('a', NEVER_DUE, noop)
       await scheduler.close()
       await t.rejects(scheduler[what]('a'), { code: 'FST_ERR_RLS_NOT_RUNNING' }, what)
       await scheduler.close()
@@ -119,7 +120,7 @@ t.test('pause holds for the whole fleet, and is remembered', async (t) => {
     for (const scheduler of [one, two]) {
       scheduler.interval('a', '100ms', noop)
       scheduler.interval('b', 100, noop, { paused: true })
-      scheduler.interval('unlocked', '1h', noop, { lock: false })
+      scheduler.interval('unlocked', NEVER_DUE, noop, { lock: false })
       await scheduler.start()
     }
     await one.pause('a', 'a note')

@@ -3,6 +3,7 @@ import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import plugin, { createScheduler, type Scheduler, type SchedulerOptions } from '../../lib/index.js'
+import { NEVER_DUE } from '../fixtures/never-due.js'
 import { nextEvent } from '../fixtures/next-event.js'
 import { EVENT_NAMES } from '../fixtures/virtual-scheduler.js'
 import { withRedis } from '../fixtures/with-redis.js'
@@ -47,10 +48,10 @@ inBoth('no scheduled run and no listener has the context of whoever called in', 
     runs.push(`${what}, later: ${inContext()}`)
   }
   scheduler.interval('before', 60, note('before'))
-  scheduler.interval('moved', '1h', note('moved'))
-  scheduler.interval('changed', '1h', note('changed'))
+  scheduler.interval('moved', NEVER_DUE, note('moved'))
+  scheduler.interval('changed', NEVER_DUE, note('changed'))
   scheduler.interval('resumed', 70, note('resumed'), { paused: true })
-  scheduler.interval('hand', '1h', () => {})
+  scheduler.interval('hand', NEVER_DUE, () => {})
   await storage.run('start', () => scheduler.start())
   await storage.run('request', async () => {
     scheduler.interval('added', 50, note('added'))
@@ -115,7 +116,7 @@ inBoth('an attempt does not see what the one before has entered', async (t, crea
   scheduler.remove('scheduled')
   t.same(calls.slice(0, 3), ['none', 'none', 'none'])
   calls.length = 0
-  scheduler.interval('by hand', '1h', handler)
+  scheduler.interval('by hand', NEVER_DUE, handler)
   await storage.run('caller', () => scheduler.trigger('by hand', { wait: true }))
   t.same(calls, ['caller', 'caller', 'caller'])
   await scheduler.close()
@@ -132,7 +133,7 @@ inBoth('a run by hand has the context of its caller, in all its attempts', async
     let reason = ''
     scheduler.interval(
       id,
-      '1h',
+      NEVER_DUE,
       async ({ signal }) => {
         signal.addEventListener('abort', () => {
           reason = inContext()
@@ -214,7 +215,7 @@ inBoth('what a listener enters stays with it', async (t, create) => {
   scheduler.modify('a', { timeout: '5s' })
   t.equal(inContext(), 'none')
   const own: string[] = []
-  scheduler.interval('hand', '1h', () => void own.push(inContext()))
+  scheduler.interval('hand', NEVER_DUE, () => void own.push(inContext()))
   await storage.run('caller', () => scheduler.trigger('hand', { wait: true }))
   t.same(own, ['caller'], 'nor with a run that begins after it')
   await nextEvent(scheduler, 'executed', ({ job }) => job.id === 'a')
@@ -282,7 +283,7 @@ t.test('jobs of an app do not see its requests', async (t) => {
   // As request-context plugins do.
   app.addHook('onRequest', (_request, _reply, done) => storage.run('request', done))
   app.jobs.interval('first', 50, () => void seen.push(`first: ${inContext()}`))
-  app.jobs.interval('hand', '1h', () => void seen.push(`hand: ${inContext()}`))
+  app.jobs.interval('hand', NEVER_DUE, () => void seen.push(`hand: ${inContext()}`))
   app.get('/add', async () => {
     app.jobs.interval('second', 40, () => void seen.push(`second: ${inContext()}`))
     app.jobs.reschedule('first', { interval: 30 })

@@ -3,6 +3,7 @@ import { Redis } from 'ioredis'
 import { Redis as Redis5, type RedisOptions as RedisOptions5 } from 'ioredis5'
 import t from 'tap'
 import { createScheduler, type RedisInput, type Run, type SchedulerOptions } from '../../lib/index.js'
+import { NEVER_DUE } from '../fixtures/never-due.js'
 import { nextEvent } from '../fixtures/next-event.js'
 import { withRedis } from '../fixtures/with-redis.js'
 
@@ -23,7 +24,7 @@ t.test('jobs of replicas whose clients are of ioredis 5 and 6 have one run a tic
     const runs: Run[] = []
     for (const each of replicas) {
       each.interval('tick', 100, async ({ run }) => void runs.push(run))
-      each.interval('hand', '1h', async ({ signal }) => {
+      each.interval('hand', NEVER_DUE, async ({ signal }) => {
         // Longer than the lock's TTL, so that it is extended.
         await new Promise((resolve) => setTimeout(resolve, 450))
         return signal.aborted
@@ -56,7 +57,7 @@ t.test('options, and the masters of a quorum, may be of ioredis 5', async (t) =>
       await withRedis(async ({ port: third }) => {
         const client = new Redis5(port)
         const own = replica([client, url, { port: third } satisfies RedisOptions5])
-        own.interval('a', '1h', () => 'ran')
+        own.interval('a', NEVER_DUE, () => 'ran')
         await own.start()
         t.match(await own.trigger('a', { wait: true }), { outcome: 'success' })
         await own.close()
@@ -70,7 +71,7 @@ t.test('losing the lock is noticed by a client of ioredis 5', async (t) => {
   await withRedis(async ({ port, client: observer }) => {
     const client = new Redis5(port)
     const own = replica(client)
-    own.interval('a', '1h', ({ signal }) => new Promise((resolve) => signal.addEventListener('abort', resolve)))
+    own.interval('a', NEVER_DUE, ({ signal }) => new Promise((resolve) => signal.addEventListener('abort', resolve)))
     await own.start()
     const ended = own.trigger('a', { wait: true })
     await nextEvent(own, 'submitted')
@@ -89,7 +90,7 @@ t.test('a dozen schedulers on one client give no warning of a leak', async (t) =
     for (const client of [new Redis5(port), new Redis(port)]) {
       const own = Array.from({ length: 12 }, (_, index) => replica(client, { prefix: `app-${index}` }))
       for (const each of own) {
-        each.interval('a', '1h', () => 'ran')
+        each.interval('a', NEVER_DUE, () => 'ran')
         await each.start()
         t.match(await each.trigger('a', { wait: true }), { outcome: 'success' })
       }

@@ -7,6 +7,7 @@ import { createScheduler } from '../../lib/index.js'
 import type { RedisInput } from '../../types/scheduler.js'
 import { withProxies } from '../chaos/fixtures/tcp-proxy.js'
 import { request } from '../fixtures/contract/requests.js'
+import { NEVER_DUE } from '../fixtures/never-due.js'
 import { nextEvent } from '../fixtures/next-event.js'
 import { redisReplica } from '../fixtures/redis-replicas.js'
 import { type TestRedis, withRedis } from '../fixtures/with-redis.js'
@@ -14,7 +15,7 @@ import { type TestRedis, withRedis } from '../fixtures/with-redis.js'
 /** Runs a job by hand with a client of the app's, and a scheduler that is closed afterwards. */
 async function runsOver(redis: RedisInput): Promise<string | null | undefined> {
   const scheduler = createScheduler({ redis, prefix: 'own' })
-  scheduler.interval('job', '1h', () => {})
+  scheduler.interval('job', NEVER_DUE, () => {})
   try {
     await scheduler.start()
     return (await scheduler.trigger('job', { wait: true }))?.outcome
@@ -88,7 +89,7 @@ t.test('a client may be closed by the app before the scheduler: its run ends, an
     const client = new Redis(redis.port)
     const scheduler = createScheduler({ redis: client, prefix: 'own' })
     let end = (): void => {}
-    scheduler.interval('job', '1h', () => new Promise<void>((resolve) => (end = resolve)))
+    scheduler.interval('job', NEVER_DUE, () => new Promise<void>((resolve) => (end = resolve)))
     await scheduler.start()
     const executed = nextEvent(scheduler, 'executed')
     await scheduler.trigger('job')

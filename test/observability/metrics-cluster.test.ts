@@ -2,6 +2,7 @@ import { AggregatorRegistry, type MetricObject, Registry } from 'prom-client'
 import t from 'tap'
 import { createScheduler } from '../../lib/index.js'
 import { VirtualClock } from '../../lib/testing/virtual-clock.js'
+import { NEVER_DUE } from '../fixtures/never-due.js'
 import { parsePrometheus } from '../fixtures/prometheus-text.js'
 import { withVirtualScheduler } from '../fixtures/virtual-scheduler.js'
 import { freePort } from '../fixtures/with-redis.js'
@@ -16,7 +17,7 @@ t.test('the metrics of several workers become one, each by an aggregator that ma
   for (const [index, worker] of workers.entries()) {
     // What hangs, so that it runs, and fails, in one of them alone.
     worker.interval('a', '10s', () => (index === 0 ? Promise.reject(new Error('broken')) : clock.sleep(6 * SECOND)))
-    worker.interval('b', '1h', () => {})
+    worker.interval('b', NEVER_DUE, () => {})
   }
   // The last has not started: it has no next run, and never had one.
   await workers[0]?.start()
@@ -67,10 +68,10 @@ t.test('one worker without Redis is seen', async (t) => {
 t.test('a run that was cancelled or left by drain() can be scraped', (t) =>
   withVirtualScheduler(
     async ({ clock, scheduler }) => {
-      scheduler.interval('heeds', '1h', ({ signal }) => {
+      scheduler.interval('heeds', NEVER_DUE, ({ signal }) => {
         return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
       })
-      scheduler.interval('hangs', '1h', () => new Promise(() => {}))
+      scheduler.interval('hangs', NEVER_DUE, () => new Promise(() => {}))
       await scheduler.start()
       await Promise.all([scheduler.trigger('heeds'), scheduler.trigger('hangs')])
       const drained = scheduler.drain()

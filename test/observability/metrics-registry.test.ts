@@ -4,6 +4,7 @@ import { systemClock } from '../../lib/base/clock.js'
 import { createScheduler, type Scheduler } from '../../lib/index.js'
 import { METRIC_NAMES } from '../../lib/observability/metrics/metrics.js'
 import { VirtualClock } from '../../lib/testing/virtual-clock.js'
+import { NEVER_DUE } from '../fixtures/never-due.js'
 import { nextEvent } from '../fixtures/next-event.js'
 import { type Exposition, parsePrometheus } from '../fixtures/prometheus-text.js'
 import { freePort, withRedis } from '../fixtures/with-redis.js'
@@ -17,7 +18,7 @@ async function scrape(scheduler: { readonly register: { metrics(): Promise<strin
 t.test('a name of quotes, backslashes and other letters is escaped', async (t) => {
   const scheduler = createScheduler()
   const names = ['"quoted"', 'C:\\new\\', '\\"', '{a="b",} 1', 'Übergrößenträger 時計 🕰', ' # HELP ', "it's, so"]
-  for (const name of names) scheduler.interval(name, '1h', () => {}, { name: `${name}!` })
+  for (const name of names) scheduler.interval(name, NEVER_DUE, () => {}, { name: `${name}!` })
   const { families } = await scrape(scheduler)
   for (const [name, { samples, type }] of families) {
     if (samples.length === 1 || type === 'histogram') continue
@@ -34,7 +35,7 @@ t.test("the prefix, the registry and the client are the app's choice", async (t)
   register.setDefaultLabels({ service: 'billing' })
   const scheduler = createScheduler({ metrics: { register, prefix: 'billing_', durationBuckets: [1, 2] } })
   t.equal(scheduler.register, register)
-  scheduler.interval('a', '1h', () => {})
+  scheduler.interval('a', NEVER_DUE, () => {})
   const now = await scrape(scheduler)
   t.equal(now.value('own_total'), 3)
   t.equal(now.value('billing_jobs_total', { service: 'billing' }), 1)
@@ -49,7 +50,7 @@ t.test("the prefix, the registry and the client are the app's choice", async (t)
   t.ok(other.register instanceof Registry)
   const none = createScheduler({ metrics: false })
   t.equal(none.register, null)
-  none.interval('a', '1h', () => {})
+  none.interval('a', NEVER_DUE, () => {})
   t.equal(prometheus.register.getMetricsAsArray().length, 0, 'nothing is in the global registry unless it is given')
   for (const each of [scheduler, other, none]) await each.close()
   t.same(
@@ -62,7 +63,7 @@ t.test("the prefix, the registry and the client are the app's choice", async (t)
 t.test('schedulers have registries of their own, or prefixes', async (t) => {
   const one = createScheduler()
   const two = createScheduler()
-  one.interval('a', '1h', () => {})
+  one.interval('a', NEVER_DUE, () => {})
   t.equal((await scrape(one)).value('apscheduler_jobs_total'), 1)
   t.equal((await scrape(two)).value('apscheduler_jobs_total'), 0)
 
@@ -75,7 +76,7 @@ t.test('schedulers have registries of their own, or prefixes', async (t) => {
   })
   t.equal(await register.metrics(), before)
   const second = createScheduler({ metrics: { register, prefix: 'other_' } })
-  second.interval('a', '1h', () => {})
+  second.interval('a', NEVER_DUE, () => {})
   const both = await scrape(second)
   t.equal(both.value('apscheduler_jobs_total'), 0)
   t.equal(both.value('other_jobs_total'), 1)

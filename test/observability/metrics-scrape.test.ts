@@ -4,13 +4,14 @@ import t from 'tap'
 import { createScheduler, type Scheduler } from '../../lib/index.js'
 import { METRIC_NAMES } from '../../lib/observability/metrics/metrics.js'
 import { VirtualClock } from '../../lib/testing/virtual-clock.js'
+import { NEVER_DUE } from '../fixtures/never-due.js'
 import { parsePrometheus } from '../fixtures/prometheus-text.js'
 
 const JOB_METRICS = METRIC_NAMES.length - 5
 
 function withJobs(count: number): { scheduler: Scheduler<undefined>; register: prometheus.Registry } {
   const scheduler = createScheduler({ clock: new VirtualClock() })
-  for (let job = 0; job < count; job++) scheduler.interval(`job ${job}`, '1h', () => {}, { name: `Job "${job}"` })
+  for (let job = 0; job < count; job++) scheduler.interval(`job ${job}`, NEVER_DUE, () => {}, { name: `Job "${job}"` })
   return { scheduler, register: scheduler.register as unknown as prometheus.Registry }
 }
 
@@ -46,7 +47,7 @@ t.test('all metrics of a scrape show the same jobs, whatever comes and goes mean
   await nextTurn()
   await nextTurn()
   scheduler.remove('job 1')
-  scheduler.interval('late', '1h', () => {})
+  scheduler.interval('late', NEVER_DUE, () => {})
   const second = register.metrics()
   const [then, now] = (await Promise.all([first, second])).map((text) => parsePrometheus(text))
   const ids = (samples: readonly { labels: Readonly<Record<string, string>> }[]): string[] => [

@@ -10,6 +10,7 @@ import { Scheduler } from '../../lib/scheduler.js'
 import type { Executor, RunMessage } from '../../types/executor.js'
 import type { JobOptions } from '../../types/job-options.js'
 import type { Run, RunContext } from '../../types/run.js'
+import { NEVER_DUE } from '../fixtures/never-due.js'
 
 interface Reply {
   readonly call: number
@@ -77,7 +78,7 @@ async function withChild(body: (scheduler: Scheduler, executor: ChildExecutor) =
 
 /** A job whose handler is of the kind `child`, which no type knows yet. */
 function jobOf(work: string, options: Partial<JobOptions> = {}): JobOptions {
-  return { id: 'job', trigger: { interval: '1h' }, handler: { child: work } as never, ...options }
+  return { id: 'job', trigger: { interval: NEVER_DUE }, handler: { child: work } as never, ...options }
 }
 
 async function runOf(scheduler: Scheduler): Promise<Run> {

@@ -8,13 +8,14 @@ import type { Executor } from '../../types/executor.js'
 import type { JobOptions } from '../../types/job-options.js'
 import type { SchedulerOptions } from '../../types/scheduler.js'
 import { logLines } from '../fixtures/log-lines.js'
+import { NEVER_DUE } from '../fixtures/never-due.js'
 
 function schedulerWith(executors: Readonly<Record<string, Executor>>, options: SchedulerOptions = {}): Scheduler {
   return new Scheduler(new Engine(resolveOptions({ logger: false, ...options }), { executors }), undefined)
 }
 
 function jobOf(handler: unknown): JobOptions {
-  return { id: 'job', trigger: { interval: '1h' }, handler: handler as JobOptions['handler'] }
+  return { id: 'job', trigger: { interval: NEVER_DUE }, handler: handler as JobOptions['handler'] }
 }
 
 const echo: Executor = { run: (_, work) => work }
@@ -28,7 +29,7 @@ t.test(
     scheduler.add({
       id: 'job',
       name: 'A job',
-      trigger: { interval: '1h' },
+      trigger: { interval: NEVER_DUE },
       data,
       handler: (context) => contexts.push(context)
     })

@@ -47,7 +47,7 @@ for (const question of QUESTIONS) {
 }
 
 const COMPARED: readonly [file: string, args: readonly string[], ...costs: readonly string[]][] = [
-  ['dispatch-beside.ts', ['200', '500', '1'], 'CPU a run, µs'],
+  ['dispatch-in-turn.ts', ['200', '500', '1'], 'CPU a run, µs'],
   [
     'locked-in-turn.ts',
     ['50', '6000', '2'],

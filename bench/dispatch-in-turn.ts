@@ -1,0 +1,21 @@
+// Two builds, each in a process of its own, due in turn: `dispatch-in-turn.ts <checkout of one> <of the other> <jobs> <warm-up, ms>
+// <seconds>`. In one process they would share a heap, and pay for each other's garbage; at the same time, a core. It sends what each
+// has used, in that order.
+import { join } from 'node:path'
+import { runPeer, type Sample } from './measure.js'
+import type { Measured } from './meter.js'
+
+// Half a second apart, so that what else keeps the machine busy meets both; and neither at full seconds, when others' timers end.
+const OFFSETS = [250, 750]
+
+const [one = '', other = '', ...numbers] = process.argv.slice(2)
+const both = await Promise.all(
+  [one, other].map((folder, turn) => {
+    const main = join(folder, 'bench/peers/dispatch/main.ts')
+    return runPeer<Measured>(main, ['ours-in-turn.ts', ...numbers, String(OFFSETS[turn])], ['--import=tsx'])
+  })
+)
+const results = both.map(({ cpu, fires, due, ran, doubled }): Sample => {
+  return { costs: { 'CPU a run, µs': cpu / fires }, faults: due - ran + doubled }
+})
+process.send?.(results, () => process.exit(0))
