@@ -2,7 +2,7 @@ import { fork } from 'node:child_process'
 import { cpus } from 'node:os'
 
 /** What a child of `runPeer` is run with: TypeScript as it stands, `gc()`, and room for peers that take much memory. */
-const TYPESCRIPT = ['--import=tsx', '--expose-gc', '--max-old-space-size=12288'] as const
+export const TYPESCRIPT = ['--import=tsx', '--expose-gc', '--max-old-space-size=12288'] as const
 
 /** Runs a file as a process of its own and resolves to what it sends, once it has ended. */
 export function runPeer<Result>(

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { forkToCompute } from './fixtures/plain-process.js'
+import { forkToCompute } from '../fixtures/plain-process.js'
 import type { SimulationResult } from './fixtures/simulate.js'
 
 // The promises under every fault at once: fleets of 2 to 7 replicas with 1 to 50 jobs, clocks that are wrong, processes

@@ -1,11 +1,11 @@
-import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import t from 'tap'
-import { runPeer, type Sample } from '../../bench/measure.js'
+import { type Sample, TYPESCRIPT } from '../../bench/measure.js'
 import type { Goal } from '../../bench/question.js'
 import { faults, summary } from '../../bench/report.js'
+import { type Ended, run } from '../fixtures/package/outside-tap.js'
+import { forkPlainly } from '../fixtures/plain-process.js'
 
 // The benchmarks work and count right; no time is asserted, so that two may be asked at a time. A question that finds a tick of
 // ours lost or run twice ends with a code other than 0.
@@ -13,6 +13,12 @@ t.jobs = 2
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const QUESTIONS = ['dispatch', 'locked', 'growth', 'registering', 'requests', 'latency', 'startup'] as const
+
+/** Asks a question as `npm run bench` does. */
+function ask(question: string): Promise<Ended> {
+  const args = ['--import=tsx', 'bench/run.ts', question, '--smoke']
+  return run(process.execPath, args, { cwd: root, limit: 120_000 })
+}
 
 /** The rows of all Markdown tables in a section, without their headers. */
 function rows(section: string): string[][] {
@@ -29,8 +35,8 @@ function rows(section: string): string[][] {
 
 for (const question of QUESTIONS) {
   t.test(`${question} runs shortly and counts right`, async (t) => {
-    const args = ['--import=tsx', 'bench/run.ts', question, '--smoke']
-    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root })
+    const { code, stdout, stderr } = await ask(question)
+    t.equal(code, 0, stderr)
     t.equal(stdout.match(/^## /gm)?.length, 1, 'one section')
     const found = rows(stdout)
     const ours = found.filter(([first]) => first?.startsWith('ours'))
@@ -60,7 +66,11 @@ const COMPARED: readonly [file: string, args: readonly string[], ...costs: reado
 ]
 for (const [file, args, ...costs] of COMPARED) {
   t.test(`${file} measures two builds beside each other, and both do all they should`, async (t) => {
-    const samples = await runPeer<Sample[]>(join(root, 'bench', file), [root, root, ...args])
+    const child = forkPlainly(join(root, 'bench', file), [root, root, ...args], TYPESCRIPT)
+    const samples = await new Promise<Sample[]>((resolve, reject) => {
+      child.once('message', (sent: Sample[]) => resolve(sent))
+      child.once('exit', (code) => reject(new Error(`${file} ended with ${code}`)))
+    })
     t.equal(samples.length, 2)
     for (const sample of samples) {
       t.strictSame(Object.keys(sample.costs), costs)
@@ -71,8 +81,9 @@ for (const [file, args, ...costs] of COMPARED) {
 }
 
 t.test('a question that does not exist is refused', async (t) => {
-  const run = promisify(execFile)(process.execPath, ['--import=tsx', 'bench/run.ts', 'none', '--smoke'], { cwd: root })
-  await t.rejects(run, { code: 2, stderr: /No such question: none\. There are dispatch, / })
+  const { code, stderr } = await ask('none')
+  t.equal(code, 2)
+  t.match(stderr, /No such question: none\. There are dispatch, /)
 })
 
 t.test('a goal holds when it does in every round, but for the extreme ones of many', async (t) => {
