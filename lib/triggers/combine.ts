@@ -4,8 +4,8 @@ import { MAX_TIME } from './dates.js'
 import { type Grid, join, meet, nextOn } from './grids.js'
 import type { Stretch, TickSource } from './source.js'
 
-// Where the search for a first common tick begins when no trigger has a bound. Fixed, so that every replica decides the
-// same: first by the rules of the time zones that jobs meet, then by those of the years before.
+// Where the search for a first common tick begins: first by the time zones' rules that jobs meet, then by those of the
+// years before, as far back as `PAST` when no trigger has a bound. Fixed, so that every replica decides the same.
 const PRESENT = Date.UTC(2026, 0, 1)
 const PAST = Date.UTC(2000, 0, 1)
 const MAX_KEY_SHOWN = 400
@@ -70,13 +70,12 @@ export class AllTrigger implements TickSource {
     this.key = `all(${sources.map((source) => source.key).join(' & ')})`
     this.first = Math.max(...sources.map((source) => source.first))
     this.last = Math.min(...sources.map((source) => source.last), MAX_TIME)
-    const bounded = this.first !== Number.NEGATIVE_INFINITY
-    const start = bounded ? this.first - 1 : Math.min(PAST, this.last - 30 * YEAR)
+    const start = this.first === Number.NEGATIVE_INFINITY ? Math.min(PAST, this.last - 30 * YEAR) : this.first - 1
     this.#only = null
     const stretch = this.stretchAt(start, budget)
     if (stretch.to === Number.POSITIVE_INFINITY) this.#only = stretch
-    const isFound = (!bounded && this.next(PRESENT, budget) !== null) || this.next(start, budget) !== null
-    if (!isFound) {
+    const isFound = this.next(Math.max(start, PRESENT), budget) !== null
+    if (!isFound && (start >= PRESENT || this.next(start, budget) === null)) {
       const NoTickError = budget.isSpent ? TriggerUndecidedError : TriggerNeverError
       throw new NoTickError(this.key.slice(0, MAX_KEY_SHOWN))
     }

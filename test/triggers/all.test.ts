@@ -72,6 +72,8 @@ t.test('ticks are looked for by the rules that clocks follow now', async (t) => 
   const input = all(half, { interval: '90m', offset: '30m' }, other)
   t.same(preview(input, 2, Date.UTC(2026, 2, 7)), ['2026-03-09T06:30', '2026-03-10T06:30'])
   t.same(preview(input, 1), ['2027-03-15T06:30'])
+  const old = all(half, { interval: '90m', startDate: '2000-01-01T00:30' }, other)
+  t.same(preview(old, 1), ['2027-03-15T06:30'], 'also where a part began long ago')
 })
 
 t.test('a job that had its last tick long ago is not refused', async (t) => {
