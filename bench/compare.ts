@@ -3,7 +3,7 @@
 // sides beside each other, at work in turn: one after the other the machine is not the same. Two rounds in opposite order are a pair,
 // whose ratio (this one in that of the revision) is the geometric mean of both rounds': which side is loaded first, and is dearer by
 // that, is not in it. It prints the median of the pairs' ratios and the 95% interval of that median.
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -47,12 +47,20 @@ if (
   process.exit(2)
 }
 
-const other = checkOut(revision)
+if (spawnSync('git', ['rev-parse', '--verify', '--quiet', `${revision}^{commit}`], { cwd: ROOT }).status !== 0) {
+  console.error(`Expected a revision of this repository, got '${revision}'`)
+  process.exit(2)
+}
+
+const parent = mkdtempSync(join(tmpdir(), 'compare-'))
+const other = join(parent, 'checkout')
 try {
+  checkOut(revision, other)
   console.log(`${machine()}; ${rounds} rounds of each side, alternating; this checkout in that of ${revision}.\n`)
   for (const question of chosen) await compare(question)
 } finally {
-  execFileSync('git', ['worktree', 'remove', '--force', other], { cwd: ROOT })
+  rmSync(parent, { recursive: true })
+  execFileSync('git', ['worktree', 'prune'], { cwd: ROOT })
 }
 
 async function compare(question: string): Promise<void> {
@@ -124,9 +132,8 @@ function samplesOf(folders: readonly string[], [file, ...args]: Command): Promis
   return runPeer(fileURLToPath(new URL(file, import.meta.url)), [...folders, ...args.map(String)])
 }
 
-/** A checkout of a revision, built, with the benchmarks of this one. */
-function checkOut(revision: string): string {
-  const folder = join(mkdtempSync(join(tmpdir(), 'compare-')), 'checkout')
+/** Makes a checkout of a revision, built, with the benchmarks of this one. */
+function checkOut(revision: string, folder: string): void {
   execFileSync('git', ['worktree', 'add', '--detach', folder, revision], { cwd: ROOT, stdio: 'ignore' })
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
   for (const name of ['bench', 'test/fixtures']) {
@@ -134,5 +141,4 @@ function checkOut(revision: string): string {
     cpSync(join(ROOT, name), join(folder, name), { recursive: true })
   }
   execFileSync('npm', ['run', 'build'], { cwd: folder, stdio: 'ignore' })
-  return folder
 }

@@ -86,6 +86,22 @@ t.test('a question that does not exist is refused', async (t) => {
   t.match(stderr, /No such question: none\. There are dispatch, /)
 })
 
+t.test('a comparison says in one line what it wants, before it builds anything', async (t) => {
+  const inputs: readonly [args: readonly string[], said: string][] = [
+    [[], 'Usage: npm run bench:compare -- <revision>'],
+    [['HEAD', 'none'], 'Usage: npm run bench:compare -- <revision>'],
+    [['HEAD', 'dispatch', '3'], 'Usage: npm run bench:compare -- <revision>'],
+    [['no-such', 'dispatch', '2'], "Expected a revision of this repository, got 'no-such'"]
+  ]
+  for (const [args, said] of inputs) {
+    const { code, stdout, stderr } = await run(process.execPath, ['--import=tsx', 'bench/compare.ts', ...args], {
+      cwd: root
+    })
+    t.strictSame([code, stdout, stderr.split('\n').length], [2, '', 2])
+    t.ok(stderr.startsWith(said), stderr)
+  }
+})
+
 t.test('a goal holds when it does in every round, but for the extreme ones of many', async (t) => {
   const verdicts: readonly [limit: number, rounds: readonly number[], ...cells: string[]][] = [
     [1, [0.5], '0.5', '', 'yes'],
