@@ -59,8 +59,8 @@ keys[2 * count + 2] = openKey
 local known = redis.call('MGET', unpack(keys))
 local reply, free, closed, strays = {}, {}, {}, {}
 
--- Puts a run back whose takeover never began. Under no request's id: should this one be repeated, it takes the run over
--- as any other.
+-- Puts a run back whose takeover never began. It stands under no request's id, so that this request, when it is repeated,
+-- takes the run over as any other request would.
 local function giveUp(claimKey, tick, previous, claimedBy, grant, fingerprint)
   local _, fence, startedAt, replica, runTick, attempt = readGrant(grant)
   attempt = tonumber(attempt)
