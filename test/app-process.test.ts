@@ -2,12 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent, get, type IncomingMessage, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { AppPlan } from './fixtures/app-process.js'
+import { compiledProgram } from './fixtures/compiled.js'
 import { freePort, withRedis } from './fixtures/with-redis.js'
-
-const PROGRAM = fileURLToPath(new URL('fixtures/app-process.ts', import.meta.url))
 
 // Processes that are stopped as Docker does it take their time.
 t.setTimeout(180_000)
@@ -24,7 +22,8 @@ class App {
 
   constructor(plan: AppPlan) {
     // Without the module loader that tap puts into the options of all children, which hears of signals first.
-    const args = ['-u', 'NODE_OPTIONS', process.execPath, '--import=tsx', PROGRAM, JSON.stringify(plan)]
+    const program = compiledProgram('test/fixtures/app-process.ts')
+    const args = ['-u', 'NODE_OPTIONS', process.execPath, program, JSON.stringify(plan)]
     this.child = spawn('env', args, { stdio: ['ignore', 'pipe', 'inherit'] })
     this.exit = once(this.child, 'close') as Promise<[number | null, string | null]>
     this.child.stdout?.on('data', (chunk: Buffer) => {

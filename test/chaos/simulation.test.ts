@@ -1,5 +1,5 @@
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { compiledProgram } from '../fixtures/compiled.js'
 import { forkToCompute } from '../fixtures/plain-process.js'
 import type { SimulationResult } from './fixtures/simulate.js'
 
@@ -12,12 +12,10 @@ t.setTimeout(900_000)
 const TICKS = 1_000_000
 const PROCESSES = 2
 
-const SIMULATE = fileURLToPath(new URL('fixtures/simulate.ts', import.meta.url))
-
 function simulateApart(seed: number): Promise<SimulationResult> {
   return new Promise((resolve, reject) => {
     const args = [`--ticks=${TICKS / PROCESSES}`, `--seed=${seed}`]
-    const child = forkToCompute(SIMULATE, args)
+    const child = forkToCompute(compiledProgram('test/chaos/fixtures/simulate.ts'), args)
     child.once('message', (result: SimulationResult) => resolve(result))
     child.once('exit', (code) => reject(new Error(`the simulation ended with ${code}`)))
   })
