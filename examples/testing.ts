@@ -1,4 +1,4 @@
-// A year of a schedule, tested in a second: two replicas on simulated time, one of which dies in the middle of a run.
+// A year of a schedule, tested in seconds: two replicas on simulated time, one of which dies in the middle of a run.
 import assert from 'node:assert/strict'
 import { createScheduler } from 'fastify-redlock-scheduler'
 import { Simulation } from 'fastify-redlock-scheduler/testing'

@@ -41,7 +41,7 @@ export interface SimulationOptions {
 
 /**
  * A world for schedulers to run in: its time stands still until it is told to pass, its store stands for Redis, and its
- * replicas are schedulers in this process. A year of a schedule passes in a second, and every fault comes when it is
+ * replicas are schedulers in this process. A year of a schedule passes in seconds, and every fault comes when it is
  * asked for.
  *
  * @example
