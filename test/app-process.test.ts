@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { AppPlan } from './fixtures/app-process.js'
 import { compiledProgram } from './fixtures/compiled.js'
+import { PLAIN_NODE } from './fixtures/plain-process.js'
 import { freePort, withRedis } from './fixtures/with-redis.js'
 
 // Processes that are stopped as Docker does it take their time.
@@ -21,10 +22,8 @@ class App {
   readonly exit: Promise<[code: number | null, signal: string | null]>
 
   constructor(plan: AppPlan) {
-    // Without the module loader that tap puts into the options of all children, which hears of signals first.
     const program = compiledProgram('test/fixtures/app-process.ts')
-    const args = ['-u', 'NODE_OPTIONS', process.execPath, program, JSON.stringify(plan)]
-    this.child = spawn('env', args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    this.child = spawn('env', [...PLAIN_NODE, program, JSON.stringify(plan)], { stdio: ['ignore', 'pipe', 'inherit'] })
     this.exit = once(this.child, 'close') as Promise<[number | null, string | null]>
     this.child.stdout?.on('data', (chunk: Buffer) => {
       this.lines.push(...chunk.toString().trim().split('\n'))

@@ -1,8 +1,8 @@
 import { readdirSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { compile, compiledEnvironment, placeIn } from './fixtures/compiled.js'
+import { PLAIN_NODE } from './fixtures/plain-process.js'
 
 // All tests: `npm test`. One file alone: `npx tap test/jobs/pauses.test.ts`.
 //
@@ -17,6 +17,7 @@ const FIRST = /^test\/chaos\//
 /** They are about time, and need the machine to themselves, after all others. */
 const LAST = /^test\/undisturbed\//
 
+/** Programs that tests start; one that is missing here is compiled by each test that starts it. */
 const PROGRAMS = [
   'test/chaos/fixtures/chaos-replica.ts',
   'test/chaos/fixtures/simulate.ts',
@@ -35,11 +36,11 @@ const env = { ...process.env, ...compiledEnvironment(folder) }
 let ended = 0
 
 t.setTimeout(0)
-// More than there are processors, as most files wait for most of their time.
-t.jobs = 2 * availableParallelism()
+// Most files wait for most of their time.
+t.jobs = 4
 
 async function run(file: string, buffered: boolean): Promise<void> {
-  const args = ['-u', 'NODE_OPTIONS', process.execPath, '--enable-source-maps', placeIn(folder, file)]
+  const args = [...PLAIN_NODE, '--enable-source-maps', placeIn(folder, file)]
   const spawned = t.spawn('env', args, { buffered, timeout: TIMEOUT, env }, file)
   const results = await spawned
   const { time = 0 } = spawned.subtest ?? {}
