@@ -4,7 +4,7 @@ import t from 'tap'
 import { compile, compiledEnvironment, placeIn } from './fixtures/compiled.js'
 import { PLAIN_NODE } from './fixtures/plain-process.js'
 
-// All tests: `npm test`. One file alone: `npx tap test/jobs/pauses.test.ts`.
+// All tests: `npm test`. One file alone, in a clone where `npx tap build` was run once: `npx tap test/jobs/pauses.test.ts`.
 //
 // Each file is a process, compiled beforehand and without tap's own module loader: both together cost each file two seconds of a
 // processor. The programs that tests start are compiled along.
