@@ -124,7 +124,7 @@ function answer(results: Results, { sizes, rounds, readAt }: Settings, peers: re
   const missing = PEERS.filter((peer) => !peers.includes(peer)).map(({ name }) => name)
   return {
     text: [
-      `Jobs with 20 distinct triggers (times of day half a day away; toad-scheduler: intervals of ten hours and more) and one handler for all, in fresh processes, ${rounds} ${rounds === 1 ? 'round' : 'rounds'}. Memory is the growth of \`heapUsed\` and \`external\` over collected heaps, by registering and starting, then by a run of each job and by reading the metrics once, which loads prom-client; that of Redis, its \`used_memory\`, stands apart. "Until ready" comes after registering: \`start()\` here, a ready worker for BullMQ. Croner and toad-scheduler start a job as they add it.`,
+      `Jobs with 20 distinct triggers (times of day half a day away; toad-scheduler: intervals of ten hours and more) and one handler for all, in fresh processes, ${rounds} ${rounds === 1 ? 'round' : 'rounds'}. Memory is the growth of \`heapUsed\` and \`external\` over collected heaps, by registering and starting, then by a run of each job and by reading the metrics once; that of Redis, its \`used_memory\`, stands apart. "Until ready" comes after registering: \`start()\` here, a ready worker for BullMQ. Croner and toad-scheduler start a job as they add it.`,
       `"ours" counts metrics for each job, "ours, perJob: false" for all together. croner is run with at most 20,000 jobs, as it takes some gigabytes beyond, and BullMQ with at most 10,000, as it takes a round trip or more for each.`,
       ...(missing.length === 0 ? [] : [`Not installed, so left out: ${missing.join(', ')}.`])
     ].join('\n\n'),

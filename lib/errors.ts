@@ -1,4 +1,4 @@
-import { createError } from './lazy.js'
+import { createError } from '@fastify/error'
 
 /** An error of this package: it has a stable `code`, and its message contains the value received. */
 export interface SchedulerError extends Error {

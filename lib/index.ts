@@ -48,6 +48,7 @@ export type {
   TriggerInput,
   TriggerObject
 } from '../types/trigger.js'
+export { commonjs as 'module.exports' } from './commonjs.js'
 export * as errors from './errors.js'
 export { default, default as fastifyRedlockScheduler } from './plugin.js'
 export { createScheduler } from './scheduler.js'

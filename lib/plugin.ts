@@ -1,6 +1,7 @@
 // biome-ignore lint/suspicious/noTsIgnore: fastify is an optional peer, without which its types are `any` and no error
 /** @ts-ignore */
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
 import type { FastifyScheduler, PluginMetricsOptions, PluginOptions } from '../types/plugin.js'
 import type { SchedulerOptions } from '../types/scheduler.js'
 import { checkCloseTimeout, followApp } from './app-life.js'
@@ -11,7 +12,6 @@ import { Engine } from './engine.js'
 import { DecoratorTakenError, OptionInvalidError } from './errors.js'
 import { metricsUrl, serveMetrics } from './http/metrics-route.js'
 import { TriggerRoutes } from './http/trigger-routes.js'
-import { fp } from './lazy.js'
 import { METRICS_KEYS, resolveOptions, SCHEDULER_KEYS } from './options.js'
 import { Scheduler } from './scheduler.js'
 

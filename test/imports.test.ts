@@ -8,104 +8,98 @@ import { run } from './fixtures/package/outside-tap.js'
 
 const ROOT = join(import.meta.dirname, '..')
 
-/** What is loaded when it is used. */
-const LAZY = ['croner', 'fastest-levenshtein', 'ioredis', 'ms', 'prom-client', 'redlock']
+/** What is loaded when a connection is opened. */
+const LATE = ['ioredis', 'redlock']
 
 const APP = "const { default: Fastify } = await import('fastify'); const app = Fastify()"
+
+/** Nobody listens there: what is needed to connect is loaded all the same. */
+const NOWHERE = "{ port: 1, host: '127.0.0.1' }"
 
 const CASES: readonly { readonly what: string; readonly code: string; readonly loads: readonly string[] }[] = [
   { what: 'an import', code: '', loads: [] },
   {
     what: 'a scheduler in memory that runs a job',
     code: `const scheduler = createScheduler()
-      scheduler.interval('a', 3_600_000, () => {})
+      scheduler.cron('a', '0 4 * * *', () => {})
       await scheduler.start()
       await scheduler.trigger('a', { wait: true })
+      await scheduler.register.metrics()
       await scheduler.close()`,
     loads: []
   },
   {
-    what: 'the plugin, in an app that nobody scrapes',
-    code: `${APP}
-      await app.register(plugin, { closeTimeout: 1000 })
-      app.jobs.interval('a', 3_600_000, () => {})
-      await app.ready()
-      await app.close()`,
-    loads: []
-  },
-  { what: 'a cron string', code: "createScheduler().cron('a', '0 4 * * *', () => {})", loads: ['croner'] },
-  {
-    what: "a cron trigger of APScheduler's fields",
-    code: "createScheduler().add({ id: 'a', trigger: { cron: { hour: 4 } }, handler() {} })",
-    loads: []
-  },
-  { what: 'a duration in words', code: "createScheduler({ closeTimeout: '1s' })", loads: ['ms'] },
-  { what: 'no metrics', code: 'createScheduler({ metrics: false }).register', loads: [] },
-  { what: 'the registry', code: 'await createScheduler().register.metrics()', loads: ['prom-client'] },
-  {
-    what: 'the route of the metrics',
+    what: 'the plugin, in an app that is scraped',
     code: `${APP}
       await app.register(plugin)
       const { body } = await app.inject('/metrics')
       if (!body.includes('apscheduler_redis_up 1')) throw new Error(body)
       await app.close()`,
-    loads: ['prom-client']
-  },
-  {
-    what: "a registry of the app's",
-    code: `const register = { registerMetric() {}, getSingleMetric() {}, removeSingleMetric() {}, async metrics() {} }
-      await createScheduler({ metrics: { register } }).register.metrics()`,
     loads: []
   },
   {
-    what: 'the URL of a Redis',
-    code: "createScheduler({ redis: 'redis://127.0.0.1:1', prefix: 'imports' })",
-    loads: ['ioredis', 'ms', 'redlock']
+    what: 'a scheduler with Redis, before its start',
+    code: `createScheduler({ redis: ${NOWHERE}, prefix: 'imports' })
+      createScheduler({ redis: 'redis://127.0.0.1:1', prefix: 'imports' })`,
+    loads: []
   },
   {
-    what: 'options of ioredis',
-    code: "createScheduler({ redis: { port: 1 }, prefix: 'imports' })",
-    loads: ['ioredis', 'ms', 'redlock']
+    what: 'its start',
+    code: `await createScheduler({ redis: ${NOWHERE}, prefix: 'imports', logger: false }).start()`,
+    loads: LATE
   },
   {
-    what: "a client of the app's",
-    code: `const redis = { status: 'wait', options: {}, defineCommand() {}, evalsha() {} }
-      createScheduler({ redis, prefix: 'imports' })`,
+    what: 'the start with the URL of a Redis',
+    code: "await createScheduler({ redis: 'redis://127.0.0.1:1', prefix: 'imports', logger: false }).start()",
+    loads: LATE
+  },
+  {
+    what: "the start with a client of the app's",
+    code: `const redis = Object.assign(new EventEmitter(), { status: 'end', options: {}, defineCommand() {}, evalsha() {} })
+      void createScheduler({ redis, prefix: 'imports', logger: false }).start()
+      await new Promise((resolve) => setTimeout(resolve, 200))`,
     loads: ['redlock']
-  },
-  {
-    what: 'an option that does not exist',
-    code: 'try { createScheduler({ redos: 1 }) } catch {}',
-    loads: ['fastest-levenshtein']
   }
 ]
 
 /** The program: V8 itself tells of every script that is loaded, of CommonJS and ES modules alike. */
 const program = (entry: string, code: string): string => `
+  import { EventEmitter } from 'node:events'
   import { Session } from 'node:inspector'
   const loaded = new Set()
   const session = new Session()
   session.connect()
   session.on('Debugger.scriptParsed', ({ params: { url } }) => {
-    loaded.add(/.*\\/node_modules\\/((?:@[^/]+\\/)?[^/]+)\\//.exec(url)?.[1])
+    loaded.add(/.*\\/node_modules\\/(.*)/.exec(url)?.[1])
   })
   session.post('Debugger.enable')
   const { createScheduler, default: plugin } = await import(${JSON.stringify(entry)})
   ${code}
-  console.log(JSON.stringify(${JSON.stringify(LAZY)}.filter((name) => loaded.has(name))))
+  console.log(JSON.stringify([...loaded].filter((path) => path !== undefined)))
   process.exit(0)`
 
-t.test('nothing is loaded before it is used', async (t) => {
+t.test('what only Redis needs is loaded when a connection is opened', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'rls-imports-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   await copyFile(join(ROOT, 'package.json'), join(folder, 'package.json'))
   await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
-  const bundled = await run('npm', ['run', 'bundle', '--', `--outdir=${join(folder, 'dist', 'lib')}`], { cwd: ROOT })
-  t.equal(bundled.code, 0, bundled.stderr)
-  const entry = pathToFileURL(join(folder, 'dist', 'lib', 'index.js')).href
+  const built = await run(process.execPath, [join('lib', 'build.mjs'), join(folder, 'dist')], { cwd: ROOT })
+  t.equal(built.code, 0, built.stderr)
+  const entry = pathToFileURL(join(folder, 'dist', 'index.js')).href
   for (const { what, code, loads } of CASES) {
     const ended = await run(process.execPath, ['--input-type=module', '-e', program(entry, code)], { cwd: folder })
     t.match(ended, { code: 0 }, `${what} works: ${ended.stderr}`)
-    t.strictSame(JSON.parse(ended.stdout || 'null'), loads, `${what} loads ${loads.join(', ') || 'none of them'}`)
+    const paths = JSON.parse(ended.stdout || '[]') as string[]
+    const late = LATE.filter((name) => paths.some((path) => path.startsWith(`${name}/`)))
+    t.strictSame(late, loads, `${what} loads ${loads.join(', ') || 'none of them'}`)
+    // Its other parts cost 20 ms, and the metrics need none of them.
+    const parts = paths.filter((path) => path.startsWith('prom-client/'))
+    t.strictSame(parts.sort(), ['prom-client/lib/registry.js', 'prom-client/lib/util.js'], `${what}: of prom-client`)
   }
+})
+
+t.test("the registry is prom-client's own", async (t) => {
+  const { default: client } = await import('prom-client')
+  const { default: Registry } = await import('prom-client/lib/registry.js')
+  t.equal(Registry, client.Registry)
 })

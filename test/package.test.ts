@@ -1,21 +1,12 @@
 import { existsSync } from 'node:fs'
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { asInstalled, install, pack } from './fixtures/package/installed.js'
 import { run } from './fixtures/package/outside-tap.js'
 
 const ROOT = join(import.meta.dirname, '..')
 const FIXTURES = join(import.meta.dirname, 'fixtures', 'package', 'app')
-const COPIED = ['lib', 'types', 'package.json', 'tsconfig.json', 'README.md', 'CHANGELOG.md', 'LICENSE']
-
-interface Packed {
-  readonly filename: string
-  readonly files: readonly { readonly path: string }[]
-}
-
-const QUIETLY = ['--prefer-offline', '--no-audit', '--no-fund']
-
 /** The oldest that README names. */
 const OLDEST_TYPESCRIPT = 'typescript-oldest@npm:typescript@5.5'
 
@@ -38,27 +29,20 @@ const COMMONJS_TYPES = `
 import Fastify = require('fastify')
 import scheduler = require('fastify-redlock-scheduler')
 const app = Fastify.default()
+app.register(scheduler, { timezone: 'UTC' })
 app.register(scheduler.default, { timezone: 'UTC' })
+app.register(scheduler.fastifyRedlockScheduler, { timezone: 'UTC' })
 app.after(() => {
   const ids: string[] = app.jobs.list().map((job) => job.id)
   console.log(ids)
 })
+console.log(new scheduler.errors.JobDuplicateError('a') instanceof Error)
 scheduler.createScheduler().on('executed', ({ run }) => console.log(run.id))
 // @ts-expect-error an option that does not exist
 scheduler.createScheduler({ timezon: 'UTC' })
+// @ts-expect-error an option that does not exist
+app.register(scheduler, { timezon: 'UTC' })
 `
-
-/** A package at the version that the project itself is tested with. */
-async function asInstalled(name: string): Promise<string> {
-  const text = await readFile(join(ROOT, 'node_modules', name, 'package.json'), 'utf8')
-  return `${name}@${(JSON.parse(text) as { version: string }).version}`
-}
-
-async function npm(args: readonly string[], cwd: string): Promise<string> {
-  const { code, stdout, stderr } = await run('npm', args, { cwd, limit: 120_000 })
-  if (code !== 0) throw new Error(`npm ${args[0]} ended with ${code}:\n${stdout}\n${stderr}`)
-  return stdout
-}
 
 async function node(file: string, cwd: string): Promise<unknown> {
   const { code, stdout, stderr } = await run(process.execPath, [file], { cwd })
@@ -67,39 +51,42 @@ async function node(file: string, cwd: string): Promise<unknown> {
 }
 
 t.test('the package, installed into an empty folder', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'rls-package-'))
-  t.teardown(() => rm(folder, { recursive: true, force: true }))
-  const source = join(folder, 'source')
-  const app = join(folder, 'app')
-  const alone = join(folder, 'alone')
-  for (const each of [source, app, alone]) await mkdir(each)
-
-  // Packed from a copy, as packing builds, and a build removes what other tests are using.
-  for (const name of COPIED) await cp(join(ROOT, name), join(source, name), { recursive: true })
-  await symlink(join(ROOT, 'node_modules'), join(source, 'node_modules'))
-  await npm(['run', 'build'], source)
-  const [packed] = JSON.parse(await npm(['pack', '--json', '--ignore-scripts'], source)) as [Packed]
+  const packed = await pack(t)
 
   await t.test('holds what it should, and nothing else', async (t) => {
-    const paths = packed.files.map(({ path }) => path)
-    const outside = paths.filter((path) => !path.startsWith('dist/'))
-    t.strictSame(outside.sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'])
+    t.strictSame(packed.paths.filter((path) => !path.startsWith('dist/')).sort(), [
+      'CHANGELOG.md',
+      'LICENSE',
+      'README.md',
+      'package.json'
+    ])
     t.strictSame(
-      paths.filter((path) => path.startsWith('dist/') && !/^dist\/(lib|types)\/[\w/-]+(\.d\.ts|\.js)$/.test(path)),
-      []
+      packed.paths.filter((path) => path.startsWith('dist/')).map((path) => path.replace(/-\w{8}\./, '-*.')),
+      [
+        'dist/index.before-5.6.d.ts',
+        'dist/index.d.ts',
+        'dist/index.js',
+        'dist/shared-*.js',
+        'dist/testing.d.ts',
+        'dist/testing.js'
+      ]
     )
-    t.ok(paths.includes('dist/lib/index.js'))
-    t.ok(paths.includes('dist/lib/index.d.ts'))
+  })
+
+  await t.test('publint and attw find nothing', async (t) => {
+    const bin = (name: string): string => join(ROOT, 'node_modules', '.bin', name)
+    const linted = await run(bin('publint'), ['run', packed.tarball, '--strict'], { cwd: packed.source })
+    t.equal(linted.code, 0, linted.stdout + linted.stderr)
+    const attw = ['--profile', 'esm-only', '--no-color', '--no-emoji', packed.tarball]
+    const typed = await run(bin('attw'), attw, { cwd: packed.source })
+    t.equal(typed.code, 0, typed.stdout + typed.stderr)
   })
 
   const tools = await Promise.all(['fastify', 'typescript', '@types/node'].map(asInstalled))
-  await writeFile(join(app, 'package.json'), JSON.stringify({ name: 'app', private: true, type: 'module' }))
-  await writeFile(join(alone, 'package.json'), JSON.stringify({ name: 'alone', private: true, type: 'module' }))
   const [, ...withoutFastify] = tools
-  const tarball = join(source, packed.filename)
-  await Promise.all([
-    npm(['install', ...QUIETLY, tarball, ...tools, OLDEST_TYPESCRIPT], app),
-    npm(['install', ...QUIETLY, tarball, ...withoutFastify], alone)
+  const [app, alone] = await Promise.all([
+    install(packed, 'app', [...tools, OLDEST_TYPESCRIPT]),
+    install(packed, 'alone', withoutFastify)
   ])
   await cp(FIXTURES, app, { recursive: true })
 
@@ -116,7 +103,14 @@ t.test('the package, installed into an empty folder', async (t) => {
   })
 
   t.test('CommonJS: require(), its default, its names, and import()', async (t) => {
-    t.strictSame(await node('commonjs.cjs', app), { whole: 'ran', default: 'ran', named: 'ran', imported: 'ran' })
+    t.strictSame(await node('commonjs.cjs', app), {
+      type: 'function',
+      names: ['createScheduler', 'default', 'errors', 'fastifyRedlockScheduler'],
+      whole: 'ran',
+      default: 'ran',
+      named: 'ran',
+      imported: 'ran'
+    })
   })
 
   t.test('TypeScript: nodenext, strict, with the declarations checked too', async (t) => {

@@ -286,7 +286,7 @@ t.test('examples, and everything else that is linked', async (t) => {
 })
 
 t.test('every block of code compiles against the built package, and those that can be are run', async (t) => {
-  if (!existsSync(join(ROOT, 'dist', 'lib', 'index.d.ts'))) throw new Error('there is no dist/: run `npm run build`')
+  if (!existsSync(join(ROOT, 'dist', 'index.d.ts'))) throw new Error('there is no dist/: run `npm run build`')
   const folder = await mkdtemp(join(tmpdir(), 'rls-readme-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const link = async (name: string, target: string): Promise<void> => {

@@ -1,4 +1,4 @@
-import { createScheduler } from '../../dist/lib/index.js'
+import { createScheduler } from '../../dist/index.js'
 import type { Load } from '../load.js'
 import type { StartPeer } from './serve.js'
 

@@ -65,7 +65,7 @@ export async function serve(
  */
 function countSent(): () => number {
   let count = 0
-  const ours = createRequire(new URL('../../dist/lib/index.js', import.meta.url))('ioredis') as typeof import('ioredis')
+  const ours = createRequire(new URL('../../dist/index.js', import.meta.url))('ioredis') as typeof import('ioredis')
   for (const { prototype } of new Set([Redis, ours.Redis])) {
     const { sendCommand } = prototype
     prototype.sendCommand = function (...args): unknown {

@@ -1,7 +1,7 @@
 // A web service with one route, and beside it the jobs of a peer, or none.
 import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
-import scheduler from '../../dist/lib/index.js'
+import scheduler from '../../dist/index.js'
 import type { ReplicaSettings } from '../replica.js'
 import { type Run, type StartPeer, serve } from './serve.js'
 

@@ -1,5 +1,5 @@
+import { closest, distance } from 'fastest-levenshtein'
 import { isSchedulerError, OptionInvalidError, OptionUnknownError } from '../errors.js'
-import { loadLevenshtein } from '../lazy.js'
 import { ourNameFor, type PeerNames, plainName } from './peer-names.js'
 import { show } from './show.js'
 
@@ -61,7 +61,6 @@ function unknownKey(key: string, known: readonly string[], where: string, peers:
   if (key.length > MAX_KEY) return new OptionUnknownError(`${key.slice(0, MAX_KEY)}...`, where, '')
   const ours = ourNameFor(key, peers)
   if (ours !== null) return new OptionUnknownError(key, where, `: here it is ${ours}`)
-  const { closest, distance } = loadLevenshtein()
   // Compared without case and separators: `day_of_week` and `TimeZone` are near to `dayOfWeek` and `timezone`.
   const nearest = closest(plainName(key), known.map(plainName))
   const near = distance(plainName(key), nearest) <= Math.max(2, key.length / 3)

@@ -1,7 +1,6 @@
-import type { StringValue } from 'ms'
+import ms, { type StringValue } from 'ms'
 import type { Duration } from '../../types/duration.js'
 import { DurationInvalidError } from '../errors.js'
-import { loadMs } from '../lazy.js'
 import { copyKnown } from './check.js'
 import { show } from './show.js'
 
@@ -64,7 +63,7 @@ function read(value: unknown, name: string): number | null {
   if (typeof value === 'string') {
     if (value.length === 0 || value.length > 100 || UNITLESS.test(value) || MONTHS.test(value)) return null
     // `ms` returns undefined or NaN for a string that it cannot read, whatever its types say.
-    const parsed = loadMs()(value as StringValue) as number | undefined
+    const parsed = ms(value as StringValue) as number | undefined
     return parsed === undefined || Number.isNaN(parsed) ? null : exact(parsed)
   }
   if (typeof value !== 'object' || value === null) return null

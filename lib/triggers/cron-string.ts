@@ -1,7 +1,6 @@
-import type { CronPattern } from 'croner'
+import { CronPattern } from 'croner'
 import { show } from '../base/show.js'
 import { CronInvalidError } from '../errors.js'
-import { loadCroner } from '../lazy.js'
 import type { CalendarFields } from './calendar.js'
 import { daysInMonth, weekdayOf } from './calendar.js'
 import type { CronExpression } from './cron.js'
@@ -21,10 +20,9 @@ const ALL_DAYS = 0xfffffffe | 0
  */
 export function readCron(text: string): CronExpression {
   if (text.length > MAX_LENGTH) throw invalid(text, `it is longer than ${MAX_LENGTH} characters`)
-  const { CronPattern: Pattern } = loadCroner()
   try {
     const { words, forCroner, lasts } = readWords(text)
-    const pattern = new Pattern(forCroner.join(' '), undefined, { mode: '6-part' })
+    const pattern = new CronPattern(forCroner.join(' '), undefined, { mode: '6-part' })
     const fixed = !words.slice(0, 3).some((word) => word.includes('*'))
     return { key: words.join(' '), fields: fieldsOf(pattern, words, lasts), fixed }
   } catch (error) {

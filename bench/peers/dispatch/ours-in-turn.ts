@@ -1,4 +1,4 @@
-import { createScheduler } from '../../../dist/lib/index.js'
+import { createScheduler } from '../../../dist/index.js'
 import type { DispatchPeer } from './main.js'
 
 /** This package, with jobs that are due at another time of the second. */

@@ -1,4 +1,4 @@
-import { createScheduler, type SchedulerOptions } from '../../../dist/lib/index.js'
+import { createScheduler, type SchedulerOptions } from '../../../dist/index.js'
 import type { DispatchPeer } from './main.js'
 
 export const peer: DispatchPeer = ours({})

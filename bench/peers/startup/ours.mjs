@@ -1,6 +1,6 @@
 // `ours.mjs [URL of Redis]`
 import Fastify from 'fastify'
-import scheduler from '../../../dist/lib/index.js'
+import scheduler from '../../../dist/index.js'
 import { report } from './report.mjs'
 
 const [redis] = process.argv.slice(2)

@@ -12,7 +12,6 @@ export interface LinkListener {
    * refuses.
    */
   onDown(error: Error, refuses: boolean): void
-  onClockStep(measured?: number): void
   /** Redis refuses one request, and grants claims. */
   onRefused(message: string): void
 }

@@ -4,23 +4,23 @@ import { isPlainObject } from '../../base/check.js'
 import { ourNameFor, PEER_REDIS_NAMES } from '../../base/peer-names.js'
 import { show } from '../../base/show.js'
 import { OptionInvalidError, OptionUnknownError, RedisUrlInvalidError } from '../../errors.js'
-import { loadIoredis } from '../../lazy.js'
 import { DEFAULT_OPTIONS, duplicate, isClient, isCluster, isToBeChecked, OWN_OPTIONS } from './own-connection.js'
 
-/** A scheduler's client of one Redis. */
+/** A scheduler's client of one Redis, before it is made. */
 export interface RedisClient {
-  readonly client: Redis | Cluster
-  /** Whether the scheduler opened it, and so closes it; else it is a client of the app's that cannot be duplicated. */
+  /** Whether it is the scheduler's, which closes it; else it is a client of the app's that cannot be duplicated. */
   readonly owned: boolean
   /** Its address without credentials, for logs and errors. */
   readonly address: string
+  /** Makes it, and does not connect it. ioredis is loaded here, unless the app has given a client. */
+  make(): Promise<Redis | Cluster>
 }
 
 /** Every claim goes to every master. */
 const MAX_MASTERS = 99
 
 /**
- * Makes one client of the option `redis`, or one for each master; connects none.
+ * Reads the option `redis`: one client, or one for each master.
  *
  * @throws RedisUrlInvalidError, OptionInvalidError, OptionUnknownError; none of them shows a password
  */
@@ -40,9 +40,9 @@ function resolveMasters(inputs: readonly RedisMasterInput[]): RedisClient[] {
   return [...inputs].map((input, index) => {
     if (Array.isArray(input)) throw new OptionInvalidError(`redis[${index}]`, 'one Redis', 'an array')
     const master = resolveOne(input)
-    const { client, address } = master
-    if (isCluster(client)) throw new OptionInvalidError(`redis[${index}]`, 'one Redis', 'a Cluster')
-    for (const place of [input, placeOf(client)]) {
+    const { address } = master
+    if (isClient(input) && isCluster(input)) throw new OptionInvalidError(`redis[${index}]`, 'one Redis', 'a Cluster')
+    for (const place of [input, placeOf(input)]) {
       const other = places.get(place)
       if (other !== undefined) {
         throw new OptionInvalidError(
@@ -60,15 +60,13 @@ function resolveMasters(inputs: readonly RedisMasterInput[]): RedisClient[] {
 function resolveOne(input: RedisMasterInput | Cluster): RedisClient {
   if (typeof input === 'string') {
     checkUrl(input)
-    const { Redis } = loadIoredis()
     // The first of them wins, also over the URL's query.
-    const client: Redis = Reflect.construct(Redis, [OWN_OPTIONS, input, DEFAULT_OPTIONS])
-    return { client, owned: true, address: redactUrl(input) }
+    return { owned: true, address: redactUrl(input), make: () => makeRedis(OWN_OPTIONS, input, DEFAULT_OPTIONS) }
   }
   if (isClient(input)) {
     const own = duplicate(input)
     if (own === null) checkNumbers(input.options)
-    return { client: own ?? input, owned: own !== null, address: addressOf(input) }
+    return { owned: own !== null, address: addressOf(input), make: async () => own ?? input }
   }
   if (isPlainObject(input)) return fromOptions(input as RedisOptions)
   // An object that is none of these may hold a password: only its kind is shown.
@@ -94,7 +92,7 @@ function fromOptions(input: RedisOptions): RedisClient {
     const ours = value === undefined ? null : ourNameFor(key, PEER_REDIS_NAMES)
     if (ours !== null) throw new OptionUnknownError(key, '`redis`', `: here it is ${ours}`)
   }
-  const { host, port, sentinels } = options as { host?: unknown; port?: unknown; sentinels?: unknown }
+  const { host, port, sentinels, name } = options as Readonly<Record<string, unknown>>
   if (host !== undefined && typeof host !== 'string') throw new OptionInvalidError('redis.host', 'a string', show(host))
   if (port !== undefined && !(Number.isInteger(Number(port)) && Number(port) > 0 && Number(port) < 65_536)) {
     throw new OptionInvalidError('redis.port', 'a port from 1 to 65535', show(port))
@@ -106,6 +104,9 @@ function fromOptions(input: RedisOptions): RedisClient {
   if (sentinels && !(Array.isArray(sentinels) && sentinels.length > 0)) {
     throw new OptionInvalidError('redis.sentinels', 'an array of addresses', show(sentinels))
   }
+  if (sentinels && (typeof name !== 'string' || name === '')) {
+    throw new OptionInvalidError('redis.name', 'the name of the master that the Sentinels watch', show(name))
+  }
   for (const [key, value] of Object.entries(OWN_OPTIONS)) {
     const given = (options as Record<string, unknown>)[key]
     if (given === undefined || given === value) continue
@@ -116,11 +117,16 @@ function fromOptions(input: RedisOptions): RedisClient {
     )
   }
   checkNumbers(options)
-  const { Redis } = loadIoredis()
+  const enableReadyCheck = isToBeChecked(sentinels)
+  const own = { ...DEFAULT_OPTIONS, enableReadyCheck, ...options, ...OWN_OPTIONS }
+  return { owned: true, address: addressIn(own), make: () => makeRedis(own) }
+}
+
+async function makeRedis(...args: readonly unknown[]): Promise<Redis> {
+  // By its default, as a bundler may not know the names that a CommonJS package exports; and into one file.
+  const { default: ioredis } = await import(/* webpackMode: "eager" */ 'ioredis')
   try {
-    const enableReadyCheck = isToBeChecked(sentinels)
-    const client = new Redis({ ...DEFAULT_OPTIONS, enableReadyCheck, ...options, ...OWN_OPTIONS })
-    return { client, owned: true, address: addressOf(client) }
+    return Reflect.construct(ioredis.Redis, args) as Redis
   } catch (error) {
     // Only ioredis' own words: the options may hold a password.
     throw new OptionInvalidError(
@@ -160,9 +166,10 @@ export function redactUrl(url: string): string {
   return scheme + host + (query.length > 0 ? '?***' : '')
 }
 
-/** Equal for two clients of one master, by whatever name; the databases of one server are not independent. */
-function placeOf({ options }: Redis): string {
-  const { host = 'localhost', port = 6379, path, sentinels, name = '' } = options
+/** Equal for two that lead to one master, by whatever name; the databases of one server are not independent. */
+function placeOf(input: RedisMasterInput): string {
+  const options = typeof input === 'string' ? targetOf(input) : isClient(input) ? input.options : input
+  const { host = 'localhost', port = 6379, path, sentinels, name = '' } = options as RedisOptions
   const of = (host = 'localhost', port: number | string = 6379): string => {
     return `${/^(localhost|127\.0\.0\.1|::1)$/i.test(host) ? 'localhost' : host.toLowerCase()}:${port}`
   }
@@ -170,9 +177,18 @@ function placeOf({ options }: Redis): string {
   return path ?? of(host, port)
 }
 
+/** Where a URL leads, as ioredis reads it. */
+function targetOf(url: string): RedisOptions {
+  const { hostname, port, searchParams } = new URL(url)
+  const path = searchParams.get('path')
+  return { host: hostname, ...(port && { port: Number(port) }), ...(path && { path }) }
+}
+
 function addressOf(client: Redis | Cluster): string {
-  if (isCluster(client)) return 'a Cluster'
-  const { host, port, path, sentinels, name } = client.options
+  return isCluster(client) ? 'a Cluster' : addressIn(client.options)
+}
+
+function addressIn({ host, port, path, sentinels, name }: RedisOptions): string {
   if (sentinels) return `the master ${name ?? ''} of ${sentinels.length} Sentinels`
   return path ?? `${host ?? '127.0.0.1'}:${port ?? 6379}`
 }

@@ -1,3 +1,4 @@
+import type { Cluster, Redis } from 'ioredis'
 import type { Clock } from '../../../types/clock.js'
 import type {
   AbandonVote,
@@ -24,6 +25,7 @@ import type {
   ReleaseAnswer,
   SurveyRequest
 } from '../../../types/coordination.js'
+import { FleetClock } from '../fleet-clock.js'
 import { RedisClaims } from './claims.js'
 import type { RedisClient } from './client.js'
 import { defineScripts } from './commands.js'
@@ -49,105 +51,138 @@ export interface RedisCoordinationOptions {
   readonly isNode?: boolean
 }
 
+/** What there is once the client is made. */
+interface Opened {
+  readonly link: RedisLink
+  readonly server: RedisServer
+  readonly claims: RedisClaims
+  readonly locks: RedisLocks
+  readonly openRuns: RedisOpenRuns
+  readonly jobs: RedisJobs
+}
+
 /** Coordination by one Redis (or Valkey), standalone, behind Sentinels, or a Cluster. */
 export class RedisCoordination implements Coordination, CoordinationNode {
-  readonly #isNode: boolean
-  readonly #link: RedisLink
-  readonly #server: RedisServer
-  readonly #claims: RedisClaims
-  readonly #locks: RedisLocks
-  readonly #openRuns: RedisOpenRuns
-  readonly #jobs: RedisJobs
+  readonly #options: RedisCoordinationOptions
+  readonly #clock: FleetClock
+  #parts: Opened | null = null
+  #closed = false
 
-  constructor({ redis, prefix, replicaId, maxClockSkew, clock, listener, isNode = false }: RedisCoordinationOptions) {
-    const { client } = redis
-    const keys = new Keys(prefix, replicaId)
-    const commands = defineScripts(client)
-    const server = new RedisServer(redis.address, keys, commands, listener)
-    const link = new RedisLink(redis, server.probes, clock, {
-      onUp: () => listener.onUp(),
-      onDown: (error, refuses) => listener.onDown(error, refuses),
-      onClockStep: (measured) => listener.onClockStep(measured),
-      onRefused: (message) => listener.onUnsafe(`Redis refuses what it is asked: ${message}`)
-    })
-    this.#isNode = isNode
-    this.#link = link
-    this.#server = server
-    this.#claims = new RedisClaims({ link, server, commands, keys, clock, replicaId, maxClockSkew, listener })
-    this.#locks = new RedisLocks({ client, link, commands, keys, clock })
-    this.#openRuns = new RedisOpenRuns({ link, server, commands, keys, clock })
-    const onUnreadable = (jobId: string): void => this.#claims.tellUnreadable(jobId)
-    this.#jobs = new RedisJobs({ client, link, commands, keys, replicaId, onUnreadable })
+  constructor(options: RedisCoordinationOptions) {
+    this.#options = options
+    this.#clock = new FleetClock(options.clock, (measured) => options.listener.onClockStep(measured))
   }
 
   get state(): CoordinationState {
-    return { kind: 'redis', up: this.#link.up, skew: this.#link.clock.skew, runId: this.#server.id }
+    const { skew } = this.#clock
+    return { kind: 'redis', up: this.#parts?.link.up === true, skew, runId: this.#parts?.server.id ?? null }
   }
 
   now(): number {
-    return this.#link.clock.now()
+    return this.#clock.now()
   }
 
   async open(): Promise<void> {
+    const { redis, isNode = false } = this.#options
+    // Here, as they are all that a service without Redis would load in vain.
+    const [client, redlock] = await Promise.all([redis.make(), import(/* webpackMode: "eager" */ 'redlock')])
+    if (this.#closed) return
+    this.#parts = this.#make(client, redlock)
     try {
-      await this.#link.open()
+      await this.#parts.link.open()
     } catch (error) {
       // One of several masters may be done without: what comes of it is for the others to say.
-      if (!this.#isNode) await this.close()
+      if (!isNode) await this.close()
       throw error
     }
   }
 
+  #make(client: Redis | Cluster, redlock: typeof import('redlock')): Opened {
+    const { redis, prefix, replicaId, maxClockSkew, clock: local, listener } = this.#options
+    const keys = new Keys(prefix, replicaId)
+    const commands = defineScripts(client)
+    const server = new RedisServer(redis.address, keys, commands, listener)
+    const link = new RedisLink({
+      redis,
+      client,
+      probes: server.probes,
+      local,
+      clock: this.#clock,
+      listener: {
+        onUp: () => listener.onUp(),
+        onDown: (error, refuses) => listener.onDown(error, refuses),
+        onRefused: (message) => listener.onUnsafe(`Redis refuses what it is asked: ${message}`)
+      }
+    })
+    const common = { client, link, server, commands, keys, clock: local, replicaId }
+    const claims = new RedisClaims({ ...common, maxClockSkew, listener })
+    const onUnreadable = (jobId: string): void => claims.tellUnreadable(jobId)
+    return {
+      link,
+      server,
+      claims,
+      locks: new RedisLocks({ ...common, module: redlock }),
+      openRuns: new RedisOpenRuns(common),
+      jobs: new RedisJobs({ ...common, onUnreadable })
+    }
+  }
+
+  get #opened(): Opened {
+    if (this.#parts === null) throw new Error('the coordination is not open')
+    return this.#parts
+  }
+
   async close(): Promise<void> {
-    await this.#link.close()
+    this.#closed = true
+    await this.#parts?.link.close()
   }
 
   claim(requests: readonly ClaimRequest[], callId?: string, blocks?: ClaimBlocks): Promise<readonly ClaimAnswer[]> {
-    return this.#claims.claim(requests, false, callId, blocks)
+    return this.#opened.claims.claim(requests, false, callId, blocks)
   }
 
   vote(requests: readonly ClaimRequest[]): Promise<readonly ClaimVote[]> {
-    return this.#claims.claim(requests, true)
+    return this.#opened.claims.claim(requests, true)
   }
 
   finish(endings: readonly Ending[]): Promise<readonly ReleaseAnswer[]> {
-    return this.#claims.finish(endings)
+    return this.#opened.claims.finish(endings)
   }
 
   handBack(claims: readonly HandedBack[], callId: string): Promise<readonly HandBackAnswer[]> {
-    return this.#claims.handBack(claims, callId)
+    return this.#opened.claims.handBack(claims, callId)
   }
 
   confirm(claims: readonly Confirmation[], fencingToken: number): Promise<readonly boolean[] | null> {
-    return this.#claims.confirm(claims, fencingToken)
+    return this.#opened.claims.confirm(claims, fencingToken)
   }
 
   adopt(claims: readonly ConfirmedClaim[]): Promise<void> {
-    return this.#claims.adopt(claims)
+    return this.#opened.claims.adopt(claims)
   }
 
   reconcile(until: string, live: readonly string[], claims: readonly ConfirmedClaim[]): Promise<void> {
-    return this.#claims.reconcile(until, live, claims)
+    return this.#opened.claims.reconcile(until, live, claims)
   }
 
   extend(lock: HeldLock): Promise<'extended' | 'lost' | 'unavailable'> {
-    return this.#locks.extend(lock)
+    return this.#opened.locks.extend(lock)
   }
 
   acquire(name: string, ttl: number, token: string): Promise<AcquireVote> {
-    return this.#locks.acquire(name, ttl, token)
+    return this.#opened.locks.acquire(name, ttl, token)
   }
 
   release(lock: HeldLock): Promise<ReleaseAnswer> {
-    return this.#locks.release(lock)
+    return this.#opened.locks.release(lock)
   }
 
   restoreLock(lock: HeldLock): Promise<boolean> {
-    return this.#locks.restore(lock)
+    return this.#opened.locks.restore(lock)
   }
 
   findAbandoned(): Promise<readonly OpenRun[]> {
-    return this.#openRuns.findAbandoned()
+    return this.#opened.openRuns.findAbandoned()
   }
 
   async abandon(runs: readonly OpenRun[], callId: string): Promise<readonly boolean[] | null> {
@@ -156,26 +191,26 @@ export class RedisCoordination implements Coordination, CoordinationNode {
   }
 
   tryToAbandon(runs: readonly OpenRun[], callId: string): Promise<readonly AbandonVote[]> {
-    return this.#openRuns.abandon(runs, callId)
+    return this.#opened.openRuns.abandon(runs, callId)
   }
 
   reopen(runs: readonly OpenRun[], callId: string): Promise<void> {
-    return this.#openRuns.reopen(runs, callId)
+    return this.#opened.openRuns.reopen(runs, callId)
   }
 
   pause(jobId: string, note: string | undefined): Promise<void> {
-    return this.#jobs.pause(jobId, note)
+    return this.#opened.jobs.pause(jobId, note)
   }
 
   resume(jobId: string): Promise<void> {
-    return this.#jobs.resume(jobId)
+    return this.#opened.jobs.resume(jobId)
   }
 
   survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]> {
-    return this.#jobs.survey(jobs)
+    return this.#opened.jobs.survey(jobs)
   }
 
   shareDefinition(jobId: string, own: Fingerprint, text: string, other: Fingerprint): Promise<string | null> {
-    return this.#jobs.shareDefinition(jobId, own, text, other)
+    return this.#opened.jobs.shareDefinition(jobId, own, text, other)
   }
 }

@@ -4,7 +4,7 @@ import type { Clock, TimerHandle } from '../../../types/clock.js'
 import { EXCHANGE_LIMIT, withDeadline } from '../../base/deadline.js'
 import { SECOND } from '../../base/duration.js'
 import { RedisAuthError, RedisDatabaseError } from '../../errors.js'
-import { FleetClock } from '../fleet-clock.js'
+import type { FleetClock } from '../fleet-clock.js'
 import { Availability, type LinkListener, NotConnectedError } from './availability.js'
 import type { RedisClient } from './client.js'
 import { letProcessEnd } from './idle-connection.js'
@@ -18,6 +18,15 @@ export interface LinkProbes {
   readonly write: () => Promise<number>
   /** Tries all that claims need: it fails where one of them would. */
   readonly all: () => Promise<number>
+}
+
+export interface RedisLinkOptions {
+  readonly redis: RedisClient
+  readonly client: Redis | Cluster
+  readonly probes: LinkProbes
+  readonly local: Clock
+  readonly clock: FleetClock
+  readonly listener: LinkListener
 }
 
 /**
@@ -68,14 +77,14 @@ export class RedisLink {
   #watchTimer: TimerHandle | null = null
   #lostTimer: TimerHandle | null = null
 
-  constructor(redis: RedisClient, probes: LinkProbes, local: Clock, listener: LinkListener) {
+  constructor({ redis, client, probes, local, clock, listener }: RedisLinkOptions) {
     this.#redis = redis
     this.#probes = probes
-    this.#client = redis.client
+    this.#client = client
     this.#local = local
+    this.clock = clock
     const tryAll = () => this.exchange(probes.all)
     this.#availability = new Availability(redis.address, local, listener, tryAll)
-    this.clock = new FleetClock(local, (measured) => listener.onClockStep(measured))
   }
 
   /** Whether claims can be had, as far as is known. */

@@ -3,13 +3,16 @@ import type Redlock from 'redlock'
 import type { Clock } from '../../../types/clock.js'
 import type { AcquireVote } from '../../../types/coordination/node.js'
 import type { HeldLock, ReleaseAnswer } from '../../../types/coordination.js'
-import { loadRedlock } from '../../lazy.js'
 import { validUntil } from '../lock-validity.js'
 import type { ScriptCommands } from './commands.js'
 import type { Keys } from './keys.js'
 import type { RedisLink } from './link.js'
 
+/** The package, loaded by who opens a connection: nobody else needs it. */
+type RedlockModule = typeof import('redlock')
+
 export interface RedisLocksOptions {
+  readonly module: RedlockModule
   readonly client: Redis | Cluster
   readonly link: RedisLink
   readonly commands: ScriptCommands
@@ -19,6 +22,7 @@ export interface RedisLocksOptions {
 
 /** Locks in one Redis: redlock extends and releases them. */
 export class RedisLocks {
+  readonly #module: RedlockModule
   readonly #client: Redis | Cluster
   readonly #link: RedisLink
   readonly #commands: ScriptCommands
@@ -26,28 +30,28 @@ export class RedisLocks {
   readonly #clock: Clock
   readonly #redlock: Redlock
 
-  constructor({ client, link, commands, keys, clock }: RedisLocksOptions) {
+  constructor({ module, client, link, commands, keys, clock }: RedisLocksOptions) {
+    this.#module = module
     this.#client = client
     this.#link = link
     this.#commands = commands
     this.#keys = keys
     this.#clock = clock
-    const { default: Redlock } = loadRedlock()
-    this.#redlock = new Redlock([client], { retryCount: 0 })
+    this.#redlock = new module.default([client], { retryCount: 0 })
     this.#redlock.on('error', () => {}) // Every contention is one; the outcome is read from the answers.
   }
 
   async extend(lock: HeldLock): Promise<'extended' | 'lost' | 'unavailable'> {
     const sent = this.#clock.monotonic()
-    const { Lock } = loadRedlock()
+    const { Lock } = this.#module
     // redlock refuses to extend what it believes to be over, by the wall clock. Whether it is over is decided here, by
     // the monotonic one.
     const handle = new Lock(this.#redlock, [this.#keys.lock(lock)], lock.token, [], Number.POSITIVE_INFINITY)
     try {
       await this.#link.exchange(() => this.#redlock.extend(handle, lock.ttl))
     } catch (error) {
-      if (await isRefusal(error)) return 'lost'
-      this.#link.unavailable('extend a lock', await reasonOf(error))
+      if (await this.#isRefusal(error)) return 'lost'
+      this.#link.unavailable('extend a lock', await this.#reasonOf(error))
       return 'unavailable'
     }
     lock.validUntil = Math.max(lock.validUntil, validUntil(sent, lock.ttl))
@@ -69,14 +73,14 @@ export class RedisLocks {
   }
 
   async release(lock: HeldLock): Promise<ReleaseAnswer> {
-    const { Lock } = loadRedlock()
+    const { Lock } = this.#module
     const handle = new Lock(this.#redlock, [this.#keys.lock(lock)], lock.token, [], 0)
     try {
       await this.#link.exchange(() => this.#redlock.release(handle))
       return 'released'
     } catch (error) {
-      if (await isRefusal(error)) return 'lost'
-      this.#link.unavailable('release a lock', await reasonOf(error))
+      if (await this.#isRefusal(error)) return 'lost'
+      this.#link.unavailable('release a lock', await this.#reasonOf(error))
       return 'unavailable'
     }
   }
@@ -90,21 +94,21 @@ export class RedisLocks {
       return false
     }
   }
-}
 
-/** Whether redlock failed because the lock is somebody else's, and not because Redis is in trouble. */
-async function isRefusal(error: unknown): Promise<boolean> {
-  const votes = await votesAgainst(error)
-  return votes.length > 0 && votes.every((vote) => vote.name === 'ResourceLockedError')
-}
+  /** Whether redlock failed because the lock is somebody else's, and not because Redis is in trouble. */
+  async #isRefusal(error: unknown): Promise<boolean> {
+    const votes = await this.#votesAgainst(error)
+    return votes.length > 0 && votes.every((vote) => vote.name === 'ResourceLockedError')
+  }
 
-/** What Redis said, where redlock only says that there was no quorum. */
-async function reasonOf(error: unknown): Promise<unknown> {
-  return (await votesAgainst(error))[0] ?? error
-}
+  /** What Redis said, where redlock only says that there was no quorum. */
+  async #reasonOf(error: unknown): Promise<unknown> {
+    return (await this.#votesAgainst(error))[0] ?? error
+  }
 
-async function votesAgainst(error: unknown): Promise<Error[]> {
-  const { ExecutionError } = loadRedlock()
-  const attempt = error instanceof ExecutionError ? await error.attempts[0] : undefined
-  return attempt === undefined ? [] : [...attempt.votesAgainst.values()]
+  async #votesAgainst(error: unknown): Promise<Error[]> {
+    const { ExecutionError } = this.#module
+    const attempt = error instanceof ExecutionError ? await error.attempts[0] : undefined
+    return attempt === undefined ? [] : [...attempt.votesAgainst.values()]
+  }
 }

@@ -20,9 +20,12 @@ export class RefusalError extends Error {
   override readonly name = 'ReplyError'
 }
 
-/** Whether an error is a reply of Redis itself. */
+/**
+ * Whether an error is a reply of Redis itself. Its kind in capitals begins the message, by a convention of the protocol;
+ * the name is that of a class, which a minifier changes.
+ */
 export function isReplyError(error: unknown): error is Error {
-  return error instanceof Error && error.name === 'ReplyError'
+  return error instanceof Error && (error.name === 'ReplyError' || /^[A-Z][A-Z\d_]+ /.test(error.message))
 }
 
 /** Whether Redis refuses every client, and not only this request. */

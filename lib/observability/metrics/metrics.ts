@@ -1,10 +1,10 @@
+import Registry from 'prom-client/lib/registry.js'
 import type { Coordination } from '../../../types/coordination.js'
 import type { MetricsRegister } from '../../../types/scheduler.js'
 import { show } from '../../base/show.js'
 import { MetricTakenError } from '../../errors.js'
 import type { JobRegistry } from '../../jobs/registry.js'
 import type { CountedStats } from '../../jobs/stats.js'
-import { loadPromClient } from '../../lazy.js'
 import { DEFINITIONS, type Definition, type DueTicks, type Sample, type Source } from './definitions.js'
 import { Scrape } from './scrape.js'
 
@@ -125,7 +125,6 @@ export class Metrics {
   /** Where they are registered: the registry that was given, or else one of their own, which is made at the first call. */
   get registry(): MetricsRegister {
     if (this.#registry === undefined) {
-      const { Registry } = loadPromClient()
       this.#registry = new Registry()
       if (!this.#closed) this.register()
     }

@@ -1,0 +1,71 @@
+// Makes what is published, into the folder given or else dist/: of each entry one file of code and one of types. What both
+// entries need of the code is in a third, as two copies of it would be two schedulers.
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { build } from 'esbuild'
+import { rollup } from 'rollup'
+import { dts } from 'rollup-plugin-dts'
+
+const ROOT = join(import.meta.dirname, '..')
+
+const ENTRIES = { index: 'lib/index', testing: 'lib/testing/index' }
+
+/** The name under which Node and TypeScript look for what `require()` gives; TypeScript reads it from 5.6 on. */
+const COMMONJS_EXPORT = / commonjs as "module\.exports",?/
+
+/** @param {string} outdir */
+async function buildCode(outdir) {
+  await build({
+    absWorkingDir: ROOT,
+    entryPoints: Object.fromEntries(Object.entries(ENTRIES).map(([name, source]) => [name, `${source}.ts`])),
+    outdir,
+    chunkNames: 'shared-[hash]',
+    bundle: true,
+    splitting: true,
+    packages: 'external',
+    platform: 'node',
+    target: 'node20',
+    format: 'esm',
+    logLevel: 'warning'
+  })
+}
+
+/** @param {string} outdir */
+async function buildTypes(outdir) {
+  const folder = mkdtempSync(join(tmpdir(), 'rls-types-'))
+  try {
+    const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc')
+    execFileSync(process.execPath, [tsc, '-p', 'lib', '--outDir', folder], { cwd: ROOT, stdio: 'inherit' })
+    for (const [name, source] of Object.entries(ENTRIES)) {
+      const bundle = await rollup({ input: join(folder, `${source}.d.ts`), external: /^[^./]/, plugins: [dts()] })
+      const { output } = await bundle.generate({ format: 'es' })
+      await bundle.close()
+      const text = withOptionalFastify(output[0].code)
+      writeFileSync(join(outdir, `${name}.d.ts`), text)
+      if (!COMMONJS_EXPORT.test(text)) continue
+      writeFileSync(join(outdir, `${name}.before-5.6.d.ts`), text.replace(COMMONJS_EXPORT, ''))
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/**
+ * Without Fastify, which is an optional peer, its types are `any` and no error. That comment of the sources is lost where
+ * imports are merged.
+ *
+ * @param {string} text
+ */
+function withOptionalFastify(text) {
+  const ignore = '/** @ts-ignore */\n'
+  return text
+    .replaceAll(ignore, '')
+    .replaceAll(/^(import .* from 'fastify';|declare module 'fastify' \{)$/gm, `${ignore}$1`)
+}
+
+const outdir = resolve(process.argv[2] ?? join(ROOT, 'dist'))
+rmSync(outdir, { recursive: true, force: true })
+await buildCode(outdir)
+await buildTypes(outdir)

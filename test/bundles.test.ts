@@ -1,0 +1,61 @@
+// A service in one file, as esbuild, rollup and ncc make it, in a folder without node_modules.
+import { existsSync } from 'node:fs'
+import { copyFile, cp, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { asInstalled, install, pack } from './fixtures/package/installed.js'
+import { run } from './fixtures/package/outside-tap.js'
+import { withRedis } from './fixtures/with-redis.js'
+
+const FIXTURES = join(import.meta.dirname, 'fixtures', 'package')
+
+const FILES = ['esbuild', 'esbuild-minified', 'rollup', 'ncc'].flatMap((name) => [`${name}.cjs`, `${name}.mjs`])
+
+/** Runs a file in a folder of its own, in which no package is found. */
+async function alone(file: string, env: Readonly<Record<string, string>>): Promise<unknown> {
+  const folder = await mkdtemp(join(tmpdir(), 'rls-bundle-'))
+  try {
+    const name = `service.${file.slice(-3)}`
+    await copyFile(file, join(folder, name))
+    const probe = await run(process.execPath, ['-e', "require('ioredis')"], { cwd: folder })
+    if (probe.code === 0) throw new Error('the folder is to have no packages')
+    const { code, stdout, stderr } = await run(process.execPath, [name], { cwd: folder, env })
+    if (code !== 0) throw new Error(`${file} ended with ${code}:\n${stdout}\n${stderr}`)
+    return JSON.parse(stdout.trim().split('\n').at(-1) ?? '')
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+t.test('in one file', async (t) => {
+  const packed = await pack(t)
+  const programs = [
+    { what: 'the plugin', program: 'plugin.js', folder: await install(packed, 'app', [await asInstalled('fastify')]) },
+    { what: 'without the optional peers', program: 'alone.js', folder: await install(packed, 'alone', []) }
+  ]
+  for (const { what, program, folder } of programs) {
+    await t.test(what, async (t) => {
+      t.equal(existsSync(join(folder, 'node_modules', 'fastify')), program === 'plugin.js')
+      await cp(join(FIXTURES, 'bundled', program), join(folder, program))
+      const out = join(folder, 'out')
+      await mkdir(out)
+      const made = await run(process.execPath, [join(FIXTURES, 'bundle.mjs'), join(folder, program), out], {
+        cwd: folder
+      })
+      t.match(made, { code: 0, stderr: '' }, 'no bundler warns')
+      t.strictSame((await readdir(out)).sort(), [...FILES].sort())
+      await withRedis(async ({ url, client }) => {
+        for (const file of FILES) {
+          const ended = await alone(join(out, file), { REDIS_URL: url })
+          t.strictSame(ended, { outcome: 'success', result: true, isCounted: true, acquired: true }, file)
+        }
+        // What Redis replies is read as what it is, whatever a minifier calls the classes of errors.
+        await client.config('SET', 'requirepass', 'secret')
+        for (const file of FILES) {
+          t.strictSame(await alone(join(out, file), { REDIS_URL: url }), { code: 'FST_ERR_RLS_REDIS_AUTH' }, file)
+        }
+      })
+    })
+  }
+})
