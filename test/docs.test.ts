@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import t from 'tap'
+import * as constants from '../lib/coordination/redis/constants.js'
 import { STATUS_OF } from '../lib/http/run-body.js'
 import { createScheduler, errors } from '../lib/index.js'
 import { SKIP_REASONS } from '../lib/jobs/stats.js'
@@ -265,6 +266,13 @@ t.test('the status of a route by the outcome of its run', async (t) => {
     codesOf(outcome).flatMap((word) => (word in STATUS_OF ? [[word, Number(status)]] : []))
   )
   t.strictSame(documented.sort(), Object.entries(STATUS_OF).sort())
+})
+
+t.test('keys in Redis', async (t) => {
+  const [rows] = tablesIn(doc('architecture'), 'Keys in Redis')
+  const documented = firstColumn(rows).map((key) => /^rls:\{prefix\}:([a-z]+:?)/.exec(key)?.[1])
+  const known = Object.entries(constants).flatMap(([name, value]) => (name.startsWith('KEY_') ? [value] : []))
+  t.strictSame(documented.sort(), known.sort())
 })
 
 t.test('metrics, as they are exposed', async (t) => {

@@ -66,8 +66,8 @@ export const redisOutages: readonly Scenario[] = [
         (redis) => redis.kill(),
         (redis) => redis.restart(),
         [1500, 8000],
-        // docs/guarantees.md: a tick can run twice if a replica comes to it within its grace after the loss; those that ran last before it
-        // are counted as missed by a replica that comes back before who ran them, which tells Redis of them.
+        // docs/guarantees.md: a tick can run twice if a replica comes to it within its grace after the loss; those that ran last
+        // before it are counted as missed by a replica that comes back before who ran them, which tells Redis of them.
         ({ fault, healed }) => ({
           missed: 'some',
           doubled: openAt(healed),
