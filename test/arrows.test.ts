@@ -8,7 +8,7 @@ const LIB = join(ROOT, 'lib')
 
 /** The parts, from the top down: each may import from itself and from those that are listed after it. */
 const FLOORS: readonly (readonly string[])[] = [
-  ['index', 'testing', 'cli'],
+  ['index', 'commonjs', 'testing', 'cli'],
   ['plugin'],
   ['app-life', 'http'],
   ['scheduler'],
@@ -46,7 +46,7 @@ function partOf(file: string): string {
   const path = relative(ROOT, file)
   if (path.startsWith('types/')) return 'types'
   const part = (path.split('/')[1] as string).replace(/\.ts$/, '')
-  return part === 'errors' || part === 'lazy' ? 'base' : part
+  return part === 'errors' ? 'base' : part
 }
 
 /** The first circle of imports, as the files in it; `null` where there is none. */

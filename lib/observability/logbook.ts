@@ -21,7 +21,7 @@ export interface ReportedRun {
 }
 
 /**
- * Writes to the log what people on call want to know, one line for each fact. The names of fields stay as they are: docs/log.md
+ * Writes to the log what people on call want to know, one line for each fact. The names of fields stay as they are: docs/events.md
  * lists them. The line that each run has is made only where its level is on.
  */
 export class Logbook {

@@ -4,8 +4,8 @@ import { markdownTable, measuredOn, writeInto } from './fixtures/document.js'
 import type { Result, Scenario } from './scenario.js'
 import { scenarios } from './scenarios.js'
 
-const NOTE = `Doubled: ran more than once. Lost: neither run nor counted with a reason. Where there are some, they are those the
-README tells of: a Redis that has lost its data forgets claims, and a replica that is killed takes along what it had claimed.`
+const NOTE = `Doubled: ran more than once. Lost: neither run nor counted with a reason. Where there are some, they are those
+that this page tells of: a Redis that has lost its data forgets claims, and a replica that is killed takes along what it had claimed.`
 
 /** How many scenarios are played at a time. */
 const AT_ONCE = 2

@@ -12,7 +12,7 @@ import { nextEvent } from '../fixtures/next-event.js'
 import { withVirtualScheduler } from '../fixtures/virtual-scheduler.js'
 import { withRedis } from '../fixtures/with-redis.js'
 
-// What a person on call reads, from top to bottom. docs/log.md lists these lines and their fields.
+// What a person on call reads, from top to bottom. docs/events.md lists these lines and their fields.
 
 const SECOND = 1000
 

@@ -13,7 +13,7 @@ const VANISHED = 5000
 const ELECTED = 4000
 
 /**
- * @param lostAt when a master died: README, a failover to a replica that lagged behind can lose a claim, and a lock
+ * @param lostAt when a master died: docs/guarantees.md, a failover to a replica that lagged behind can lose a claim, and a lock
  */
 async function goesOn(fleet: Fleet, scale: Scale, lostAt: readonly number[], limit = ELECTED): Promise<Result> {
   fleet.healed()

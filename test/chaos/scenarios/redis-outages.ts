@@ -66,8 +66,8 @@ export const redisOutages: readonly Scenario[] = [
         (redis) => redis.kill(),
         (redis) => redis.restart(),
         [1500, 8000],
-        // README: a tick can run twice if a replica comes to it within its grace after the loss; those that ran last before it
-        // are counted as missed by a replica that comes back before who ran them, which tells Redis of them.
+        // docs/guarantees.md: a tick can run twice if a replica comes to it within its grace after the loss; those that ran last
+        // before it are counted as missed by a replica that comes back before who ran them, which tells Redis of them.
         ({ fault, healed }) => ({
           missed: 'some',
           doubled: openAt(healed),
@@ -85,7 +85,7 @@ export const redisOutages: readonly Scenario[] = [
         (redis) => redis.kill(),
         (redis) => redis.restart(),
         [0, 0],
-        // README: a run can start beside the one that goes on, which finds out at its next extension or at its end.
+        // docs/guarantees.md: a run can start beside the one that goes on, which finds out at its next extension or at its end.
         ({ fault, healed }) => ({
           missed: 'any',
           doubled: openAt(healed),

@@ -1,47 +1,48 @@
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import t from 'tap'
+import * as constants from '../lib/coordination/redis/constants.js'
+import { STATUS_OF } from '../lib/http/run-body.js'
 import { createScheduler, errors } from '../lib/index.js'
 import { SKIP_REASONS } from '../lib/jobs/stats.js'
 import { METRIC_NAMES } from '../lib/observability/metrics/metrics.js'
 import { METRICS_KEYS, SCHEDULER_KEYS } from '../lib/options.js'
 import { Scheduler } from '../lib/scheduler.js'
-import { type Ended, run } from './fixtures/package/outside-tap.js'
+import {
+  anchorsOf,
+  blocksOf,
+  cellsOf,
+  codeOf,
+  codesOf,
+  firstColumn,
+  linksOf,
+  outputOf,
+  type Row,
+  tableLinesOf,
+  tablesIn,
+  visibleText
+} from './fixtures/markdown.js'
+import { run } from './fixtures/package/outside-tap.js'
+
+// README.md and the pages of docs/: their tables and the code say the same, their links lead somewhere, and their code compiles.
 
 const ROOT = join(import.meta.dirname, '..')
-const readme = await readFile(join(ROOT, 'README.md'), 'utf8')
+const README = 'README.md'
+const DOCS = (await readdir(join(ROOT, 'docs'))).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)
+const OTHERS = ['CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'].filter((name) => existsSync(join(ROOT, name)))
 
-/** A table's rows, each by the names of its columns. */
-type Row = Readonly<Record<string, string>>
+const texts = new Map<string, string>()
+for (const path of [README, ...DOCS, ...OTHERS]) texts.set(path, await readFile(join(ROOT, path), 'utf8'))
 
-/** The tables of the section with this heading, up to the next heading of any level. */
-function tables(heading: string): Row[][] {
-  const [, section, ...more] = readme.split(new RegExp(`^#+ ${heading}$`, 'm'))
-  if (section === undefined || more.length > 0) throw new Error(`expected one section ${heading} in the README`)
-  const text = section.split(/^#+ /m)[0] ?? ''
-  return Array.from(text.matchAll(/(?:^\|.*\|$\n?)+/gm), ([lines]) => readTable(lines.trim().split('\n')))
-}
+/** Its columns are measured, and read as numbers. */
+const MEASURED = 'docs/benchmarks.md'
+const MOST_IN_CELL = 120
+const MOST_IN_README = 25_000
 
-function readTable([header = '', , ...lines]: readonly string[]): Row[] {
-  const cells = (line: string): string[] => {
-    return line
-      .slice(1, -1)
-      .split('|')
-      .map((cell) => cell.trim())
-  }
-  const columns = cells(header)
-  return lines.map((line) => {
-    const row = cells(line)
-    if (row.length !== columns.length) throw new Error(`expected ${columns.length} cells in ${line}`)
-    return Object.fromEntries(columns.map((column, index) => [column, row[index] ?? '']))
-  })
-}
-
-/** What stands in backticks in a cell. */
-const codes = (cell = ''): string[] => Array.from(cell.matchAll(/`([^`]+)`/g), ([, code]) => code ?? '')
-const code = (cell = ''): string => codes(cell)[0] ?? ''
+const page = (path: string): string => texts.get(path) as string
+const doc = (name: string): string => page(`docs/${name}.md`)
 const without = (cell = ''): string => cell.replaceAll('`', '')
 
 /** A property as its type declares it. */
@@ -90,15 +91,35 @@ function compareOptions(
   test.strictSame(documented.sort(), expected.sort())
 }
 
-/** The only cells of a table's first column, without backticks and parameters. */
-function firstColumn(rows: readonly Row[] = []): string[] {
-  return rows.flatMap((row) => codes(Object.values(row)[0]).map((word) => word.replace(/\(.*/, '')))
-}
+t.test('README is short, and what to type comes before what to write', async (t) => {
+  const text = page(README)
+  t.ok(Buffer.byteLength(text) <= MOST_IN_README, `${Buffer.byteLength(text)} bytes are at most ${MOST_IN_README}`)
+  const blocks = blocksOf(text)
+  const commands = blocks.filter(({ language }) => language === 'sh').map(({ code }) => code.trim())
+  for (const command of ['npm install fastify-redlock-scheduler', 'npm ci && npm start', 'npm ci && npm test']) {
+    t.ok(commands.includes(command), command)
+  }
+  const places = (language: string): number[] =>
+    blocks.filter((block) => block.language === language).map(({ at }) => at)
+  t.ok(Math.max(...places('sh')) < Math.min(...places('ts')))
+})
 
-t.test('the two commands are there, before anything else', async (t) => {
-  const commands = Array.from(readme.matchAll(/^```sh\n(.*?)\n```/gms), ([, text]) => text)
-  t.strictSame(commands, ['npm install fastify-redlock-scheduler', 'npm ci && npm start', 'npm ci && npm test'])
-  t.ok(readme.indexOf('npm ci && npm test') < readme.indexOf('```ts'))
+t.test('every page says what it is for, and is linked from README', async (t) => {
+  const linked = linksOf(page(README)).map((target) => target.replace(/#.*/, ''))
+  for (const path of DOCS) {
+    t.match(page(path), /^# \S.*\n\n[A-Z]/, `${path} begins with its title and a sentence`)
+    t.ok(linked.includes(path), `${path} is linked from README`)
+  }
+})
+
+t.test('cells of tables are short', async (t) => {
+  for (const path of [README, ...DOCS.filter((each) => each !== MEASURED)]) {
+    for (const line of tableLinesOf(page(path)).flatMap(([header = '', , ...rows]) => [header, ...rows])) {
+      for (const cell of cellsOf(line).map(visibleText)) {
+        t.ok(cell.length <= MOST_IN_CELL, `${path}: ${cell.length} characters: ${cell}`)
+      }
+    }
+  }
 })
 
 t.test('options', async (t) => {
@@ -108,9 +129,10 @@ t.test('options', async (t) => {
   const app = (await members('plugin', 'PluginOptions')).filter(({ name }) => name !== 'metrics')
   t.strictSame(scheduler.map(({ name }) => name).sort(), [...SCHEDULER_KEYS].sort(), 'types and code agree')
   t.strictSame(metrics.map(({ name }) => name).sort(), [...METRICS_KEYS].sort(), 'types and code agree')
-  const [rows] = tables('Options')
   // `prefix` has no default, and is required only with `redis`.
-  compareOptions(t, rows, [...scheduler, ...app, ...prefixed('metrics.', [...metrics, ...plugin])])
+  const declared = [...scheduler, ...app, ...prefixed('metrics.', [...metrics, ...plugin])]
+  await t.test('docs/options.md', async (t) => compareOptions(t, tablesIn(doc('options'), 'All options')[0], declared))
+  await t.test('README.md', async (t) => compareOptions(t, tablesIn(page(README), 'Options')[0], declared))
 })
 
 t.test('job options', async (t) => {
@@ -118,7 +140,7 @@ t.test('job options', async (t) => {
   const defaults = await members('job-options', 'JobDefaults')
   const lock = prefixed('lock.', await members('job-options', 'LockOptions'))
   const retry = prefixed('retry.', await members('job-options', 'RetryOptions'))
-  const [rows] = tables('Jobs')
+  const [rows] = tablesIn(doc('jobs'), 'Job options')
   compareOptions(t, rows, [...job, ...defaults, ...lock, ...retry])
 
   // The code knows these options and no others: its message for an unknown one lists them.
@@ -149,14 +171,21 @@ t.test('job options', async (t) => {
     known(() => createScheduler({ defaults: { lock: unknown as never } })),
     names(lock, 'lock.')
   )
-  for (const { name } of defaults) t.ok(code(rows?.find((row) => code(row.option) === name)?.option), name)
+  for (const { name } of defaults)
+    t.ok(
+      rows?.some((row) => codeOf(row.option) === name),
+      name
+    )
 })
 
 t.test('the context of a handler, jobs and runs', async (t) => {
   const names = async (file: string, name: string): Promise<string[]> =>
     (await members(file, name)).map((member) => member.name).sort()
-  t.strictSame(firstColumn(tables('The context of a handler')[0]).sort(), await names('run', 'RunContext'))
-  const [jobs, runs] = tables('Jobs and runs as values')
+  t.strictSame(
+    firstColumn(tablesIn(doc('jobs'), 'The context of a handler')[0]).sort(),
+    await names('run', 'RunContext')
+  )
+  const [jobs, runs] = tablesIn(doc('jobs'), 'Jobs and runs as values')
   t.strictSame(firstColumn(jobs).sort(), await names('job', 'Job'))
   t.strictSame(firstColumn(runs).sort(), await names('run', 'Run'))
 })
@@ -165,7 +194,7 @@ t.test('triggers', async (t) => {
   const kinds = ['CronTriggerInput', 'IntervalTriggerInput', 'AnyTriggerInput', 'AllTriggerInput', 'DateTriggerInput']
   const found = await Promise.all([...kinds, 'TriggerBounds'].map((name) => members('trigger', name)))
   const byName = new Map(found.flat().map((member) => [member.name, member]))
-  const [options, fields] = tables('Triggers')
+  const [options] = tablesIn(doc('triggers'), 'Trigger options')
   // Which of them is required is a matter of the trigger's kind.
   compareOptions(
     t,
@@ -173,6 +202,7 @@ t.test('triggers', async (t) => {
     Array.from(byName.values(), (member) => ({ ...member, optional: true }))
   )
   const cron = await members('trigger', 'CronFields')
+  const [fields] = tablesIn(doc('triggers'), "APScheduler's fields")
   t.strictSame(
     firstColumn(fields?.map(({ field = '' }) => ({ field }))),
     cron.map(({ name }) => name)
@@ -180,17 +210,21 @@ t.test('triggers', async (t) => {
 })
 
 t.test('methods and their options', async (t) => {
-  const scheduler = createScheduler()
   const own = Object.getOwnPropertyNames(Scheduler.prototype).filter((name) => name !== 'constructor')
-  const [methods, options] = tables('Methods')
-  t.strictSame(firstColumn(methods).sort(), [...own, 'route'].sort())
-  await scheduler.close()
+  const methods = [...own, 'route'].sort()
+  await t.test('docs/api.md', async (t) => {
+    t.strictSame(firstColumn(tablesIn(doc('api'), 'Methods')[0]).sort(), methods)
+  })
+  await t.test('README.md', async (t) => {
+    t.strictSame(firstColumn(tablesIn(page(README), 'API')[0]).sort(), methods)
+  })
   const declared = {
     trigger: await members('scheduler', 'TriggerOptions'),
     preview: await members('trigger', 'PreviewOptions'),
     withLock: await members('scheduler', 'WithLockOptions'),
     route: await members('plugin', 'TriggerRouteOptions')
   }
+  const [options] = tablesIn(doc('api'), 'Options of methods')
   compareOptions(
     t,
     options,
@@ -205,9 +239,9 @@ t.test('events, with what they carry', async (t) => {
     name,
     Array.from(payload.matchAll(/readonly (\w+):/g), ([, key]) => key)
   ])
-  const [rows = []] = tables('Events')
+  const [rows = []] = tablesIn(doc('events'), 'Events')
   t.strictSame(
-    rows.map((row) => [code(row.event), codes(row.payload)]),
+    rows.map((row) => [codeOf(row.event), codesOf(row.payload)]),
     declared
   )
   const scheduler = createScheduler()
@@ -216,14 +250,29 @@ t.test('events, with what they carry', async (t) => {
     t.fail('an unknown event was taken')
   } catch (error) {
     const known = /one of (.*), got/.exec((error as Error).message)?.[1]
-    t.strictSame(rows.map((row) => code(row.event)).sort(), known?.split(', ').sort())
+    t.strictSame(rows.map((row) => codeOf(row.event)).sort(), known?.split(', ').sort())
   }
   await scheduler.close()
 })
 
 t.test('reasons and outcomes', async (t) => {
-  t.strictSame(firstColumn(tables('Why a tick had no run')[0]), [...SKIP_REASONS])
-  t.strictSame(firstColumn(tables('Outcomes of a run')[0]), await union('run', 'RunOutcome'))
+  t.strictSame(firstColumn(tablesIn(doc('events'), 'Why a tick had no run')[0]), [...SKIP_REASONS])
+  t.strictSame(firstColumn(tablesIn(doc('jobs'), 'Outcomes of a run')[0]), await union('run', 'RunOutcome'))
+})
+
+t.test('the status of a route by the outcome of its run', async (t) => {
+  const [, rows = []] = tablesIn(doc('api'), 'What `app.jobs.route` answers')
+  const documented = rows.flatMap(({ status, outcome }) =>
+    codesOf(outcome).flatMap((word) => (word in STATUS_OF ? [[word, Number(status)]] : []))
+  )
+  t.strictSame(documented.sort(), Object.entries(STATUS_OF).sort())
+})
+
+t.test('keys in Redis', async (t) => {
+  const [rows] = tablesIn(doc('architecture'), 'Keys in Redis')
+  const documented = firstColumn(rows).map((key) => /^rls:\{prefix\}:([a-z]+:?)/.exec(key)?.[1])
+  const known = Object.entries(constants).flatMap(([name, value]) => (name.startsWith('KEY_') ? [value] : []))
+  t.strictSame(documented.sort(), known.sort())
 })
 
 t.test('metrics, as they are exposed', async (t) => {
@@ -239,13 +288,13 @@ t.test('metrics, as they are exposed', async (t) => {
     exposed.map(([name]) => name),
     METRIC_NAMES.map((name) => `apscheduler_${name}`)
   )
-  const [rows = []] = tables('Metrics')
-  t.strictSame(rows.map((row) => [code(row.metric), row.type, ...codes(row.labels).sort()]).sort(), exposed.sort())
-  for (const [name = ''] of readme.matchAll(/\bapscheduler_\w+/g)) {
-    t.ok(
-      exposed.some(([known]) => [known, `${known}_bucket`].includes(name)) || name === 'apscheduler_',
-      `${name} exists`
-    )
+  const [rows = []] = tablesIn(doc('metrics'), 'All metrics')
+  t.strictSame(rows.map((row) => [codeOf(row.metric), row.type, ...codesOf(row.labels).sort()]).sort(), exposed.sort())
+  const known = new Set(exposed.map(([name]) => name))
+  for (const [path, text] of texts) {
+    for (const [name = ''] of text.matchAll(/\bapscheduler_\w+/g)) {
+      t.ok(known.has(name) || known.has(name.replace(/_(bucket|sum|count)$/, '')), `${path}: ${name} exists`)
+    }
   }
 })
 
@@ -259,52 +308,67 @@ t.test('errors', async (t) => {
     )
     return [[error.code, name, `${error.statusCode}`]]
   })
-  const [rows = []] = tables('Errors')
-  t.strictSame(rows.map((row) => [code(row.code), code(row.class), row.status]).sort(), exported.sort())
+  const [rows = []] = tablesIn(doc('errors'), 'All errors')
+  t.strictSame(rows.map((row) => [codeOf(row.code), codeOf(row.class), row.status]).sort(), exported.sort())
   const known = new Set(exported.map(([name]) => name))
-  for (const [name] of readme.matchAll(/FST_ERR_\w+/g)) t.ok(known.has(name), `${name} exists`)
-})
-
-t.test('examples, and everything else that is linked', async (t) => {
-  const files = await readdir(join(ROOT, 'examples'))
-  t.strictSame((tables('Examples')[0] ?? []).map((row) => /\[(.*?)\]/.exec(row.file ?? '')?.[1]).sort(), files.sort())
-  const anchor = (heading: string): string =>
-    `#${heading
-      .toLowerCase()
-      .replaceAll(/[^\w\s-]/g, '')
-      .replaceAll(' ', '-')}`
-  const anchorsOf = (text: string): string[] =>
-    Array.from(text.matchAll(/^#+ (.*)$/gm), ([, heading = '']) => anchor(heading))
-  for (const [, target = ''] of readme.matchAll(/\]\(([^)]+)\)/g)) {
-    if (target.startsWith('https://')) continue
-    const [path = '', fragment] = target.split('#')
-    t.ok(path === '' || existsSync(join(ROOT, path)), target)
-    if (fragment === undefined) continue
-    const text = path === '' ? readme : await readFile(join(ROOT, path), 'utf8')
-    t.ok(anchorsOf(text).includes(`#${fragment}`), target)
+  for (const [path, text] of texts) {
+    for (const [name] of text.matchAll(/FST_ERR_RLS_\w+/g)) t.ok(known.has(name), `${path}: ${name} exists`)
   }
 })
+
+t.test('every example is linked from README', async (t) => {
+  const files = await readdir(join(ROOT, 'examples'))
+  const linked = linksOf(page(README)).flatMap((target) => /^examples\/([\w.-]+)/.exec(target)?.[1] ?? [])
+  t.strictSame([...new Set(linked)].sort(), files.sort())
+})
+
+t.test('links lead to files and headings that are there', async (t) => {
+  for (const [path, text] of texts) {
+    for (const target of linksOf(text)) {
+      if (/^[a-z]+:/.test(target)) continue
+      const [file = '', fragment] = target.split('#')
+      const place = file === '' ? path : relative(ROOT, join(ROOT, dirname(path), file))
+      t.ok(existsSync(join(ROOT, place)), `${path}: ${target}`)
+      if (fragment === undefined || !existsSync(join(ROOT, place))) continue
+      const linked = texts.get(place) ?? (await readFile(join(ROOT, place), 'utf8'))
+      t.ok(anchorsOf(linked).includes(fragment), `${path}: ${target}`)
+    }
+  }
+})
+
+/** What a block says of an app that the reader has. */
+const GIVEN_APP =
+  "import type { FastifyInstance } from 'fastify'\nimport 'fastify-redlock-scheduler'\ndeclare const app: FastifyInstance\n"
+
+/** Whether a block uses an app that it has not made, nor been given. */
+function needsApp(code: string): boolean {
+  return /\bapp\./.test(code) && !/\b(?:const|let) app\b|[(,]\s*app: |\(app(?:, \w+)*\) =>/.test(code)
+}
+
+/** The packages that a block imports, but for those of Node.js. */
+function packagesOf(code: string): string[] {
+  const found = code.matchAll(/(?:from|import) '((?:@[\w.-]+\/)?[\w-][\w.-]*)(?:\/[^']*)?'/g)
+  return Array.from(found, ([, name = '']) => name)
+}
 
 t.test('every block of code compiles against the built package, and those that can be are run', async (t) => {
   if (!existsSync(join(ROOT, 'dist', 'index.d.ts'))) throw new Error('there is no dist/: run `npm run build`')
-  const folder = await mkdtemp(join(tmpdir(), 'rls-readme-'))
+  const blocks = [README, ...DOCS].flatMap((path) =>
+    blocksOf(page(path))
+      .filter(({ language }) => language === 'ts')
+      .map(({ code }, index) => ({ code, file: `${path.replaceAll(/\W/g, '-')}-${index + 1}.ts` }))
+  )
+  t.ok(blocks.length >= 8, `${blocks.length} blocks were found`)
+  const folder = await mkdtemp(join(tmpdir(), 'rls-docs-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
-  const link = async (name: string, target: string): Promise<void> => {
+  const packages = new Set(['fastify', '@types/node', ...blocks.flatMap(({ code }) => packagesOf(code))])
+  for (const name of packages) {
+    const target = name === 'fastify-redlock-scheduler' ? ROOT : join(ROOT, 'node_modules', name)
+    if (!existsSync(target)) continue
     await mkdir(dirname(join(folder, 'node_modules', name)), { recursive: true })
     await symlink(target, join(folder, 'node_modules', name))
   }
-  await link('fastify-redlock-scheduler', ROOT)
-  for (const name of ['fastify', '@types/node']) await link(name, join(ROOT, 'node_modules', name))
-
-  const blocks = Array.from(readme.matchAll(/^```ts\n(.*?)^```/gms), ([, text = '']) => text)
-  t.ok(blocks.length >= 5)
-  for (const [index, block] of blocks.entries()) {
-    // A fragment speaks of an app that the reader has.
-    const isWhole = !/\bapp\./.test(block) || block.includes('const app =')
-    const app =
-      "import type { FastifyInstance } from 'fastify'\nimport 'fastify-redlock-scheduler'\ndeclare const app: FastifyInstance\n"
-    await writeFile(join(folder, `block-${index + 1}.ts`), isWhole ? block : app + block)
-  }
+  for (const { code, file } of blocks) await writeFile(join(folder, file), needsApp(code) ? GIVEN_APP + code : code)
   await writeFile(join(folder, 'package.json'), '{ "type": "module" }')
   await writeFile(
     join(folder, 'tsconfig.json'),
@@ -314,6 +378,7 @@ t.test('every block of code compiles against the built package, and those that c
         lib: ['es2023'],
         types: ['node'],
         module: 'nodenext',
+        moduleDetection: 'force',
         strict: true,
         noUnusedLocals: true,
         noEmit: true
@@ -323,15 +388,20 @@ t.test('every block of code compiles against the built package, and those that c
   const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc')
   t.match(await run(process.execPath, [tsc], { cwd: folder }), { code: 0, stdout: '' })
 
-  // Those that need nothing but themselves are run too, and print what they say.
-  const execute = (part: string): Promise<Ended> => {
-    const index = blocks.findIndex((block) => block.includes(part))
-    const tsx = import.meta.resolve('tsx')
-    return run(process.execPath, ['--import', tsx, `block-${index + 1}.ts`], { cwd: folder })
+  // Those that need nothing but themselves, and say what they print, are run too.
+  const told = blocks.filter(({ code }) => outputOf(code) !== null && !/redis:|\.listen\(/.test(code))
+  for (const part of ['Nightly report', 'scheduler.preview(', 'withLock(', 'new Simulation(']) {
+    t.ok(
+      told.some(({ code }) => code.includes(part)),
+      `a block with ${part} is run`
+    )
   }
-  t.strictSame(await execute('Nightly report'), { code: 0, stdout: 'success\n42\n', stderr: '' })
-  const preview = await execute('scheduler.preview(')
-  t.equal(preview.code, 0)
-  const printed = /^\/\/ (\[.*)$/m.exec(blocks.find((block) => block.includes('scheduler.preview(')) ?? '')?.[1]
-  t.equal(preview.stdout.replaceAll(/\s+/g, ' ').trim(), printed)
+  const tsx = import.meta.resolve('tsx')
+  for (const { code, file } of told) {
+    const { stdout, ...ended } = await run(process.execPath, ['--import', tsx, file], { cwd: folder })
+    t.equal(stdout.replaceAll(/\s+/g, ' ').trim(), outputOf(code), file)
+    t.equal(ended.code, 0, `${file}: ${ended.stderr}`)
+    // What fails in a simulation is told on stderr.
+    if (!code.includes('new Simulation(')) t.equal(ended.stderr, '', file)
+  }
 })
