@@ -36,14 +36,14 @@ Open
   ${url}/jobs
   ${url}/metrics
 Try
-  curl -X POST ${url}/jobs/report/run      a run by hand; 409 while another one goes on
-  curl -X POST ${url}/jobs/cleanup/pause   pauses a job on all replicas; /jobs/cleanup/resume resumes it
-  Ctrl+C while report runs                 closing waits until it has ended
+  curl -X POST ${url}/jobs/report/run  # a run by hand; 409 while another one goes on
+  curl -X POST ${url}/jobs/cleanup/pause  # on all replicas; /jobs/cleanup/resume resumes it
+  Ctrl+C while report runs: closing waits until it has ended
 ${
   redis
-    ? `Jobs are shared through Redis with every replica that has the same REDIS_URL
-  PORT=${Number(PORT) + 1} npm start                      in another terminal: each tick runs on one of the two
-  kill -9 ${process.pid}                   while report runs here: the other takes it over within 5 s`
+    ? `Jobs are shared through Redis with every replica that has the same REDIS_URL. In another terminal
+  PORT=${Number(PORT) + 1} npm start  # each tick runs on one of the two
+  kill -9 ${process.pid}  # while report runs here: the other takes it over within 5 s`
     : `Jobs are coordinated in memory, for this process alone. With a Redis, in two terminals
   REDIS_URL=redis://127.0.0.1:6379 npm start
   REDIS_URL=redis://127.0.0.1:6379 PORT=${Number(PORT) + 1} npm start`
