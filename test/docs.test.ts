@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import t from 'tap'
+import { parseAllDocuments } from 'yaml'
 import * as constants from '../lib/coordination/redis/constants.js'
 import { STATUS_OF } from '../lib/http/run-body.js'
 import { createScheduler, errors } from '../lib/index.js'
@@ -40,6 +41,9 @@ for (const path of [README, ...DOCS, ...OTHERS]) texts.set(path, await readFile(
 const MEASURED = 'docs/benchmarks.md'
 const MOST_IN_CELL = 120
 const MOST_IN_README = 25_000
+const MOST_WORDS = 3500
+/** With tables of what was measured. */
+const LONG: Readonly<Record<string, number>> = { 'docs/faults.md': 4000 }
 
 const page = (path: string): string => texts.get(path) as string
 const doc = (name: string): string => page(`docs/${name}.md`)
@@ -102,6 +106,51 @@ t.test('README is short, and what to type comes before what to write', async (t)
   const places = (language: string): number[] =>
     blocks.filter((block) => block.language === language).map(({ at }) => at)
   t.ok(Math.max(...places('sh')) < Math.min(...places('ts')))
+
+  // The service of ten lines, and what it promises in twelve.
+  const service = blocks.find(({ language }) => language === 'ts')?.code ?? ''
+  const lines = service.split('\n').filter((line) => line.trim() !== '')
+  t.ok(lines.length <= 10, `the first service has ${lines.length} lines`)
+  const promises =
+    text
+      .match(/(?:^\d+\. .*\n)+/m)?.[0]
+      .trim()
+      .split('\n') ?? []
+  t.ok(promises.length > 0 && promises.length <= 12, `${promises.length} promises`)
+  for (const promise of promises) t.ok(visibleText(promise).length <= 130, promise)
+})
+
+t.test('no page is longer than a reader takes', async (t) => {
+  for (const path of [README, ...DOCS.filter((each) => each !== MEASURED)]) {
+    const words = page(path).split(/\s+/).length
+    t.ok(words <= (LONG[path] ?? MOST_WORDS), `${path} has ${words} words`)
+  }
+})
+
+t.test('what is to be typed exists', async (t) => {
+  const { scripts } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { scripts: object }
+  for (const [path, text] of texts) {
+    for (const [command, name = ''] of text.matchAll(/\bnpm run ([\w:-]+)/g))
+      t.ok(name in scripts, `${path}: ${command}`)
+    for (const [, file = ''] of text.matchAll(/\b(?:npx tap|node --import tsx) ([\w/-]+\.[\w.]+)/g)) {
+      t.ok(existsSync(join(ROOT, file)), `${path}: ${file}`)
+    }
+  }
+})
+
+t.test('blocks of YAML and JSON can be read', async (t) => {
+  for (const [path, text] of texts) {
+    for (const { language, code } of blocksOf(text)) {
+      if (language === 'yaml') t.doesNotThrow(() => parseAllDocuments(code).map((each) => each.toJS()), path)
+      if (language === 'json') t.doesNotThrow(() => JSON.parse(code), path)
+      if (language === 'yaml')
+        t.strictSame(
+          parseAllDocuments(code).flatMap(({ errors }) => errors),
+          [],
+          path
+        )
+    }
+  }
 })
 
 t.test('every page says what it is for, and is linked from README', async (t) => {

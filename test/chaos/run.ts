@@ -1,11 +1,11 @@
-// `npm run chaos`: runs every scenario in its long form, and writes the table of docs/guarantees.md.
+// `npm run chaos`: runs every scenario in its long form, and writes the table of docs/faults.md.
 // `npm run chaos -- <part of a name>` runs those alone, `--short` in their short form; neither writes anything.
 import { markdownTable, measuredOn, writeInto } from './fixtures/document.js'
 import type { Result, Scenario } from './scenario.js'
 import { scenarios } from './scenarios.js'
 
 const NOTE = `Doubled: ran more than once. Lost: neither run nor counted with a reason. Where there are some, they are those
-that this page tells of: a Redis that has lost its data forgets claims, and a replica that is killed takes along what it had claimed.`
+that the guarantees tell of: a Redis that has lost its data forgets claims, and a replica that is killed takes along what it had claimed.`
 
 /** How many scenarios are played at a time. */
 const AT_ONCE = 2

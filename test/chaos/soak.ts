@@ -1,5 +1,5 @@
 // `npm run soak [minutes]`: 500 locked runs a second on three replicas and one Redis, for 15 minutes unless told else.
-// Nothing may grow, double or be lost. Writes its table into docs/guarantees.md when it ran for 10 minutes or more.
+// Nothing may grow, double or be lost. Writes its table into docs/faults.md when it ran for 10 minutes or more.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { markdownTable, measuredOn, writeInto } from './fixtures/document.js'
 import type { MemoryReport, PlannedJob } from './fixtures/protocol.js'
