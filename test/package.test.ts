@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { cp, writeFile } from 'node:fs/promises'
+import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { asInstalled, install, pack } from './fixtures/package/installed.js'
@@ -42,6 +42,23 @@ scheduler.createScheduler().on('executed', ({ run }) => console.log(run.id))
 scheduler.createScheduler({ timezon: 'UTC' })
 // @ts-expect-error an option that does not exist
 app.register(scheduler, { timezon: 'UTC' })
+`
+
+/** As most projects in CommonJS are written: TypeScript makes `require()` of it. */
+const COMPILED = `
+import Fastify from 'fastify'
+import scheduler, { createScheduler, errors, type PluginOptions } from 'fastify-redlock-scheduler'
+
+async function main(): Promise<void> {
+  const options: PluginOptions = { jobs: [{ id: 'beat', trigger: { interval: '1h' }, handler: () => 'ran' }] }
+  const app = Fastify()
+  await app.register(scheduler, options)
+  await app.ready()
+  const run = await app.jobs.trigger('beat', { wait: true })
+  await app.close()
+  console.log(JSON.stringify([run?.result, typeof createScheduler, typeof errors.JobLockedError]))
+}
+void main()
 `
 
 async function node(file: string, cwd: string): Promise<unknown> {
@@ -111,6 +128,15 @@ t.test('the package, installed into an empty folder', async (t) => {
       named: 'ran',
       imported: 'ran'
     })
+  })
+
+  t.test('CommonJS, as TypeScript compiles it', async (t) => {
+    await writeFile(join(app, 'compiled.cts'), COMPILED)
+    const tsc = join(app, 'node_modules', 'typescript', 'bin', 'tsc')
+    const settings = ['--ignoreConfig', '--module', 'nodenext', '--target', 'es2022', '--types', 'node', '--strict']
+    t.match(await run(process.execPath, [tsc, ...settings, 'compiled.cts'], { cwd: app }), { code: 0, stdout: '' })
+    t.match(await readFile(join(app, 'compiled.cjs'), 'utf8'), 'require("fastify-redlock-scheduler")')
+    t.strictSame(await node('compiled.cjs', app), ['ran', 'function', 'function'])
   })
 
   t.test('TypeScript: nodenext, strict, with the declarations checked too', async (t) => {
