@@ -401,7 +401,7 @@ t.test('@fastify/swagger: metrics are hidden, and a route that runs a job has th
 
 t.test('@fastify/schedule: side by side, each with its decorator', (t) =>
   withRedis(async ({ url }) => {
-    const at = new Date(Date.now() + 1000)
+    const at = new Date(Date.now() + 2500)
     const ran: string[] = []
     const refreshed: Promise<void>[] = []
     const apps: FastifyInstance[] = []
