@@ -1,12 +1,16 @@
 // What docs/deployment.md says of replicas that come and go. The rights of the Redis user: coordination/redis-permissions.test.ts.
-import { readFile } from 'node:fs/promises'
-import { hostname } from 'node:os'
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { hostname, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import t from 'tap'
 import { createScheduler, type Scheduler, type SchedulerOptions } from '../lib/index.js'
 import { Simulation } from '../lib/testing/index.js'
 import { logLines } from './fixtures/log-lines.js'
+import { start } from './fixtures/package/outside-tap.js'
+import { withRedis } from './fixtures/with-redis.js'
 
-const page = await readFile(new URL('../docs/deployment.md', import.meta.url), 'utf8')
+const ROOT = join(import.meta.dirname, '..')
+const page = await readFile(join(ROOT, 'docs', 'deployment.md'), 'utf8')
 
 type Made = { readonly scheduler: Scheduler<undefined>; readonly warnings: () => string[] }
 
@@ -140,3 +144,23 @@ t.test('the examples: node is started itself, and is given more time than closin
   for (const seconds of given) t.ok(seconds > 20)
   t.match(page, /--maxmemory-policy noeviction/)
 })
+
+t.test('the service of the page ends well by SIGTERM, and by SIGINT', (t) =>
+  withRedis(async ({ url }) => {
+    const folder = await mkdtemp(join(tmpdir(), 'rls-deployment-'))
+    t.teardown(() => rm(folder, { recursive: true, force: true }))
+    await mkdir(join(folder, 'node_modules'))
+    await symlink(ROOT, join(folder, 'node_modules', 'fastify-redlock-scheduler'))
+    await symlink(join(ROOT, 'node_modules', 'fastify'), join(folder, 'node_modules', 'fastify'))
+    await writeFile(join(folder, 'package.json'), '{ "type": "module" }')
+    await writeFile(join(folder, 'server.ts'), /^```ts\n(.*?)^```/ms.exec(page)?.[1] ?? '')
+    const env = { REDIS_URL: url, REPLICA_ID: 'billing-7d4b9-x2x', PORT: '0' }
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      const args = ['--import', import.meta.resolve('tsx'), 'server.ts']
+      const { child, ended, said } = start(process.execPath, args, { cwd: folder, env })
+      t.match(await said(/the ticks have begun|"coordination":"redis"/), /"replicaId":"billing-7d4b9-x2x"/)
+      child.kill(signal)
+      t.match(await ended, { code: 0, stderr: '' })
+    }
+  })
+)
