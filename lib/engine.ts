@@ -221,7 +221,9 @@ export class Engine {
       shutdown,
       onStart: () => {
         const { kind } = coordination.state
-        warnings.onStart({ kind, timezone, isTimezoneGiven: options.isTimezoneGiven, now: coordination.now() })
+        const { prefix, isTimezoneGiven } = options
+        const isPrefixGiven = prefix !== ''
+        warnings.onStart({ kind, isPrefixGiven, timezone, isTimezoneGiven, now: coordination.now() })
         journal.started(jobs.size, kind, replicaId)
       }
     })

@@ -10,6 +10,8 @@ const MAX_STORE_WARNINGS = 20
 export interface Setup {
   /** Where replicas meet. */
   readonly kind: 'memory' | 'redis'
+  /** Whether the app has a name in Redis, which it needs with Redis alone. */
+  readonly isPrefixGiven: boolean
   /** The time zone of triggers that do not say theirs. */
   readonly timezone: string
   readonly isTimezoneGiven: boolean
@@ -34,12 +36,14 @@ export class Warnings {
   }
 
   /** Ticks begin. */
-  onStart({ kind, timezone, isTimezoneGiven, now }: Setup): void {
+  onStart({ kind, isPrefixGiven, timezone, isTimezoneGiven, now }: Setup): void {
     if (this.#isSetupTold) return
     this.#isSetupTold = true
     if (kind === 'memory') {
-      const level = process.env.NODE_ENV === 'production' ? 'warn' : 'info'
-      const message = 'jobs are coordinated in memory: every replica runs every tick; set `redis` to share them'
+      const level = process.env.NODE_ENV === 'production' || isPrefixGiven ? 'warn' : 'info'
+      // Such as an `app.redis` that was read before its plugin was loaded.
+      const hint = isPrefixGiven ? '`prefix` is given, and `redis` is undefined' : 'set `redis` to share them'
+      const message = `jobs are coordinated in memory: every replica runs every tick; ${hint}`
       logSafely(this.#log, level, {}, message)
     }
     const processTimezone = otherProcessZone(timezone, now)

@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import t from 'tap'
-import { createScheduler, type Run } from '../../lib/index.js'
+import { createScheduler, type Run, type SchedulerOptions } from '../../lib/index.js'
 import { VirtualClock } from '../../lib/testing/virtual-clock.js'
 import { logLines } from '../fixtures/log-lines.js'
 import { parsePrometheus } from '../fixtures/prometheus-text.js'
@@ -134,13 +134,15 @@ t.test('without Redis it says once that jobs are coordinated in memory', async (
     if (before === undefined) delete process.env.NODE_ENV
     else process.env.NODE_ENV = before
   })
-  for (const [environment, level] of [
-    ['test', 'info'],
-    ['production', 'warn']
-  ]) {
-    process.env.NODE_ENV = environment as string
+  for (const [environment, options, level] of [
+    ['test', {}, 'info'],
+    ['production', {}, 'warn'],
+    // Redis was meant: a variable that is not set, or an `app.redis` that was read too early.
+    ['test', { redis: undefined, prefix: 'billing' }, 'warn']
+  ] as const) {
+    process.env.NODE_ENV = environment
     const { logger, lines } = logLines()
-    const scheduler = createScheduler({ logger })
+    const scheduler = createScheduler({ ...options, logger } as SchedulerOptions)
     await scheduler.start()
     await scheduler.start()
     await scheduler.close()
