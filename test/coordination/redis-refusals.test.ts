@@ -150,6 +150,27 @@ for (const { code, args = [], prepare, refuse, heal } of REFUSALS) {
   )
 }
 
+t.test(
+  'a reply of Redis is told from other errors, also where a minifier has renamed the classes of ioredis',
+  async (t) => {
+    class Renamed extends Error {
+      override get name(): string {
+        return this.constructor.name
+      }
+    }
+    const answered = (message: string): Error =>
+      Object.assign(new Renamed(message), { command: { name: 'evalsha', args: [] } })
+    t.ok(isReplyError(answered('NOPERM this user has no permissions')))
+    t.ok(isReplyError(answered("OOM command not allowed when used memory > 'maxmemory'.")))
+    t.ok(isReplyError(new RefusalError('NOPERM this user may not run it')))
+    t.notOk(isReplyError(answered('Command aborted due to connection close')), 'nobody has replied to that command')
+    // What was said before is the reason why nothing is sent, and no reply to it.
+    t.notOk(isReplyError(new NotConnectedError('ERR DB index is out of range')))
+    t.notOk(isReplyError(new Error('connect ECONNREFUSED 127.0.0.1:6379')))
+    t.notOk(isReplyError('ERR'))
+  }
+)
+
 t.test('all commands that a script calls are tried, and docs/deployment.md names them', async (t) => {
   const { PROBE_SCRIPT, ...others } = scripts
   const called = new Set<string>()

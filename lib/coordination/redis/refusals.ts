@@ -21,11 +21,12 @@ export class RefusalError extends Error {
 }
 
 /**
- * Whether an error is a reply of Redis itself. Its kind in capitals begins the message, by a convention of the protocol;
- * the name is that of a class, which a minifier changes.
+ * Whether an error is a reply of Redis itself. The name is that of a class of ioredis, which a minifier changes: then it is
+ * one to a command, whose message begins with a kind in capitals, by a convention of the protocol.
  */
 export function isReplyError(error: unknown): error is Error {
-  return error instanceof Error && (error.name === 'ReplyError' || /^[A-Z][A-Z\d_]+ /.test(error.message))
+  if (!(error instanceof Error)) return false
+  return error.name === 'ReplyError' || ('command' in error && /^[A-Z][A-Z\d_]+ /.test(error.message))
 }
 
 /** Whether Redis refuses every client, and not only this request. */
