@@ -1,4 +1,4 @@
-// The house of docs/architecture.md: no import in lib/ runs against its arrows, and there is no circle. Nor is there one in bench/.
+// The folders of docs/architecture.md: no import in lib/ runs against its arrows, and there is no circle. Nor is there one in bench/.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import t from 'tap'

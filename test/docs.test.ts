@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
+import { transform } from 'esbuild'
 import t from 'tap'
 import { parseAllDocuments } from 'yaml'
 import * as constants from '../lib/coordination/redis/constants.js'
@@ -445,9 +446,10 @@ t.test('every block of code compiles against the built package, and those that c
       `a block with ${part} is run`
     )
   }
-  const tsx = import.meta.resolve('tsx')
   for (const { code, file } of told) {
-    const { stdout, ...ended } = await run(process.execPath, ['--import', tsx, file], { cwd: folder })
+    const program = file.replace(/\.ts$/, '.js')
+    await writeFile(join(folder, program), (await transform(code, { loader: 'ts' })).code)
+    const { stdout, ...ended } = await run(process.execPath, [program], { cwd: folder })
     t.equal(stdout.replaceAll(/\s+/g, ' ').trim(), outputOf(code), file)
     t.equal(ended.code, 0, `${file}: ${ended.stderr}`)
     // What fails in a simulation is told on stderr.
