@@ -9,8 +9,11 @@ const REFUSED =
 
 const NO_DATABASE = /DB index is out of range/
 
-/** Errors by which an ACL forbids a command: what a script did before that command stands. */
-const FORBIDDEN = /(?:^|-)NOPERM |can't run this command|can't access at least one of the keys/
+/**
+ * Errors by which an ACL forbids a command: what a script did before that command stands. Redis 7.2 and Valkey have other words
+ * for it than those before.
+ */
+const FORBIDDEN = /(?:^|-)NOPERM |can't run this command|can't access at least one of the keys|ACL failure in script/
 
 /** Those of `REFUSED` by which the server is not the master, or is a master cut off from its replicas. */
 const OF_REPLICA = /(?:^|-)(?:READONLY|NOREPLICAS|MASTERDOWN) /
@@ -44,9 +47,9 @@ export function isUndone(error: unknown): boolean {
   return isReplyError(error) && isPassing(error)
 }
 
-/** Whether an ACL forbids a command of a script, and the error does not name it. */
+/** Whether an ACL forbids a command of a script, and the error names none, or one of several. */
 export function isVague(error: Error): boolean {
-  return error.message.includes("can't run this command")
+  return /can't run this command|ACL failure in script: .* command/.test(error.message)
 }
 
 /** Whether another server may be the master by now. */

@@ -734,7 +734,8 @@ local refused, failed = {}, nil
 local function try(...)
 local reply = redis.pcall(...)
 if type(reply) ~= 'table' or not reply.err then return reply end
-if string.find(reply.err, "can't run") or string.find(reply.err, 'permission') then
+local isOfKey = string.find(reply.err, ' key')
+if not isOfKey and (string.find(reply.err, "can't run") or string.find(reply.err, 'permission')) then
 refused[#refused + 1] = select(1, ...)
 else
 failed = failed or reply
