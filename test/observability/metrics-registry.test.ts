@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import prometheus from 'prom-client'
 import t from 'tap'
 import { systemClock } from '../../lib/base/clock.js'
@@ -153,13 +154,17 @@ t.test('two replicas: each tick is fired by one and claimed elsewhere for the ot
     await Promise.all(replicas.map(reached))
     for (const replica of replicas) replica.stop()
     // Both have seen the same ticks up to one at either end.
-    const [one, two] = await Promise.all(replicas.map(scrape))
+    let [one, two] = await Promise.all(replicas.map(scrape))
     const fired = (now: Exposition | undefined): number => now?.value('apscheduler_jobs_fired_total') as number
     const elsewhere = (now: Exposition | undefined): number =>
       now?.value('apscheduler_run_skipped_total', { reason: 'claimed_elsewhere' }) as number
     t.ok(fired(one) + fired(two) >= 10)
     t.ok(elsewhere(one) > 0)
-    t.ok(elsewhere(one) <= fired(two) && elsewhere(two) <= fired(one), 'what one lost the other ran')
+    // What one has lost the other runs, once the answer has reached it.
+    while (elsewhere(one) > fired(two) || elsewhere(two) > fired(one)) {
+      await sleep(20)
+      ;[one, two] = await Promise.all(replicas.map(scrape))
+    }
     for (const now of [one, two]) {
       t.equal(
         now?.value('apscheduler_redis_lock_failed_total', { reason: 'held' }),
