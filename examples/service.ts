@@ -26,7 +26,12 @@ for (const { id } of app.jobs.list()) {
 }
 app.get('/', async () => guide)
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => app.close())
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    say('closes once its runs have ended')
+    void app.close()
+  })
+}
 const url = await app.listen({ host: HOST, port: Number(PORT) }).catch(fail)
 const guide = `This is one replica of a service with three jobs. Each line below is a run, or a tick without one and why.
   cleanup     every 10 s, on one replica
@@ -43,7 +48,7 @@ ${
   redis
     ? `Jobs are shared through Redis with every replica that has the same REDIS_URL. In another terminal
   PORT=${Number(PORT) + 1} npm start  # each tick runs on one of the two
-  kill -9 ${process.pid}  # while report runs here: the other takes it over within 5 s`
+  kill -9 ${process.pid}  # while a report of the schedule runs here: the other takes it over within 5 s`
     : `Jobs are coordinated in memory, for this process alone. With a Redis, in two terminals
   REDIS_URL=redis://127.0.0.1:6379 npm start
   REDIS_URL=redis://127.0.0.1:6379 PORT=${Number(PORT) + 1} npm start`

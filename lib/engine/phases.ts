@@ -76,7 +76,10 @@ export class Phases {
   /** The error that says why something cannot be done now. */
   notRunning(what: string): Error {
     if (this.#current === 'closing') return new NotRunningError(what, 'is closed')
-    const why = this.#current === 'draining' ? 'takes no new runs, as it is closing' : 'has not been started'
+    const why =
+      this.#current === 'draining'
+        ? 'takes no new runs, as it is closing'
+        : 'has not been started: await `app.ready()`, `app.listen()` or `start()` first'
     return new NotRunningError(what, why)
   }
 }

@@ -64,7 +64,7 @@ export class RedisServer {
     this.#lastGrant = ''
     if (isPast) {
       const lost = fence === 0 ? 'has lost its data' : 'has data from the past'
-      const message = `Redis at ${this.#address} ${lost}: claims, locks and pauses since are unknown to it`
+      const message = `Redis at ${this.#address} ${lost}: claims, locks and pauses since are unknown to it, so a tick may run twice or count as missed`
       this.#listener.onNotice('warn', message)
     }
     if (isOther || isPast) this.#listener.onPast(true)
