@@ -24,9 +24,9 @@ export function latestTick(trigger: Trigger, since: number, until: number): numb
     low = Math.max(from, to - step)
     latest = within(low)
   }
-  // The tick found becomes the lower end, so that nothing before it is searched again.
+  // The tick found becomes the lower end, so that nothing before it is searched again. There may be one at the upper end.
   low = latest
-  while (high - low > 1) {
+  while (low < high) {
     const middle = low + Math.floor((high - low) / 2)
     const tick = within(middle)
     if (tick === null) high = middle

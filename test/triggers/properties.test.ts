@@ -172,6 +172,7 @@ t.test('latestTick agrees with a list', async (t) => {
     if (latestTick(trigger, since, until) !== (ticks.at(-1) ?? null)) throw new Error('latest')
   })
   t.doesNotThrow(() => fc.assert(check, { numRuns: 800 }))
+  t.equal(latestTick(resolveTrigger({ interval: 1 }, UTC), 1000, 1002), 1002, 'ticks that follow each other at once')
 })
 
 t.test('latestTick asks a few times for a year of seconds', async (t) => {
