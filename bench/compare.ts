@@ -4,7 +4,7 @@
 // whose ratio (this one in that of the revision) is the geometric mean of both rounds': which side is loaded first, and is dearer by
 // that, is not in it. It prints the median of the pairs' ratios and the 95% interval of that median.
 import { execFileSync, spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -141,4 +141,11 @@ function checkOut(revision: string, folder: string): void {
     cpSync(join(ROOT, name), join(folder, name), { recursive: true })
   }
   execFileSync('npm', ['run', 'build'], { cwd: folder, stdio: 'ignore' })
+  // Where builds were before 2026-11-27.
+  if (!existsSync(join(folder, 'dist/index.js'))) {
+    writeFileSync(
+      join(folder, 'dist/index.js'),
+      "export { default } from './lib/index.js'\nexport * from './lib/index.js'\n"
+    )
+  }
 }

@@ -1,7 +1,6 @@
 // Two builds in one process, in turn: `registering-in-turn.ts <checkout of one> <of the other> <jobs> <turns>`. In each turn a
 // scheduler of each build gets so many jobs with 20 distinct triggers, starts, and loses them again. It sends what a job
 // has cost each of the two, in that order: medians over the turns, but for the first, in which V8 compiles.
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type * as Library from '../dist/index.js'
@@ -13,10 +12,7 @@ const TRIGGERS = 20
 const [one = '', other = '', ...numbers] = process.argv.slice(2)
 const [count = 0, turns = 0] = numbers.map(Number)
 const libraries: (typeof Library)[] = []
-for (const folder of [one, other]) {
-  const entry = ['dist/index.js', 'dist/lib/index.js'].map((path) => join(folder, path)).find(existsSync)
-  libraries.push(await import(entry ?? `there is no build in ${folder}`))
-}
+for (const folder of [one, other]) libraries.push(await import(join(folder, 'dist/index.js')))
 const hour = (new Date().getUTCHours() + 12) % 24
 const jobs = Array.from({ length: count }, (_, index) => {
   return { id: `job-${index}`, cron: `${index % TRIGGERS} ${hour} * * *` }
