@@ -4,7 +4,10 @@ import Fastify from 'fastify'
 import scheduler from 'fastify-redlock-scheduler'
 
 const { PORT = '3000', HOST = '127.0.0.1', REDIS_URL: redis } = process.env
-const fail = (error: Error): never => process.exit(console.error(error.message) ?? 1)
+const fail = (error: Error): never => {
+  console.error(error.message)
+  process.exit(1)
+}
 const say = (text: string) => console.log(`${new Date().toISOString()} ${text}`)
 if (!/^\d+$/.test(PORT) || Number(PORT) > 65_535) fail(new Error(`PORT must be a number up to 65535, got '${PORT}'`))
 

@@ -1,26 +1,26 @@
-// Makes what is published, into the folder given or else dist/: of each entry one file of code and one of types. What both
-// entries need of the code is in a third, as two copies of it would be two schedulers.
+// Makes dist/, which is what is published: of each entry one file of code and one of types. What both entries need of the code
+// is in a third, as two copies of it would be two schedulers.
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { build } from 'esbuild'
 import { rollup } from 'rollup'
 import { dts } from 'rollup-plugin-dts'
 
 const ROOT = join(import.meta.dirname, '..')
+const OUTDIR = join(ROOT, 'dist')
 
 const ENTRIES = { index: 'lib/index', testing: 'lib/testing/index' }
 
 /** The name under which Node and TypeScript look for what `require()` gives; TypeScript reads it from 5.6 on. */
 const COMMONJS_EXPORT = / commonjs as "module\.exports",?/
 
-/** @param {string} outdir */
-async function buildCode(outdir) {
+async function buildCode() {
   await build({
     absWorkingDir: ROOT,
     entryPoints: Object.fromEntries(Object.entries(ENTRIES).map(([name, source]) => [name, `${source}.ts`])),
-    outdir,
+    outdir: OUTDIR,
     chunkNames: 'shared-[hash]',
     bundle: true,
     splitting: true,
@@ -32,8 +32,7 @@ async function buildCode(outdir) {
   })
 }
 
-/** @param {string} outdir */
-async function buildTypes(outdir) {
+async function buildTypes() {
   const folder = mkdtempSync(join(tmpdir(), 'rls-types-'))
   try {
     const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc')
@@ -43,9 +42,9 @@ async function buildTypes(outdir) {
       const { output } = await bundle.generate({ format: 'es' })
       await bundle.close()
       const text = withOptionalFastify(output[0].code)
-      writeFileSync(join(outdir, `${name}.d.ts`), text)
+      writeFileSync(join(OUTDIR, `${name}.d.ts`), text)
       if (!COMMONJS_EXPORT.test(text)) continue
-      writeFileSync(join(outdir, `${name}.before-5.6.d.ts`), text.replace(COMMONJS_EXPORT, ''))
+      writeFileSync(join(OUTDIR, `${name}.before-5.6.d.ts`), text.replace(COMMONJS_EXPORT, ''))
     }
   } finally {
     rmSync(folder, { recursive: true, force: true })
@@ -65,7 +64,6 @@ function withOptionalFastify(text) {
     .replaceAll(/^(import .* from 'fastify';|declare module 'fastify' \{)$/gm, `${ignore}$1`)
 }
 
-const outdir = resolve(process.argv[2] ?? join(ROOT, 'dist'))
-rmSync(outdir, { recursive: true, force: true })
-await buildCode(outdir)
-await buildTypes(outdir)
+rmSync(OUTDIR, { recursive: true, force: true })
+await buildCode()
+await buildTypes()

@@ -306,6 +306,7 @@ t.test('a wrong Redis is refused, and its password is shown nowhere', async (t) 
     [new URL(`redis://:${secret}@127.0.0.1`), OPTION],
     [{ sentinels: [], name: 'm', password: secret }, OPTION],
     [{ sentinels: 'x', password: secret }, OPTION],
+    [{ sentinels: [{ host: 'sentinel' }], password: secret }, OPTION],
     [{ port: 'abc', password: secret }, OPTION],
     [{ port: 70_000, password: secret }, OPTION],
     [{ port: -1, password: secret }, OPTION],
