@@ -129,7 +129,8 @@ function sampleOf(folder: string, [file, ...args]: Command): Sample {
 }
 
 function samplesOf(folders: readonly string[], [file, ...args]: Command): Promise<Sample[]> {
-  return runPeer(fileURLToPath(new URL(file, import.meta.url)), [...folders, ...args.map(String)])
+  const argv = [...folders, ...args.map(String)]
+  return runPeer(fileURLToPath(new URL(file, import.meta.url)), argv, ['--import=tsx', '--expose-gc'])
 }
 
 /** Makes a checkout of a revision, built, with the benchmarks of this one. */

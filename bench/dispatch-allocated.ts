@@ -1,14 +1,13 @@
 // What a fire allocates, run in the checkout it measures: it prints what one round gave, as JSON.
-import { fileURLToPath } from 'node:url'
 import { runPeer, type Sample } from './measure.js'
 import type { Measured } from './meter.js'
+import { program } from './program.js'
 
 /** A young generation that holds all that a window allocates, so that what it grows by is what was allocated. */
-const NO_COLLECTION = ['--import=tsx', '--min-semi-space-size=1024', '--max-semi-space-size=1024']
+const NO_COLLECTION = ['--min-semi-space-size=1024', '--max-semi-space-size=1024']
 
 const [jobs = '', warmUp = '', seconds = ''] = process.argv.slice(2)
-const main = fileURLToPath(new URL('peers/dispatch/main.ts', import.meta.url))
-const count = () => runPeer<Measured>(main, ['ours.ts', jobs, warmUp, seconds], NO_COLLECTION)
+const count = () => runPeer<Measured>(program('dispatch/main.ts'), ['ours.ts', jobs, warmUp, seconds], NO_COLLECTION)
 let counted = await count()
 // V8 may collect for reasons of its own; what the heap grew by is then not what was allocated.
 for (let again = 0; counted.collections > 0 && again < 5; again++) counted = await count()

@@ -2,9 +2,9 @@
 // <seconds>`. In one process they would share a heap, and pay for each other's garbage; at the same time, a core. It sends what each
 // has used, in that order.
 import { execFileSync } from 'node:child_process'
-import { join } from 'node:path'
 import { runPeer, type Sample } from './measure.js'
 import type { Measured } from './meter.js'
+import { program } from './program.js'
 
 // Half a second apart, so that what else keeps the machine busy meets both; and neither at full seconds, when others' timers end.
 const OFFSETS = [250, 750]
@@ -19,8 +19,8 @@ try {
 const [one = '', other = '', ...numbers] = process.argv.slice(2)
 const both = await Promise.all(
   [one, other].map((folder, turn) => {
-    const main = join(folder, 'bench/peers/dispatch/main.ts')
-    return runPeer<Measured>(main, ['ours-in-turn.ts', ...numbers, String(OFFSETS[turn])], ['--import=tsx'])
+    const args = ['ours-in-turn.ts', ...numbers, String(OFFSETS[turn])]
+    return runPeer<Measured>(program('dispatch/main.ts', folder), args, [])
   })
 )
 const results = both.map(({ cpu, fires, due, ran, doubled }): Sample => {

@@ -1,14 +1,14 @@
 import { fork } from 'node:child_process'
 import { cpus } from 'node:os'
 
-/** What a child of `runPeer` is run with: TypeScript as it stands, `gc()`, and room for peers that take much memory. */
-export const TYPESCRIPT = ['--import=tsx', '--expose-gc', '--max-old-space-size=12288'] as const
+/** What a child of `runPeer` is run with: `gc()`, and room for peers that take much memory. */
+const ROOMY = ['--expose-gc', '--max-old-space-size=12288'] as const
 
 /** Runs a file as a process of its own and resolves to what it sends, once it has ended. */
 export function runPeer<Result>(
   file: string,
   args: readonly string[],
-  execArgv: readonly string[] = TYPESCRIPT
+  execArgv: readonly string[] = ROOMY
 ): Promise<Result> {
   return new Promise((resolve, reject) => {
     const child = fork(file, [...args], { execArgv: [...execArgv], env: plainEnv() })

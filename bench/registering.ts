@@ -1,9 +1,9 @@
 // What do 100,000 jobs cost? Time to register them and memory, with 20 distinct triggers, none due while it is measured.
-import { fileURLToPath } from 'node:url'
 import type { Redis } from 'ioredis'
 import { withRedis } from '../test/fixtures/with-redis.js'
 import { installed } from './installed.js'
 import { median, runPeer } from './measure.js'
+import { program } from './program.js'
 import type { Answer, Goal, Question, Scale, Table } from './question.js'
 
 interface Peer {
@@ -84,9 +84,8 @@ export const registering: Question = {
 }
 
 async function run({ file, redis }: Peer, jobs: number, read: boolean): Promise<Cost> {
-  const main = fileURLToPath(new URL('peers/registering/main.ts', import.meta.url))
   const registered = (port: number): Promise<Registered> =>
-    runPeer(main, [file, `${jobs}`, `${port}`, read ? '1' : '0'])
+    runPeer(program('registering/main.ts'), [file, `${jobs}`, `${port}`, read ? '1' : '0'])
   if (!redis) return { ...(await registered(0)), redis: null }
   let result: Cost | undefined
   await withRedis(async ({ port, client }) => {

@@ -1,8 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Load, Peer } from './load.js'
 import { plainEnv } from './measure.js'
+import { program } from './program.js'
 
 /** What a process of bench/peers/ is told. */
 export interface ReplicaSettings {
@@ -37,8 +36,6 @@ export interface ReplicaResult {
 /** How long after the window a late run is still counted as run. */
 const GRACE = 1500
 
-const CHECKOUT = fileURLToPath(new URL('..', import.meta.url))
-
 /** One process of bench/peers/. */
 export class Replica {
   /** What it sent when its jobs were started. */
@@ -47,11 +44,10 @@ export class Replica {
   readonly #result: Promise<ReplicaResult>
 
   /** @param folder the checkout whose build it runs */
-  static fork(file: string, settings: ReplicaSettings, folder = CHECKOUT): Replica {
-    const path = join(folder, 'bench/peers', file)
+  static fork(name: 'replica.ts' | 'web.ts', settings: ReplicaSettings, folder?: string): Replica {
     return new Replica(
-      fork(path, [JSON.stringify(settings)], {
-        execArgv: ['--import=tsx', '--expose-gc', '--max-old-space-size=4096'],
+      fork(program(name, folder), [JSON.stringify(settings)], {
+        execArgv: ['--expose-gc', '--max-old-space-size=4096'],
         env: plainEnv(),
         serialization: 'advanced'
       })

@@ -7,6 +7,7 @@ import { installedPeers, inTurn, withServers } from './fleet.js'
 import { installed } from './installed.js'
 import { type Load, NAMES, type Peer } from './load.js'
 import { median, ratios, runPeer } from './measure.js'
+import { program } from './program.js'
 import type { Answer, Question, Scale } from './question.js'
 import { Replica, type ReplicaSettings, windowAfter } from './replica.js'
 import { accuracy, summary, type Tally, tally } from './ticks.js'
@@ -114,10 +115,9 @@ async function measure(scale: Scale, settings: Settings, peer: Beside): Promise<
       const { httpPort } = await service.ready
       const most = scale === 'full' ? await throughput(`http://127.0.0.1:${httpPort}/`) : null
       const window = windowAfter(settings.warmUp, settings.seconds)
-      const file = fileURLToPath(new URL('./peers/load.ts', import.meta.url))
       const numbers = [httpPort, settings.rate, CONNECTIONS, window.from, window.until]
       const [client, result] = await Promise.all([
-        runPeer<LoadResult>(file, numbers.map(String)),
+        runPeer<LoadResult>(program('load.ts'), numbers.map(String)),
         service.measure(window)
       ])
       const { ran, due, doubled, cpu } = summary([result], peer === 'none' ? { ...load, jobs: 0 } : load, window)

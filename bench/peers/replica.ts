@@ -10,6 +10,6 @@ await serve(settings, async (run) => {
 
 /** Starts the jobs of the peer in this process. */
 async function start(settings: ReplicaSettings, run: Run): Promise<void> {
-  const peer = (await import(`./${settings.peer}.js`)) as { start: StartPeer }
+  const peer = (await import(`./${settings.peer}.ts`)) as { start: StartPeer }
   await peer.start(settings, run)
 }

@@ -21,6 +21,6 @@ await serve(settings, async (run) => {
 })
 
 async function startBeside(settings: ReplicaSettings, run: Run): Promise<void> {
-  const peer = (await import(`./${settings.peer}.js`)) as { start: StartPeer }
+  const peer = (await import(`./${settings.peer}.ts`)) as { start: StartPeer }
   await peer.start(settings, run)
 }

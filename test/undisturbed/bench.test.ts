@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { type Sample, TYPESCRIPT } from '../../bench/measure.js'
+import type { Sample } from '../../bench/measure.js'
 import type { Goal } from '../../bench/question.js'
 import { faults, summary } from '../../bench/report.js'
 import { type Ended, run } from '../fixtures/package/outside-tap.js'
@@ -66,7 +66,7 @@ const COMPARED: readonly [file: string, args: readonly string[], ...costs: reado
 ]
 for (const [file, args, ...costs] of COMPARED) {
   t.test(`${file} measures two builds beside each other, and both do all they should`, async (t) => {
-    const child = forkPlainly(join(root, 'bench', file), [root, root, ...args], TYPESCRIPT)
+    const child = forkPlainly(join(root, 'bench', file), [root, root, ...args], ['--import=tsx', '--expose-gc'])
     const samples = await new Promise<Sample[]>((resolve, reject) => {
       child.once('message', (sent: Sample[]) => resolve(sent))
       child.once('exit', (code) => reject(new Error(`${file} ended with ${code}`)))

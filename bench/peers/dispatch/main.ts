@@ -1,4 +1,5 @@
 // One peer, in a process of its own: `main.ts <file of the peer> <jobs> <warm-up, ms> <seconds> [offset, ms]`.
+import { basename } from 'node:path'
 import { Meter } from '../../meter.js'
 
 /** A peer's file. */
@@ -9,9 +10,9 @@ export interface DispatchPeer {
   start(meter: Meter): void | Promise<void>
 }
 
-const [name, ...numbers] = process.argv.slice(2)
+const [file = '', ...numbers] = process.argv.slice(2)
 const [jobs = 0, warmUp = 0, seconds = 0, offset = 0] = numbers.map(Number)
-const { peer } = (await import(new URL(name ?? '', import.meta.url).href)) as { readonly peer: DispatchPeer }
+const { peer } = (await import(`./${basename(file, '.ts')}.ts`)) as { readonly peer: DispatchPeer }
 const meter = new Meter(jobs, offset)
 await peer.start(meter)
 const measured = await meter.measure(warmUp, seconds, peer.tellsTime)

@@ -1,4 +1,5 @@
 // One peer, in a process of its own: `main.ts <file of the peer> <jobs> <port of Redis or 0> <whether to read metrics>`.
+import { basename } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Registered } from '../../registering.js'
 
@@ -27,7 +28,7 @@ export interface Started {
 
 const [file = '', ...numbers] = process.argv.slice(2)
 const [count = 0, port = 0, reads = 0] = numbers.map(Number)
-const { peer } = (await import(new URL(file, import.meta.url).href)) as { readonly peer: RegisteringPeer }
+const { peer } = (await import(`./${basename(file, '.ts')}.ts`)) as { readonly peer: RegisteringPeer }
 const hour = (new Date().getUTCHours() + 12) % 24
 const crons = Array.from({ length: 20 }, (_, minute) => `${minute} ${hour} * * *`)
 const jobs = Array.from({ length: count }, (_, index): JobToAdd => {
