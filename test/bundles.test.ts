@@ -36,7 +36,11 @@ t.test('no package is found where the files are run', async (t) => {
 t.test('in one file', async (t) => {
   const packed = await pack(t)
   const programs = [
-    { what: 'the plugin', program: 'plugin.js', folder: await install(packed, 'app', [await asInstalled('fastify')]) },
+    {
+      what: "the plugin, with a client of the app's ioredis, which is older than the package's",
+      program: 'plugin.js',
+      folder: await install(packed, 'app', [await asInstalled('fastify'), await asInstalled('ioredis5', 'ioredis')])
+    },
     { what: 'without the optional peers', program: 'alone.js', folder: await install(packed, 'alone', []) }
   ]
   for (const { what, program, folder } of programs) {

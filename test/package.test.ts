@@ -99,7 +99,7 @@ t.test('the package, installed into an empty folder', async (t) => {
     t.equal(typed.code, 0, typed.stdout + typed.stderr)
   })
 
-  const tools = await Promise.all(['fastify', 'typescript', '@types/node'].map(asInstalled))
+  const tools = await Promise.all(['fastify', 'typescript', '@types/node'].map((name) => asInstalled(name)))
   const [, ...withoutFastify] = tools
   const [app, alone] = await Promise.all([
     install(packed, 'app', [...tools, OLDEST_TYPESCRIPT]),
