@@ -9,12 +9,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { machine, median, percentile, plainEnv, runPeer, type Sample } from './measure.js'
+import { type Program, program } from './program.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const RESAMPLES = 5000
 
-/** A file and its arguments. */
-type Command = readonly [file: string, ...args: readonly number[]]
+/** A program and its arguments. */
+type Command = readonly [program: Program, ...args: readonly number[]]
 
 /** How a question is asked: of each side in its checkout, which prints a sample, and of both at once, which sends two. */
 interface Question {
@@ -123,14 +124,13 @@ function interval(values: readonly number[]): [low: number, high: number] {
   return [percentile(medians, 0.025), percentile(medians, 0.975)]
 }
 
-function sampleOf(folder: string, [file, ...args]: Command): Sample {
-  const argv = ['--import=tsx', join(folder, 'bench', file), ...args.map(String)]
+function sampleOf(folder: string, [name, ...args]: Command): Sample {
+  const argv = [program(name, folder), ...args.map(String)]
   return JSON.parse(execFileSync(process.execPath, argv, { cwd: folder, env: plainEnv(), encoding: 'utf8' })) as Sample
 }
 
-function samplesOf(folders: readonly string[], [file, ...args]: Command): Promise<Sample[]> {
-  const argv = [...folders, ...args.map(String)]
-  return runPeer(fileURLToPath(new URL(file, import.meta.url)), argv, ['--import=tsx', '--expose-gc'])
+function samplesOf(folders: readonly string[], [name, ...args]: Command): Promise<Sample[]> {
+  return runPeer(program(name), [...folders, ...args.map(String)])
 }
 
 /** Makes a checkout of a revision, built, with the benchmarks of this one. */

@@ -7,7 +7,8 @@ import { program } from './program.js'
 const NO_COLLECTION = ['--min-semi-space-size=1024', '--max-semi-space-size=1024']
 
 const [jobs = '', warmUp = '', seconds = ''] = process.argv.slice(2)
-const count = () => runPeer<Measured>(program('dispatch/main.ts'), ['ours.ts', jobs, warmUp, seconds], NO_COLLECTION)
+const count = () =>
+  runPeer<Measured>(program('peers/dispatch/main.ts'), ['ours.ts', jobs, warmUp, seconds], NO_COLLECTION)
 let counted = await count()
 // V8 may collect for reasons of its own; what the heap grew by is then not what was allocated.
 for (let again = 0; counted.collections > 0 && again < 5; again++) counted = await count()

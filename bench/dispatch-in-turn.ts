@@ -20,7 +20,7 @@ const [one = '', other = '', ...numbers] = process.argv.slice(2)
 const both = await Promise.all(
   [one, other].map((folder, turn) => {
     const args = ['ours-in-turn.ts', ...numbers, String(OFFSETS[turn])]
-    return runPeer<Measured>(program('dispatch/main.ts', folder), args, [])
+    return runPeer<Measured>(program('peers/dispatch/main.ts', folder), args, [])
   })
 )
 const results = both.map(({ cpu, fires, due, ran, doubled }): Sample => {

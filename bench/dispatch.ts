@@ -115,7 +115,7 @@ async function atOnce(peers: readonly Peer[], settings: Settings, python: Python
 async function run({ file }: Peer, { jobs, warmUp }: Size, seconds: number, python: Python | null): Promise<Measured> {
   const folder = new URL('peers/dispatch/', import.meta.url)
   const args = [`${jobs}`, `${warmUp * 1000}`, `${seconds}`]
-  if (!file.endsWith('.py')) return runPeer(program('dispatch/main.ts'), [file, ...args])
+  if (!file.endsWith('.py')) return runPeer(program('peers/dispatch/main.ts'), [file, ...args])
   if (python === null) throw new Error('no Python with APScheduler 3')
   const { stdout } = await promisify(execFile)(python.path, [fileURLToPath(new URL(file, folder)), ...args], {
     maxBuffer: 2 ** 26

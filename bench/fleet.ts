@@ -45,7 +45,7 @@ export async function runFleet(settings: FleetSettings, agreed?: Window): Promis
   return withServers(settings.masters ?? 1, async (servers) => {
     const ports = servers.map(({ port }) => port)
     const fleet = Array.from({ length: replicas }, (_, index) =>
-      Replica.fork('replica.ts', { peer, load, ports, first: index === 0 }, folder)
+      Replica.fork('peers/replica.ts', { peer, load, ports, first: index === 0 }, folder)
     )
     try {
       await Promise.all(fleet.map((replica) => replica.ready))

@@ -85,7 +85,7 @@ export const registering: Question = {
 
 async function run({ file, redis }: Peer, jobs: number, read: boolean): Promise<Cost> {
   const registered = (port: number): Promise<Registered> =>
-    runPeer(program('registering/main.ts'), [file, `${jobs}`, `${port}`, read ? '1' : '0'])
+    runPeer(program('peers/registering/main.ts'), [file, `${jobs}`, `${port}`, read ? '1' : '0'])
   if (!redis) return { ...(await registered(0)), redis: null }
   let result: Cost | undefined
   await withRedis(async ({ port, client }) => {

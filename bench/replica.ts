@@ -44,7 +44,7 @@ export class Replica {
   readonly #result: Promise<ReplicaResult>
 
   /** @param folder the checkout whose build it runs */
-  static fork(name: 'replica.ts' | 'web.ts', settings: ReplicaSettings, folder?: string): Replica {
+  static fork(name: 'peers/replica.ts' | 'peers/web.ts', settings: ReplicaSettings, folder?: string): Replica {
     return new Replica(
       fork(program(name, folder), [JSON.stringify(settings)], {
         execArgv: ['--expose-gc', '--max-old-space-size=4096'],

@@ -110,14 +110,14 @@ async function measure(scale: Scale, settings: Settings, peer: Beside): Promise<
   return withServers(1, async ([server]) => {
     if (server === undefined) throw new Error('no server')
     const replica: ReplicaSettings = { peer, load, ports: [server.port], first: true }
-    const service = Replica.fork('web.ts', replica)
+    const service = Replica.fork('peers/web.ts', replica)
     try {
       const { httpPort } = await service.ready
       const most = scale === 'full' ? await throughput(`http://127.0.0.1:${httpPort}/`) : null
       const window = windowAfter(settings.warmUp, settings.seconds)
       const numbers = [httpPort, settings.rate, CONNECTIONS, window.from, window.until]
       const [client, result] = await Promise.all([
-        runPeer<LoadResult>(program('load.ts'), numbers.map(String)),
+        runPeer<LoadResult>(program('peers/load.ts'), numbers.map(String)),
         service.measure(window)
       ])
       const { ran, due, doubled, cpu } = summary([result], peer === 'none' ? { ...load, jobs: 0 } : load, window)

@@ -12,6 +12,7 @@ const say = (text: string) => console.log(`${new Date().toISOString()} ${text}`)
 if (!/^\d+$/.test(PORT) || Number(PORT) > 65_535) fail(new Error(`PORT must be a number up to 65535, got '${PORT}'`))
 
 const app = Fastify({ logger: { level: 'warn' } })
+app.addHook('preClose', async () => say('closes once its runs have ended'))
 await app.register(scheduler, redis ? { redis, prefix: 'example' } : {}).then(() => {}, fail)
 app.jobs.cron('cleanup', '*/10 * * * * *', () => sleep(100))
 app.jobs.cron('report', '5/20 * * * * *', () => sleep(6000), { lock: '5s', recovery: 'rerun' })
@@ -29,12 +30,7 @@ for (const { id } of app.jobs.list()) {
 }
 app.get('/', async () => guide)
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => {
-    say('closes once its runs have ended')
-    void app.close()
-  })
-}
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => app.close())
 const url = await app.listen({ host: HOST, port: Number(PORT) }).catch(fail)
 const guide = `This is one replica of a service with three jobs. Each line below is a run, or a tick without one and why.
   cleanup     every 10 s, on one replica

@@ -1,11 +1,10 @@
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import type { Sample } from '../../bench/measure.js'
+import { runPeer, type Sample } from '../../bench/measure.js'
+import { type Program, program } from '../../bench/program.js'
 import type { Goal } from '../../bench/question.js'
 import { faults, summary } from '../../bench/report.js'
 import { type Ended, run } from '../fixtures/package/outside-tap.js'
-import { forkPlainly } from '../fixtures/plain-process.js'
 
 // The benchmarks work and count right; no time is asserted, so that two may be asked at a time. A question that finds a tick of
 // ours lost or run twice ends with a code other than 0.
@@ -52,7 +51,7 @@ for (const question of QUESTIONS) {
   })
 }
 
-const COMPARED: readonly [file: string, args: readonly string[], ...costs: readonly string[]][] = [
+const COMPARED: readonly [name: Program, args: readonly string[], ...costs: readonly string[]][] = [
   ['dispatch-in-turn.ts', ['200', '500', '1'], 'CPU a run, µs'],
   [
     'locked-in-turn.ts',
@@ -64,13 +63,9 @@ const COMPARED: readonly [file: string, args: readonly string[], ...costs: reado
   ],
   ['registering-in-turn.ts', ['200', '2'], 'CPU to register a job, µs', 'CPU to remove a job, µs', 'kept a job, bytes']
 ]
-for (const [file, args, ...costs] of COMPARED) {
-  t.test(`${file} measures two builds beside each other, and both do all they should`, async (t) => {
-    const child = forkPlainly(join(root, 'bench', file), [root, root, ...args], ['--import=tsx', '--expose-gc'])
-    const samples = await new Promise<Sample[]>((resolve, reject) => {
-      child.once('message', (sent: Sample[]) => resolve(sent))
-      child.once('exit', (code) => reject(new Error(`${file} ended with ${code}`)))
-    })
+for (const [name, args, ...costs] of COMPARED) {
+  t.test(`${name} measures two builds beside each other, and both do all they should`, async (t) => {
+    const samples = await runPeer<Sample[]>(program(name), [root, root, ...args])
     t.equal(samples.length, 2)
     for (const sample of samples) {
       t.strictSame(Object.keys(sample.costs), costs)
