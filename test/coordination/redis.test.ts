@@ -358,3 +358,22 @@ t.test('a password that is wrong or missing is refused at once, and not shown', 
     ['--requirepass', 'right-secret']
   )
 )
+
+t.test('one that is closed while it opens connects nothing, or closes what it has connected', (t) =>
+  withRedis(async ({ url, client }) => {
+    // Before its packages are loaded, and while it connects.
+    for (const turns of [0, 1, 20, 200]) {
+      const replica = redisReplica(url, { prefix: `closed-${turns}` })
+      const opened = replica.open().catch(() => {})
+      for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate)
+      await replica.close()
+      await opened
+      let others: string[]
+      const until = Date.now() + 2000
+      do {
+        others = `${await client.call('CLIENT', 'LIST')}`.trim().split('\n').slice(1)
+      } while (others.length > 0 && Date.now() < until)
+      t.strictSame(others, [], `closed after ${turns} turns`)
+    }
+  })
+)
