@@ -26,6 +26,7 @@ import { Shutdown } from './engine/shutdown.js'
 import { Blocks } from './jobs/blocks.js'
 import { FinishedJobs } from './jobs/finished-jobs.js'
 import type { JobBlocks, JobRecord } from './jobs/job.js'
+import { checkForMasters } from './jobs/options.js'
 import { JobRegistry } from './jobs/registry.js'
 import { createStats } from './jobs/stats.js'
 import { DefinitionWarnings } from './observability/definition-warnings.js'
@@ -109,7 +110,8 @@ export class Engine {
       newStats,
       timetable,
       blocks,
-      (jobId, interval) => warnings.bareInterval(jobId, interval)
+      (jobId, interval) => warnings.bareInterval(jobId, interval),
+      (definition) => checkForMasters(definition, coordination.state.masters)
     )
     const finished: FinishedJobs = new FinishedJobs({
       clock,

@@ -221,7 +221,8 @@ t.test('an error says which job it is about', (t) => {
   const scheduler = createScheduler()
   const job = { id: 'cleanup', trigger: { interval: 1000 }, handler() {} }
   const wrongs: object[] = [
-    { maxInstances: 2 },
+    { maxInstance: 2 },
+    { maxInstances: 0 },
     { timeout: -1 },
     { trigger: { cron: '* * * *' } },
     { handler: 5 },

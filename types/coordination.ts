@@ -49,6 +49,13 @@ export interface CoordinationState {
   readonly skew: number
   /** The store's id of its own process, which changes with each restart; `null` or left out where it tells none. */
   readonly runId?: string | null
+  /**
+   * Of how many independent masters a majority decides. Where it is more than one, a job has one slot, and nothing waits in
+   * the store: what each of them counts by itself would admit more runs than are meant.
+   *
+   * @default 1
+   */
+  readonly masters?: number
 }
 
 /** Makes a scheduler's coordination. */

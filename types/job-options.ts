@@ -119,6 +119,13 @@ export interface JobBase<App, Data> extends JobDefaults {
   /** Passed to the handler, as it is. */
   readonly data?: Data
   /**
+   * The most runs of the job that go on at once in the whole fleet, 1 to 1,000: each has a slot with a lock of its own.
+   * With several Redis masters it is 1.
+   *
+   * @default 1
+   */
+  readonly maxInstances?: number
+  /**
    * Pauses the job in the whole fleet until it is resumed, which is remembered, or until the code no longer sets this.
    *
    * @default false

@@ -34,7 +34,7 @@ const ATTEMPTS = {
 }
 
 const NEVER_OVERLAP = names(
-  'maxInstances concurrency concurrencyPolicy noOverlap overlap protect preventOverrun waitForCompletion allowOverlap singleton'
+  'concurrencyPolicy noOverlap overlap protect preventOverrun waitForCompletion allowOverlap singleton'
 )
 
 export const PEER_JOB_NAMES: PeerNames = {
@@ -48,12 +48,17 @@ export const PEER_JOB_NAMES: PeerNames = {
   '`data`': names('args kwargs params payload arguments context input'),
   '`paused: true`': names('disabled enabled active suspend suspended start scheduled autoStart'),
   '`trigger(id)` once it has started': names('runOnInit runImmediately immediate fireOnTick runOnStart skipImmediate'),
+  '`maxInstances`': names('concurrency maxConcurrency concurrentRuns instances'),
   'always so: runs of a job do not overlap': NEVER_OVERLAP,
   "`on('error', listener)`": names('onError errorHandler catch onFailure'),
   "`on('executed', listener)`": names('onComplete onSuccess')
 }
 
-export const PEER_DEFAULT_NAMES: PeerNames = { ...ATTEMPTS, 'always so: runs of a job do not overlap': NEVER_OVERLAP }
+export const PEER_DEFAULT_NAMES: PeerNames = {
+  ...ATTEMPTS,
+  "a job's own `maxInstances`": names('maxInstances concurrency maxConcurrency concurrentRuns instances'),
+  'always so: runs of a job do not overlap': NEVER_OVERLAP
+}
 
 export const PEER_TRIGGER_NAMES: PeerNames = {
   "`cron: '*/5 * * * *'`": names('crontab cronTime cronExpression expression schedule pattern rule'),

@@ -167,6 +167,11 @@ export class Answers {
   #continueOnceCompleted(active: ActiveRun, request: TickRequest): void {
     const { completion, due } = this.#options
     const { job } = request
+    if (request.slots > 1 && !isFromCompletion(request.trigger)) {
+      // The next one need not wait for this run.
+      due.ask(job)
+      return
+    }
     if (request.waits && job.pending !== null) {
       // Ticks that wait for this run are counted when their grace is over, which may be before the run ends.
       job.noteHeld(job.pending.firstLate)

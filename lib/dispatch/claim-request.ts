@@ -28,9 +28,9 @@ function requestBase(
   ttl: number
 ): Omit<ClaimRequest, 'kind' | 'scheduledTime' | 'coversUntil'> {
   const { template } = job
-  const { jobId, afterCompletion, pausedInitially, rerun, fingerprint } = template
+  const { jobId, afterCompletion, pausedInitially, rerun, slots, fingerprint } = template
   const retention = retentionOf(template, afterCompletion)
-  return { jobId, runId, ttl, retention, afterCompletion, pausedInitially, waits: false, rerun, fingerprint }
+  return { jobId, runId, ttl, retention, afterCompletion, pausedInitially, waits: false, rerun, slots, fingerprint }
 }
 
 /**

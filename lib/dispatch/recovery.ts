@@ -207,6 +207,8 @@ export class Recovery {
       const run = runner.newRun(job, runId, scheduledTime, 'recovery', fencingToken)
       run.attempt = attempt
       runner.startRun(job, run, lock)
+      // There may be more in the job's other slots.
+      if (job.definition.maxInstances > 1) this.lookNow(job)
     } else {
       this.#endSearch(search)
     }

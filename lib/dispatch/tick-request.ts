@@ -71,6 +71,10 @@ export class TickRequest implements ClaimRequest {
     return this.template.rerun
   }
 
+  get slots(): number {
+    return this.template.slots
+  }
+
   get grace(): number | null {
     return this.template.grace
   }

@@ -83,7 +83,11 @@ export class UnlockedRuns {
   }
 }
 
-/** Whether a run of the job is active in this process, including one of a removed job with the same id. */
+/**
+ * Whether as many runs of the job as may go on at once are active in this process. One of a removed job with the same id
+ * counts as many.
+ */
 export function runsHere(job: JobRecord, runner: Runner): boolean {
-  return job.stats.running > 0 || runner.runsUnlocked(job.id)
+  const { stats, definition } = job
+  return stats.running >= definition.maxInstances || (stats.running === 0 && runner.runsUnlocked(job.id))
 }

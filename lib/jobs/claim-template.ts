@@ -17,6 +17,8 @@ export interface ClaimTemplate {
   readonly waits: boolean
   /** Whether a run whose replica died is taken over. */
   readonly rerun: boolean
+  /** How many runs of the job may go on at once. */
+  readonly slots: number
   /** Whether the job has a single tick, a date. */
   readonly isOnce: boolean
   readonly fingerprint: Fingerprint
@@ -24,7 +26,7 @@ export interface ClaimTemplate {
 }
 
 export function claimTemplateOf(definition: JobDefinition, trigger: Trigger): ClaimTemplate {
-  const { id, lockTtl, misfireGraceTime, pausedInitially, coalesce, recovery } = definition
+  const { id, lockTtl, misfireGraceTime, pausedInitially, coalesce, recovery, maxInstances } = definition
   const { afterCompletion } = trigger
   return Object.freeze({
     jobId: id,
@@ -35,6 +37,7 @@ export function claimTemplateOf(definition: JobDefinition, trigger: Trigger): Cl
     pausedInitially,
     waits: coalesce === 'all' && afterCompletion === null,
     rerun: recovery === 'rerun',
+    slots: maxInstances,
     isOnce: isOnce(definition),
     fingerprint: fingerprintOf(definition, trigger),
     memo: { store: null, record: null }

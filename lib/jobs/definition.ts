@@ -39,7 +39,21 @@ export interface JobDefinition extends ResolvedDefaults {
   readonly task: string
   readonly data: unknown
   readonly pausedInitially: boolean
+  /** The most runs of the job that go on at once in the fleet. */
+  readonly maxInstances: number
 }
+
+/**
+ * Options that came later, at their defaults: there they are not part of the fingerprint, as a build of the app from before
+ * them defines such a job alike.
+ */
+export const LATER_DEFAULTS = Object.freeze({
+  maxInstances: 1
+}) satisfies Partial<JobDefinition>
+
+type LaterOptions = Pick<JobDefinition, keyof typeof LATER_DEFAULTS>
+
+const LATER_NAMES = Object.keys(LATER_DEFAULTS) as (keyof LaterOptions)[]
 
 /** Whether a job has a single tick, a date. */
 export function isOnce({ trigger }: JobDefinition): boolean {
@@ -50,12 +64,19 @@ export function isOnce({ trigger }: JobDefinition): boolean {
  * Hashes of a definition, by which replicas notice that they define a job differently: of its trigger and of the rest.
  */
 export function fingerprintOf(definition: JobDefinition, { key }: Trigger): Fingerprint {
-  const { id: _id, trigger: _trigger, task: _task, data, ...options } = definition
-  const written = JSON.stringify(options)
+  const { id: _id, trigger: _trigger, task: _task, data, maxInstances, ...options } = definition
+  const written = `${JSON.stringify(options)}${writeLater({ maxInstances })}`
   return {
     trigger: `${isOnce(definition) ? DATE_MARK : ''}${hashed(key)}`,
     options: hashed(data === undefined ? written : `${written} ${serializeData(data)}`)
   }
+}
+
+/** Those of the later options that are not at their defaults. */
+function writeLater(options: LaterOptions): string {
+  let written = ''
+  for (const name of LATER_NAMES) if (options[name] !== LATER_DEFAULTS[name]) written += ` ${name}=${options[name]}`
+  return written
 }
 
 /** A hash of a job's data; `null` when there is none or it is not serialisable. */

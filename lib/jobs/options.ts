@@ -6,7 +6,7 @@ import { DAY, MINUTE, parseDuration, SECOND } from '../base/duration.js'
 import { PEER_DEFAULT_NAMES, PEER_JOB_NAMES, PEER_LOCK_NAMES, PEER_RETRY_NAMES } from '../base/peer-names.js'
 import { show } from '../base/show.js'
 import { inJob, JobIdInvalidError, OptionInvalidError } from '../errors.js'
-import type { JobDefinition, ResolvedDefaults, ResolvedRetry } from './definition.js'
+import { type JobDefinition, LATER_DEFAULTS, type ResolvedDefaults, type ResolvedRetry } from './definition.js'
 import type { HandlerResolver, ResolvedHandler } from './handler.js'
 
 /** A job's validated options: its definition, and the handler that the definition's `task` refers to. */
@@ -32,6 +32,7 @@ export const JOB_KEYS = [
   'handler',
   'data',
   'paused',
+  'maxInstances',
   ...DEFAULT_KEYS
 ] as const satisfies (keyof JobOptions)[]
 export const RETRY_KEYS = ['limit', 'delay', 'factor', 'maxDelay', 'jitter'] as const satisfies (keyof RetryOptions)[]
@@ -52,6 +53,9 @@ const FACTORY_DEFAULTS = Object.freeze({
   timeout: 0,
   retry: null
 }) satisfies ResolvedDefaults
+
+/** The most slots of a job. */
+const MAX_INSTANCES = 1000
 
 /** The longest delay that `setTimeout` accepts. */
 const MAX_TIMER = 2 ** 31 - 1
@@ -82,6 +86,10 @@ export function resolveJob(
     const { name = before?.name ?? id, paused = before?.pausedInitially ?? false } = given
     checkName(name, "a job's `name`")
     const handler = base !== undefined && given.handler === undefined ? base.handler : resolveHandler(given.handler)
+    const { maxInstances = before?.maxInstances ?? LATER_DEFAULTS.maxInstances } = given
+    if (!Number.isInteger(maxInstances) || maxInstances < 1 || maxInstances > MAX_INSTANCES) {
+      throw new OptionInvalidError('maxInstances', 'a whole number from 1 to 1,000', show(maxInstances))
+    }
     if (typeof paused !== 'boolean') throw new OptionInvalidError('paused', 'true or false', show(paused))
     const definition: JobDefinition = Object.freeze({
       id,
@@ -90,12 +98,32 @@ export function resolveJob(
       task: id,
       data,
       pausedInitially: paused,
+      maxInstances,
       ...resolveShared(given, before ?? defaults)
     })
+    checkTogether(definition)
     return { definition, handler }
   } catch (error) {
     throw inJob(error, id)
   }
+}
+
+/** Refuses options that make no sense together. @throws OptionInvalidError */
+function checkTogether({ maxInstances, lockTtl }: JobDefinition): void {
+  if (maxInstances > 1 && lockTtl === null) {
+    throw new OptionInvalidError('maxInstances', '1 with `lock: false`, which counts no runs', show(maxInstances))
+  }
+}
+
+/**
+ * Refuses what several masters cannot do.
+ *
+ * @param masters how many there are
+ * @throws OptionInvalidError
+ */
+export function checkForMasters({ id, maxInstances }: JobDefinition, masters = 1): void {
+  if (masters === 1 || maxInstances === 1) return
+  throw inJob(new OptionInvalidError('maxInstances', '1 with several Redis masters', show(maxInstances)), id)
 }
 
 /** Names a job in an error before its options have been validated. */

@@ -27,12 +27,14 @@ export class JobRegistry {
   readonly #timetable: Timetable<JobRecord>
   readonly #blocks: JobBlocks
   readonly #onBareInterval: (jobId: string, interval: number) => void
+  readonly #check: (definition: JobDefinition) => void
   readonly #gone = new GoneJobs()
   readonly #viewOf: (job: JobRecord) => JobView<JobRecord>
 
   /**
    * @param newStats makes the statistics of a new job
    * @param onBareInterval called for an interval given as a number so small that seconds may be meant
+   * @param check throws a coded error where the store cannot do what a definition says
    */
   constructor(
     defaults: ResolvedDefaults,
@@ -41,10 +43,12 @@ export class JobRegistry {
     newStats: () => JobStats,
     timetable: Timetable<JobRecord>,
     blocks: JobBlocks,
-    onBareInterval: (jobId: string, interval: number) => void
+    onBareInterval: (jobId: string, interval: number) => void,
+    check: (definition: JobDefinition) => void = () => {}
   ) {
     this.#blocks = blocks
     this.#onBareInterval = onBareInterval
+    this.#check = check
     this.#defaults = defaults
     this.#resolveHandler = resolveHandler
     this.#newStats = newStats
@@ -81,6 +85,7 @@ export class JobRegistry {
   add(options: JobOptions, app?: unknown): JobRecord {
     const { definition, handler } = resolveJob(options, this.#defaults, this.#resolveHandler)
     if (this.#jobs.has(definition.id)) throw new JobDuplicateError(show(definition.id))
+    this.#check(definition)
     return this.#create(definition, handler, app)
   }
 
@@ -94,6 +99,7 @@ export class JobRegistry {
       definition: job.definition,
       handler: { executor: job.executor, work: job.work }
     })
+    this.#check(definition)
     this.#redefine(job, definition, handler)
     return job
   }

@@ -256,6 +256,7 @@ function copyRequest(request: ClaimRequest): ClaimRequest {
     pausedInitially: request.pausedInitially,
     waits: request.waits,
     rerun: request.rerun,
+    slots: request.slots,
     fingerprint: request.fingerprint
   }
 }

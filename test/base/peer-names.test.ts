@@ -32,7 +32,7 @@ const CASES: readonly (readonly [what: () => unknown, peer: string, ours: RegExp
   [job({ attempts: 3 }), 'attempts', /`retry: \{ limit, delay \}`/],
   [job({ backoff: 3 }), 'backoff', /`retry/],
   [job({ lockAtMostFor: '5m' }), 'lockAtMostFor', /`lock: \{ ttl \}`/],
-  [job({ max_instances: 1 }), 'max_instances', /do not overlap/],
+  [job({ max_instances: 1 }), 'max_instances', /`maxInstances`/],
   [job({ noOverlap: true }), 'noOverlap', /do not overlap/],
   [job({ runOnInit: true }), 'runOnInit', /trigger\(id\)/],
   [job({ startingDeadlineSeconds: 3 }), 'startingDeadlineSeconds', /`misfireGraceTime`/],

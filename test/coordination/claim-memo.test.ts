@@ -25,6 +25,7 @@ function setUp() {
       pausedInitially: false,
       waits: false,
       rerun: false,
+      slots: 1,
       fingerprint: { trigger: 'a', options: 'a' },
       ...(withMemo ? { memo } : {})
     }

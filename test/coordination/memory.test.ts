@@ -7,6 +7,7 @@ import { VotingStore } from '../../lib/testing/voting-store.js'
 import { blockContract } from '../fixtures/contract/block-contract.js'
 import { coordinationContract } from '../fixtures/contract/coordination-contract.js'
 import { listen, type WithReplicas } from '../fixtures/contract/requests.js'
+import { slotContract } from '../fixtures/contract/slot-contract.js'
 import { confirming, voteContract, type WithNodes } from '../fixtures/contract/vote-contract.js'
 
 const withReplicas: WithReplicas = async (count, body) => {
@@ -21,6 +22,8 @@ const withReplicas: WithReplicas = async (count, body) => {
 coordinationContract(t, withReplicas)
 
 t.test('blocks', async (t) => blockContract(t, withReplicas))
+
+t.test('slots', async (t) => slotContract(t, withReplicas))
 
 const withVotes: WithNodes = async (count, body) => {
   const store = new VotingStore()

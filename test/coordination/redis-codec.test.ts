@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { SERIES as ID_SERIES } from '../../lib/base/run-ids.js'
 import { DATE_MARK, FIELD_MARK, NOBODY, SERIES } from '../../lib/coordination/redis/constants.js'
-import { escapeField, readReplica, withoutFields, writeReplica } from '../../lib/coordination/redis/fields.js'
+import { escapeField, readReplica, readSlot, withoutFields, writeReplica } from '../../lib/coordination/redis/fields.js'
 import { readOpenRun, readRecord } from '../../lib/coordination/redis/record.js'
 import { DATE_MARK as DATE_MARK_OF_JOBS } from '../../lib/jobs/fingerprint.js'
 import { withRedis } from '../fixtures/with-redis.js'
@@ -102,12 +102,12 @@ t.test('both sides read what the other writes, and so does the build before', (t
         t.same(readRecord(record), expected)
         const { runId, fencingToken, startedAt, replicaId, runTick: scheduledTime, attempt } = given
         const open = { runId, jobId, replicaId, fencingToken, scheduledTime, startedAt, attempt, lockedUntil: 7 }
-        t.same(readOpenRun(member, 7), open)
+        t.same(readOpenRun(member, 7), { ...open, slot: readSlot(replica) })
         t.same(read, [
           [...head, String(given.endedAt), run.join(' '), fingerprint],
           run,
           [...head, run.join(' '), runId, fingerprint],
-          [runId, jobId],
+          [runId, jobId, replica],
           [`${trigger}.${options}`, jobFields],
           [1, 1, 1, 1],
           trigger,
@@ -128,7 +128,10 @@ t.test('a replica has its id, whatever it is, and whatever follows it', async (t
   for (const id of ['a', 'host.example-1', 'a;b', ';v=2', 'a;v=2;s=1', '%3B', '100%', 'é=:.']) {
     const written = writeReplica(id)
     t.equal(readReplica(written), id)
-    t.equal(readReplica(`${written};s=2;K=${escapeField('k;=:. %é')}`), id)
+    const inSlot = `${written};s=2;K=${escapeField('k;=:. %é')}`
+    t.equal(readReplica(inSlot), id)
+    t.equal(readSlot(inSlot), 2)
+    t.equal(readSlot(written), 1, 'which names no slot, whatever its id is')
     t.match(written, /^[^;]*;v=2$/)
   }
   t.equal(readReplica('a;b%3B'), 'a;b%3B', 'the build before wrote ids as they are')

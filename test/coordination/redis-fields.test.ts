@@ -24,7 +24,7 @@ const WORDS: readonly Words[] = [
   { name: 'as this build writes them', replica: 'a%3Bb;v=2', replicaId: 'a;b', inherited: '', job: '' },
   {
     name: 'of a later version',
-    replica: 'host.1%3B2;v=9;s=2;K=k%2E1;X=%20;y',
+    replica: 'host.1%3B2;v=9;z=2;K=k%2E1;X=%20;y',
     replicaId: 'host.1;2',
     inherited: ';K=k%2E1;X=%20',
     job: ';ok=1795687747600;failed=2;ov=3;new=%3A%2E'

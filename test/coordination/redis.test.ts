@@ -6,6 +6,7 @@ import type { HeldLock } from '../../types/coordination.js'
 import { blockContract } from '../fixtures/contract/block-contract.js'
 import { coordinationContract } from '../fixtures/contract/coordination-contract.js'
 import { listen, question, request, type WithReplicas } from '../fixtures/contract/requests.js'
+import { slotContract } from '../fixtures/contract/slot-contract.js'
 import { confirming, voteContract } from '../fixtures/contract/vote-contract.js'
 import { redisReplica } from '../fixtures/redis-replicas.js'
 import { type TestRedis, withRedis } from '../fixtures/with-redis.js'
@@ -25,6 +26,7 @@ t.test('the contract', (t) =>
       }
       coordinationContract(t, withReplicas)
       blockContract(t, withReplicas)
+      slotContract(t, withReplicas)
     })
     await t.test('as one of several masters, when all is confirmed', async (t) => {
       coordinationContract(t, async (count, body) => {
@@ -68,6 +70,7 @@ t.test('the contract, over a Cluster client of the app', (t) =>
         }
         coordinationContract(t, withReplicas)
         blockContract(t, withReplicas)
+        slotContract(t, withReplicas)
       })
       t.ok(
         clients.every(({ status }) => status === 'ready'),

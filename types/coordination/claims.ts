@@ -48,6 +48,8 @@ export interface ClaimRequest {
   readonly waits: boolean
   /** A run whose replica died is to be taken over before there is another one. */
   readonly rerun: boolean
+  /** How many runs of the job may go on at once: each has a slot of its own, with a lock. */
+  readonly slots: number
   readonly fingerprint: Fingerprint
   readonly memo?: ClaimMemo
 }
@@ -103,11 +105,11 @@ export type ClaimAnswer =
     }
   /** `last` is the last claimed tick where the request `waits`, else `null`. */
   | { readonly status: 'claimed_elsewhere'; readonly last: number | null }
-  /** A run of the job still holds its lock. The tick is `taken`, so that the fleet counts it once, unless it `waits`. */
+  /** As many runs of the job go on as it has slots. The tick is `taken`, so that the fleet counts it once, unless it `waits`. */
   | {
       readonly status: 'overlap'
       readonly taken: boolean
-      /** The lock is free: the run's replica died, and it is to be taken over (`recover`) before anything else. */
+      /** A run's lock is free: its replica died, and it is to be taken over (`recover`) before another has its slot. */
       readonly isLeft: boolean
       readonly previous: number | null
       readonly resumedAt: number | null

@@ -21,6 +21,12 @@ export interface HeldLock {
   readonly kind: 'job' | 'named'
   /** What identifies the holder: for a job's lock the run's id. */
   readonly token: string
+  /**
+   * Which of the job's slots it is, from 2 on.
+   *
+   * @default 1
+   */
+  readonly slot?: number
   /** Its time to live in milliseconds. */
   readonly ttl: number
   /**

@@ -37,6 +37,8 @@ export interface OpenRun {
   readonly attempt: number
   /** Until when it was to have its lock; by the store's clock, as the other times. */
   readonly lockedUntil: number
+  /** Which of the job's slots it has, from 1 on. */
+  readonly slot: number
 }
 
 /** A claim that is certain: a majority of masters has confirmed it, or a store has forgotten it. */

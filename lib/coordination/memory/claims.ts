@@ -19,8 +19,10 @@ import {
   newRecord,
   noteDate,
   openRunOf,
-  releaseLock
+  releaseLock,
+  type SlotRecord
 } from './record.js'
+import { endSlot, findSlot, hasSlots, heldSlots, isLeft, noteTaken, slotOfRun } from './slots.js'
 import type { MemoryStore } from './store.js'
 
 /**
@@ -29,7 +31,7 @@ import type { MemoryStore } from './store.js'
  * 1. a takeover: `#recover`
  * 2. when the tick is due, and whether that is too early
  * 3. whether the tick is claimed already: `#refuse`
- * 4. whether another run of the job holds the lock
+ * 4. whether a slot of the job is free
  * 5. the tick is claimed: `take`
  * 6. what is to become of it: counted as paused or missed, an overlap, or a run: `#grant`
  */
@@ -58,7 +60,7 @@ export class MemoryClaims {
   }
 
   #claim(request: ClaimRequest, known: ClaimRecord | undefined, moment: Moment): ClaimAnswer {
-    const { jobId, kind, runId, rerun, afterCompletion, fingerprint } = request
+    const { jobId, kind, runId, afterCompletion, fingerprint } = request
     const { now, monotonic } = moment
     let record = known
     let { scheduledTime, coversUntil } = request
@@ -82,39 +84,65 @@ export class MemoryClaims {
     const before = this.tickBefore(record, isRepeated)
     const previous = accounted(before, record.fingerprint, fingerprint)
     const resumedAt = resumedAfter(previous, this.#store.pauses.resumedAt(jobId))
-    const isLocked = isHeld(record, monotonic)
-    const isLeft = rerun && !isLocked && record.runId !== runId && isUnfinished(record)
-    const overlaps = isLeft || (isLocked && record.token !== runId)
-
+    if (isRepeated) this.#endRepeated(record, request, moment)
+    const slot = isPaused || kind === 'miss' ? record : this.#slotFor(record, request, monotonic)
+    const overlaps = slot === null
     const taken = !(overlaps && waitsForLock(request, isPaused))
     if (taken) this.take(request, record, isBeside ? record.tick : before, coversUntil, isBeside, moment)
     if (isPaused) return { status: 'paused', first: true, previous }
     if (kind === 'miss') return this.#miss(request, record, scheduledTime, previous, resumedAt, moment)
-    if (overlaps) return { status: 'overlap', taken, isLeft, previous, resumedAt }
-    return this.#grant(request, record, scheduledTime, previous, resumedAt, moment)
+    if (slot === null) return this.#overlap(record, request, taken, previous, resumedAt, monotonic)
+    return this.#grant(request, record, slot, scheduledTime, previous, resumedAt, moment)
+  }
+
+  /** A slot for a run of the job; `null` where none is free. */
+  #slotFor(record: ClaimRecord, request: ClaimRequest, monotonic: number): SlotRecord | null {
+    if (hasSlots(record, request)) return findSlot(record, request, monotonic).slot
+    const isOthers = isHeld(record, monotonic) && record.token !== request.runId
+    return isOthers || isLeft(record, request, monotonic) ? null : record
+  }
+
+  #overlap(
+    record: ClaimRecord,
+    request: ClaimRequest,
+    taken: boolean,
+    previous: number | null,
+    resumedAt: number | null,
+    monotonic: number
+  ): ClaimAnswer {
+    const isRunLeft = hasSlots(record, request)
+      ? findSlot(record, request, monotonic).isLeft
+      : isLeft(record, request, monotonic)
+    return { status: 'overlap', taken, isLeft: isRunLeft, previous, resumedAt }
+  }
+
+  /** Ends the request's own run, in another slot than the first: it was granted before, and its reply was lost. */
+  #endRepeated(record: ClaimRecord, { runId }: ClaimRequest, { monotonic }: Moment): void {
+    const slot = slotOfRun(record, runId)
+    if (slot === undefined) return
+    releaseLock(slot, runId, monotonic)
+    endSlot(record, slot)
   }
 
   /** A run by hand asks for the lock alone: it knows nothing of the ticks, and runs also while the job is paused. */
   #runByHand(request: ClaimRequest, known: ClaimRecord | undefined, moment: Moment): ClaimAnswer {
-    const { jobId, runId, rerun, scheduledTime, afterCompletion, retention, fingerprint } = request
+    const { jobId, scheduledTime, afterCompletion, retention, fingerprint } = request
     const { monotonic } = moment
     const record = known ?? this.addRecord(request, moment)
     const previous = accounted(this.tickBefore(record, false), record.fingerprint, fingerprint)
     const resumedAt = resumedAfter(previous, this.#store.pauses.resumedAt(jobId))
-    const isLocked = isHeld(record, monotonic)
-    const isLeft = rerun && !isLocked && record.runId !== runId && isUnfinished(record)
-    if (isLeft || (isLocked && record.token !== runId)) {
-      return { status: 'overlap', taken: false, isLeft, previous, resumedAt }
-    }
+    this.#endRepeated(record, request, moment)
+    const slot = this.#slotFor(record, request, monotonic)
+    if (slot === null) return this.#overlap(record, request, false, previous, resumedAt, monotonic)
     // An interval from the last end is measured from the end of any run.
     if (afterCompletion > 0) record.retainedUntil = monotonic + retention
-    return this.#grant(request, record, scheduledTime, previous, resumedAt, moment)
+    return this.#grant(request, record, slot, scheduledTime, previous, resumedAt, moment)
   }
 
   /** When an interval from the last run's end is due, which only the store knows. */
   #dueAfterCompletion(request: ClaimRequest, record: ClaimRecord, { now, monotonic }: Moment): number {
     if (record.claimedBy === request.runId && record.tick >= 0) return record.tick
-    if (isHeld(record, monotonic)) return now + request.afterCompletion
+    if (isHeld(record, monotonic) || heldSlots(record, monotonic).length > 0) return now + request.afterCompletion
     return dueAfter(record.endedAt, record.tick, request)
   }
 
@@ -195,6 +223,7 @@ export class MemoryClaims {
   #grant(
     request: ClaimRequest,
     record: ClaimRecord,
+    slot: SlotRecord,
     scheduledTime: number,
     previous: number | null,
     resumedAt: number | null,
@@ -202,12 +231,13 @@ export class MemoryClaims {
   ): ClaimAnswer {
     const { jobId, runId, ttl, rerun, kind } = request
     const { now, monotonic } = moment
-    if (record.runId !== runId) this.#store.openRuns.noteReplaced(record, jobId, moment)
-    record.runTick = scheduledTime
-    record.attempt = firstAttempt(rerun, kind)
+    noteTaken(record, slot, request)
+    if (slot.runId !== runId) this.#store.openRuns.noteReplaced(slot, jobId, moment)
+    slot.runTick = scheduledTime
+    slot.attempt = firstAttempt(rerun, kind)
     const fencingToken = this.#store.nextFence(now)
-    this.begin(record, runId, fencingToken, now)
-    const lock = this.#lock(jobId, runId, ttl, record, monotonic)
+    this.begin(slot, runId, fencingToken, now)
+    const lock = this.#lock(jobId, runId, ttl, slot, monotonic)
     return { status: 'granted', lock, fencingToken, previous, resumedAt, scheduledTime, attempt: 1 }
   }
 
@@ -216,40 +246,43 @@ export class MemoryClaims {
     const { jobId, runId } = request
     const { now, monotonic } = moment
     // Taken over before, and the reply was lost.
-    const isOwn = record !== undefined && record.runId === runId && record.endedAt === 0
-    if (record === undefined || !(isOwn || isUnfinished(record))) return { status: 'claimed_elsewhere', last: null }
+    const isOwn = (slot: SlotRecord): boolean => slot.runId === runId && slot.endedAt === 0
+    const slots = record === undefined ? [] : [record, ...(record.slots?.values() ?? [])]
+    const unfinished = slots.filter((slot) => isOwn(slot) || isUnfinished(slot))
+    if (record === undefined || unfinished.length === 0) return { status: 'claimed_elsewhere', last: null }
     if (this.#store.pauses.isPaused(jobId)) return { status: 'paused', first: false }
-    if (isHeld(record, monotonic) && record.token !== runId) {
-      return { status: 'running', remaining: record.expiresAt - monotonic }
+    const slot = unfinished.find((each) => !isHeld(each, monotonic) || each.token === runId)
+    if (slot === undefined) {
+      return { status: 'running', remaining: Math.min(...unfinished.map(({ expiresAt }) => expiresAt)) - monotonic }
     }
-    const from = record.runId === GIVEN_UP ? null : openRunOf(record, jobId, moment)
+    const from = slot.runId === GIVEN_UP ? null : openRunOf(slot, jobId, moment)
     const fencingToken = this.#store.nextFence(now)
-    if (!isOwn) {
+    if (!isOwn(slot)) {
       // Should its holder come back, its claim is over.
-      if (record.claimedBy === record.runId) record.claimedBy = ''
-      this.#store.openRuns.noteReplaced(record, jobId, moment)
-      record.attempt++
-      this.begin(record, runId, fencingToken, now)
+      if (record.claimedBy === slot.runId) record.claimedBy = ''
+      this.#store.openRuns.noteReplaced(slot, jobId, moment)
+      slot.attempt++
+      this.begin(slot, runId, fencingToken, now)
     }
-    const { runTick: scheduledTime, attempt } = record
-    const lock = this.#lock(jobId, runId, request.ttl, record, monotonic)
+    const { runTick: scheduledTime, attempt } = slot
+    const lock = this.#lock(jobId, runId, request.ttl, slot, monotonic)
     const answer = { status: 'granted', lock, fencingToken, previous: null, resumedAt: null } as const
     return { ...answer, ...(from === null ? {} : { from }), scheduledTime, attempt }
   }
 
-  protected begin(record: ClaimRecord, runId: string, fencingToken: number, now: number): void {
-    record.runId = runId
-    record.endedAt = 0
-    record.fencingToken = fencingToken
-    record.startedAt = now
-    record.replicaId = this.#replicaId
-    record.isOpen = true
+  protected begin(slot: SlotRecord, runId: string, fencingToken: number, now: number): void {
+    slot.runId = runId
+    slot.endedAt = 0
+    slot.fencingToken = fencingToken
+    slot.startedAt = now
+    slot.replicaId = this.#replicaId
+    slot.isOpen = true
   }
 
-  #lock(jobId: string, runId: string, ttl: number, record: ClaimRecord, monotonic: number): HeldLock {
-    record.token = runId
-    record.expiresAt = monotonic + ttl
-    return new JobLock(jobId, runId, ttl, validUntil(monotonic, ttl), this.#store.jobs, record)
+  #lock(jobId: string, runId: string, ttl: number, slot: SlotRecord, monotonic: number): HeldLock {
+    slot.token = runId
+    slot.expiresAt = monotonic + ttl
+    return new JobLock(jobId, runId, ttl, validUntil(monotonic, ttl), this.#store.jobs, slot)
   }
 
   protected addRecord(

@@ -21,7 +21,7 @@ import { accounted, isUnfinished } from '../claim-rules.js'
 import { validUntil } from '../lock-validity.js'
 import { MemoryClaims } from './claims.js'
 import { finishRun, handBackClaim } from './endings.js'
-import { isHeld, isHeldBy, type LockRecord, type Moment, releaseLock } from './record.js'
+import { isHeld, isHeldBy, JobLock, type LockRecord, type Moment, releaseLock } from './record.js'
 import type { MemoryStore } from './store.js'
 
 /** Coordination in this process only: the same contract as Redis, without a network. */
@@ -167,7 +167,7 @@ export class MemoryCoordination implements Coordination {
       paused: pauses.isPaused(jobId),
       previous: latest(tick, pauses.resumedAt(jobId)),
       since: since.note(request, record, monotonic),
-      unfinished: record !== undefined && isUnfinished(record)
+      unfinished: record !== undefined && [record, ...(record.slots?.values() ?? [])].some(isUnfinished)
     }
   }
 
@@ -184,7 +184,7 @@ export class MemoryCoordination implements Coordination {
   }
 
   #lockOf(lock: HeldLock): LockRecord | undefined {
-    return (lock.kind === 'job' ? this.#store.jobs : this.#store.named).get(lock.name)
+    return lock.kind === 'job' ? JobLock.runOf(lock, this.#store.jobs) : this.#store.named.get(lock.name)
   }
 }
 

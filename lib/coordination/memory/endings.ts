@@ -1,6 +1,7 @@
 import type { Ending, HandBackAnswer, HandedBack, ReleaseAnswer } from '../../../types/coordination.js'
 import { GIVEN_UP } from '../claim-rules.js'
-import { JobLock, type Moment, releaseLock } from './record.js'
+import { type ClaimRecord, JobLock, type Moment, releaseLock, type SlotRecord } from './record.js'
+import { endSlot } from './slots.js'
 import type { MemoryStore } from './store.js'
 
 // How a claim ends in memory: its run is over, or it is handed back.
@@ -11,25 +12,35 @@ export function finishRun(
   { lock, finished, unbegun, keepsLock }: Ending,
   { now, monotonic }: Moment
 ): ReleaseAnswer {
-  const { token } = lock
-  const record = JobLock.recordOf(lock, store.jobs)
+  const { token, name } = lock
+  const run = JobLock.runOf(lock, store.jobs)
   const isAbandoned = store.openRuns.noteEnd(token)
-  const isLast = record !== undefined && record.runId === token
-  if (isLast) record.isOpen = false
-  if (record === undefined || keepsLock) return isAbandoned ? 'abandoned' : 'lost'
-  if (finished && isLast) {
-    record.endedAt = now
-    // It is over, and not asked for again: nothing is left that would know it by its id.
-    record.runId = ''
-    if (record.claimedBy === token) record.claimedBy = ''
-  }
-  if (!finished && unbegun && isLast && record.attempt > 1) {
-    record.attempt--
+  const isLast = run !== undefined && run.runId === token
+  if (isLast) run.isOpen = false
+  if (run === undefined || keepsLock) return isAbandoned ? 'abandoned' : 'lost'
+  if (finished && isLast) endRun(store, name, run, now)
+  if (!finished && unbegun && isLast && run.attempt > 1) {
+    run.attempt--
     // Under no request's id: should the request be repeated, it takes the run over like any other.
-    record.runId = GIVEN_UP
+    run.runId = GIVEN_UP
   }
-  const answer = releaseLock(record, token, monotonic)
+  const answer = releaseLock(run, token, monotonic)
   return isAbandoned ? 'abandoned' : answer
+}
+
+/** A run is over, and not asked for again: nothing is left that would know it by its id. */
+function endRun(store: MemoryStore, jobId: string, run: SlotRecord, now: number): void {
+  const { runId, slot } = run
+  const isFirst = slot === 1
+  const record = isFirst ? (run as ClaimRecord) : store.jobs.get(jobId)
+  run.endedAt = now
+  run.runId = ''
+  if (record === undefined) return
+  if (record.claimedBy === runId) record.claimedBy = ''
+  if (isFirst) return
+  // An interval from the last end is measured from that of any run.
+  if (record.endedAt !== 0) record.endedAt = now
+  endSlot(record, run)
 }
 
 /** Hands a claim back: its run will not begin, and its tick can be claimed again unless a later one was. */
@@ -42,12 +53,14 @@ export function handBackClaim(
   const record = store.jobs.get(name)
   store.openRuns.noteEnd(token)
   if (record === undefined) return 'not_ours'
-  releaseLock(record, token, monotonic)
-  const isOpen = record.runId === token && record.endedAt === 0
+  const run = JobLock.runOf(lock, store.jobs)
+  if (run !== undefined) releaseLock(run, token, monotonic)
+  const isOpen = run !== undefined && run.runId === token && run.endedAt === 0
   if (isOpen) {
-    record.runId = ''
-    record.isOpen = false
-    record.endedAt = afterCompletion > 0 ? scheduledTime - afterCompletion : now
+    run.runId = ''
+    run.isOpen = false
+    run.endedAt = afterCompletion > 0 ? scheduledTime - afterCompletion : now
+    if (run.slot > 1) endSlot(record, run)
   }
   if (record.claimedBy !== token) return isOpen ? 'wasted' : 'not_ours'
   record.claimedBy = ''

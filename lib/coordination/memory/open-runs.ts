@@ -1,14 +1,15 @@
 import type { AbandonVote } from '../../../types/coordination/node.js'
 import type { OpenRun } from '../../../types/coordination.js'
 import { isOverdue } from '../claim-rules.js'
-import { type ClaimRecord, isHeldBy, type Moment, openRunOf } from './record.js'
+import { type ClaimRecord, isHeldBy, type Moment, openRunOf, type SlotRecord } from './record.js'
+import { endSlot } from './slots.js'
 
 /** Of how many runs it is remembered that they were abandoned, should their replicas come back. */
 const MAX_ABANDONED = 10_000
 
-/** Runs that have begun and whose end nobody has recorded: each job's last one stands in its record, the others here. */
+/** Runs that have begun and whose end nobody has recorded: the last one of each slot stands in it, the others here. */
 export class MemoryOpenRuns {
-  /** Runs that have lost their locks, and are not their jobs' last ones any more. */
+  /** Runs that have lost their locks, and are not the last ones of their slots any more. */
   protected readonly replaced = new Map<string, OpenRun>()
   /** Runs that were recorded as abandoned, with the call that did so. */
   protected readonly abandoned = new Map<string, string>()
@@ -18,9 +19,9 @@ export class MemoryOpenRuns {
     this.#jobs = jobs
   }
 
-  /** Another run takes the place of a job's last one. */
-  noteReplaced(record: ClaimRecord, jobId: string, moment: Moment): void {
-    if (record.isOpen) this.replaced.set(record.runId, openRunOf(record, jobId, moment))
+  /** Another run takes the place of a slot's last one. */
+  noteReplaced(run: SlotRecord, jobId: string, moment: Moment): void {
+    if (run.isOpen) this.replaced.set(run.runId, openRunOf(run, jobId, moment))
   }
 
   /**
@@ -37,21 +38,27 @@ export class MemoryOpenRuns {
   findAbandoned(moment: Moment): OpenRun[] {
     const found: OpenRun[] = []
     for (const run of this.replaced.values()) if (isOverdue(run.lockedUntil, moment.now)) found.push(run)
+    const note = (run: SlotRecord, jobId: string): void => {
+      if (run.isOpen && isOverdue(run.expiresAt, moment.monotonic)) found.push(openRunOf(run, jobId, moment))
+    }
     this.#jobs.forEach((record, jobId) => {
-      if (record.isOpen && isOverdue(record.expiresAt, moment.monotonic)) found.push(openRunOf(record, jobId, moment))
+      note(record, jobId)
+      if (record.slots !== null) for (const slot of record.slots.values()) note(slot, jobId)
     })
     return found
   }
 
   /** Records a run as abandoned, by a call. */
-  abandon({ runId, jobId }: OpenRun, callId: string, monotonic: number): Exclude<AbandonVote, 'unavailable'> {
+  abandon({ runId, jobId, slot }: OpenRun, callId: string, monotonic: number): Exclude<AbandonVote, 'unavailable'> {
     const by = this.abandoned.get(runId)
     if (by !== undefined) return by === callId ? 'recorded' : 'elsewhere'
     const record = this.#jobs.get(jobId)
-    const isLast = record?.runId === runId && record.isOpen
-    if (isLast && isHeldBy(record, runId, monotonic)) return 'held'
-    if (isLast) record.isOpen = false
+    const run = slot === 1 ? record : record?.slots?.get(slot)
+    const isLast = run?.runId === runId && run.isOpen
+    if (isLast && isHeldBy(run, runId, monotonic)) return 'held'
+    if (isLast) run.isOpen = false
     else if (!this.replaced.delete(runId)) return 'closed'
+    if (isLast && slot > 1 && run.attempt === 0 && record !== undefined) endSlot(record, run)
     this.abandoned.set(runId, callId)
     if (this.abandoned.size > MAX_ABANDONED) this.abandoned.delete(this.abandoned.keys().next().value as string)
     return 'recorded'

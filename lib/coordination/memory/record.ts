@@ -12,14 +12,10 @@ export interface Moment {
   readonly monotonic: number
 }
 
-/** What is remembered of a job, with its lock; the words are those of a claim's record in Redis. */
-export interface ClaimRecord extends LockRecord {
-  /** The last claimed tick, -1 before the first. */
-  tick: number
-  /** The one before it, or -1. */
-  previous: number
-  /** The request that claimed it; `''` once its run has ended. */
-  claimedBy: string
+/** The last run in one of a job's slots, with the slot's lock. */
+export interface SlotRecord extends LockRecord {
+  /** Which slot, from 1 on. */
+  readonly slot: number
   /** The last granted run, and when it ended; 0 while it goes on. */
   runId: string
   endedAt: number
@@ -30,6 +26,23 @@ export interface ClaimRecord extends LockRecord {
   replicaId: string
   /** Whether nobody has recorded what became of it. */
   isOpen: boolean
+}
+
+/**
+ * What is remembered of a job, with its first slot; the words are those of a claim's record in Redis. When its run ended is
+ * when any run of the job did.
+ */
+export interface ClaimRecord extends SlotRecord {
+  /** The last claimed tick, -1 before the first. */
+  tick: number
+  /** The one before it, or -1. */
+  previous: number
+  /** The request that claimed it; `''` once its run has ended. */
+  claimedBy: string
+  /** The slots beyond the first that have a run, by their number. */
+  slots: Map<number, SlotRecord> | null
+  /** How many slots runs of the job have had. */
+  slotCount: number
   fingerprint: Fingerprint
   /** Dates that were claimed while the job had ticks of other triggers as well: their triggers, with the requests. */
   dates: Map<string, string> | null
@@ -43,17 +56,28 @@ export function newRecord(fingerprint: Fingerprint, retention: number, { now, mo
     tick: -1,
     previous: -1,
     claimedBy: '',
-    runId: '',
+    slot: 1,
+    ...newRun(),
     endedAt: now,
+    slots: null,
+    slotCount: 1,
+    fingerprint,
+    dates: null,
+    retainedUntil: monotonic + retention
+  }
+}
+
+/** A slot that has had no run. */
+export function newRun(): Omit<SlotRecord, 'slot'> {
+  return {
+    runId: '',
+    endedAt: 0,
     runTick: -1,
     attempt: 0,
     fencingToken: 0,
     startedAt: 0,
     replicaId: '',
     isOpen: false,
-    fingerprint,
-    dates: null,
-    retainedUntil: monotonic + retention,
     token: '',
     expiresAt: 0
   }
@@ -61,7 +85,11 @@ export function newRecord(fingerprint: Fingerprint, retention: number, { now, mo
 
 /** Whether a record is to be remembered still. `now` is on the monotonic clock, as in all that follows. */
 export function isRemembered(record: ClaimRecord, now: number): boolean {
-  return record.retainedUntil > now || isHeld(record, now)
+  return record.retainedUntil > now || isHeld(record, now) || (record.slots !== null && isAnyHeld(record.slots, now))
+}
+
+function isAnyHeld(slots: ReadonlyMap<number, SlotRecord>, now: number): boolean {
+  return [...slots.values()].some((slot) => isHeld(slot, now))
 }
 
 export function isHeld(lock: LockRecord, now: number): boolean {
@@ -84,22 +112,23 @@ export function noteDate(record: ClaimRecord, { trigger }: Fingerprint, runId: s
   record.dates.set(trigger, runId)
 }
 
-/** The job's run as it stands open. */
-export function openRunOf(record: ClaimRecord, jobId: string, { now, monotonic }: Moment): OpenRun {
-  const { runId, replicaId, fencingToken, runTick: scheduledTime, startedAt, attempt, expiresAt } = record
+/** A slot's run as it stands open. */
+export function openRunOf(run: SlotRecord, jobId: string, { now, monotonic }: Moment): OpenRun {
+  const { runId, replicaId, fencingToken, runTick: scheduledTime, startedAt, attempt, expiresAt, slot } = run
   const lockedUntil = now + expiresAt - monotonic
-  return { runId, jobId, replicaId, fencingToken, scheduledTime, startedAt, attempt, lockedUntil }
+  return { runId, jobId, replicaId, fencingToken, scheduledTime, startedAt, attempt, lockedUntil, slot }
 }
 
-/** The lock of a job, with the record it lies in: looking that up among 10,000 is some 5% of a tick. */
+/** The lock of a job, with the slot that it is of: looking that up among 10,000 is some 5% of a tick. */
 export class JobLock implements HeldLock {
   readonly name: string
   readonly kind = 'job'
   readonly token: string
+  readonly slot: number
   readonly ttl: number
   validUntil: number
   readonly #jobs: ReadonlyMap<string, ClaimRecord>
-  readonly #record: ClaimRecord
+  readonly #run: SlotRecord
 
   constructor(
     name: string,
@@ -107,18 +136,22 @@ export class JobLock implements HeldLock {
     ttl: number,
     validUntil: number,
     jobs: ReadonlyMap<string, ClaimRecord>,
-    record: ClaimRecord
+    run: SlotRecord
   ) {
     this.name = name
     this.token = token
     this.ttl = ttl
     this.validUntil = validUntil
     this.#jobs = jobs
-    this.#record = record
+    this.#run = run
+    this.slot = run.slot
   }
 
-  /** The record of a lock among the jobs of a store: that of a forgotten job is over. */
-  static recordOf(lock: HeldLock, jobs: ReadonlyMap<string, ClaimRecord>): ClaimRecord | undefined {
-    return lock instanceof JobLock && lock.#jobs === jobs ? lock.#record : jobs.get(lock.name)
+  /** The slot of a lock among the jobs of a store: that of a forgotten job is over. */
+  static runOf(lock: HeldLock, jobs: ReadonlyMap<string, ClaimRecord>): SlotRecord | undefined {
+    if (lock instanceof JobLock && lock.#jobs === jobs) return lock.#run
+    const { name, slot = 1 } = lock
+    const record = jobs.get(name)
+    return slot === 1 ? record : record?.slots?.get(slot)
   }
 }

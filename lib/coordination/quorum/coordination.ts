@@ -75,7 +75,8 @@ export class QuorumCoordination implements Coordination {
 
   get state(): CoordinationState {
     const up = this.#members.filter(({ node }) => node.state.up).length
-    return { kind: 'redis', up: up >= this.#most, skew: up === 0 ? 0 : this.#clock.now() - this.now() }
+    const skew = up === 0 ? 0 : this.#clock.now() - this.now()
+    return { kind: 'redis', up: up >= this.#most, skew, masters: this.#members.length }
   }
 
   /** The time that a majority has reached: with all nodes up the median of their clocks; with none up, as last measured. */

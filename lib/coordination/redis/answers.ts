@@ -13,6 +13,7 @@ import {
   ANSWER_PAUSED,
   ANSWER_PAUSED_ELSEWHERE,
   ANSWER_RUNNING,
+  ANSWER_SLOT,
   ANSWER_TAKEN_OVER,
   ANSWER_UNREADABLE,
   GIVEN_UP,
@@ -20,7 +21,7 @@ import {
   OVERLAP_LEFT,
   OVERLAP_TAKEN
 } from './constants.js'
-import { readReplica, withoutFields } from './fields.js'
+import { readReplica, readSlot, withoutFields } from './fields.js'
 
 // What claim.lua answers.
 
@@ -73,7 +74,20 @@ class AnswerReader {
   }
 
   next(request: ClaimRequest): ClaimVote {
-    switch (this.#word()) {
+    const word = this.#word()
+    return word === ANSWER_SLOT ? this.#inSlot(request) : this.#read(word, request)
+  }
+
+  /** What was granted has another slot than the first. */
+  #inSlot(request: ClaimRequest): ClaimVote {
+    const slot = this.#number()
+    const answer = this.#read(this.#word(), request)
+    if (answer.status !== 'granted' || answer.lock === null) return answer
+    return { ...answer, lock: { ...answer.lock, slot } }
+  }
+
+  #read(word: string, request: ClaimRequest): ClaimVote {
+    switch (word) {
       case ANSWER_GRANTED: {
         const lock = request.kind === 'miss' ? null : this.#lockOf(request)
         const fencingToken = this.#number()
@@ -158,10 +172,12 @@ class AnswerReader {
     const runId = this.#word()
     const fencingToken = this.#number()
     const startedAt = this.#number()
-    const replicaId = readReplica(this.#word())
+    const replica = this.#word()
     const lockedUntil = this.#number()
     if (runId === GIVEN_UP) return null
-    return { runId, jobId, replicaId, fencingToken, scheduledTime, startedAt, attempt, lockedUntil }
+    const replicaId = readReplica(replica)
+    const slot = readSlot(replica)
+    return { runId, jobId, replicaId, fencingToken, scheduledTime, startedAt, attempt, lockedUntil, slot }
   }
 
   #lockOf({ jobId, runId, ttl }: ClaimRequest): HeldLock {

@@ -135,7 +135,7 @@ export class RedisClaims {
 
   async handBack(claims: readonly HandedBack[], callId: string): Promise<readonly HandBackAnswer[]> {
     const keys = [this.#keys.fence, this.#keys.handed, this.#keys.handBackReply]
-    for (const { lock } of claims) keys.push(this.#keys.jobLock(lock.name), this.#keys.claim(lock.name))
+    for (const { lock } of claims) keys.push(this.#keys.lock(lock), this.#keys.claim(lock.name))
     const args = claims.map(writeHandedBack)
     try {
       const reply = await this.#link.exchange(() => this.#commands.rlsHandBack(keys.length, ...keys, callId, ...args))

@@ -20,6 +20,10 @@ export const KEY_LOCK = 'lock:'
 
 export const KEY_NAMED_LOCK = 'named:'
 
+export const KEY_SLOT = 'slot:'
+
+export const KEY_RUNS = 'runs:'
+
 export const KEY_TAKEN = 'taken:'
 
 export const KEY_DATES = 'dates:'
@@ -99,6 +103,9 @@ export const ANSWER_EARLY = '4'
 export const ANSWER_RUNNING = '5'
 
 export const ANSWER_UNREADABLE = 'u'
+
+/** Before an answer that gives a run another slot than the first: the slot. */
+export const ANSWER_SLOT = 's'
 
 /** Of an overlap: added up to one number. */
 export const OVERLAP_TAKEN = 1
@@ -186,6 +193,9 @@ export const MAX_LOOKED_AT = 256
 
 /** How many runs that the caller has not named are ended in one call. */
 export const MAX_SWEPT = 2000
+
+/** How many slots of a job are looked at first for a free one: most often there is one. */
+export const FIRST_SLOTS = 8
 
 /** How many run ids have all but their last part in common: as in base/run-ids.ts. */
 export const SERIES = 64

@@ -35,6 +35,11 @@ export function readReplica(word: string): string {
   return word.slice(0, end).replace(/%3B|%25/g, (code) => decodeURIComponent(code))
 }
 
+/** The slot in a replica's word in the record of a run. */
+export function readSlot(word: string): number {
+  return Number(/;v=\d+;s=(\d+)/.exec(word)?.[1] ?? 1)
+}
+
 /** A definition's word without the fields of its job. */
 export function withoutFields(word: string): string {
   const end = word.indexOf(FIELD_MARK)

@@ -11,6 +11,7 @@ import {
   KEY_PAUSED,
   KEY_PROBE,
   KEY_REPLY,
+  KEY_SLOT,
   KEY_TAKEN
 } from './constants.js'
 
@@ -27,6 +28,8 @@ import {
  * | `fence` | string: the last fencing token of any run or named lock | claim, acquire, confirm | for ever |
  * | `claim:<job>` | string: the job's record, see record.ts | claim, finish, hand back, confirm, adopt, since | as long as its trigger needs it |
  * | `lock:<job>` | string: the id of the run that holds the job's lock | claim, extend, finish, hand back, restore | the lock's TTL |
+ * | `slot:<slot>:<job>` | string: the id of the run that holds another slot of the job, from 2 on | as `lock:<job>` | the lock's TTL |
+ * | `runs:<job>` | hash: slot, from 2 on, to its run, as in `claim:<job>` | claim, finish, hand back, abandon | as `claim:<job>` |
  * | `named:<name>` | string: the token that holds a lock by name | acquire, extend, release, restore | the lock's TTL |
  * | `open` | sorted set: runs that have begun and not ended, see record.ts, by when their lock ends | claim, adopt, finish, hand back, look, abandon, reopen | 7 days after the last look |
  * | `abandoned:<run>` | string: the call that recorded the run as abandoned, and how it stood in `open` | abandon, reopen | 7 days |
@@ -39,16 +42,22 @@ import {
  * | `reply:<replica>:<random>` | string: `call answers` of this process' last call of claim; with `:handed` after it, of hand back | claim, hand back | an hour |
  * | `probe`, `probe:hash`, `probe:set`, `probe:sorted` | of each type one, to try what may be done | time, probe | a second |
  *
+ * Fields of words of a record, see fields.ts:
+ *
+ * | field | what it holds |
+ * |---|---|
+ * | `v` of a run | the version of the layout under which it began |
+ * | `s` of a run | the slot it has, from 2 on; it comes right after `v` |
+ * | `n` of a job | how many slots runs of it have had: those of a replica that defines it with more count for all |
+ *
  * Places that are reserved. Nothing writes them yet, and nothing else is to be put there:
  *
  * | place | type: what it is to hold | lives |
  * |---|---|---|
- * | field `s` of a run | the slot it holds, from 2 on; without it the first, whose lock is `lock:<job>` | as its run's word |
  * | field `K` of a run | its concurrency key; inherited by a run that takes it over | as its run's word |
  * | field `ok` of a job | when its last successful run ended | as its record |
  * | field `failed` of a job | how many runs have failed since | as its record |
  * | field `ov` of a job | the version of the override under which it was last claimed | as its record |
- * | `slot:<slot>:<job>` | string: the id of the run that holds the slot, from 2 on | the lock's TTL |
  * | `keyed:<concurrency key, escaped>:<job>` | string: the id of the run that holds the lock of the key | the lock's TTL |
  * | `waiting` | hash: job to `tick run time` of the latest tick that waits for a slot | as its record |
  * | `pauses` | hash: `all` or `group:<name>` to the pause of all jobs or of a group, as in `paused`; a job's own stays there | for ever |
@@ -95,8 +104,9 @@ export class Keys {
     return this.#base + KEY_LOCK + jobId
   }
 
-  lock({ kind, name }: HeldLock): string {
-    return kind === 'job' ? this.jobLock(name) : this.namedLock(name)
+  lock({ kind, name, slot = 1 }: HeldLock): string {
+    if (kind === 'named') return this.namedLock(name)
+    return slot === 1 ? this.jobLock(name) : `${this.#base}${KEY_SLOT}${slot}:${name}`
   }
 
   namedLock(name: string): string {

@@ -1,5 +1,5 @@
 import type { OpenRun } from '../../../types/coordination.js'
-import { readReplica, withoutFields } from './fields.js'
+import { readReplica, readSlot, withoutFields } from './fields.js'
 
 // What Redis has of a job, `claim:<id>`: its last claimed tick and its last granted run, in words with spaces between.
 // lua/shared/record.lua reads and writes the same.
@@ -86,6 +86,7 @@ export function readOpenRun(member: string, lockedUntil: number): OpenRun | null
     scheduledTime: Number(scheduledTime),
     startedAt: Number(startedAt),
     attempt: Number(attempt),
-    lockedUntil
+    lockedUntil,
+    slot: readSlot(replica)
   }
 }

@@ -64,7 +64,7 @@ function writeTemplate(request: ClaimRequest, isVote: boolean): string {
     (request.rerun ? FLAG_RERUN : 0) +
     (isVote ? FLAG_VOTE : 0)
   const start = `${KINDS[kind]} ${scheduledTime} ${coversUntil} ${ttl} ${retention}`
-  return `${start} ${afterCompletion} ${flags} ${writeFingerprint(fingerprint)}\n`
+  return `${start} ${afterCompletion} ${flags} ${request.slots} ${writeFingerprint(fingerprint)}\n`
 }
 
 function writeFingerprint({ trigger, options }: Fingerprint): string {
@@ -82,6 +82,7 @@ function hasTemplateOf(a: ClaimRequest, b: ClaimRequest): boolean {
     a.pausedInitially === b.pausedInitially &&
     a.waits === b.waits &&
     a.rerun === b.rerun &&
+    a.slots === b.slots &&
     a.fingerprint.trigger === b.fingerprint.trigger &&
     a.fingerprint.options === b.fingerprint.options
   )
@@ -98,7 +99,10 @@ export function writeBlocks({ asked, waiting }: ClaimBlocks): string {
 /** Runs that are over. */
 export function writeEndings(endings: readonly Ending[]): string {
   let written = ''
-  for (const ending of endings) written += `${writeEnding(ending)} ${ending.lock.token} ${ending.lock.name}\n`
+  for (const ending of endings) {
+    const { name, token, slot } = ending.lock
+    written += `${writeEnding(ending)}${slot === undefined ? '' : `:${slot}`} ${token} ${name}\n`
+  }
   return written
 }
 
@@ -110,7 +114,8 @@ function writeEnding({ finished, unbegun, keepsLock }: Ending): string {
 
 /** A claim that is handed back. */
 export function writeHandedBack({ lock, scheduledTime, afterCompletion, tell }: HandedBack): string {
-  return `${lock.token} ${tell ? scheduledTime : -1} ${afterCompletion > 0 ? scheduledTime - afterCompletion : -1}`
+  const endedAt = afterCompletion > 0 ? scheduledTime - afterCompletion : -1
+  return `${lock.token} ${tell ? scheduledTime : -1} ${endedAt} ${lock.slot ?? 1}`
 }
 
 /** A claim that a majority has granted. */
@@ -129,8 +134,8 @@ export function writeConfirmed(claims: readonly ConfirmedClaim[]): string {
 }
 
 /** A run that is to be recorded as abandoned. */
-export function writeAbandoned({ runId, jobId }: OpenRun): string {
-  return `${runId} ${jobId}`
+export function writeAbandoned({ runId, jobId, slot = 1 }: OpenRun): string {
+  return `${runId} ${slot} ${jobId}`
 }
 
 /** Whether their code pauses jobs. */

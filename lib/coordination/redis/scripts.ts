@@ -5,28 +5,37 @@ local find, format, gmatch, match, sub = string.find, string.format, string.gmat
 local base = sub(KEYS[1], 1, -1 - #'fence')
 local openKey = base .. 'open'
 local callId = ARGV[1]
-local count, keys, runIds = 0, { KEYS[1], openKey }, {}
+local count, keys, runIds, slots, jobIds = 0, { KEYS[1], openKey }, {}, {}, {}
 for i = 2, #ARGV do
-local runId, jobId = match(ARGV[i], '^(%S+) (.+)$')
+local runId, slot, jobId = match(ARGV[i], '^(%S+) (%d+) (.+)$')
 count = count + 1
-runIds[count] = runId
+runIds[count], slots[count], jobIds[count] = runId, slot, jobId
 keys[2 * count + 1] = base .. 'abandoned:' .. runId
-keys[2 * count + 2] = base .. 'lock:' .. jobId
+keys[2 * count + 2] = (slot == '1' and base .. 'lock:' .. jobId or base .. 'slot:' .. slot .. ':' .. jobId)
 end
 local known = redis.call('MGET', unpack(keys))
 local memberOfRun = {}
 for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do memberOfRun[match(member, '^%S+')] = member end
-local function abandon(runId, markKey, mark, holder)
+local function forgetSlot(runId, slot, jobId)
+local grant = slot ~= '1' and redis.call('HGET', base .. 'runs:' .. jobId, slot)
+if grant and match(grant, '^%S+') == runId and match(grant, '%d+$') == '0' then
+redis.call('HDEL', base .. 'runs:' .. jobId, slot)
+end
+end
+local function abandon(runId, slot, jobId, markKey, mark, holder)
 if mark then return match(mark, '^%S+') == callId and 1 or 2 end
 if holder == runId then return 3 end
 local member = memberOfRun[runId]
 if not member then return 0 end
 redis.call('ZREM', openKey, member)
 redis.call('SET', markKey, callId .. ' ' .. member, 'PX', 604800000)
+forgetSlot(runId, slot, jobId)
 return 1
 end
 local reply = {}
-for i = 1, count do reply[i] = abandon(runIds[i], keys[2 * i + 1], known[2 * i + 1], known[2 * i + 2]) end
+for i = 1, count do
+reply[i] = abandon(runIds[i], slots[i], jobIds[i], keys[2 * i + 1], known[2 * i + 1], known[2 * i + 2])
+end
 return table.concat(reply)
 `
 
@@ -163,13 +172,14 @@ end
 local pausedKey, handedKey, takenKey = KEYS[2], KEYS[3], KEYS[5]
 local templates = {}
 local line = 0
-for kind, scheduledTime, coversUntil, ttl, retention, after, flags, fingerprint in
-gmatch(ARGV[4], '(%a) (%-?%d+) (%-?%d+) (%d+) (%d+) (%d+) (%d+) (%S+)') do
+for kind, scheduledTime, coversUntil, ttl, retention, after, flags, slots, fingerprint in
+gmatch(ARGV[4], '(%a) (%-?%d+) (%-?%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+)') do
 flags = tonumber(flags)
 line = line + 1
 templates[tostring(line)] = {
 kind = kind, scheduledTime = tonumber(scheduledTime), coversUntil = tonumber(coversUntil), ttl = ttl,
-retention = retention, after = tonumber(after), fingerprint = fingerprint, isManual = kind == 'h',
+retention = retention, after = tonumber(after), slots = tonumber(slots), fingerprint = fingerprint,
+isManual = kind == 'h',
 isVote = flags % (2 * 8) >= 8, isRerun = flags % (2 * 4) >= 4,
 waits = flags % (2 * 2) >= 2,
 isPausedInitially = flags % (2 * 1) >= 1
@@ -213,6 +223,114 @@ local index, template, runId, jobId, claimKey, lockKey, holder
 local isKnown, tick, previous, claimedBy, endedAt, grant, claimedAs, fields
 local claimant, isUnconfirmed, unbegun
 local isPaused, resumedAt
+local slot
+local function makeSlots()
+local function writeSlot(word, slot)
+local name, version, others = match(word, '^([^;]*)(;v=%d+)(.*)$')
+return name .. version .. ';s=' .. slot .. others
+end
+local function knownSlots()
+return tonumber(match(fields, ';n=(%d+)')) or 1
+end
+local function noteSlots(count)
+fields = string.gsub(fields, ';n=%d+', '')
+if count > 1 then fields = fields .. ';n=' .. count end
+end
+local function holdersOf(first, last)
+local slotKeys = {}
+for number = first, last do slotKeys[#slotKeys + 1] = base .. 'slot:' .. number .. ':' .. jobId end
+return call('MGET', unpack(slotKeys))
+end
+local function unfinishedAttempt(itsGrant)
+if not itsGrant then return nil end
+local attempt = tonumber((select(6, match(itsGrant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$'))))
+return attempt > 0 and attempt < 10 and attempt or nil
+end
+local function takeFrom(first, last, isLeft)
+local holders = holdersOf(first, last)
+for i = 1, #holders do
+local number = first + i - 1
+if holders[i] then
+elseif template.isRerun and unfinishedAttempt(redis.call('HGET', base .. 'runs:' .. jobId, number)) then
+isLeft = true
+elseif call('SET', base .. 'slot:' .. number .. ':' .. jobId, runId, 'PX', template.ttl, 'NX') then
+slot = digits(number)
+return true
+end
+end
+return false, isLeft
+end
+local slots = {}
+function slots.take(isFirstLeft)
+local count, before = template.slots, knownSlots()
+if before > count then
+local held, isAbove = (holder or isFirstLeft) and 1 or 0, false
+local holders = holdersOf(2, before)
+for i = 1, #holders do
+if holders[i] then
+held = held + 1
+isAbove = isAbove or i + 1 > count
+end
+end
+if held >= count then return false, isFirstLeft end
+if not isAbove then noteSlots(count) end
+end
+if not isFirstLeft and ((not holder or holder == runId) and call('SET', lockKey, runId, 'PX', template.ttl, holder and 'XX' or 'NX')) then return true end
+if count == 1 then return false, isFirstLeft end
+local last = math.min(count, 1 + 8)
+local isTaken, isLeft = takeFrom(2, last, isFirstLeft)
+if not isTaken and count > last then isTaken, isLeft = takeFrom(last + 1, count, isLeft) end
+if isTaken and before < count then noteSlots(count) end
+return isTaken, isLeft
+end
+function slots.begin(itsGrant)
+call('HSET', base .. 'runs:' .. jobId, slot, itsGrant)
+call('PEXPIRE', base .. 'runs:' .. jobId, template.retention)
+end
+function slots.endRepeated()
+local runs = call('HGETALL', base .. 'runs:' .. jobId)
+for i = 1, #runs, 2 do
+if match((runs[i + 1]), '^%S+') == runId then
+if textAt(base .. 'slot:' .. (runs[i]) .. ':' .. jobId) == runId then call('DEL', base .. 'slot:' .. (runs[i]) .. ':' .. jobId) end
+call('HDEL', base .. 'runs:' .. jobId, runs[i])
+closed[#closed + 1] = (runs[i + 1]) .. ' ' .. jobId
+end
+end
+end
+function slots.takeOver()
+local runs = call('HGETALL', base .. 'runs:' .. jobId)
+local remaining = nil
+for i = 1, #runs, 2 do
+local attempt = unfinishedAttempt(runs[i + 1])
+local isOwn = match((runs[i + 1]), '^%S+') == runId
+if attempt or isOwn then
+local key = base .. 'slot:' .. (runs[i]) .. ':' .. jobId
+if call('SET', key, runId, 'PX', template.ttl, 'NX') or textAt(key) == runId then
+slot = runs[i]
+return runs[i + 1], attempt, isOwn
+end
+remaining = math.min(remaining or math.huge, call('PTTL', key))
+end
+end
+return nil, remaining
+end
+function slots.areHeld()
+local count = knownSlots()
+if count == 1 then return false end
+local holders = holdersOf(2, count)
+for i = 1, #holders do
+if holders[i] then return true end
+end
+return false
+end
+slots.word = writeSlot
+return slots
+end
+local madeSlots
+local function slotsOf()
+madeSlots = madeSlots or makeSlots()
+return madeSlots
+end
 local function makeAnswer()
 local function readJob()
 local text = known[index + 1]
@@ -271,27 +389,64 @@ local function coveredBy(before, resumed)
 if (claimedAs ~= template.fingerprint and match(claimedAs, '^[^.]+') ~= match(template.fingerprint, '^[^.]+')) then before = -1 end
 return resumed > before and digits(before) .. '/' .. digits(resumed) or digits(before)
 end
+local function hasSlots()
+return template.slots > 1 or (fields ~= '' and find(fields, ';n=', 1, true))
+end
 local function beginRun(word, runTick, attempt)
 fence = math.max(fence + 1, micros)
 fenceText = digits(fence)
 isFenced = true
-endedAt, grant = '0', runId .. ' ' .. fenceText .. ' ' .. nowText .. ' ' .. word .. ' ' .. runTick .. ' ' .. attempt
 opened[#opened + 1] = digits(now + template.ttl)
+if slot == '1' then
+endedAt, grant = '0', runId .. ' ' .. fenceText .. ' ' .. nowText .. ' ' .. word .. ' ' .. runTick .. ' ' .. attempt
 opened[#opened + 1] = grant .. ' ' .. jobId
+else
+local slots = slotsOf()
+local itsGrant = runId .. ' ' .. fenceText .. ' ' .. nowText .. ' ' .. slots.word(word, slot) .. ' ' .. runTick .. ' ' .. attempt
+slots.begin(itsGrant)
+opened[#opened + 1] = itsGrant .. ' ' .. jobId
+end
 end
 local function endRepeatedRun()
 if not (endedAt == '0' and match(grant, '^%S+') == runId) then return end
 closed[#closed + 1] = grant .. ' ' .. jobId
 endedAt = nowText
 end
+local function takeOverSlot()
+local slots = slotsOf()
+local from, attempt, isOwn = slots.takeOver()
+if not from then return attempt and '5 ' .. attempt end
+local fromId, fromFence, fromStart, fromReplica, runTick, taken = match(from, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
+local lockedUntil = call('ZSCORE', openKey, from .. ' ' .. jobId) or nowText
+if isOwn then
+fence = tonumber(fromFence)
+fenceText = fromFence
+else
+taken = attempt + 1
+beginRun(replica .. inheritedFields(fromReplica), runTick, taken)
+if claimedBy == fromId then
+claimedBy = '-'
+call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields, 'KEEPTTL')
+end
+end
+return concat({
+'s', slot, '6', fenceText, runTick, taken, fromId, fromFence, fromStart, fromReplica,
+lockedUntil
+}, ' ')
+end
 local function takeOver()
 local id, attempt = readUnfinished()
 local isOwn = (endedAt == '0' and match(grant, '^%S+') == runId)
-if not id and not isOwn then
+local isSlotted = hasSlots()
+if not (id or isOwn or isSlotted) then
 return template.isVote and '9 -1 - -1' or '1'
 end
 if isPaused then return '8 - -1' end
-if not ((not holder or holder == runId) and call('SET', lockKey, runId, 'PX', template.ttl, holder and 'XX' or 'NX')) then return '5 ' .. call('PTTL', lockKey) end
+if not (id or isOwn) or not ((not holder or holder == runId) and call('SET', lockKey, runId, 'PX', template.ttl, holder and 'XX' or 'NX')) then
+local taken = isSlotted and takeOverSlot()
+if taken then return taken end
+return id and '5 ' .. call('PTTL', lockKey) or '1'
+end
 local fromId, fromFence, fromStart, fromReplica, runTick, taken = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
 local lockedUntil = call('ZSCORE', openKey, grant .. ' ' .. jobId) or nowText
 if not isOwn then
@@ -310,7 +465,7 @@ isKnown, endedAt, grant = true, nowText, '- 0 0 - -1 0'
 call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields, 'PX', template.retention)
 end
 if isRepeated and tick >= 0 then return tick end
-if call('EXISTS', lockKey) == 1 then return nil, now + template.after end
+if call('EXISTS', lockKey) == 1 or (hasSlots() and slotsOf().areHeld()) then return nil, now + template.after end
 local due = math.max(math.max(tonumber(endedAt), tick) + template.after, template.scheduledTime)
 if now < due then return nil, due end
 return due
@@ -352,8 +507,19 @@ if unbegun then closed[#closed + 1] = unbegun end
 if #handed > 0 and call('HDEL', handedKey, jobId) == 1 then handed = call('HGETALL', handedKey) end
 end
 local function beginTick(scheduledTime, isRepeated)
-if not ((not holder or holder == runId) and call('SET', lockKey, runId, 'PX', template.ttl, holder and 'XX' or 'NX')) then return false end
-if (isRepeated or template.isManual) and (endedAt == '0' and match(grant, '^%S+') == runId) then closed[#closed + 1] = grant .. ' ' .. jobId end
+local left = template.isRerun and readUnfinished()
+left = left and (left ~= runId and call('EXISTS', lockKey) == 0)
+local isTaken, isLeft = false, left
+if hasSlots() then
+if isRepeated or template.isManual then slotsOf().endRepeated() end
+isTaken, isLeft = slotsOf().take(left)
+elseif not left then
+isTaken = ((not holder or holder == runId) and call('SET', lockKey, runId, 'PX', template.ttl, holder and 'XX' or 'NX'))
+end
+if not isTaken then return false, isLeft end
+if (isRepeated or template.isManual) and slot == '1' and (endedAt == '0' and match(grant, '^%S+') == runId) then
+closed[#closed + 1] = grant .. ' ' .. jobId
+end
 beginRun(replica, digits(scheduledTime), template.isRerun and not template.isManual and '1' or '0')
 return true
 end
@@ -361,16 +527,15 @@ local function claimTick(scheduledTime, coversUntil, isRepeated, isAside)
 local before = (isRepeated or isUnconfirmed) and previous or tick
 local covered = coveredBy(before, resumedAt)
 local answer, flags = '0', 0
-local left = template.isRerun and readUnfinished()
 if isPaused then
 answer = '3'
 elseif template.kind == 'm' then
 if holder == runId then call('DEL', lockKey) end
 endRepeatedRun()
-elseif left and (left ~= runId and call('EXISTS', lockKey) == 0) then
-answer, flags = '2', 2
-elseif not beginTick(scheduledTime, isRepeated) then
-answer = '2'
+if isRepeated and hasSlots() then slotsOf().endRepeated() end
+else
+local isBegun, isLeft = beginTick(scheduledTime, isRepeated)
+if not isBegun then answer, flags = '2', isLeft and 2 or 0 end
 end
 local isTaken = not template.isManual and not (answer == '2' and template.waits)
 if isTaken then
@@ -383,7 +548,8 @@ call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedB
 end
 end
 if answer == '0' then
-return isTaken, '0 ' .. fenceText .. ' ' .. covered .. ' ' .. digits(scheduledTime)
+local granted = '0 ' .. fenceText .. ' ' .. covered .. ' ' .. digits(scheduledTime)
+return isTaken, slot == '1' and granted or 's ' .. slot .. ' ' .. granted
 elseif answer == '3' then
 return false, '3 ' .. covered
 end
@@ -394,7 +560,7 @@ return false, 'o ' .. flags .. ' ' .. covered .. ' ' .. by
 end
 local function answer(i)
 index, template, runId, jobId = i, templateOf[i], runIds[i], jobIds[i]
-claimKey, lockKey, holder = keys[i + 1], keys[count + i + 1], known[count + i + 1]
+claimKey, lockKey, holder, slot = keys[i + 1], keys[count + i + 1], known[count + i + 1], '1'
 if not readJob() then
 answers[i] = 'u'
 return false
@@ -490,6 +656,10 @@ local micros = time[1] * 1000000 + time[2]
 local now = math.floor(micros / 1000)
 local base = sub(KEYS[1], 1, -1 - #'fence')
 local openKey = base .. 'open'
+local function readMember(member)
+local runId, word, jobId = match(member, '^(%S+) %d+ %d+ (%S+) %-?%d+ %d+ (.+)$')
+return runId, jobId, word
+end
 local function closeStrays(strays)
 if not next(strays) then return end
 for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
@@ -498,9 +668,11 @@ end
 end
 local nowText = format('%.0f', now)
 local count, endings, runIds, jobIds, keys = 0, {}, {}, {}, { KEYS[1] }
-for ending, runId, jobId in gmatch(ARGV[1], '(%d) (%S+) ([^\\n]+)') do
+local slots, runsIn = {}, {}
+for ending, slot, runId, jobId in gmatch(ARGV[1], '(%d):?(%d*) (%S+) ([^\\n]+)') do
 count = count + 1
 endings[count], runIds[count], jobIds[count] = ending, runId, jobId
+if slot ~= '' then slots[count] = slot end
 end
 local given = count
 if ARGV[2] then
@@ -515,29 +687,48 @@ for runId in gmatch(liveIds, '%S+') do isLive[runId] = true end
 for i = 1, given do isLive[runIds[i]] = true end
 for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
 if count == given + 2000 then return end
-local runId, jobId = match(member, '^(%S+) %d+ %d+ %S+ %-?%d+ %d+ (.+)$')
+local runId, jobId, word = readMember(member)
 local itsOwn, itsOrder = readRunId(runId or '')
 if itsOwn == own and itsOrder < order and not isLive[runId] then
 count = count + 1
 endings[count], runIds[count], jobIds[count] = '1', runId, jobId
+local slot = (match(word, ';v=%d+;s=(%d+)') or '1')
+if slot ~= '1' then slots[count] = slot end
 end
 end
 end
 addForgotten(ARGV[2], ARGV[3])
 end
 for i = 1, count do
-keys[2 * i] = base .. 'lock:' .. jobIds[i]
+keys[2 * i] = slots[i] and base .. 'slot:' .. (slots[i]) .. ':' .. (jobIds[i]) or base .. 'lock:' .. jobIds[i]
 keys[2 * i + 1] = base .. 'claim:' .. jobIds[i]
 end
 keys[2 * count + 2] = openKey
 local known = redis.call('MGET', unpack(keys))
+for i, slot in pairs(slots) do runsIn[i] = redis.call('HGET', base .. 'runs:' .. ((jobIds[i])), slot) end
 local reply, free, closed, strays = {}, {}, {}, {}
-local function giveUp(claimKey, tick, previous, claimedBy, grant, fingerprint)
+local function givenUp(grant)
 local _, fence, startedAt, replica, runTick, attempt = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
-attempt = tonumber(attempt)
-if attempt <= 1 then return end
-local before = '~ ' .. fence .. ' ' .. startedAt .. ' ' .. replica .. ' ' .. runTick .. ' ' .. (attempt - 1)
-redis.call('SET', claimKey, tick .. ' ' .. previous .. ' ' .. claimedBy .. ' 0 ' .. before .. ' ' .. fingerprint, 'KEEPTTL')
+return tonumber(attempt) > 1 and '~ ' .. fence .. ' ' .. startedAt .. ' ' .. replica .. ' ' .. runTick .. ' ' .. (attempt - 1)
+end
+local function endInSlot(i, record)
+local jobId, runId, grant = jobIds[i], runIds[i], runsIn[i]
+if not grant or match(grant, '^%S+') ~= runId then return false end
+closed[#closed + 1] = grant .. ' ' .. jobId
+if endings[i] == '1' then
+redis.call('HDEL', base .. 'runs:' .. jobId, slots[i])
+local tick, previous, claimedBy, ended, itsGrant, fingerprint = match((record or ''), '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
+if tick then
+if claimedBy == runId then claimedBy = '-' end
+if ended ~= '0' then ended = nowText end
+record = tick .. ' ' .. previous .. ' ' .. claimedBy .. ' ' .. ended .. ' ' .. itsGrant .. ' ' .. fingerprint
+redis.call('SET', base .. 'claim:' .. jobId, record, 'KEEPTTL')
+end
+elseif endings[i] == '2' then
+local before = givenUp(grant)
+if before then redis.call('HSET', base .. 'runs:' .. jobId, slots[i], before) end
+end
+return true
 end
 for i = 1, count do
 local ending, runId, claimKey, record = endings[i], runIds[i], keys[2 * i + 1], known[2 * i + 1]
@@ -547,8 +738,10 @@ free[#free + 1] = keys[2 * i]
 reply[i] = 1
 end
 local tick, previous, claimedBy, grant, id, fingerprint
-if record then tick, previous, claimedBy, grant, id, fingerprint = match(record, '^(%-?%d+) (%-?%d+) (%S+) 0 ((%S+) %d+ %d+ %S+ %-?%d+ %d+) (%S+)$') end
-if id ~= runId then
+if record and not slots[i] then tick, previous, claimedBy, grant, id, fingerprint = match(record, '^(%-?%d+) (%-?%d+) (%S+) 0 ((%S+) %d+ %d+ %S+ %-?%d+ %d+) (%S+)$') end
+if slots[i] then
+if not endInSlot(i, record) then strays[runId] = true end
+elseif id ~= runId then
 strays[runId] = true
 else
 closed[#closed + 1] = grant .. ' ' .. (jobIds[i])
@@ -556,7 +749,10 @@ if ending == '1' then
 if claimedBy == runId or claimedBy == '?' .. runId then claimedBy = '-' end
 redis.call('SET', claimKey, tick .. ' ' .. previous .. ' ' .. claimedBy .. ' ' .. nowText .. ' ' .. grant .. ' ' .. fingerprint, 'KEEPTTL')
 elseif ending == '2' then
-giveUp(claimKey, tick, previous, claimedBy, grant, fingerprint)
+local before = givenUp(grant)
+if before then
+redis.call('SET', claimKey, tick .. ' ' .. previous .. ' ' .. claimedBy .. ' 0 ' .. before .. ' ' .. fingerprint, 'KEEPTTL')
+end
 end
 end
 end
@@ -627,12 +823,21 @@ redis.call('HSET', handedKey, jobId, tick .. ' ' .. runId .. ' ' .. nowText)
 redis.call('PEXPIRE', handedKey, 86400000)
 end
 local reply, closed, strays = {}, {}, {}
-local function handBack(jobId, claimKey, runId, handedTick, endedAt)
+local function endInSlot(jobId, runId, slot)
+local grant = redis.call('HGET', base .. 'runs:' .. jobId, slot)
+if not grant or match(grant, '^%S+') ~= runId then return false end
+closed[#closed + 1] = grant .. ' ' .. jobId
+redis.call('HDEL', base .. 'runs:' .. jobId, slot)
+return true
+end
+local function handBack(jobId, claimKey, runId, handedTick, endedAt, slot)
 local tick, previous, claimedBy, ended, grant, fingerprint = match(textAt(claimKey), '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
-local isOwnRun = ended == '0' and match(grant, '^%S+') == runId
+local isOwnRun = slot == '1' and ended == '0' and match(grant, '^%S+') == runId
 if isOwnRun then
 closed[#closed + 1] = grant .. ' ' .. jobId
 ended = tonumber(endedAt) >= 0 and endedAt or nowText
+elseif slot ~= '1' and endInSlot(jobId, runId, slot) then
+isOwnRun = true
 else
 strays[runId] = true
 end
@@ -648,11 +853,11 @@ end
 return 0
 end
 for i = 1, #ARGV - 1 do
-local runId, handedTick, endedAt = match(ARGV[i + 1], '^(%S+) (%-?%d+) (%-?%d+)$')
+local runId, handedTick, endedAt, slot = match(ARGV[i + 1], '^(%S+) (%-?%d+) (%-?%d+) (%d+)$')
 local lockKey, claimKey = KEYS[2 * i + 2], KEYS[2 * i + 3]
 if textAt(lockKey) == runId then redis.call('DEL', lockKey) end
 local jobId = sub(claimKey, #base + #'claim:' + 1)
-reply[i] = handBack(jobId, claimKey, runId, handedTick, endedAt)
+reply[i] = handBack(jobId, claimKey, runId, handedTick, endedAt, slot)
 end
 if #closed > 0 then redis.call('ZREM', openKey, unpack(closed)) end
 closeStrays(strays)
@@ -672,6 +877,10 @@ local function textAt(key)
 local text = redis.pcall('GET', key)
 return type(text) == 'string' and text or ''
 end
+local function readMember(member)
+local runId, word, jobId = match(member, '^(%S+) %d+ %d+ (%S+) %-?%d+ %d+ (.+)$')
+return runId, jobId, word
+end
 local fence = redis.call('GET', KEYS[1]) or '0'
 local info = redis.pcall('INFO', 'server')
 local serverId = type(info) == 'string' and match(info, 'run_id:(%w+)') or ''
@@ -684,8 +893,9 @@ end
 local found = {}
 for i = 1, #overdue, 2 do
 local member = overdue[i]
-local runId, jobId = match(member, '^(%S+) %d+ %d+ %S+ %-?%d+ %d+ (.+)$')
-local lockKey = base .. 'lock:' .. (jobId or '')
+local runId, jobId, word = readMember(member)
+local slot = runId and (match(word, ';v=%d+;s=(%d+)') or '1')
+local lockKey = runId and (slot == '1' and base .. 'lock:' .. jobId or base .. 'slot:' .. slot .. ':' .. jobId)
 if not runId then
 redis.call('ZREM', openKey, member)
 elseif textAt(lockKey) == runId then

@@ -6,6 +6,8 @@
 -- TTL, set only when it is not there. A claim whose votes are counted stays unconfirmed at first: nobody has run or
 -- counted the tick yet.
 --
+-- A job may have several slots, with a lock each: it has a run in each at most. See slots.lua.
+--
 -- Fencing tokens come from one counter for all jobs, which is kept at or above Redis' own time in microseconds: they
 -- still increase when Redis has lost the counter.
 --
@@ -21,8 +23,8 @@
 --
 -- KEYS  fence, paused, handed, the replica's last reply, and `taken:<tick>` where there are blocks
 -- ARGV  maxClockSkew, the replica's word, the call's id or NOBODY, then one line each for
---       the templates of requests: `kind scheduledTime coversUntil ttl retention after flags fingerprint`, with the
---       FLAGs added up (FLAG_VOTE: it is confirmed later, and told who has claimed a tick);
+--       the templates of requests: `kind scheduledTime coversUntil ttl retention after flags slots fingerprint`, with
+--       the FLAGs added up (FLAG_VOTE: it is confirmed later, and told who has claimed a tick);
 --       the requests: `template runId jobId`, with the number of their template's line;
 --       the blocks: `name size`, for the first `size` requests, then for those that follow; `name 0` for those that are
 --       only asked about
@@ -34,6 +36,7 @@
 --       ANSWER_GRANTED fence covered scheduledTime
 --       ANSWER_TAKEN_OVER fence scheduledTime attempt id fence startedAt replica lockedUntil
 --                              (the last five as the record had them of the run that is taken over)
+--       ANSWER_SLOT slot       followed by one of those two: the run has this slot, and not the first
 --       ANSWER_CLAIMED_ELSEWHERE
 --       ANSWER_CLAIMED_UP_TO last
 --       ANSWER_CLAIMED_BY last claimedBy covered
@@ -72,13 +75,14 @@ local pausedKey, handedKey, takenKey = KEYS[2], KEYS[3], KEYS[5]
 
 local templates = {}
 local line = 0
-for kind, scheduledTime, coversUntil, ttl, retention, after, flags, fingerprint in
-  gmatch(ARGV[4], '(%a) (%-?%d+) (%-?%d+) (%d+) (%d+) (%d+) (%d+) (%S+)') do
+for kind, scheduledTime, coversUntil, ttl, retention, after, flags, slots, fingerprint in
+  gmatch(ARGV[4], '(%a) (%-?%d+) (%-?%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+)') do
   flags = tonumber(flags)
   line = line + 1
   templates[tostring(line)] = {
     kind = kind, scheduledTime = tonumber(scheduledTime), coversUntil = tonumber(coversUntil), ttl = ttl,
-    retention = retention, after = tonumber(after), fingerprint = fingerprint, isManual = kind == KIND_MANUAL,
+    retention = retention, after = tonumber(after), slots = tonumber(slots), fingerprint = fingerprint,
+    isManual = kind == KIND_MANUAL,
     isVote = flags % (2 * FLAG_VOTE) >= FLAG_VOTE, isRerun = flags % (2 * FLAG_RERUN) >= FLAG_RERUN,
     waits = flags % (2 * FLAG_WAITS) >= FLAG_WAITS,
     isPausedInitially = flags % (2 * FLAG_PAUSED_INITIALLY) >= FLAG_PAUSED_INITIALLY
@@ -134,8 +138,10 @@ local index, template, runId, jobId, claimKey, lockKey, holder
 local isKnown, tick, previous, claimedBy, endedAt, grant, claimedAs, fields
 -- the request that has claimed the last tick, whether that is not confirmed, and how its run stands in `open` if so,
 local claimant, isUnconfirmed, unbegun
--- and what is known of its pause.
+-- what is known of its pause,
 local isPaused, resumedAt
+-- and the slot that its run has, as text.
+local slot
 
 -- Whether the job's run is this one, and goes on.
 local function isOngoing(id)
@@ -169,6 +175,138 @@ end
 -- Whether a run whose replica died is to be taken over before there is another one.
 local function isRunLeft(unfinishedId)
   return unfinishedId ~= runId and call('EXISTS', lockKey) == 0
+end
+
+-- The slots of jobs that have more than one, or had. Made when they are first needed: few jobs have them.
+local function makeSlots()
+--- @include "slots"
+
+  -- How many slots of the job have been taken: replicas may define the job with more than the request's.
+  local function knownSlots()
+    return tonumber(match(fields, ';n=(%d+)')) or 1
+  end
+
+  local function noteSlots(count)
+    fields = string.gsub(fields, ';n=%d+', '')
+    if count > 1 then fields = fields .. ';n=' .. count end
+  end
+
+  -- Who holds each slot from one on.
+  local function holdersOf(first, last)
+    local slotKeys = {}
+    for number = first, last do slotKeys[#slotKeys + 1] = slotKey(jobId, number) end
+    return call('MGET', unpack(slotKeys))
+  end
+
+  -- The attempt of a run that is to be taken over once its lock is free; nil where there is none.
+  local function unfinishedAttempt(itsGrant)
+    if not itsGrant then return nil end
+    local attempt = tonumber((select(6, readGrant(itsGrant))))
+    return attempt > 0 and attempt < MAX_ATTEMPTS and attempt or nil
+  end
+
+  -- Takes the first free slot from one on. A slot whose run is to be taken over is not free.
+  local function takeFrom(first, last, isLeft)
+    local holders = holdersOf(first, last)
+    for i = 1, #holders do
+      local number = first + i - 1
+      if holders[i] then
+        -- It is held.
+      elseif template.isRerun and unfinishedAttempt(runInSlot(jobId, number)) then
+        isLeft = true
+      elseif call('SET', slotKey(jobId, number), runId, 'PX', template.ttl, 'NX') then
+        slot = digits(number)
+        return true
+      end
+    end
+    return false, isLeft
+  end
+
+  local slots = {}
+
+  -- Takes a slot: the first if that is free, else any other. Whether there was one, and if not, whether there is a run
+  -- that is to be taken over. While replicas differ in how many there are, none begins a run where as many go on as it
+  -- has slots.
+  function slots.take(isFirstLeft)
+    local count, before = template.slots, knownSlots()
+    if before > count then
+      local held, isAbove = (holder or isFirstLeft) and 1 or 0, false
+      local holders = holdersOf(2, before)
+      for i = 1, #holders do
+        if holders[i] then
+          held = held + 1
+          isAbove = isAbove or i + 1 > count
+        end
+      end
+      if held >= count then return false, isFirstLeft end
+      if not isAbove then noteSlots(count) end
+    end
+    if not isFirstLeft and takeLock() then return true end
+    if count == 1 then return false, isFirstLeft end
+    local last = math.min(count, 1 + FIRST_SLOTS)
+    local isTaken, isLeft = takeFrom(2, last, isFirstLeft)
+    if not isTaken and count > last then isTaken, isLeft = takeFrom(last + 1, count, isLeft) end
+    if isTaken and before < count then noteSlots(count) end
+    return isTaken, isLeft
+  end
+
+  -- A run begins in the slot.
+  function slots.begin(itsGrant)
+    call('HSET', runsKey(jobId), slot, itsGrant)
+    call('PEXPIRE', runsKey(jobId), template.retention)
+  end
+
+  -- Ends the request's own run, in whichever slot: it was granted before, and its reply was lost.
+  function slots.endRepeated()
+    local runs = call('HGETALL', runsKey(jobId))
+    for i = 1, #runs, 2 do
+      if runIdOf(runs[i + 1]) == runId then
+        if textAt(slotKey(jobId, runs[i])) == runId then call('DEL', slotKey(jobId, runs[i])) end
+        call('HDEL', runsKey(jobId), runs[i])
+        closed[#closed + 1] = memberOf(runs[i + 1], jobId)
+      end
+    end
+  end
+
+  -- A run in another slot than the first that is to be taken over, and the attempt before: its slot is taken. Where
+  -- there is none, for how long those that may be left still have their locks.
+  function slots.takeOver()
+    local runs = call('HGETALL', runsKey(jobId))
+    local remaining = nil
+    for i = 1, #runs, 2 do
+      local attempt = unfinishedAttempt(runs[i + 1])
+      local isOwn = runIdOf(runs[i + 1]) == runId
+      if attempt or isOwn then
+        local key = slotKey(jobId, runs[i])
+        if call('SET', key, runId, 'PX', template.ttl, 'NX') or textAt(key) == runId then
+          slot = runs[i]
+          return runs[i + 1], attempt, isOwn
+        end
+        remaining = math.min(remaining or math.huge, call('PTTL', key))
+      end
+    end
+    return nil, remaining
+  end
+
+  -- Whether a run goes on in another slot than the first.
+  function slots.areHeld()
+    local count = knownSlots()
+    if count == 1 then return false end
+    local holders = holdersOf(2, count)
+    for i = 1, #holders do
+      if holders[i] then return true end
+    end
+    return false
+  end
+
+  slots.word = writeSlot
+  return slots
+end
+
+local madeSlots
+local function slotsOf()
+  madeSlots = madeSlots or makeSlots()
+  return madeSlots
 end
 
 -- What answers a request. Its parts are made in one function, as Lua looks anew for each variable of an outer function
@@ -244,14 +382,25 @@ local function makeAnswer()
     return resumed > before and digits(before) .. '/' .. digits(resumed) or digits(before)
   end
 
-  -- Begins a run whose lock is taken.
+  local function hasSlots()
+    return template.slots > 1 or (fields ~= '' and find(fields, ';n=', 1, true))
+  end
+
+  -- Begins a run whose slot is taken.
   local function beginRun(word, runTick, attempt)
     fence = math.max(fence + 1, micros)
     fenceText = digits(fence)
     isFenced = true
-    endedAt, grant = '0', writeGrant(runId, fenceText, nowText, word, runTick, attempt)
     opened[#opened + 1] = digits(now + template.ttl)
-    opened[#opened + 1] = memberOf(grant, jobId)
+    if slot == '1' then
+      endedAt, grant = '0', writeGrant(runId, fenceText, nowText, word, runTick, attempt)
+      opened[#opened + 1] = memberOf(grant, jobId)
+    else
+      local slots = slotsOf()
+      local itsGrant = writeGrant(runId, fenceText, nowText, slots.word(word, slot), runTick, attempt)
+      slots.begin(itsGrant)
+      opened[#opened + 1] = memberOf(itsGrant, jobId)
+    end
   end
 
   -- Ends the request's own run: it was granted before, and its reply was lost.
@@ -261,15 +410,44 @@ local function makeAnswer()
     endedAt = nowText
   end
 
+  -- Takes over the run of a replica that died, in another slot than the first; nil where there is none.
+  local function takeOverSlot()
+    local slots = slotsOf()
+    local from, attempt, isOwn = slots.takeOver()
+    if not from then return attempt and ANSWER_RUNNING .. ' ' .. attempt end
+    local fromId, fromFence, fromStart, fromReplica, runTick, taken = readGrant(from)
+    local lockedUntil = call('ZSCORE', openKey, memberOf(from, jobId)) or nowText
+    if isOwn then
+      fence = tonumber(fromFence)
+      fenceText = fromFence
+    else
+      taken = attempt + 1
+      beginRun(replica .. inheritedFields(fromReplica), runTick, taken)
+      if claimedBy == fromId then
+        claimedBy = NOBODY
+        call('SET', claimKey, recordOfRun(), 'KEEPTTL')
+      end
+    end
+    return concat({
+      ANSWER_SLOT, slot, ANSWER_TAKEN_OVER, fenceText, runTick, taken, fromId, fromFence, fromStart, fromReplica,
+      lockedUntil
+    }, ' ')
+  end
+
   -- Takes over the run of a replica that died.
   local function takeOver()
     local id, attempt = readUnfinished()
     local isOwn = isOngoing(runId)
-    if not id and not isOwn then
+    local isSlotted = hasSlots()
+    if not (id or isOwn or isSlotted) then
       return template.isVote and ANSWER_CLAIMED_BY .. ' -1 - -1' or ANSWER_CLAIMED_ELSEWHERE
     end
     if isPaused then return ANSWER_PAUSED_ELSEWHERE .. ' - -1' end
-    if not takeLock() then return ANSWER_RUNNING .. ' ' .. call('PTTL', lockKey) end
+    if not (id or isOwn) or not takeLock() then
+      local taken = isSlotted and takeOverSlot()
+      if taken then return taken end
+      return id and ANSWER_RUNNING .. ' ' .. call('PTTL', lockKey) or ANSWER_CLAIMED_ELSEWHERE
+    end
     local fromId, fromFence, fromStart, fromReplica, runTick, taken = readGrant(grant)
     local lockedUntil = call('ZSCORE', openKey, memberOf(grant, jobId)) or nowText
     if not isOwn then
@@ -293,7 +471,7 @@ local function makeAnswer()
       call('SET', claimKey, recordOfRun(), 'PX', template.retention)
     end
     if isRepeated and tick >= 0 then return tick end
-    if call('EXISTS', lockKey) == 1 then return nil, now + template.after end
+    if call('EXISTS', lockKey) == 1 or (hasSlots() and slotsOf().areHeld()) then return nil, now + template.after end
     local due = math.max(math.max(tonumber(endedAt), tick) + template.after, template.scheduledTime)
     if now < due then return nil, due end
     return due
@@ -342,10 +520,21 @@ local function makeAnswer()
     if #handed > 0 and call('HDEL', handedKey, jobId) == 1 then handed = call('HGETALL', handedKey) end
   end
 
-  -- Begins the run of a tick, unless the lock is held.
+  -- Begins the run of a tick, unless no slot is free; then also whether there is a run that is to be taken over.
   local function beginTick(scheduledTime, isRepeated)
-    if not takeLock() then return false end
-    if (isRepeated or template.isManual) and isOngoing(runId) then closed[#closed + 1] = memberOf(grant, jobId) end
+    local left = template.isRerun and readUnfinished()
+    left = left and isRunLeft(left)
+    local isTaken, isLeft = false, left
+    if hasSlots() then
+      if isRepeated or template.isManual then slotsOf().endRepeated() end
+      isTaken, isLeft = slotsOf().take(left)
+    elseif not left then
+      isTaken = takeLock()
+    end
+    if not isTaken then return false, isLeft end
+    if (isRepeated or template.isManual) and slot == '1' and isOngoing(runId) then
+      closed[#closed + 1] = memberOf(grant, jobId)
+    end
     beginRun(replica, digits(scheduledTime), template.isRerun and not template.isManual and '1' or '0')
     return true
   end
@@ -355,17 +544,16 @@ local function makeAnswer()
     local before = (isRepeated or isUnconfirmed) and previous or tick
     local covered = coveredBy(before, resumedAt)
     local answer, flags = ANSWER_GRANTED, 0
-    local left = template.isRerun and readUnfinished()
     if isPaused then
       answer = ANSWER_PAUSED
     elseif template.kind == KIND_MISS then
       -- Granted before, as its reply was lost, and too late to run now.
       if holder == runId then call('DEL', lockKey) end
       endRepeatedRun()
-    elseif left and isRunLeft(left) then
-      answer, flags = ANSWER_OVERLAP, OVERLAP_LEFT
-    elseif not beginTick(scheduledTime, isRepeated) then
-      answer = ANSWER_OVERLAP
+      if isRepeated and hasSlots() then slotsOf().endRepeated() end
+    else
+      local isBegun, isLeft = beginTick(scheduledTime, isRepeated)
+      if not isBegun then answer, flags = ANSWER_OVERLAP, isLeft and OVERLAP_LEFT or 0 end
     end
 
     local isTaken = not template.isManual and not (answer == ANSWER_OVERLAP and template.waits)
@@ -382,7 +570,8 @@ local function makeAnswer()
     end
 
     if answer == ANSWER_GRANTED then
-      return isTaken, ANSWER_GRANTED .. ' ' .. fenceText .. ' ' .. covered .. ' ' .. digits(scheduledTime)
+      local granted = ANSWER_GRANTED .. ' ' .. fenceText .. ' ' .. covered .. ' ' .. digits(scheduledTime)
+      return isTaken, slot == '1' and granted or ANSWER_SLOT .. ' ' .. slot .. ' ' .. granted
     elseif answer == ANSWER_PAUSED then
       return false, ANSWER_PAUSED .. ' ' .. covered
     end
@@ -395,7 +584,7 @@ local function makeAnswer()
   -- Answers a request. Whether all that is asked for is taken, as far as a block goes.
   local function answer(i)
     index, template, runId, jobId = i, templateOf[i], runIds[i], jobIds[i]
-    claimKey, lockKey, holder = keys[i + 1], keys[count + i + 1], known[count + i + 1]
+    claimKey, lockKey, holder, slot = keys[i + 1], keys[count + i + 1], known[count + i + 1], '1'
     if not readJob() then
       answers[i] = ANSWER_UNREADABLE
       return false

@@ -17,6 +17,8 @@ local KEY_OPEN = 'open'
 local KEY_CLAIM = 'claim:'
 local KEY_LOCK = 'lock:'
 local KEY_NAMED_LOCK = 'named:'
+local KEY_SLOT = 'slot:'
+local KEY_RUNS = 'runs:'
 local KEY_TAKEN = 'taken:'
 local KEY_DATES = 'dates:'
 local KEY_SINCE = 'since:'
@@ -81,6 +83,8 @@ local ANSWER_PAUSED_ELSEWHERE = '8'
 local ANSWER_EARLY = '4'
 local ANSWER_RUNNING = '5'
 local ANSWER_UNREADABLE = 'u'
+-- Before an answer that gives a run another slot than the first: the slot.
+local ANSWER_SLOT = 's'
 
 -- Of an overlap: added up to one number.
 local OVERLAP_TAKEN = 1
@@ -159,6 +163,9 @@ local MAX_LOOKED_AT = 256
 
 -- How many runs that the caller has not named are ended in one call.
 local MAX_SWEPT = 2000
+
+-- How many slots of a job are looked at first for a free one: most often there is one.
+local FIRST_SLOTS = 8
 
 -- How many run ids have all but their last part in common: as in base/run-ids.ts.
 local SERIES = 64

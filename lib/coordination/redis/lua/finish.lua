@@ -3,7 +3,7 @@
 -- open.
 --
 -- KEYS  fence
--- ARGV  for each run a line `ending runId jobId`, with one of the ENDINGs;
+-- ARGV  for each run a line `ending:slot runId jobId`, with one of the ENDINGs; without `:slot` for the first slot;
 --       where the caller's other runs that stand open are to end as well, an id of its own, before which theirs were
 --       made, and the ids of those that go on
 -- Reply a string of one digit for each run given, one of the RELEASEs
@@ -12,13 +12,17 @@
 --- @include "clock"
 --- @include "keys"
 --- @include "record"
+--- @include "slots"
 --- @include "close-strays"
 
 local nowText = format('%.0f', now)
 local count, endings, runIds, jobIds, keys = 0, {}, {}, {}, { KEYS[1] }
-for ending, runId, jobId in gmatch(ARGV[1], '(%d) (%S+) ([^\n]+)') do
+-- The slots of those that have another one than the first, and the runs that are known to be in these.
+local slots, runsIn = {}, {}
+for ending, slot, runId, jobId in gmatch(ARGV[1], '(%d):?(%d*) (%S+) ([^\n]+)') do
   count = count + 1
   endings[count], runIds[count], jobIds[count] = ending, runId, jobId
+  if slot ~= '' then slots[count] = slot end
 end
 local given = count
 
@@ -37,12 +41,14 @@ if ARGV[2] then
     for i = 1, given do isLive[runIds[i]] = true end
     for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
       if count == given + MAX_SWEPT then return end
-      local runId, jobId = readMember(member)
+      local runId, jobId, word = readMember(member)
       local itsOwn, itsOrder = readRunId(runId or '')
       -- What was asked for later may come first.
       if itsOwn == own and itsOrder < order and not isLive[runId] then
         count = count + 1
         endings[count], runIds[count], jobIds[count] = ENDING_FINISHED, runId, jobId
+        local slot = slotIn(word)
+        if slot ~= '1' then slots[count] = slot end
       end
     end
   end
@@ -51,22 +57,42 @@ if ARGV[2] then
 end
 
 for i = 1, count do
-  keys[2 * i] = base .. KEY_LOCK .. jobIds[i]
+  keys[2 * i] = slots[i] and slotKey(jobIds[i], slots[i]) or base .. KEY_LOCK .. jobIds[i]
   keys[2 * i + 1] = base .. KEY_CLAIM .. jobIds[i]
 end
 keys[2 * count + 2] = openKey
 -- All in one command: a Cluster whose slot is moving refuses it as a whole.
 local known = redis.call('MGET', unpack(keys))
+for i, slot in pairs(slots) do runsIn[i] = runInSlot(jobIds[i], slot) end
 local reply, free, closed, strays = {}, {}, {}, {}
 
--- Puts a run back whose takeover never began. It stands under no request's id, so that this request, when it is repeated,
--- takes the run over as any other request would.
-local function giveUp(claimKey, tick, previous, claimedBy, grant, fingerprint)
+-- The GRANT of a run whose takeover never began, from before that. It stands under no request's id, so that this request,
+-- when it is repeated, takes the run over as any other request would.
+local function givenUp(grant)
   local _, fence, startedAt, replica, runTick, attempt = readGrant(grant)
-  attempt = tonumber(attempt)
-  if attempt <= 1 then return end
-  local before = writeGrant(GIVEN_UP, fence, startedAt, replica, runTick, attempt - 1)
-  redis.call('SET', claimKey, writeRecord(tick, previous, claimedBy, '0', before, fingerprint), 'KEEPTTL')
+  return tonumber(attempt) > 1 and writeGrant(GIVEN_UP, fence, startedAt, replica, runTick, attempt - 1)
+end
+
+-- Ends a run in another slot than the first. Whether it was still there.
+local function endInSlot(i, record)
+  local jobId, runId, grant = jobIds[i], runIds[i], runsIn[i]
+  if not grant or runIdOf(grant) ~= runId then return false end
+  closed[#closed + 1] = memberOf(grant, jobId)
+  if endings[i] == ENDING_FINISHED then
+    redis.call('HDEL', runsKey(jobId), slots[i])
+    local tick, previous, claimedBy, ended, itsGrant, fingerprint = readRecord(record or '')
+    if tick then
+      if claimedBy == runId then claimedBy = NOBODY end
+      -- An interval from the last end is measured from that of any run.
+      if ended ~= '0' then ended = nowText end
+      record = writeRecord(tick, previous, claimedBy, ended, itsGrant, fingerprint)
+      redis.call('SET', base .. KEY_CLAIM .. jobId, record, 'KEEPTTL')
+    end
+  elseif endings[i] == ENDING_UNBEGUN then
+    local before = givenUp(grant)
+    if before then redis.call('HSET', runsKey(jobId), slots[i], before) end
+  end
+  return true
 end
 
 for i = 1, count do
@@ -77,8 +103,10 @@ for i = 1, count do
     reply[i] = RELEASE_RELEASED
   end
   local tick, previous, claimedBy, grant, id, fingerprint
-  if record then tick, previous, claimedBy, grant, id, fingerprint = readOngoing(record) end
-  if id ~= runId then
+  if record and not slots[i] then tick, previous, claimedBy, grant, id, fingerprint = readOngoing(record) end
+  if slots[i] then
+    if not endInSlot(i, record) then strays[runId] = true end
+  elseif id ~= runId then
     strays[runId] = true
   else
     closed[#closed + 1] = memberOf(grant, jobIds[i])
@@ -87,7 +115,10 @@ for i = 1, count do
       if claimedBy == runId or claimedBy == UNCONFIRMED_MARK .. runId then claimedBy = NOBODY end
       redis.call('SET', claimKey, writeRecord(tick, previous, claimedBy, nowText, grant, fingerprint), 'KEEPTTL')
     elseif ending == ENDING_UNBEGUN then
-      giveUp(claimKey, tick, previous, claimedBy, grant, fingerprint)
+      local before = givenUp(grant)
+      if before then
+        redis.call('SET', claimKey, writeRecord(tick, previous, claimedBy, '0', before, fingerprint), 'KEEPTTL')
+      end
     end
   end
 end

@@ -4,8 +4,8 @@
 -- the reply it had.
 --
 -- KEYS  fence, handed, the replica's last reply to a hand-back, then for each claim its lock and its claim
--- ARGV  the call's id, then for each claim `runId tick endedAt`, with -1 for a tick that nobody is told of, and -1 for
---       the end that is now
+-- ARGV  the call's id, then for each claim `runId tick endedAt slot`, with -1 for a tick that nobody is told of, and -1
+--       for the end that is now
 -- Reply a string of one digit for each claim, one of the HAND_BACKs
 
 --- @include "strings"
@@ -19,6 +19,7 @@ if before then return before end
 --- @include "keys"
 --- @include "text-at"
 --- @include "record"
+--- @include "slots"
 --- @include "close-strays"
 
 local nowText = format('%.0f', now)
@@ -51,12 +52,23 @@ end
 
 local reply, closed, strays = {}, {}, {}
 
-local function handBack(jobId, claimKey, runId, handedTick, endedAt)
+-- Ends the run in another slot than the first, if it is the claim's own. Whether it was.
+local function endInSlot(jobId, runId, slot)
+  local grant = runInSlot(jobId, slot)
+  if not grant or runIdOf(grant) ~= runId then return false end
+  closed[#closed + 1] = memberOf(grant, jobId)
+  redis.call('HDEL', runsKey(jobId), slot)
+  return true
+end
+
+local function handBack(jobId, claimKey, runId, handedTick, endedAt, slot)
   local tick, previous, claimedBy, ended, grant, fingerprint = readRecord(textAt(claimKey))
-  local isOwnRun = ended == '0' and runIdOf(grant) == runId
+  local isOwnRun = slot == '1' and ended == '0' and runIdOf(grant) == runId
   if isOwnRun then
     closed[#closed + 1] = memberOf(grant, jobId)
     ended = tonumber(endedAt) >= 0 and endedAt or nowText
+  elseif slot ~= '1' and endInSlot(jobId, runId, slot) then
+    isOwnRun = true
   else
     strays[runId] = true
   end
@@ -73,11 +85,11 @@ local function handBack(jobId, claimKey, runId, handedTick, endedAt)
 end
 
 for i = 1, #ARGV - 1 do
-  local runId, handedTick, endedAt = match(ARGV[i + 1], '^(%S+) (%-?%d+) (%-?%d+)$')
+  local runId, handedTick, endedAt, slot = match(ARGV[i + 1], '^(%S+) (%-?%d+) (%-?%d+) (%d+)$')
   local lockKey, claimKey = KEYS[2 * i + 2], KEYS[2 * i + 3]
   if textAt(lockKey) == runId then redis.call('DEL', lockKey) end
   local jobId = sub(claimKey, #base + #KEY_CLAIM + 1)
-  reply[i] = handBack(jobId, claimKey, runId, handedTick, endedAt)
+  reply[i] = handBack(jobId, claimKey, runId, handedTick, endedAt, slot)
 end
 if #closed > 0 then redis.call('ZREM', openKey, unpack(closed)) end
 closeStrays(strays)

@@ -10,6 +10,7 @@
 --- @include "keys"
 --- @include "text-at"
 --- @include "record"
+--- @include "slots"
 
 local fence = redis.call('GET', KEYS[1]) or '0'
 local info = redis.pcall('INFO', 'server')
@@ -26,8 +27,9 @@ end
 local found = {}
 for i = 1, #overdue, 2 do
   local member = overdue[i]
-  local runId, jobId = readMember(member)
-  local lockKey = base .. KEY_LOCK .. (jobId or '')
+  local runId, jobId, word = readMember(member)
+  local slot = runId and slotIn(word)
+  local lockKey = runId and lockOfSlot(jobId, slot)
   if not runId then
     redis.call('ZREM', openKey, member)
   elseif textAt(lockKey) == runId then

@@ -42,9 +42,15 @@ local function memberOf(grant, jobId)
   return grant .. ' ' .. jobId
 end
 
--- The ids of the run and of its job; nil for what is no member.
+-- The ids of the run and of its job, and the run's word; nil for what is no member.
 local function readMember(member)
-  return match(member, '^(%S+) %d+ %d+ %S+ %-?%d+ %d+ (.+)$')
+  local runId, word, jobId = match(member, '^(%S+) %d+ %d+ (%S+) %-?%d+ %d+ (.+)$')
+  return runId, jobId, word
+end
+
+-- The slot in a run's word, as text.
+local function slotIn(word)
+  return match(word, ';v=%d+;s=(%d+)') or '1'
 end
 
 -- The trigger's word of a fingerprint.
