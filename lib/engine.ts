@@ -12,6 +12,7 @@ import { LateTicks } from './dispatch/late-ticks.js'
 import { ManualRuns } from './dispatch/manual.js'
 import { Outages } from './dispatch/outages.js'
 import { PausePoll } from './dispatch/pause-poll.js'
+import { QueuedRuns } from './dispatch/queued-runs.js'
 import { Reconciliation } from './dispatch/reconciliation.js'
 import { Recovery } from './dispatch/recovery.js'
 import { StoreNews } from './dispatch/store-news.js'
@@ -19,6 +20,7 @@ import { Survey } from './dispatch/survey.js'
 import { TickAccount } from './dispatch/tick-account.js'
 import { UnclaimedRuns } from './dispatch/unclaimed.js'
 import { UnlockedRuns } from './dispatch/unlocked.js'
+import { WaitingRuns } from './dispatch/waiting-runs.js'
 import type { EngineExtensions } from './engine/extensions.js'
 import { Lifecycle } from './engine/lifecycle.js'
 import { Phases } from './engine/phases.js'
@@ -53,6 +55,7 @@ export class Engine {
   readonly events: Events
   readonly coordination: Coordination
   readonly manualRuns: ManualRuns
+  readonly queuedRuns: QueuedRuns
   readonly namedLocks: NamedLocks
   readonly metrics: Metrics | null
   readonly lifecycle: Lifecycle
@@ -77,6 +80,8 @@ export class Engine {
       onClockStep: (measured) => news.onClockStep(measured),
       onPast: (isAll) => news.onPast(isAll),
       onHandedBack: (jobId, scheduledTime, by) => news.onHandedBack(jobId, scheduledTime, by),
+      onWaiting: (jobId) => news.onWaiting(jobId),
+      onReplaced: (runId) => news.onReplaced(runId),
       onDefinitionDiffers: (jobId, tick, other) => news.onDefinitionDiffers(jobId, tick, other),
       onUnsafe: (reason) => warnings.storeUnsafe(reason),
       onNotice: (level, message) => warnings.storeNotice(level, message)
@@ -122,6 +127,7 @@ export class Engine {
         job.stats.running > 0 ||
         nextOf(job) !== null ||
         dispatcher.isBusy(job) ||
+        waitingRuns.has(job) ||
         recovery.isLookingFor(job),
       isOver: (job) => timetable.isOver(job),
       remove: (job) => control.remove(job.id, 'finished')
@@ -142,7 +148,8 @@ export class Engine {
       deadlines,
       log,
       onUnfinished: (job) => recovery.lookNow(job),
-      onLast: onFinished
+      onLast: onFinished,
+      onReplaceable: () => waitingRuns.watchReplaced()
     })
 
     // Who runs it: what is asked for, and what follows from the answers
@@ -152,7 +159,7 @@ export class Engine {
     const unlocked = new UnlockedRuns({ ...shared, account, completion })
     const unclaimed = new UnclaimedRuns(shared)
     const runIds = (): readonly string[] => {
-      return [runner, finisher, dispatcher, manualRuns, recovery].flatMap((part) => [...part.runIds])
+      return [runner, finisher, dispatcher, manualRuns, recovery, waitingRuns].flatMap((part) => [...part.runIds])
     }
     const jobOf = (jobId: string): JobRecord | undefined => jobs.get(jobId)
     const abandonedRuns = new AbandonedRuns({ ...shared, replicaId, newCallId: newRunId, runIds, jobOf })
@@ -161,6 +168,9 @@ export class Engine {
       abandonedRuns.record([from])
     }
     const recovery: Recovery = new Recovery({ ...shared, replicaId, deadlines, onTakenOver })
+    const isEnding = (): boolean => phases.isEnding
+    const waitingRuns: WaitingRuns = new WaitingRuns({ ...shared, replicaId, recovery, isRunning, isEnding })
+    const queuedRuns = new QueuedRuns({ clock, coordination, waitingRuns, newRunId, isEnding })
     const manualRuns: ManualRuns = new ManualRuns({ ...shared, recovery, unlocked })
     const lateTicks = new LateTicks({ coordination, wakeAt, enqueue: (job, tick) => dispatcher.enqueue(job, tick) })
     const survey = new Survey({
@@ -182,6 +192,7 @@ export class Engine {
       unlocked,
       unclaimed,
       completion,
+      waitingRuns,
       jobs,
       account,
       shuffle: isShared ? createShuffle(replicaId) : null
@@ -193,6 +204,7 @@ export class Engine {
       ...shared,
       ...watched,
       survey,
+      waitingRuns,
       abandonedRuns,
       reconciliation: new Reconciliation({ coordination, jobs: () => jobs.values(), newRunId, runIds }),
       namedLocks,
@@ -209,6 +221,7 @@ export class Engine {
     this.events = events
     this.coordination = coordination
     this.manualRuns = manualRuns
+    this.queuedRuns = queuedRuns
     this.namedLocks = namedLocks
     this.metrics = metrics === null ? null : new Metrics(metrics, jobs, dispatcher, coordination, total)
     const shutdown = new Shutdown({ ...shared, closeTimeout, namedLocks })
@@ -216,7 +229,7 @@ export class Engine {
       phases,
       parts: [
         { open: () => executors.open(), close: () => shutdown.inTime(executors.close()) },
-        ...[deadlines, dispatcher, recovery, manualRuns, runner, finisher],
+        ...[deadlines, dispatcher, recovery, manualRuns, waitingRuns, runner, finisher],
         ...[finished, timetable, new PausePoll(clock, jobs, survey), abandonedRuns, survey],
         ...[coordination, journal, ...(this.metrics === null ? [] : [this.metrics])]
       ],

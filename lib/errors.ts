@@ -95,6 +95,12 @@ export const JobLockedError = createError<[string]>(
   "Another run of the job '%s' holds its lock",
   409
 )
+/** As many requests wait for the job as may. */
+export const JobQueueFullError = createError<[string]>(
+  `${BASE}_JOB_QUEUE_FULL`,
+  "1,000 requests wait for the job '%s' already: try again later",
+  503
+)
 /** The Redis URL cannot be read; its password is not shown. */
 export const RedisUrlInvalidError = createError<[string, string]>(
   `${BASE}_REDIS_URL_INVALID`,
@@ -130,6 +136,13 @@ export const RunCancelledError = createError<[string, number]>(
   `${BASE}_RUN_CANCELLED`,
   '%s was cancelled, as it was not over %d ms after the scheduler began to close'
 )
+/** A tick replaces the run (`overlap: 'replace'`). */
+export const RunReplacedError = createError<[string]>(
+  `${BASE}_RUN_REPLACED`,
+  "A run of the job '%s' was cancelled, as a later tick replaces it"
+)
+/** A run on another replica has failed: this stands for its error, whose name, message, code and stack it has. */
+export const RemoteRunError = createError<[string]>(`${BASE}_REMOTE_RUN`, '%s')
 /** A run's replica died, or the run went on without its lock, so its outcome is unknown. */
 export const RunAbandonedError = createError<[string, string]>(
   `${BASE}_RUN_ABANDONED`,

@@ -4,6 +4,7 @@ import type { CoordinationListener } from './coordination/listener.js'
 import type { Locks } from './coordination/locks.js'
 import type { OpenRuns } from './coordination/open-runs.js'
 import type { Pauses } from './coordination/pauses.js'
+import type { Waiting } from './coordination/waiting.js'
 
 export type * from './coordination/claims.js'
 export type * from './coordination/fingerprint.js'
@@ -12,6 +13,7 @@ export type * from './coordination/listener.js'
 export type * from './coordination/locks.js'
 export type * from './coordination/open-runs.js'
 export type * from './coordination/pauses.js'
+export type * from './coordination/waiting.js'
 
 /**
  * The seam between the scheduler and what its replicas share. Memory, one Redis (or Cluster) and a quorum of masters
@@ -20,6 +22,8 @@ export type * from './coordination/pauses.js'
 export interface Coordination extends Claims, Locks, OpenRuns, Pauses, JobStates, Definitions {
   /** What is known of the store. */
   readonly state: CoordinationState
+  /** What waits for slots; left out where nothing can (several masters). */
+  readonly waiting?: Waiting
   /**
    * The fleet's clock, by which ticks are due on every replica: the store's own, as far as it has been measured, else
    * that of this process. Milliseconds since the Unix epoch.

@@ -126,6 +126,14 @@ export interface JobBase<App, Data> extends JobDefaults {
    */
   readonly maxInstances?: number
   /**
+   * What becomes of a tick that finds `maxInstances` runs of the job under way, on whichever replica. `skip`: it has no run.
+   * `wait`: the latest such tick waits for one of them to end, however long that takes. `replace`: the oldest of them is
+   * cancelled, and the tick runs once it has ended, or after the lock's TTL. With several Redis masters it is `skip`.
+   *
+   * @default 'skip'
+   */
+  readonly overlap?: 'skip' | 'wait' | 'replace'
+  /**
    * Pauses the job in the whole fleet until it is resumed, which is remembered, or until the code no longer sets this.
    *
    * @default false

@@ -44,6 +44,18 @@ export interface Run {
   readonly result?: unknown
 }
 
+/** A run by hand that waits in the store for others of its job to end. */
+export interface QueuedRun {
+  /** The request's id; the run has one of its own. */
+  readonly id: string
+  readonly jobId: string
+  /** When it was asked for, in milliseconds since the Unix epoch. */
+  readonly scheduledTime: number
+  readonly trigger: 'manual'
+  readonly startedAt: null
+  readonly outcome: null
+}
+
 /**
  * The argument of a handler. `log` and `signal` are getters that create their value when first read: destructuring
  * works, but a spread (`{ ...context }`) does not copy them.

@@ -33,9 +33,7 @@ const ATTEMPTS = {
   '`jitter`': names('jitterMs randomDelay splay')
 }
 
-const NEVER_OVERLAP = names(
-  'concurrencyPolicy noOverlap overlap protect preventOverrun waitForCompletion allowOverlap singleton'
-)
+const OVERLAP = names('concurrencyPolicy noOverlap protect preventOverrun waitForCompletion allowOverlap singleton')
 
 export const PEER_JOB_NAMES: PeerNames = {
   ...WHEN,
@@ -49,7 +47,7 @@ export const PEER_JOB_NAMES: PeerNames = {
   '`paused: true`': names('disabled enabled active suspend suspended start scheduled autoStart'),
   '`trigger(id)` once it has started': names('runOnInit runImmediately immediate fireOnTick runOnStart skipImmediate'),
   '`maxInstances`': names('concurrency maxConcurrency concurrentRuns instances'),
-  'always so: runs of a job do not overlap': NEVER_OVERLAP,
+  '`overlap`': OVERLAP,
   "`on('error', listener)`": names('onError errorHandler catch onFailure'),
   "`on('executed', listener)`": names('onComplete onSuccess')
 }
@@ -57,7 +55,7 @@ export const PEER_JOB_NAMES: PeerNames = {
 export const PEER_DEFAULT_NAMES: PeerNames = {
   ...ATTEMPTS,
   "a job's own `maxInstances`": names('maxInstances concurrency maxConcurrency concurrentRuns instances'),
-  'always so: runs of a job do not overlap': NEVER_OVERLAP
+  "a job's own `overlap`": ['overlap', ...OVERLAP]
 }
 
 export const PEER_TRIGGER_NAMES: PeerNames = {

@@ -19,6 +19,7 @@ import type { Recovery } from './recovery.js'
 import type { TickAccount } from './tick-account.js'
 import type { TickRequest } from './tick-request.js'
 import type { UnclaimedRuns } from './unclaimed.js'
+import type { WaitingRuns } from './waiting-runs.js'
 
 export interface AnswersOptions {
   readonly clock: Clock
@@ -32,6 +33,7 @@ export interface AnswersOptions {
   readonly journal: Journal
   readonly completion: Completion
   readonly unclaimed: UnclaimedRuns
+  readonly waitingRuns: WaitingRuns
 }
 
 /** When the answers to a call arrived, on both clocks, and when the call was first made. */
@@ -46,6 +48,7 @@ export interface Received {
 type Granted = Extract<ClaimAnswer, { status: 'granted' }>
 type Elsewhere = Extract<ClaimAnswer, { status: 'claimed_elsewhere' }>
 type Overlap = Extract<ClaimAnswer, { status: 'overlap' }>
+type Queued = Extract<ClaimAnswer, { status: 'queued' }>
 
 /**
  * Carries out what `decide` makes of the store's answers: starts runs, counts ticks, and asks again for those still
@@ -102,6 +105,9 @@ export class Answers {
         return
       case 'overlap':
         this.#onOverlap(request, answer, outcome)
+        return
+      case 'queued':
+        this.#onQueued(request, answer)
         return
       case 'paused':
         if (answer.first) {
@@ -238,6 +244,24 @@ export class Answers {
     this.#continueLater(request, request.coversUntil)
   }
 
+  /** The tick waits in the store for a slot, and stands for the one that waited before. */
+  #onQueued(request: TickRequest, answer: Queued): void {
+    const { journal, recovery, runner, waitingRuns } = this.#options
+    const { job } = request
+    const { scheduledTime } = request.tick
+    const { displaced, replaces } = answer
+    this.#passed.account(request, answer)
+    this.#noteClaimedHere(request)
+    journal.lockFailed(job, scheduledTime, 'held')
+    job.noteHeld(scheduledTime)
+    if (displaced !== null) journal.tickSkipped(job, displaced, 'coalesced')
+    // It may be one of this process: no other will tell it.
+    if (replaces !== null) runner.replace(replaces)
+    recovery.expect(job)
+    waitingRuns.expect(job)
+    this.#continueLater(request, request.coversUntil)
+  }
+
   /** Another replica has claimed the tick. */
   #onClaimedElsewhere(request: TickRequest, { last }: Elsewhere, outcome: Outcome): void {
     const { journal, recovery } = this.#options
@@ -245,6 +269,7 @@ export class Answers {
     const { scheduledTime } = request.tick
     journal.tickSkipped(job, scheduledTime, 'claimed_elsewhere')
     recovery.expect(job)
+    if (request.overlap !== 'skip') this.#options.waitingRuns.suspect(job)
     if (outcome === 'free_again') {
       this.#continueLater(request, scheduledTime - 1)
       return

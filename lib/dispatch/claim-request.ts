@@ -13,8 +13,14 @@ const MAX_RETENTION = 1000 * DAY
 const DATE_RETENTION = 35 * DAY
 
 /** The request for a manual run. */
-export function toManualRequest(job: JobRecord, runId: string, scheduledTime: number, ttl: number): ClaimRequest {
-  return { ...requestBase(job, runId, ttl), kind: 'manual', scheduledTime, coversUntil: scheduledTime }
+export function toManualRequest(
+  job: JobRecord,
+  runId: string,
+  scheduledTime: number,
+  ttl: number,
+  key = ''
+): ClaimRequest {
+  return { ...requestBase(job, runId, ttl), kind: 'manual', scheduledTime, coversUntil: scheduledTime, key }
 }
 
 /** The request to take over a run whose replica died. */
@@ -30,7 +36,19 @@ function requestBase(
   const { template } = job
   const { jobId, afterCompletion, pausedInitially, rerun, slots, fingerprint } = template
   const retention = retentionOf(template, afterCompletion)
-  return { jobId, runId, ttl, retention, afterCompletion, pausedInitially, waits: false, rerun, slots, fingerprint }
+  return {
+    jobId,
+    runId,
+    ttl,
+    retention,
+    afterCompletion,
+    pausedInitially,
+    waits: false,
+    rerun,
+    slots,
+    overlap: 'skip',
+    fingerprint
+  }
 }
 
 /**
@@ -55,7 +73,13 @@ export function isMissed({ template }: JobRecord, tick: DueTick, now: number): b
   return isTooLate(tick, template, now)
 }
 
-/** The lock of a request that may have been granted, although its reply was lost. */
+/** The request to begin what has waited longest for a slot of a job. */
+export function toWaitingRequest(job: JobRecord, runId: string, noTicks: boolean): ClaimRequest {
+  const base = requestBase(job, runId, job.template.ttl as number)
+  return { ...base, kind: 'waiting', scheduledTime: -1, coversUntil: -1, waits: noTicks }
+}
+
+/** The lock of a request that may have been granted, although its reply was lost: in whichever slot. */
 export function jobLock(job: JobRecord, runId: string, ttl: number, now: number): HeldLock {
-  return { name: job.id, kind: 'job', token: runId, ttl, validUntil: now + ttl }
+  return { name: job.id, kind: 'job', token: runId, ttl, validUntil: now + ttl, slot: job.template.slots > 1 ? 0 : 1 }
 }

@@ -25,6 +25,7 @@ import { chooseOverdue, chooseTick } from './tick-choice.js'
 import { TickRequest } from './tick-request.js'
 import type { UnclaimedRuns } from './unclaimed.js'
 import type { UnlockedRuns } from './unlocked.js'
+import type { WaitingRuns } from './waiting-runs.js'
 
 /** The first and the longest wait before a call that Redis did not answer is followed by another. */
 const FIRST_RETRY = SECOND / 10
@@ -41,6 +42,7 @@ export interface DispatcherOptions {
   readonly unlocked: UnlockedRuns
   readonly unclaimed: UnclaimedRuns
   readonly completion: Completion
+  readonly waitingRuns: WaitingRuns
   readonly finisher: Finisher
   readonly account: TickAccount
   readonly journal: Journal

@@ -16,6 +16,7 @@ import type { TickRequest } from './tick-request.js'
  *                        outdated          the same, but the job has been removed or given another trigger
  *     overlap            overlap           another run holds the lock: it is counted here
  *                        wait_for_lock     the same, for a job whose ticks wait for the lock
+ *     queued             queued            the same, and it waits in the store for a slot
  *     paused             paused            the job is paused: it is counted here
  *                        paused_elsewhere  the same, but another replica counts it
  *     claimed_elsewhere  claimed_elsewhere another replica has claimed it
@@ -35,6 +36,7 @@ export type Outcome =
   | 'outdated'
   | 'overlap'
   | 'wait_for_lock'
+  | 'queued'
   | 'paused'
   | 'paused_elsewhere'
   | 'claimed_elsewhere'
@@ -43,8 +45,8 @@ export type Outcome =
   | 'maybe_claimed'
   | 'not_claimed'
 
-/** The answer to a request for a tick; only requests to take over a run are answered `running`. */
-export type TickAnswer = Exclude<ClaimAnswer, { readonly status: 'running' }>
+/** The answer to a request for a tick; only other requests are answered `running` or `dropped`. */
+export type TickAnswer = Exclude<ClaimAnswer, { readonly status: 'running' | 'dropped' }>
 
 /** What an outcome depends on besides the request, its job and the answer. */
 export interface Situation {
@@ -73,6 +75,8 @@ export function decide(request: TickRequest, answer: TickAnswer, situation: Situ
       return request.job.isFreeSince(request.tick.scheduledTime, situation.askedAt) ? 'free_again' : 'claimed_elsewhere'
     case 'overlap':
       return answer.taken ? 'overlap' : 'wait_for_lock'
+    case 'queued':
+      return 'queued'
     case 'paused':
       return answer.first ? 'paused' : 'paused_elsewhere'
     case 'early':

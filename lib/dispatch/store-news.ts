@@ -5,6 +5,7 @@ import type { DefinitionWarnings } from '../observability/definition-warnings.js
 import type { Warnings } from '../observability/warnings.js'
 import type { Finisher } from '../runs/finisher.js'
 import type { NamedLocks } from '../runs/named-locks.js'
+import type { Runner } from '../runs/runner.js'
 import type { AbandonedRuns } from './abandoned-runs.js'
 import type { ClockWatch } from './clock-watch.js'
 import type { Dispatcher } from './dispatcher.js'
@@ -12,11 +13,14 @@ import type { LateTicks } from './late-ticks.js'
 import type { Outages } from './outages.js'
 import type { Reconciliation } from './reconciliation.js'
 import type { Survey } from './survey.js'
+import type { WaitingRuns } from './waiting-runs.js'
 
 export interface StoreNewsOptions {
   readonly jobs: JobRegistry
   readonly dispatcher: Dispatcher
   readonly survey: Survey
+  readonly runner: Runner
+  readonly waitingRuns: WaitingRuns
   readonly lateTicks: LateTicks
   readonly abandonedRuns: AbandonedRuns
   readonly reconciliation: Reconciliation
@@ -75,6 +79,16 @@ export class StoreNews implements Omit<CoordinationListener, 'onUnsafe' | 'onNot
     if (!job.noteHandedBack(scheduledTime, by, nextInSequence())) return
     lateTicks.bring(job, scheduledTime, scheduledTime)
     dispatcher.pump()
+  }
+
+  onWaiting(jobId: string): void {
+    const { jobs, waitingRuns } = this.#options
+    const job = jobs.get(jobId)
+    if (job !== undefined) waitingRuns.note(job)
+  }
+
+  onReplaced(runId: string): void {
+    this.#options.runner.replace(runId)
   }
 
   onDefinitionDiffers(jobId: string, tick: number, other: OtherDefinition): void {

@@ -1,4 +1,4 @@
-import type { ClaimKind, ClaimMemo, ClaimRequest, Fingerprint } from '../../types/coordination.js'
+import type { ClaimKind, ClaimMemo, ClaimRequest, Fingerprint, Overlap } from '../../types/coordination.js'
 import type { Trigger } from '../../types/trigger.js'
 import type { ClaimTemplate } from '../jobs/claim-template.js'
 import type { JobRecord } from '../jobs/job.js'
@@ -73,6 +73,10 @@ export class TickRequest implements ClaimRequest {
 
   get slots(): number {
     return this.template.slots
+  }
+
+  get overlap(): Overlap {
+    return this.template.overlap
   }
 
   get grace(): number | null {

@@ -250,13 +250,14 @@ function isMember({
   trigger,
   paused
 }: Pick<BlockMember<never>, 'definition' | 'trigger' | 'paused'>): boolean {
-  const { coalesce, jitter, lockTtl, onRedisError, recovery } = definition
+  const { coalesce, jitter, lockTtl, onRedisError, recovery, overlap } = definition
   return (
     !paused &&
     jitter === 0 &&
     lockTtl !== null &&
     coalesce !== 'all' &&
     recovery === 'none' &&
+    overlap === 'skip' &&
     onRedisError === 'skip' &&
     !isFromCompletion(trigger)
   )

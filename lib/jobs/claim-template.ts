@@ -1,4 +1,4 @@
-import type { ClaimMemo, Fingerprint } from '../../types/coordination.js'
+import type { ClaimMemo, Fingerprint, Overlap } from '../../types/coordination.js'
 import type { Trigger } from '../../types/trigger.js'
 import { fingerprintOf, isOnce, type JobDefinition } from './definition.js'
 
@@ -19,6 +19,8 @@ export interface ClaimTemplate {
   readonly rerun: boolean
   /** How many runs of the job may go on at once. */
   readonly slots: number
+  /** What becomes of a tick that finds none free. */
+  readonly overlap: Overlap
   /** Whether the job has a single tick, a date. */
   readonly isOnce: boolean
   readonly fingerprint: Fingerprint
@@ -26,7 +28,7 @@ export interface ClaimTemplate {
 }
 
 export function claimTemplateOf(definition: JobDefinition, trigger: Trigger): ClaimTemplate {
-  const { id, lockTtl, misfireGraceTime, pausedInitially, coalesce, recovery, maxInstances } = definition
+  const { id, lockTtl, misfireGraceTime, pausedInitially, coalesce, recovery, maxInstances, overlap } = definition
   const { afterCompletion } = trigger
   return Object.freeze({
     jobId: id,
@@ -38,6 +40,7 @@ export function claimTemplateOf(definition: JobDefinition, trigger: Trigger): Cl
     waits: coalesce === 'all' && afterCompletion === null,
     rerun: recovery === 'rerun',
     slots: maxInstances,
+    overlap,
     isOnce: isOnce(definition),
     fingerprint: fingerprintOf(definition, trigger),
     memo: { store: null, record: null }

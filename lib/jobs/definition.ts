@@ -1,4 +1,4 @@
-import type { Fingerprint } from '../../types/coordination.js'
+import type { Fingerprint, Overlap } from '../../types/coordination.js'
 import type { Trigger, TriggerObject } from '../../types/trigger.js'
 import { hash32 } from '../base/hash.js'
 import { DATE_MARK } from './fingerprint.js'
@@ -41,6 +41,8 @@ export interface JobDefinition extends ResolvedDefaults {
   readonly pausedInitially: boolean
   /** The most runs of the job that go on at once in the fleet. */
   readonly maxInstances: number
+  /** What becomes of a tick that finds as many under way. */
+  readonly overlap: Overlap
 }
 
 /**
@@ -48,7 +50,8 @@ export interface JobDefinition extends ResolvedDefaults {
  * them defines such a job alike.
  */
 export const LATER_DEFAULTS = Object.freeze({
-  maxInstances: 1
+  maxInstances: 1,
+  overlap: 'skip'
 }) satisfies Partial<JobDefinition>
 
 type LaterOptions = Pick<JobDefinition, keyof typeof LATER_DEFAULTS>
@@ -64,8 +67,8 @@ export function isOnce({ trigger }: JobDefinition): boolean {
  * Hashes of a definition, by which replicas notice that they define a job differently: of its trigger and of the rest.
  */
 export function fingerprintOf(definition: JobDefinition, { key }: Trigger): Fingerprint {
-  const { id: _id, trigger: _trigger, task: _task, data, maxInstances, ...options } = definition
-  const written = `${JSON.stringify(options)}${writeLater({ maxInstances })}`
+  const { id: _id, trigger: _trigger, task: _task, data, maxInstances, overlap, ...options } = definition
+  const written = `${JSON.stringify(options)}${writeLater({ maxInstances, overlap })}`
   return {
     trigger: `${isOnce(definition) ? DATE_MARK : ''}${hashed(key)}`,
     options: hashed(data === undefined ? written : `${written} ${serializeData(data)}`)

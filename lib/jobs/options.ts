@@ -33,6 +33,7 @@ export const JOB_KEYS = [
   'data',
   'paused',
   'maxInstances',
+  'overlap',
   ...DEFAULT_KEYS
 ] as const satisfies (keyof JobOptions)[]
 export const RETRY_KEYS = ['limit', 'delay', 'factor', 'maxDelay', 'jitter'] as const satisfies (keyof RetryOptions)[]
@@ -53,6 +54,8 @@ const FACTORY_DEFAULTS = Object.freeze({
   timeout: 0,
   retry: null
 }) satisfies ResolvedDefaults
+
+const OVERLAPS = ['skip', 'wait', 'replace'] as const
 
 /** The most slots of a job. */
 const MAX_INSTANCES = 1000
@@ -99,6 +102,7 @@ export function resolveJob(
       data,
       pausedInitially: paused,
       maxInstances,
+      overlap: oneOf(given.overlap, 'overlap', OVERLAPS, before?.overlap ?? LATER_DEFAULTS.overlap),
       ...resolveShared(given, before ?? defaults)
     })
     checkTogether(definition)
@@ -109,7 +113,17 @@ export function resolveJob(
 }
 
 /** Refuses options that make no sense together. @throws OptionInvalidError */
-function checkTogether({ maxInstances, lockTtl }: JobDefinition): void {
+function checkTogether({ maxInstances, overlap, lockTtl, coalesce, trigger }: JobDefinition): void {
+  if (overlap !== 'skip') {
+    const refuse = (why: string): never => {
+      throw new OptionInvalidError('overlap', `'skip' ${why}`, show(overlap))
+    }
+    if (lockTtl === null) refuse('with `lock: false`, which counts no runs')
+    if (coalesce === 'all') refuse("with `coalesce: 'all'`, whose ticks all wait")
+    if ((trigger as { after?: unknown } | undefined)?.after === 'completion') {
+      refuse("with `after: 'completion'`, which is not due while a run goes on")
+    }
+  }
   if (maxInstances > 1 && lockTtl === null) {
     throw new OptionInvalidError('maxInstances', '1 with `lock: false`, which counts no runs', show(maxInstances))
   }
@@ -121,9 +135,13 @@ function checkTogether({ maxInstances, lockTtl }: JobDefinition): void {
  * @param masters how many there are
  * @throws OptionInvalidError
  */
-export function checkForMasters({ id, maxInstances }: JobDefinition, masters = 1): void {
-  if (masters === 1 || maxInstances === 1) return
-  throw inJob(new OptionInvalidError('maxInstances', '1 with several Redis masters', show(maxInstances)), id)
+export function checkForMasters({ id, maxInstances, overlap }: JobDefinition, masters = 1): void {
+  if (masters === 1) return
+  const refuse = (name: string, expected: string, value: unknown): never => {
+    throw inJob(new OptionInvalidError(name, `${expected} with several Redis masters`, show(value)), id)
+  }
+  if (maxInstances > 1) refuse('maxInstances', '1', maxInstances)
+  if (overlap !== 'skip') refuse('overlap', "'skip'", overlap)
 }
 
 /** Names a job in an error before its options have been validated. */

@@ -4,6 +4,7 @@ import type { HeldLock, ReleaseAnswer } from '../../types/coordination.js'
 import type { Logger } from '../../types/logger.js'
 import type { RunOutcome } from '../../types/run.js'
 import { isOver } from '../coordination/lock-validity.js'
+import { RunReplacedError } from '../errors.js'
 import type { JobRecord } from '../jobs/job.js'
 import type { Deadline } from './deadlines.js'
 import type { Finishing } from './finisher.js'
@@ -103,10 +104,16 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
     return this.#hold?.lost === true
   }
 
+  /** Whether another run replaces it. */
+  get replaced(): boolean {
+    return this.aborted?.error instanceof RunReplacedError
+  }
+
   /** Whether the run's tick is done with; if not, another replica is to take it over. */
   get finished(): boolean {
     if (this.job.definition.recovery === 'none' || this.held === null || this.run.trigger === 'manual') return true
     const outcome = this.end?.outcome
+    if (this.replaced) return true
     return outcome !== 'lock_lost' && outcome !== 'cancelled' && outcome !== 'abandoned'
   }
 
@@ -187,6 +194,14 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
   /** The release has found that the lock was not the run's own any more. */
   lockFoundLost(): void {
     this.#holdLock().foundLost()
+  }
+
+  /** Has the lock extended no more, though it is to be noticed when it ends. */
+  letLockEnd(): void {
+    if (this.held === null) return
+    this.#holdLock().isLeft = true
+    // With a timeout, `checkAt` is that.
+    if (this.job.definition.timeout === 0) this.checkAt = Number.POSITIVE_INFINITY
   }
 
   /** Leaves the lock to its TTL. */

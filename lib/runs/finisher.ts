@@ -160,7 +160,11 @@ export class Finisher {
 
   /** Also when its lock is over, the store is to know that the run has ended: no replica is to run it again. */
   #tellLater(finishing: Finishing, now: number): void {
-    const { lock, finished, keepsLock = false } = finishing
-    this.#retried.addEnd({ ending: { lock, finished, keepsLock }, until: now + END_LIMIT, listener: finishing })
+    const { lock, finished, keepsLock = false, replaced = false } = finishing
+    this.#retried.addEnd({
+      ending: { lock, finished, keepsLock, replaced },
+      until: now + END_LIMIT,
+      listener: finishing
+    })
   }
 }

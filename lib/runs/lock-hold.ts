@@ -31,6 +31,8 @@ export class LockHold implements Deadline {
   place = -1
   /** Whether the lock is known to be lost. */
   lost = false
+  /** Whether it is extended no more, as its owner is to end. */
+  isLeft = false
   readonly #tools: LockTools
   readonly #owner: LockOwner
   #ended = false
@@ -48,6 +50,10 @@ export class LockHold implements Deadline {
     if (this.lost) return
     if (isOver(this.lock, now)) {
       this.#lose(STOOD_STILL)
+      return
+    }
+    if (this.isLeft) {
+      this.checkAt = this.lock.validUntil
       return
     }
     // A reply may be lost: without an answer by then, the lock is extended once more.

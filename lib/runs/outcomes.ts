@@ -53,6 +53,16 @@ export class Outcomes {
     this.#options.finisher.noteOutcome(held, (answer) => this.onRecorded(active, answer))
   }
 
+  /** The handler of a run that is to be replaced is not waited for any longer: its slot is free, though the handler goes on. */
+  endReplaced(active: ActiveRun, end: RunEnd): void {
+    if (active.run.outcome === null) this.#decide(active, end)
+    const onReleased = (answer: ReleaseAnswer): void => {
+      if (answer !== 'unavailable') this.onRecorded(active, answer)
+    }
+    const onRecorded = (answer: ReleaseAnswer): void => this.onRecorded(active, answer)
+    this.#options.finisher.push({ lock: active.lock, finished: true, replaced: true, onReleased, onRecorded })
+  }
+
   /** As of `Finishing.onReleased`. A run whose lock was lost unnoticed is no success, whatever its handler returned. */
   onReleased(active: ActiveRun, answer: ReleaseAnswer, inTime: boolean): void {
     let end = active.end as RunEnd

@@ -1,7 +1,7 @@
 import type { HeldLock } from '../../types/coordination.js'
 import type { RunOutcome, RunTrigger } from '../../types/run.js'
 import { detached } from '../base/async-context.js'
-import { LockLostError, RunTimeoutError } from '../errors.js'
+import { LockLostError, RunReplacedError, RunTimeoutError } from '../errors.js'
 import type { JobRecord } from '../jobs/job.js'
 import { ActiveRun } from './active-run.js'
 import { ActiveRuns } from './active-runs.js'
@@ -18,6 +18,8 @@ const SUCCESS: RunEnd = Object.freeze({ outcome: 'success' })
 export interface RunnerOptions extends RunTools, OutcomesOptions {
   readonly replicaId: string
   readonly capacity: Capacity
+  /** Called when a run begins that another may replace. */
+  readonly onReplaceable: () => void
 }
 
 /** Starts runs, has their handlers called until an attempt is the last, and ends them: the states of `ActiveRun`. */
@@ -52,6 +54,11 @@ export class Runner implements RunOwner<ActiveRun> {
   /** The ids of the runs that go on under a lock. */
   get runIds(): string[] {
     return this.#active.lockedRunIds
+  }
+
+  /** Whether a run goes on here that another may replace. */
+  get hasReplaceable(): boolean {
+    return [...this.#active].some(({ job }) => job.definition.overlap === 'replace')
   }
 
   /** Whether a run of a job goes on here without a lock, so that the store knows nothing of it. */
@@ -100,6 +107,17 @@ export class Runner implements RunOwner<ActiveRun> {
     return active
   }
 
+  /**
+   * Another run is to replace a run, if it is one of these: its signal aborts, and it has its lock until its handler has ended,
+   * and until the lock's TTL at the longest.
+   */
+  replace(runId: string): void {
+    const active = [...this.#active].find(({ held }) => held?.token === runId)
+    if (active === undefined || active.replaced) return
+    active.letLockEnd()
+    this.#abort(active, 'cancelled', new RunReplacedError(active.job.id))
+  }
+
   /** Resolves when no handler runs. */
   settled(): Promise<void> {
     return this.#active.settled()
@@ -145,6 +163,11 @@ export class Runner implements RunOwner<ActiveRun> {
   }
 
   onLockLost(active: ActiveRun, reason: string): void {
+    if (active.replaced) {
+      // Its handler ignores the signal: what is known of the run is reported now, and its lock is over by intent.
+      this.outcomes.endReplaced(active, active.aborted as RunEnd)
+      return
+    }
     this.locksLost++
     this.#abort(active, 'lock_lost', new LockLostError(active.job.id, reason))
     // No other replica is to record it as abandoned: this one reports its outcome, when the handler has settled at the latest.
@@ -159,6 +182,7 @@ export class Runner implements RunOwner<ActiveRun> {
 
   #begin(active: ActiveRun): void {
     this.#active.add(active)
+    if (active.job.definition.overlap === 'replace') this.#options.onReplaceable()
     active.watch(active.job.definition.timeout)
     this.#options.journal.runStarted(active)
     this.#attempt(active)

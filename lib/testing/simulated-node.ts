@@ -19,7 +19,8 @@ import type {
   JobState,
   OpenRun,
   ReleaseAnswer,
-  SurveyRequest
+  SurveyRequest,
+  Waiting
 } from '../../types/coordination.js'
 import { validUntil } from '../coordination/lock-validity.js'
 import { RedisUnavailableError } from '../errors.js'
@@ -41,6 +42,14 @@ export class SimulatedNode implements Coordination, CoordinationNode {
     this.#options = options
     this.#link = new SimulatedLink(options)
     this.#store = new RemoteMemory(options, this.#link)
+  }
+
+  readonly waiting: Waiting = {
+    hear: () => this.#store.orElse((memory) => memory.waiting.hear(), undefined),
+    enqueue: (request) => this.#store.orThrow('keep a request', (memory) => memory.waiting.enqueue(request)),
+    readRequest: (...asked) => this.#store.orThrow('read a request', (memory) => memory.waiting.readRequest(...asked)),
+    writeResult: (...told) => this.#store.orThrow('keep a result', (memory) => memory.waiting.writeResult(...told)),
+    readResult: (...asked) => this.#store.orThrow('read a result', (memory) => memory.waiting.readResult(...asked))
   }
 
   get state(): CoordinationState {
@@ -106,8 +115,8 @@ export class SimulatedNode implements Coordination, CoordinationNode {
   }
 
   finish(endings: readonly Ending[]): Promise<readonly ReleaseAnswer[]> {
-    const copies = endings.map(({ lock, finished, unbegun = false, keepsLock = false }) => {
-      return { lock, finished, unbegun, keepsLock }
+    const copies = endings.map(({ lock, finished, unbegun = false, keepsLock = false, replaced = false }) => {
+      return { lock, finished, unbegun, keepsLock, replaced }
     })
     const unavailable = endings.map(() => 'unavailable' as const)
     return this.#store.orElse<readonly ReleaseAnswer[]>((memory) => memory.finish(copies), unavailable)
@@ -257,6 +266,8 @@ function copyRequest(request: ClaimRequest): ClaimRequest {
     waits: request.waits,
     rerun: request.rerun,
     slots: request.slots,
+    overlap: request.overlap,
+    key: request.key ?? '',
     fingerprint: request.fingerprint
   }
 }

@@ -96,7 +96,8 @@ function voteOf({ kind, fingerprint }: ClaimRequest, answer: ClaimAnswer, record
     case 'paused':
       return answer.first ? answer : { ...answer, ...claimantOf(kind === 'recover' ? undefined : record, fingerprint) }
     default:
-      return answer
+      // A request that is to be confirmed does not wait.
+      return answer as Exclude<typeof answer, { status: 'queued' | 'dropped' }>
   }
 }
 

@@ -45,7 +45,7 @@ class VotingOpenRuns extends MemoryOpenRuns {
   readonly #store: VotingStore
 
   constructor(store: VotingStore) {
-    super(store.jobs)
+    super(store.jobs, store.queues)
     this.#store = store
   }
 

@@ -33,7 +33,7 @@ const CASES: readonly (readonly [what: () => unknown, peer: string, ours: RegExp
   [job({ backoff: 3 }), 'backoff', /`retry/],
   [job({ lockAtMostFor: '5m' }), 'lockAtMostFor', /`lock: \{ ttl \}`/],
   [job({ max_instances: 1 }), 'max_instances', /`maxInstances`/],
-  [job({ noOverlap: true }), 'noOverlap', /do not overlap/],
+  [job({ noOverlap: true }), 'noOverlap', /`overlap`/],
   [job({ runOnInit: true }), 'runOnInit', /trigger\(id\)/],
   [job({ startingDeadlineSeconds: 3 }), 'startingDeadlineSeconds', /`misfireGraceTime`/],
   [job({ retry: { attempts: 3 } }), 'attempts', /`limit`/],

@@ -26,6 +26,7 @@ function setUp() {
       waits: false,
       rerun: false,
       slots: 1,
+      overlap: 'skip',
       fingerprint: { trigger: 'a', options: 'a' },
       ...(withMemo ? { memo } : {})
     }

@@ -9,6 +9,7 @@ import { coordinationContract } from '../fixtures/contract/coordination-contract
 import { listen, type WithReplicas } from '../fixtures/contract/requests.js'
 import { slotContract } from '../fixtures/contract/slot-contract.js'
 import { confirming, voteContract, type WithNodes } from '../fixtures/contract/vote-contract.js'
+import { waitingContract } from '../fixtures/contract/waiting-contract.js'
 
 const withReplicas: WithReplicas = async (count, body) => {
   const store = new MemoryStore()
@@ -24,6 +25,8 @@ coordinationContract(t, withReplicas)
 t.test('blocks', async (t) => blockContract(t, withReplicas))
 
 t.test('slots', async (t) => slotContract(t, withReplicas))
+
+t.test('what waits', async (t) => waitingContract(t, withReplicas))
 
 const withVotes: WithNodes = async (count, body) => {
   const store = new VotingStore()

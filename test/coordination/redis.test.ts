@@ -8,6 +8,7 @@ import { coordinationContract } from '../fixtures/contract/coordination-contract
 import { listen, question, request, type WithReplicas } from '../fixtures/contract/requests.js'
 import { slotContract } from '../fixtures/contract/slot-contract.js'
 import { confirming, voteContract } from '../fixtures/contract/vote-contract.js'
+import { waitingContract } from '../fixtures/contract/waiting-contract.js'
 import { redisReplica } from '../fixtures/redis-replicas.js'
 import { type TestRedis, withRedis } from '../fixtures/with-redis.js'
 
@@ -27,6 +28,7 @@ t.test('the contract', (t) =>
       coordinationContract(t, withReplicas)
       blockContract(t, withReplicas)
       slotContract(t, withReplicas)
+      waitingContract(t, withReplicas)
     })
     await t.test('as one of several masters, when all is confirmed', async (t) => {
       coordinationContract(t, async (count, body) => {
@@ -71,6 +73,7 @@ t.test('the contract, over a Cluster client of the app', (t) =>
         coordinationContract(t, withReplicas)
         blockContract(t, withReplicas)
         slotContract(t, withReplicas)
+        waitingContract(t, withReplicas)
       })
       t.ok(
         clients.every(({ status }) => status === 'ready'),

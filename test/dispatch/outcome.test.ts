@@ -52,6 +52,8 @@ const overlap = (taken: boolean): TickAnswer => {
   return { status: 'overlap', taken, isLeft: false, previous: null, resumedAt: null }
 }
 
+const queued: TickAnswer = { status: 'queued', displaced: null, replaces: null, previous: null, resumedAt: null }
+
 const elsewhere = { status: 'claimed_elsewhere', last: null, by: 'another', previous: null } as TickAnswer
 
 const remove = (_job: JobRecord, jobs: JobRegistry): void => void jobs.remove('job')
@@ -173,6 +175,7 @@ const CASES: readonly Case[] = [
   },
   { what: 'a tick beside another run', answer: overlap(true), outcome: 'overlap' },
   { what: 'one that waits for another run', answer: overlap(false), outcome: 'wait_for_lock' },
+  { what: 'one that waits in the store for a slot', answer: queued, outcome: 'queued' },
   { what: 'a tick of a paused job', answer: { status: 'paused', first: true, previous: null }, outcome: 'paused' },
   {
     what: 'one that another replica counts',
@@ -260,6 +263,7 @@ t.test('every outcome is in the table', async (t) => {
     outdated: true,
     overlap: true,
     wait_for_lock: true,
+    queued: true,
     paused: true,
     paused_elsewhere: true,
     claimed_elsewhere: true,

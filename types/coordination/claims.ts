@@ -22,10 +22,10 @@ export interface Claims {
 }
 
 /**
- * What is asked for: a scheduled tick, a tick without a run (it is missed), a run by hand, or to take over the run of a
- * replica that died.
+ * What is asked for: a scheduled tick, a tick without a run (it is missed), a run by hand, to take over the run of a
+ * replica that died, or to begin what has waited longest for a slot of the job.
  */
-export type ClaimKind = 'tick' | 'miss' | 'manual' | 'recover'
+export type ClaimKind = 'tick' | 'miss' | 'manual' | 'recover' | 'waiting'
 
 export interface ClaimRequest {
   readonly jobId: string
@@ -44,12 +44,20 @@ export interface ClaimRequest {
   readonly afterCompletion: number
   /** Whether the job's code pauses it: it is paused unless an operator has resumed it. */
   readonly pausedInitially: boolean
-  /** Leave the tick unclaimed when the lock is held: it waits for the lock. */
+  /** Leave the tick unclaimed when the lock is held: it waits for the lock. For `waiting`: only requests by hand begin. */
   readonly waits: boolean
   /** A run whose replica died is to be taken over before there is another one. */
   readonly rerun: boolean
   /** How many runs of the job may go on at once: each has a slot of its own, with a lock. */
   readonly slots: number
+  /** What becomes of a tick that finds no slot free: see the job's option. */
+  readonly overlap: Overlap
+  /**
+   * The concurrency key of a run by hand: no other run with it goes on.
+   *
+   * @default ''
+   */
+  readonly key?: string
   readonly fingerprint: Fingerprint
   readonly memo?: ClaimMemo
 }
@@ -79,6 +87,9 @@ export interface ClaimBlocks {
   onTaken(name: string): void
 }
 
+/** What becomes of a tick that finds no slot free: as the job's option of this name. */
+export type Overlap = 'skip' | 'wait' | 'replace'
+
 /** The answer to one request. */
 export type ClaimAnswer =
   | {
@@ -100,6 +111,8 @@ export type ClaimAnswer =
       readonly scheduledTime: number
       /** 1, and one more each time that the run is taken over. */
       readonly attempt: number
+      /** To `waiting`: the request by hand that has waited; left out for a tick. */
+      readonly request?: { readonly id: string; readonly key: string }
       /** The run that is taken over, unless an earlier takeover of it was given up: then it is not known any more. */
       readonly from?: OpenRun
     }
@@ -114,6 +127,19 @@ export type ClaimAnswer =
       readonly previous: number | null
       readonly resumedAt: number | null
     }
+  /**
+   * The tick waits in the store for a slot, in the place of the one that was `displaced`, if one waited. `replaces` is the
+   * run that it is to replace, if any.
+   */
+  | {
+      readonly status: 'queued'
+      readonly displaced: number | null
+      readonly replaces: string | null
+      readonly previous: number | null
+      readonly resumedAt: number | null
+    }
+  /** To `waiting`: the job is paused, so that this tick, which has waited, is to be counted and has no run. */
+  | { readonly status: 'dropped'; readonly scheduledTime: number }
   /** `first` is true for the one replica that is to count the tick. */
   | { readonly status: 'paused'; readonly first: true; readonly previous: number | null }
   | { readonly status: 'paused'; readonly first: false }
@@ -135,6 +161,12 @@ export interface HandedBack {
   readonly tell: boolean
   /** As in the claim's request. */
   readonly afterCompletion: number
+  /**
+   * Whether it is what has waited for a slot, so that it waits again: it is `wasted` where a later tick waits by now.
+   *
+   * @default false
+   */
+  readonly waited?: boolean
 }
 
 /**

@@ -27,6 +27,10 @@ export interface CoordinationListener {
    * @param by the request whose claim it was: it tells a second hand-back of a tick from the first
    */
   onHandedBack(jobId: string, scheduledTime: number, by: string): void
+  /** Something waits for a slot of a job, and there may be one. */
+  onWaiting(jobId: string): void
+  /** Another is to replace a run, which may be this process' own. May come more than once. */
+  onReplaced(runId: string): void
   /** The job's last claimed tick, `tick`, was claimed by a replica that defines the job otherwise. */
   onDefinitionDiffers(jobId: string, tick: number, other: OtherDefinition): void
   /** Something is wrong with the store that its operators should know, such as a setting by which it may lose data. */

@@ -22,7 +22,7 @@ export interface HeldLock {
   /** What identifies the holder: for a job's lock the run's id. */
   readonly token: string
   /**
-   * Which of the job's slots it is, from 2 on.
+   * Which of the job's slots it is, from 1 on; 0 where that is not known, as the claim was not answered.
    *
    * @default 1
    */
@@ -47,6 +47,12 @@ export interface Ending {
    * @default false
    */
   readonly unbegun?: boolean
+  /**
+   * Whether another run was to replace it, which the store need not remember any longer; only where it is `finished`.
+   *
+   * @default false
+   */
+  readonly replaced?: boolean
   /**
    * Whether the handler goes on although the run's outcome is known: its lock stays as it is.
    *

@@ -40,7 +40,10 @@ export interface CoordinationNode extends Omit<Coordination, 'claim' | 'abandon'
  * one.
  */
 export type ClaimVote =
-  | Exclude<ClaimAnswer, { status: 'claimed_elsewhere' | 'overlap' } | { status: 'paused'; first: false }>
+  | Exclude<
+      ClaimAnswer,
+      { status: 'claimed_elsewhere' | 'overlap' | 'queued' | 'dropped' } | { status: 'paused'; first: false }
+    >
   | (Extract<ClaimAnswer, { status: 'claimed_elsewhere' }> & { readonly by: string; readonly previous: number | null })
   /** `by` is the run that holds the lock, `''` where none does. */
   | (Extract<ClaimAnswer, { status: 'overlap' }> & { readonly by: string })

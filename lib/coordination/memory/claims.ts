@@ -11,6 +11,7 @@ import {
   waitsForLock
 } from '../claim-rules.js'
 import { validUntil } from '../lock-validity.js'
+import type { WaitingEntry } from './queues.js'
 import {
   type ClaimRecord,
   isHeld,
@@ -22,7 +23,7 @@ import {
   releaseLock,
   type SlotRecord
 } from './record.js'
-import { endSlot, findSlot, hasSlots, heldSlots, isLeft, noteTaken, slotOfRun } from './slots.js'
+import { endSlot, findSlot, goingOn, hasSlots, heldSlots, isKeyHeld, isLeft, noteTaken, slotOfRun } from './slots.js'
 import type { MemoryStore } from './store.js'
 
 /**
@@ -56,6 +57,7 @@ export class MemoryClaims {
       this.#listener.onDefinitionDiffers(jobId, record.tick, { fingerprint: record.fingerprint, replicaId: null })
     }
     if (kind === 'recover') return this.#recover(request, record, moment)
+    if (kind === 'waiting') return this.#beginWaiting(request, record, moment)
     return kind === 'manual' ? this.#runByHand(request, record, moment) : this.#claim(request, record, moment)
   }
 
@@ -91,8 +93,66 @@ export class MemoryClaims {
     if (taken) this.take(request, record, isBeside ? record.tick : before, coversUntil, isBeside, moment)
     if (isPaused) return { status: 'paused', first: true, previous }
     if (kind === 'miss') return this.#miss(request, record, scheduledTime, previous, resumedAt, moment)
+    if (slot === null && request.overlap !== 'skip') {
+      return { status: 'queued', ...this.#queue(record, request, scheduledTime, moment), previous, resumedAt }
+    }
     if (slot === null) return this.#overlap(record, request, taken, previous, resumedAt, monotonic)
     return this.#grant(request, record, slot, scheduledTime, previous, resumedAt, moment)
+  }
+
+  /** A tick waits for a slot, in the place of the one that waited before. */
+  #queue(
+    record: ClaimRecord,
+    { jobId, overlap }: ClaimRequest,
+    scheduledTime: number,
+    { monotonic }: Moment
+  ): { readonly displaced: number | null; readonly replaces: string | null } {
+    const { queues } = this.#store
+    const before = queues.tickOf(jobId)
+    let replaces: string | null = null
+    if (overlap === 'replace') {
+      // The run that the tick before was to replace, while that goes on, else the oldest.
+      const runs = goingOn(record, monotonic).sort((a, b) => a.startedAt - b.startedAt)
+      const run = runs.find(({ runId }) => runId === before?.replaces) ?? runs[0]
+      replaces = run?.runId ?? null
+      // Nobody is to take it over.
+      if (run !== undefined) run.attempt = 0
+      if (replaces !== null && replaces !== before?.replaces) {
+        for (const listener of this.#store.listeners) listener.onReplaced(replaces)
+      }
+    }
+    queues.addTick(jobId, { kind: 'tick', scheduledTime, replaces })
+    return { displaced: before?.scheduledTime ?? null, replaces }
+  }
+
+  /** Begins what has waited longest for a slot. */
+  #beginWaiting(request: ClaimRequest, known: ClaimRecord | undefined, moment: Moment): ClaimAnswer {
+    const { jobId, runId, afterCompletion, retention } = request
+    const { monotonic } = moment
+    const { queues } = this.#store
+    if (!queues.isWaiting(jobId)) return { status: 'claimed_elsewhere', last: null }
+    const record = known ?? this.addRecord(request, moment)
+    const isFree = (entry: WaitingEntry): boolean => {
+      return entry.kind === 'tick' || !isKeyHeld(record, entry.key, runId, monotonic)
+    }
+    // Who takes no ticks begins only what was asked for by hand.
+    const waiting = queues.of(jobId).filter(({ kind }) => kind === 'request' || !request.waits)
+    if (waiting.length === 0) return { status: 'claimed_elsewhere', last: null }
+    const next = waiting.find(isFree)
+    if (next?.kind === 'tick' && this.#store.pauses.isPaused(jobId)) {
+      queues.delete(jobId, next)
+      return { status: 'dropped', scheduledTime: next.scheduledTime }
+    }
+    const slot = next === undefined ? null : this.#slotFor(record, request, monotonic)
+    if (next === undefined || slot === null) return this.#overlap(record, request, false, null, null, monotonic)
+    queues.delete(jobId, next)
+    if (afterCompletion > 0) record.retainedUntil = monotonic + retention
+    if (next.kind === 'tick') return this.#grant(request, record, slot, next.scheduledTime, null, null, moment)
+    const { id, key, requestedAt } = next
+    const answer = this.#grant(request, record, slot, requestedAt, null, null, moment)
+    slot.key = key
+    slot.requestId = id
+    return { ...(answer as Extract<ClaimAnswer, { status: 'granted' }>), request: { id, key } }
   }
 
   /** A slot for a run of the job; `null` where none is free. */
@@ -132,7 +192,8 @@ export class MemoryClaims {
     const previous = accounted(this.tickBefore(record, false), record.fingerprint, fingerprint)
     const resumedAt = resumedAfter(previous, this.#store.pauses.resumedAt(jobId))
     this.#endRepeated(record, request, moment)
-    const slot = this.#slotFor(record, request, monotonic)
+    const isKeyed = isKeyHeld(record, request.key ?? '', request.runId, monotonic)
+    const slot = isKeyed ? null : this.#slotFor(record, request, monotonic)
     if (slot === null) return this.#overlap(record, request, false, previous, resumedAt, monotonic)
     // An interval from the last end is measured from the end of any run.
     if (afterCompletion > 0) record.retainedUntil = monotonic + retention
@@ -235,6 +296,8 @@ export class MemoryClaims {
     if (slot.runId !== runId) this.#store.openRuns.noteReplaced(slot, jobId, moment)
     slot.runTick = scheduledTime
     slot.attempt = firstAttempt(rerun, kind)
+    slot.key = request.key ?? ''
+    slot.requestId = ''
     const fencingToken = this.#store.nextFence(now)
     this.begin(slot, runId, fencingToken, now)
     const lock = this.#lock(jobId, runId, ttl, slot, monotonic)
@@ -242,8 +305,8 @@ export class MemoryClaims {
   }
 
   /** Takes over a run whose replica died. */
-  #recover(request: ClaimRequest, record: ClaimRecord | undefined, moment: Moment): ClaimAnswer {
-    const { jobId, runId } = request
+  #recover(asked: ClaimRequest, record: ClaimRecord | undefined, moment: Moment): ClaimAnswer {
+    const { jobId, runId } = asked
     const { now, monotonic } = moment
     // Taken over before, and the reply was lost.
     const isOwn = (slot: SlotRecord): boolean => slot.runId === runId && slot.endedAt === 0
@@ -265,9 +328,11 @@ export class MemoryClaims {
       this.begin(slot, runId, fencingToken, now)
     }
     const { runTick: scheduledTime, attempt } = slot
-    const lock = this.#lock(jobId, runId, request.ttl, slot, monotonic)
+    const lock = this.#lock(jobId, runId, asked.ttl, slot, monotonic)
     const answer = { status: 'granted', lock, fencingToken, previous: null, resumedAt: null } as const
-    return { ...answer, ...(from === null ? {} : { from }), scheduledTime, attempt }
+    const { requestId: id, key } = slot
+    const request = id === '' ? {} : { request: { id, key } }
+    return { ...answer, ...(from === null ? {} : { from }), ...request, scheduledTime, attempt }
   }
 
   protected begin(slot: SlotRecord, runId: string, fencingToken: number, now: number): void {

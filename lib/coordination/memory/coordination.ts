@@ -15,7 +15,8 @@ import type {
   JobState,
   OpenRun,
   ReleaseAnswer,
-  SurveyRequest
+  SurveyRequest,
+  Waiting
 } from '../../../types/coordination.js'
 import { accounted, isUnfinished } from '../claim-rules.js'
 import { validUntil } from '../lock-validity.js'
@@ -23,10 +24,12 @@ import { MemoryClaims } from './claims.js'
 import { finishRun, handBackClaim } from './endings.js'
 import { isHeld, isHeldBy, JobLock, type LockRecord, type Moment, releaseLock } from './record.js'
 import type { MemoryStore } from './store.js'
+import { MemoryWaiting } from './waiting.js'
 
 /** Coordination in this process only: the same contract as Redis, without a network. */
 export class MemoryCoordination implements Coordination {
   readonly state: CoordinationState = Object.freeze({ kind: 'memory', up: true, skew: 0 })
+  readonly waiting: Waiting
   readonly #clock: Clock
   readonly #store: MemoryStore
   readonly #claims: MemoryClaims
@@ -39,6 +42,7 @@ export class MemoryCoordination implements Coordination {
     listener: CoordinationListener,
     replicaId: string = ''
   ) {
+    this.waiting = new MemoryWaiting(clock, store)
     this.#clock = clock
     this.#store = store
     this.#claims = new MemoryClaims(store, maxClockSkew, listener, replicaId)
@@ -98,7 +102,9 @@ export class MemoryCoordination implements Coordination {
 
   async finish(endings: readonly Ending[]): Promise<readonly ReleaseAnswer[]> {
     const moment = this.#moment()
-    return endings.map((ending) => finishRun(this.#store, ending, moment))
+    const answers = endings.map((ending) => finishRun(this.#store, ending, moment))
+    for (const { lock } of endings) if (this.#store.queues.isWaiting(lock.name)) this.#listener.onWaiting(lock.name)
+    return answers
   }
 
   async acquire(name: string, ttl: number, token: string): Promise<AcquireAnswer> {
@@ -119,6 +125,7 @@ export class MemoryCoordination implements Coordination {
   }
 
   findAbandoned(): Promise<readonly OpenRun[]> | null {
+    for (const jobId of this.#store.queues.jobIds) this.#listener.onWaiting(jobId)
     const found = this.#store.openRuns.findAbandoned(this.#moment())
     return found.length === 0 ? null : Promise.resolve(found)
   }
@@ -142,6 +149,7 @@ export class MemoryCoordination implements Coordination {
   async survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]> {
     const moment = this.#moment()
     this.#store.sweep(moment.monotonic)
+    for (const jobId of this.#store.queues.jobIds) this.#listener.onWaiting(jobId)
     return jobs.map((request) => this.#stateOf(request, moment))
   }
 

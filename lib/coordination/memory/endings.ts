@@ -1,5 +1,6 @@
 import type { Ending, HandBackAnswer, HandedBack, ReleaseAnswer } from '../../../types/coordination.js'
 import { GIVEN_UP } from '../claim-rules.js'
+import type { WaitingEntry } from './queues.js'
 import { type ClaimRecord, JobLock, type Moment, releaseLock, type SlotRecord } from './record.js'
 import { endSlot } from './slots.js'
 import type { MemoryStore } from './store.js'
@@ -28,6 +29,12 @@ export function finishRun(
   return isAbandoned ? 'abandoned' : answer
 }
 
+/** What a run was waited for. */
+function entryOf({ requestId: id, key, runTick }: SlotRecord): WaitingEntry {
+  if (id === '') return { kind: 'tick', scheduledTime: runTick, replaces: null }
+  return { kind: 'request', id, key, hasData: true, requestedAt: runTick }
+}
+
 /** A run is over, and not asked for again: nothing is left that would know it by its id. */
 function endRun(store: MemoryStore, jobId: string, run: SlotRecord, now: number): void {
   const { runId, slot } = run
@@ -35,6 +42,7 @@ function endRun(store: MemoryStore, jobId: string, run: SlotRecord, now: number)
   const record = isFirst ? (run as ClaimRecord) : store.jobs.get(jobId)
   run.endedAt = now
   run.runId = ''
+  store.queues.forgetRequest(run.requestId)
   if (record === undefined) return
   if (record.claimedBy === runId) record.claimedBy = ''
   if (isFirst) return
@@ -46,7 +54,7 @@ function endRun(store: MemoryStore, jobId: string, run: SlotRecord, now: number)
 /** Hands a claim back: its run will not begin, and its tick can be claimed again unless a later one was. */
 export function handBackClaim(
   store: MemoryStore,
-  { lock, scheduledTime, afterCompletion }: HandedBack,
+  { lock, scheduledTime, afterCompletion, waited }: HandedBack,
   { now, monotonic }: Moment
 ): HandBackAnswer {
   const { name, token } = lock
@@ -55,12 +63,19 @@ export function handBackClaim(
   if (record === undefined) return 'not_ours'
   const run = JobLock.runOf(lock, store.jobs)
   if (run !== undefined) releaseLock(run, token, monotonic)
+  const entry = run !== undefined && waited ? entryOf(run) : null
   const isOpen = run !== undefined && run.runId === token && run.endedAt === 0
   if (isOpen) {
     run.runId = ''
     run.isOpen = false
     run.endedAt = afterCompletion > 0 ? scheduledTime - afterCompletion : now
     if (run.slot > 1) endSlot(record, run)
+  }
+  if (waited) {
+    if (entry === null || !isOpen) return 'not_ours'
+    if (entry.kind === 'tick' && store.queues.tickOf(name) !== undefined) return 'wasted'
+    store.queues.addFirst(name, entry)
+    return 'free'
   }
   if (record.claimedBy !== token) return isOpen ? 'wasted' : 'not_ours'
   record.claimedBy = ''

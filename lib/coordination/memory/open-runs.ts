@@ -1,6 +1,7 @@
 import type { AbandonVote } from '../../../types/coordination/node.js'
 import type { OpenRun } from '../../../types/coordination.js'
 import { isOverdue } from '../claim-rules.js'
+import type { Queues } from './queues.js'
 import { type ClaimRecord, isHeldBy, type Moment, openRunOf, type SlotRecord } from './record.js'
 import { endSlot } from './slots.js'
 
@@ -14,9 +15,11 @@ export class MemoryOpenRuns {
   /** Runs that were recorded as abandoned, with the call that did so. */
   protected readonly abandoned = new Map<string, string>()
   readonly #jobs: ReadonlyMap<string, ClaimRecord>
+  readonly #queues: Queues
 
-  constructor(jobs: ReadonlyMap<string, ClaimRecord>) {
+  constructor(jobs: ReadonlyMap<string, ClaimRecord>, queues: Queues) {
     this.#jobs = jobs
+    this.#queues = queues
   }
 
   /** Another run takes the place of a slot's last one. */
@@ -56,8 +59,11 @@ export class MemoryOpenRuns {
     const run = slot === 1 ? record : record?.slots?.get(slot)
     const isLast = run?.runId === runId && run.isOpen
     if (isLast && isHeldBy(run, runId, monotonic)) return 'held'
-    if (isLast) run.isOpen = false
-    else if (!this.replaced.delete(runId)) return 'closed'
+    if (isLast) {
+      run.isOpen = false
+      // Nobody will end it, or take it over.
+      if (run.attempt === 0) this.#queues.forgetRequest(run.requestId)
+    } else if (!this.replaced.delete(runId)) return 'closed'
     if (isLast && slot > 1 && run.attempt === 0 && record !== undefined) endSlot(record, run)
     this.abandoned.set(runId, callId)
     if (this.abandoned.size > MAX_ABANDONED) this.abandoned.delete(this.abandoned.keys().next().value as string)

@@ -24,6 +24,9 @@ export interface SlotRecord extends LockRecord {
   fencingToken: number
   startedAt: number
   replicaId: string
+  /** The concurrency key of a run by hand, and the request that it is for, which has waited; `''` for none. */
+  key: string
+  requestId: string
   /** Whether nobody has recorded what became of it. */
   isOpen: boolean
 }
@@ -77,6 +80,8 @@ export function newRun(): Omit<SlotRecord, 'slot'> {
     fencingToken: 0,
     startedAt: 0,
     replicaId: '',
+    key: '',
+    requestId: '',
     isOpen: false,
     token: '',
     expiresAt: 0
@@ -150,8 +155,10 @@ export class JobLock implements HeldLock {
   /** The slot of a lock among the jobs of a store: that of a forgotten job is over. */
   static runOf(lock: HeldLock, jobs: ReadonlyMap<string, ClaimRecord>): SlotRecord | undefined {
     if (lock instanceof JobLock && lock.#jobs === jobs) return lock.#run
-    const { name, slot = 1 } = lock
+    const { name, token, slot = 1 } = lock
     const record = jobs.get(name)
+    // Of a claim that was not answered it is not known which slot it has.
+    if (slot === 0) return [...(record?.slots?.values() ?? [])].find(({ runId }) => runId === token) ?? record
     return slot === 1 ? record : record?.slots?.get(slot)
   }
 }

@@ -60,6 +60,19 @@ export function heldSlots(record: ClaimRecord, monotonic: number): SlotRecord[] 
   return record.slots === null ? [] : [...record.slots.values()].filter((slot) => isHeld(slot, monotonic))
 }
 
+/** The runs that have a slot. */
+export function goingOn(record: ClaimRecord, monotonic: number): SlotRecord[] {
+  const slots = [record, ...(record.slots?.values() ?? [])]
+  return slots.filter((slot) => slot.runId !== '' && slot.token === slot.runId && isHeld(slot, monotonic))
+}
+
+/** Whether a run with a concurrency key goes on, or is to be taken over, other than the request's own. */
+export function isKeyHeld(record: ClaimRecord, key: string, runId: string, monotonic: number): boolean {
+  if (key === '') return false
+  const runs = [record, ...(record.slots?.values() ?? [])].filter((run) => run.key === key && run.runId !== runId)
+  return runs.some((run) => isUnfinished(run) || goingOn(record, monotonic).includes(run))
+}
+
 /** Forgets a slot whose run is over. */
 export function endSlot(record: ClaimRecord, { slot }: SlotRecord): void {
   record.slots?.delete(slot)

@@ -3,6 +3,7 @@ import { fenceAfter } from '../claim-rules.js'
 import { TakenBlocks } from './blocks.js'
 import { MemoryOpenRuns } from './open-runs.js'
 import { MemoryPauses } from './pauses.js'
+import { Queues } from './queues.js'
 import { type ClaimRecord, isRemembered, type LockRecord, type Moment } from './record.js'
 import { MemorySince } from './since.js'
 
@@ -14,7 +15,8 @@ export class MemoryStore {
   readonly pauses = new MemoryPauses()
   readonly since = new MemorySince()
   readonly blocks = new TakenBlocks()
-  readonly openRuns = new MemoryOpenRuns(this.jobs)
+  readonly queues = new Queues()
+  readonly openRuns = new MemoryOpenRuns(this.jobs, this.queues)
   readonly listeners = new Set<CoordinationListener>()
   /** Each replica's last reply, should it have been lost. */
   readonly claimReplies = new WeakMap<CoordinationListener, Reply<ClaimAnswer>>()

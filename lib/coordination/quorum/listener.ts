@@ -29,6 +29,9 @@ export class QuorumListener implements NodeListener {
   readonly onClockStep = (): void => this.#listener.onClockStep()
   readonly onPast = (): void => this.#listener.onPast()
   readonly onUnsafe = (reason: string): void => this.#listener.onUnsafe(reason)
+  // Nothing waits where several masters decide.
+  readonly onWaiting = (): void => {}
+  readonly onReplaced = (): void => {}
   readonly onNotice = (level: 'info' | 'warn', message: string): void => this.#listener.onNotice(level, message)
 
   readonly onHandedBack = (jobId: string, scheduledTime: number, by: string): void => {

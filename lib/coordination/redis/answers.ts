@@ -1,17 +1,20 @@
 import type { ClaimVote } from '../../../types/coordination/node.js'
-import type { ClaimRequest, HeldLock, OpenRun, OtherDefinition } from '../../../types/coordination.js'
+import type { ClaimAnswer, ClaimRequest, HeldLock, OpenRun, OtherDefinition } from '../../../types/coordination.js'
 import { RedisUnavailableError } from '../../errors.js'
 import { validUntil } from '../lock-validity.js'
 import {
   ANSWER_CLAIMED_BY,
   ANSWER_CLAIMED_ELSEWHERE,
   ANSWER_CLAIMED_UP_TO,
+  ANSWER_DROPPED,
   ANSWER_EARLY,
   ANSWER_GRANTED,
   ANSWER_OVERLAP,
   ANSWER_OVERLAP_BY,
   ANSWER_PAUSED,
   ANSWER_PAUSED_ELSEWHERE,
+  ANSWER_QUEUED,
+  ANSWER_REQUEST,
   ANSWER_RUNNING,
   ANSWER_SLOT,
   ANSWER_TAKEN_OVER,
@@ -21,7 +24,7 @@ import {
   OVERLAP_LEFT,
   OVERLAP_TAKEN
 } from './constants.js'
-import { readReplica, readSlot, withoutFields } from './fields.js'
+import { readField, readReplica, readSlot, unescapeField, withoutFields } from './fields.js'
 
 // What claim.lua answers.
 
@@ -44,12 +47,15 @@ export function readDiffering(differing: string): Differing[] {
   })
 }
 
+/** An answer as one Redis gives it: only a request that is no vote is told that something waits. */
+export type RedisAnswer = ClaimVote | Extract<ClaimAnswer, { status: 'queued' | 'dropped' }>
+
 /**
  * Reads the string of answers. What only a vote is told is empty in the others.
  *
  * @param sent when the requests were sent, on the monotonic clock
  */
-export function readAnswers(requests: readonly ClaimRequest[], answers: string, sent: number): ClaimVote[] {
+export function readAnswers(requests: readonly ClaimRequest[], answers: string, sent: number): RedisAnswer[] {
   const reader = new AnswerReader(answers, sent)
   return requests.map((request) => reader.next(request))
 }
@@ -73,20 +79,29 @@ class AnswerReader {
     this.#sent = sent
   }
 
-  next(request: ClaimRequest): ClaimVote {
+  next(request: ClaimRequest): RedisAnswer {
     const word = this.#word()
+    if (word === ANSWER_REQUEST) return this.#forRequest(request)
     return word === ANSWER_SLOT ? this.#inSlot(request) : this.#read(word, request)
   }
 
+  /** What was granted is for a request by hand that has waited. */
+  #forRequest(request: ClaimRequest): RedisAnswer {
+    const id = this.#word()
+    const key = unescapeField(this.#id())
+    const answer = this.next(request)
+    return answer.status === 'granted' ? { ...answer, request: { id, key } } : answer
+  }
+
   /** What was granted has another slot than the first. */
-  #inSlot(request: ClaimRequest): ClaimVote {
+  #inSlot(request: ClaimRequest): RedisAnswer {
     const slot = this.#number()
     const answer = this.#read(this.#word(), request)
     if (answer.status !== 'granted' || answer.lock === null) return answer
     return { ...answer, lock: { ...answer.lock, slot } }
   }
 
-  #read(word: string, request: ClaimRequest): ClaimVote {
+  #read(word: string, request: ClaimRequest): RedisAnswer {
     switch (word) {
       case ANSWER_GRANTED: {
         const lock = request.kind === 'miss' ? null : this.#lockOf(request)
@@ -102,10 +117,26 @@ class AnswerReader {
         const fencingToken = this.#number()
         const scheduledTime = this.#number()
         const attempt = this.#number()
-        const from = this.#takenOver(request, scheduledTime, attempt - 1)
-        const before = { previous: null, resumedAt: null, ...(from === null ? {} : { from }) }
+        const [replica, from] = this.#takenOver(request, scheduledTime, attempt - 1)
+        const id = readField(replica, 'Q')
+        const forRequest = id === '' ? {} : { request: { id, key: readField(replica, 'K') } }
+        const before = { previous: null, resumedAt: null, ...(from === null ? {} : { from }), ...forRequest }
         return { status: 'granted', lock, fencingToken, ...before, scheduledTime, attempt }
       }
+      case ANSWER_QUEUED: {
+        const covered = this.#word()
+        const displaced = this.#tick()
+        const replaces = this.#id() || null
+        return {
+          status: 'queued',
+          displaced,
+          replaces,
+          previous: tickIn(covered),
+          resumedAt: resumedAtIn(covered)
+        }
+      }
+      case ANSWER_DROPPED:
+        return { status: 'dropped', scheduledTime: this.#number() }
       case ANSWER_OVERLAP:
         return { ...this.#overlap(), by: '' }
       case ANSWER_OVERLAP_BY:
@@ -167,17 +198,18 @@ class AnswerReader {
     return id === NOBODY ? '' : id
   }
 
-  /** The run that is taken over; `null` where an earlier takeover of it was given up: it is not known any more. */
-  #takenOver({ jobId }: ClaimRequest, scheduledTime: number, attempt: number): OpenRun | null {
+  /** The run that is taken over, after its word; `null` where an earlier takeover of it was given up: it is not known any more. */
+  #takenOver({ jobId }: ClaimRequest, scheduledTime: number, attempt: number): [replica: string, OpenRun | null] {
     const runId = this.#word()
     const fencingToken = this.#number()
     const startedAt = this.#number()
     const replica = this.#word()
     const lockedUntil = this.#number()
-    if (runId === GIVEN_UP) return null
+    if (runId === GIVEN_UP) return [replica, null]
     const replicaId = readReplica(replica)
     const slot = readSlot(replica)
-    return { runId, jobId, replicaId, fencingToken, scheduledTime, startedAt, attempt, lockedUntil, slot }
+    const from = { runId, jobId, replicaId, fencingToken, scheduledTime, startedAt, attempt, lockedUntil, slot }
+    return [replica, from]
   }
 
   #lockOf({ jobId, runId, ttl }: ClaimRequest): HeldLock {

@@ -1,5 +1,5 @@
 import type { Clock } from '../../../types/clock.js'
-import type { ClaimVote, Confirmation } from '../../../types/coordination/node.js'
+import type { Confirmation } from '../../../types/coordination/node.js'
 import type {
   ClaimBlocks,
   ClaimRequest,
@@ -10,7 +10,7 @@ import type {
   HandedBack,
   ReleaseAnswer
 } from '../../../types/coordination.js'
-import { readAnswers, readDiffering, unreadable } from './answers.js'
+import { type RedisAnswer, readAnswers, readDiffering, unreadable } from './answers.js'
 import type { ScriptCommands } from './commands.js'
 import {
   ANSWER_UNREADABLE,
@@ -91,7 +91,7 @@ export class RedisClaims {
     isVote: boolean,
     callId = NOBODY,
     blocks?: ClaimBlocks
-  ): Promise<readonly ClaimVote[]> {
+  ): Promise<readonly RedisAnswer[]> {
     const keys = [this.#keys.fence, this.#keys.paused, this.#keys.handed, this.#keys.claimReply]
     if (blocks !== undefined) keys.push(this.#keys.taken(blocks.scheduledTime))
     const { templates, requests: written } = writeRequests(requests, isVote)
@@ -126,6 +126,8 @@ export class RedisClaims {
     const written = writeEndings(endings)
     try {
       const reply = await this.#link.exchange(() => this.#commands.rlsFinish(1, this.#keys.fence, written))
+      // Most often nothing waits for their jobs.
+      if (reply.length > endings.length) for (const jobId of reply.split('\n').slice(1)) this.#listener.onWaiting(jobId)
       return endings.map((_ending, index) => RELEASE_ANSWERS[Number(reply[index])] ?? 'unavailable')
     } catch (error) {
       this.#link.unavailable('release locks', error)
@@ -181,7 +183,7 @@ export class RedisClaims {
     this.#listener.onUnsafe(`Redis refuses the ticks of a job: ${unreadable(jobId)}; delete ${key} to let it run again`)
   }
 
-  #tellUnreadable(requests: readonly ClaimRequest[], answers: readonly ClaimVote[]): void {
+  #tellUnreadable(requests: readonly ClaimRequest[], answers: readonly RedisAnswer[]): void {
     for (const [index, answer] of answers.entries()) {
       if (answer.status !== 'unavailable' || !answer.unreadable) continue
       this.tellUnreadable((requests[index] as ClaimRequest).jobId)

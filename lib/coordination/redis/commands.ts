@@ -23,7 +23,11 @@ export interface ScriptCommands {
   rlsPauses(keyCount: number, ...args: string[]): Promise<string[]>
   rlsSince(keyCount: number, ...args: string[]): Promise<string>
   rlsTime(keyCount: number, ...args: string[]): Promise<[micros: number, handed: HandedFields]>
-  rlsLook(keyCount: number, key: string): Promise<[micros: number, fence: string, serverId: string, found: string[]]>
+  rlsLook(
+    keyCount: number,
+    key: string
+  ): Promise<[micros: number, fence: string, serverId: string, found: string[], waiting: string[]]>
+  rlsEnqueue(keyCount: number, ...args: string[]): Promise<[id: string, isOwn: '0' | '1']>
   rlsAbandon(keyCount: number, ...args: string[]): Promise<string>
   rlsReopen(keyCount: number, ...args: string[]): Promise<null>
   rlsProbe(keyCount: number, ...args: string[]): Promise<ProbeReply>
@@ -41,6 +45,7 @@ const TEXTS = {
   rlsSince: scripts.SINCE_SCRIPT,
   rlsTime: scripts.TIME_SCRIPT,
   rlsLook: scripts.LOOK_SCRIPT,
+  rlsEnqueue: scripts.ENQUEUE_SCRIPT,
   rlsAbandon: scripts.ABANDON_SCRIPT,
   rlsReopen: scripts.REOPEN_SCRIPT,
   rlsProbe: scripts.PROBE_SCRIPT

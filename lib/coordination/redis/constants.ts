@@ -24,6 +24,16 @@ export const KEY_SLOT = 'slot:'
 
 export const KEY_RUNS = 'runs:'
 
+export const KEY_QUEUE = 'queue:'
+
+export const KEY_REQUESTS = 'requests:'
+
+export const KEY_WAITING = 'waiting'
+
+export const KEY_WAITS = 'waits'
+
+export const KEY_RESULT = 'result:'
+
 export const KEY_TAKEN = 'taken:'
 
 export const KEY_DATES = 'dates:'
@@ -67,6 +77,8 @@ export const KIND_MANUAL = 'h'
 
 export const KIND_RECOVER = 'r'
 
+export const KIND_WAITING = 'w'
+
 /** Added up to one number. */
 export const FLAG_PAUSED_INITIALLY = 1
 
@@ -75,6 +87,11 @@ export const FLAG_WAITS = 2
 export const FLAG_RERUN = 4
 
 export const FLAG_VOTE = 8
+
+/** A tick that finds no slot free waits in the store, and replaces the oldest run. */
+export const FLAG_QUEUES = 16
+
+export const FLAG_REPLACES = 32
 
 export const ANSWER_GRANTED = '0'
 
@@ -104,6 +121,15 @@ export const ANSWER_RUNNING = '5'
 
 export const ANSWER_UNREADABLE = 'u'
 
+/** A tick waits in the store for a slot. */
+export const ANSWER_QUEUED = 'q'
+
+/** Before an answer that grants a run to a request by hand that has waited: the request. */
+export const ANSWER_REQUEST = 'h'
+
+/** A tick that has waited is not run, as the job is paused. */
+export const ANSWER_DROPPED = 'd'
+
 /** Before an answer that gives a run another slot than the first: the slot. */
 export const ANSWER_SLOT = 's'
 
@@ -122,6 +148,9 @@ export const ENDING_UNBEGUN = '2'
 
 /** Its outcome is known, and it keeps its lock. */
 export const ENDING_KEEPS_LOCK = '3'
+
+/** It is over, and another run was to replace it. */
+export const ENDING_REPLACED = '4'
 
 export const RELEASE_LOST = 0
 
@@ -160,6 +189,15 @@ export const KEEP_DATES = 3024000000
 
 /** How long a tick that was handed back is told to others. */
 export const KEEP_HANDED = 86400000
+
+/** How long it is remembered what waits for a slot. */
+export const KEEP_WAITING = 604800000
+
+/** How many requests by hand wait for a job at most. */
+export const MAX_WAITING = 1000
+
+/** How long the result of a run is kept for who waits for it. */
+export const KEEP_RESULT = 600000
 
 /** How long a block is known to be taken. */
 export const KEEP_TAKEN = 60000

@@ -23,7 +23,8 @@ import type {
   JobState,
   OpenRun,
   ReleaseAnswer,
-  SurveyRequest
+  SurveyRequest,
+  Waiting
 } from '../../../types/coordination.js'
 import { FleetClock } from '../fleet-clock.js'
 import { RedisClaims } from './claims.js'
@@ -35,6 +36,7 @@ import { RedisLink } from './link.js'
 import { RedisLocks } from './locks.js'
 import { RedisOpenRuns } from './open-runs.js'
 import { RedisServer } from './server.js'
+import { RedisWaiting } from './waiting.js'
 
 export interface RedisCoordinationOptions {
   readonly redis: RedisClient
@@ -59,6 +61,7 @@ interface Opened {
   readonly locks: RedisLocks
   readonly openRuns: RedisOpenRuns
   readonly jobs: RedisJobs
+  readonly waiting: RedisWaiting
 }
 
 /** Coordination by one Redis (or Valkey), standalone, behind Sentinels, or a Cluster. */
@@ -76,6 +79,10 @@ export class RedisCoordination implements Coordination, CoordinationNode {
   get state(): CoordinationState {
     const { skew } = this.#clock
     return { kind: 'redis', up: this.#parts?.link.up === true, skew, runId: this.#parts?.server.id ?? null }
+  }
+
+  get waiting(): Waiting {
+    return this.#opened.waiting
   }
 
   now(): number {
@@ -122,8 +129,9 @@ export class RedisCoordination implements Coordination, CoordinationNode {
       server,
       claims,
       locks: new RedisLocks({ ...common, module: redlock }),
-      openRuns: new RedisOpenRuns(common),
-      jobs: new RedisJobs({ ...common, onUnreadable })
+      openRuns: new RedisOpenRuns({ ...common, listener }),
+      jobs: new RedisJobs({ ...common, onUnreadable, onWaiting: (jobId) => listener.onWaiting(jobId) }),
+      waiting: new RedisWaiting(common)
     }
   }
 
@@ -142,7 +150,8 @@ export class RedisCoordination implements Coordination, CoordinationNode {
   }
 
   vote(requests: readonly ClaimRequest[]): Promise<readonly ClaimVote[]> {
-    return this.#opened.claims.claim(requests, true)
+    // Nothing waits for what several masters decide on.
+    return this.#opened.claims.claim(requests, true) as Promise<readonly ClaimVote[]>
   }
 
   finish(endings: readonly Ending[]): Promise<readonly ReleaseAnswer[]> {

@@ -20,6 +20,11 @@ export function escapeField(value: string): string {
   return encodeURIComponent(value).replaceAll('.', '%2E')
 }
 
+/** The value in a field. */
+export function unescapeField(value: string): string {
+  return decodeURIComponent(value)
+}
+
 const VERSION_FIELD = `${FIELD_MARK}v=`
 
 /** A replica's word in the records of the runs that it begins. */
@@ -38,6 +43,19 @@ export function readReplica(word: string): string {
 /** The slot in a replica's word in the record of a run. */
 export function readSlot(word: string): number {
   return Number(/;v=\d+;s=(\d+)/.exec(word)?.[1] ?? 1)
+}
+
+/** The value of a field in a replica's word; `''` where there is none. */
+export function readField(word: string, name: string): string {
+  const start = word.indexOf(VERSION_FIELD)
+  const field =
+    start < 0
+      ? undefined
+      : word
+          .slice(start)
+          .split(FIELD_MARK)
+          .find((each) => each.startsWith(`${name}=`))
+  return field === undefined ? '' : unescapeField(field.slice(name.length + 1))
 }
 
 /** A definition's word without the fields of its job. */

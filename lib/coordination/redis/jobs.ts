@@ -19,6 +19,8 @@ export interface RedisJobsOptions {
   readonly replicaId: string
   /** Called with the id of a job whose record cannot be read. */
   onUnreadable(jobId: string): void
+  /** Called with the id of a job for which something waits. */
+  onWaiting(jobId: string): void
 }
 
 /** What one Redis knows of jobs beside their claims: pauses, since when they are there, how they are defined. */
@@ -51,14 +53,16 @@ export class RedisJobs {
   }
 
   async #surveyChunk(jobs: readonly SurveyRequest[]): Promise<JobState[]> {
-    const { client, link, commands, keys, onUnreadable } = this.#options
-    const [pauses, records, times] = await link.command('read jobs', () =>
+    const { client, link, commands, keys, onUnreadable, onWaiting } = this.#options
+    const [pauses, records, times, waiting] = await link.command('read jobs', () =>
       Promise.all([
         commands.rlsPauses(1, keys.paused, writePauses(jobs)),
         client.mget(jobs.map(({ jobId }) => keys.claim(jobId))),
-        commands.rlsSince(1, keys.fence, writeSince(jobs))
+        commands.rlsSince(1, keys.fence, writeSince(jobs)),
+        client.zrange(keys.waiting, '0', `${CHUNK - 1}`)
       ])
     )
+    for (const jobId of waiting) onWaiting(jobId)
     const since = times.split(' ')
     return jobs.map((job, index) => {
       const text = records[index] ?? null

@@ -11,8 +11,11 @@ import {
   KEY_PAUSED,
   KEY_PROBE,
   KEY_REPLY,
+  KEY_REQUESTS,
+  KEY_RESULT,
   KEY_SLOT,
-  KEY_TAKEN
+  KEY_TAKEN,
+  KEY_WAITING
 } from './constants.js'
 
 /**
@@ -30,11 +33,16 @@ import {
  * | `lock:<job>` | string: the id of the run that holds the job's lock | claim, extend, finish, hand back, restore | the lock's TTL |
  * | `slot:<slot>:<job>` | string: the id of the run that holds another slot of the job, from 2 on | as `lock:<job>` | the lock's TTL |
  * | `runs:<job>` | hash: slot, from 2 on, to its run, as in `claim:<job>` | claim, finish, hand back, abandon | as `claim:<job>` |
+ * | `queue:<job>` | sorted set: what waits for a slot of the job, see queue.lua, by when it came | claim, enqueue, hand back | 7 days after the last that came |
+ * | `requests:<job>` | hash: request by hand to JSON of what it brought (`data`, `isAwaited`) | enqueue; taken away by finish, abandon | the same |
+ * | `result:<request>` | string: JSON of how the run of a request ended, for who waits for it | writeResult | 10 minutes |
+ * | `waiting` | sorted set: the jobs for which something waits | claim, enqueue, hand back | 7 days after the last that came |
+ * | `waits` | string: `1` while there is anything in `waiting` | the same | the same |
  * | `named:<name>` | string: the token that holds a lock by name | acquire, extend, release, restore | the lock's TTL |
  * | `open` | sorted set: runs that have begun and not ended, see record.ts, by when their lock ends | claim, adopt, finish, hand back, look, abandon, reopen | 7 days after the last look |
  * | `abandoned:<run>` | string: the call that recorded the run as abandoned, and how it stood in `open` | abandon, reopen | 7 days |
  * | `paused` | hash: job to its pause. `{...}` is a pause by an operator (JSON: note, replicaId, at), `-<time>` its end, `-` a resumption of what was not paused; `{}` is a pause by code, `-<time>~` its end | pause, resume, claim, pauses | for ever |
- * | `handed` | hash: job to `tick run time` of a claim that was handed back | hand back; taken away by claim | a day |
+ * | `handed` | hash: job to `tick run time` of a claim that was handed back; DEL and a run to `-1 run time` of what is to replace it | hand back, claim; taken away by claim, finish, abandon | a day |
  * | `since:<job>` | string: `time trigger`, since when the fleet has had the job with this trigger | since, claim, adopt | as long as a claim; 7 days from the first one |
  * | `dates:<job>` | hash: trigger of a date that was claimed beside other ticks to the run, or `-` | claim, hand back | 35 days |
  * | `taken:<tick>` | set: the names of the blocks all of whose jobs have this tick taken | claim, hand back | a minute |
@@ -48,18 +56,17 @@ import {
  * |---|---|
  * | `v` of a run | the version of the layout under which it began |
  * | `s` of a run | the slot it has, from 2 on; it comes right after `v` |
+ * | `K` of a run | its concurrency key, escaped |
+ * | `Q` of a run | the request by hand that it is for, which has waited |
  * | `n` of a job | how many slots runs of it have had: those of a replica that defines it with more count for all |
  *
  * Places that are reserved. Nothing writes them yet, and nothing else is to be put there:
  *
  * | place | type: what it is to hold | lives |
  * |---|---|---|
- * | field `K` of a run | its concurrency key; inherited by a run that takes it over | as its run's word |
  * | field `ok` of a job | when its last successful run ended | as its record |
  * | field `failed` of a job | how many runs have failed since | as its record |
  * | field `ov` of a job | the version of the override under which it was last claimed | as its record |
- * | `keyed:<concurrency key, escaped>:<job>` | string: the id of the run that holds the lock of the key | the lock's TTL |
- * | `waiting` | hash: job to `tick run time` of the latest tick that waits for a slot | as its record |
  * | `pauses` | hash: `all` or `group:<name>` to the pause of all jobs or of a group, as in `paused`; a job's own stays there | for ever |
  * | `overrides` | hash: job to JSON of what operators changed of it, with its `version` | until it is reset |
  * | `schedules` | hash: id to JSON of a job that is kept in the store | until it is removed |
@@ -74,6 +81,8 @@ export class Keys {
   readonly paused: string
   readonly handed: string
   readonly open: string
+  /** The jobs for which something waits. */
+  readonly waiting: string
   /** This process' last reply to a claim. */
   readonly claimReply: string
   /** This process' last reply to a hand-back. */
@@ -89,6 +98,7 @@ export class Keys {
     this.paused = this.#base + KEY_PAUSED
     this.handed = this.#base + KEY_HANDED
     this.open = this.#base + KEY_OPEN
+    this.waiting = this.#base + KEY_WAITING
     // Two processes may have been given one id.
     this.claimReply = `${this.#base}${KEY_REPLY}${replicaId}:${randomBytes(6).toString('hex')}`
     this.handBackReply = `${this.claimReply}:handed`
@@ -106,11 +116,21 @@ export class Keys {
 
   lock({ kind, name, slot = 1 }: HeldLock): string {
     if (kind === 'named') return this.namedLock(name)
-    return slot === 1 ? this.jobLock(name) : `${this.#base}${KEY_SLOT}${slot}:${name}`
+    return slot <= 1 ? this.jobLock(name) : `${this.#base}${KEY_SLOT}${slot}:${name}`
   }
 
   namedLock(name: string): string {
     return this.#base + KEY_NAMED_LOCK + name
+  }
+
+  /** What requests by hand have brought that wait, or whose run goes on. */
+  requests(jobId: string): string {
+    return this.#base + KEY_REQUESTS + jobId
+  }
+
+  /** The result of a request's run. */
+  result(requestId: string): string {
+    return this.#base + KEY_RESULT + requestId
   }
 
   /** The blocks that are taken at a tick. */

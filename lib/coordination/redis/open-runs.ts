@@ -1,6 +1,6 @@
 import type { Clock } from '../../../types/clock.js'
 import type { AbandonVote } from '../../../types/coordination/node.js'
-import type { OpenRun } from '../../../types/coordination.js'
+import type { CoordinationListener, OpenRun } from '../../../types/coordination.js'
 import type { ScriptCommands } from './commands.js'
 import { ABANDON_CLOSED, ABANDON_ELSEWHERE, ABANDON_HELD, ABANDON_RECORDED } from './constants.js'
 import type { Keys } from './keys.js'
@@ -22,6 +22,7 @@ export interface RedisOpenRunsOptions {
   readonly commands: ScriptCommands
   readonly keys: Keys
   readonly clock: Clock
+  readonly listener: CoordinationListener
 }
 
 /** Runs in one Redis that have begun and not ended: who looks for those whose replica died, and who records it. */
@@ -31,22 +32,25 @@ export class RedisOpenRuns {
   readonly #commands: ScriptCommands
   readonly #keys: Keys
   readonly #clock: Clock
+  readonly #listener: CoordinationListener
 
-  constructor({ link, server, commands, keys, clock }: RedisOpenRunsOptions) {
+  constructor({ link, server, commands, keys, clock, listener }: RedisOpenRunsOptions) {
     this.#link = link
     this.#server = server
     this.#commands = commands
     this.#keys = keys
     this.#clock = clock
+    this.#listener = listener
   }
 
   async findAbandoned(): Promise<readonly OpenRun[]> {
     const sent = this.#clock.monotonic()
     try {
       const reply = await this.#link.exchange(() => this.#commands.rlsLook(1, this.#keys.fence))
-      const [micros, fence, serverId, found] = reply
+      const [micros, fence, serverId, found, waiting] = reply
       this.#link.clock.sample(sent, micros / 1000)
       this.#server.note(serverId, Number(fence))
+      for (const jobId of waiting) this.#listener.onWaiting(jobId)
       return readOpenRuns(found)
     } catch (error) {
       this.#link.unavailable('look for runs', error)

@@ -13,8 +13,11 @@ import {
   ENDING_FINISHED,
   ENDING_KEEPS_LOCK,
   ENDING_LEFT,
+  ENDING_REPLACED,
   ENDING_UNBEGUN,
   FLAG_PAUSED_INITIALLY,
+  FLAG_QUEUES,
+  FLAG_REPLACES,
   FLAG_RERUN,
   FLAG_VOTE,
   FLAG_WAITS,
@@ -22,12 +25,20 @@ import {
   KIND_MISS,
   KIND_RECOVER,
   KIND_TICK,
+  KIND_WAITING,
   NOBODY
 } from './constants.js'
+import { escapeField } from './fields.js'
 
 // What this process asks for, as the scripts' arguments.
 
-const KINDS = { tick: KIND_TICK, miss: KIND_MISS, manual: KIND_MANUAL, recover: KIND_RECOVER } as const
+const KINDS = {
+  tick: KIND_TICK,
+  miss: KIND_MISS,
+  manual: KIND_MANUAL,
+  recover: KIND_RECOVER,
+  waiting: KIND_WAITING
+} as const
 
 /** Requests as the script's arguments: what they have in common, and what each asks for. */
 export interface WrittenRequests {
@@ -62,9 +73,18 @@ function writeTemplate(request: ClaimRequest, isVote: boolean): string {
     (request.pausedInitially ? FLAG_PAUSED_INITIALLY : 0) +
     (request.waits ? FLAG_WAITS : 0) +
     (request.rerun ? FLAG_RERUN : 0) +
+    (request.overlap === 'skip' ? 0 : FLAG_QUEUES) +
+    (request.overlap === 'replace' ? FLAG_REPLACES : 0) +
     (isVote ? FLAG_VOTE : 0)
   const start = `${KINDS[kind]} ${scheduledTime} ${coversUntil} ${ttl} ${retention}`
-  return `${start} ${afterCompletion} ${flags} ${request.slots} ${writeFingerprint(fingerprint)}\n`
+  const { slots, key = '' } = request
+  return `${start} ${afterCompletion} ${flags} ${slots} ${writeKey(key)} ${writeFingerprint(fingerprint)}\n`
+}
+
+/** A concurrency key, which may be any text. */
+export function writeKey(key: string): string {
+  if (key === '') return NOBODY
+  return key === NOBODY ? '%2D' : escapeField(key)
 }
 
 function writeFingerprint({ trigger, options }: Fingerprint): string {
@@ -83,6 +103,8 @@ function hasTemplateOf(a: ClaimRequest, b: ClaimRequest): boolean {
     a.waits === b.waits &&
     a.rerun === b.rerun &&
     a.slots === b.slots &&
+    a.overlap === b.overlap &&
+    a.key === b.key &&
     a.fingerprint.trigger === b.fingerprint.trigger &&
     a.fingerprint.options === b.fingerprint.options
   )
@@ -106,16 +128,16 @@ export function writeEndings(endings: readonly Ending[]): string {
   return written
 }
 
-function writeEnding({ finished, unbegun, keepsLock }: Ending): string {
+function writeEnding({ finished, unbegun, keepsLock, replaced }: Ending): string {
   if (keepsLock) return ENDING_KEEPS_LOCK
-  if (finished) return ENDING_FINISHED
+  if (finished) return replaced ? ENDING_REPLACED : ENDING_FINISHED
   return unbegun ? ENDING_UNBEGUN : ENDING_LEFT
 }
 
 /** A claim that is handed back. */
-export function writeHandedBack({ lock, scheduledTime, afterCompletion, tell }: HandedBack): string {
+export function writeHandedBack({ lock, scheduledTime, afterCompletion, tell, waited }: HandedBack): string {
   const endedAt = afterCompletion > 0 ? scheduledTime - afterCompletion : -1
-  return `${lock.token} ${tell ? scheduledTime : -1} ${endedAt} ${lock.slot ?? 1}`
+  return `${lock.token} ${tell ? scheduledTime : -1} ${endedAt} ${lock.slot ?? 1}${waited ? 'w' : ''}`
 }
 
 /** A claim that a majority has granted. */

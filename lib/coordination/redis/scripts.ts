@@ -16,9 +16,9 @@ end
 local known = redis.call('MGET', unpack(keys))
 local memberOfRun = {}
 for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do memberOfRun[match(member, '^%S+')] = member end
-local function forgetSlot(runId, slot, jobId)
+local function forgetSlot(runId, slot, jobId, isReplaced)
 local grant = slot ~= '1' and redis.call('HGET', base .. 'runs:' .. jobId, slot)
-if grant and match(grant, '^%S+') == runId and match(grant, '%d+$') == '0' then
+if grant and match(grant, '^%S+') == runId and (isReplaced or match(grant, '%d+$') == '0') then
 redis.call('HDEL', base .. 'runs:' .. jobId, slot)
 end
 end
@@ -29,7 +29,11 @@ local member = memberOfRun[runId]
 if not member then return 0 end
 redis.call('ZREM', openKey, member)
 redis.call('SET', markKey, callId .. ' ' .. member, 'PX', 604800000)
-forgetSlot(runId, slot, jobId)
+forgetSlot(runId, slot, jobId, redis.call('HDEL', base .. 'handed', '\\127' .. runId) == 1)
+local request = match(member, ';Q=([^;%s]+)')
+if request and match(member, '^%S+ %d+ %d+ %S+ %-?%d+ (%d+)') == '0' then
+redis.call('HDEL', base .. 'requests:' .. jobId, request)
+end
 return 1
 end
 local reply = {}
@@ -172,14 +176,15 @@ end
 local pausedKey, handedKey, takenKey = KEYS[2], KEYS[3], KEYS[5]
 local templates = {}
 local line = 0
-for kind, scheduledTime, coversUntil, ttl, retention, after, flags, slots, fingerprint in
-gmatch(ARGV[4], '(%a) (%-?%d+) (%-?%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+)') do
+for kind, scheduledTime, coversUntil, ttl, retention, after, flags, slots, key, fingerprint in
+gmatch(ARGV[4], '(%a) (%-?%d+) (%-?%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (%S+)') do
 flags = tonumber(flags)
 line = line + 1
 templates[tostring(line)] = {
 kind = kind, scheduledTime = tonumber(scheduledTime), coversUntil = tonumber(coversUntil), ttl = ttl,
 retention = retention, after = tonumber(after), slots = tonumber(slots), fingerprint = fingerprint,
-isManual = kind == 'h',
+isManual = kind == 'h', key = key ~= '-' and key, queues = flags % (2 * 16) >= 16,
+replaces = flags % (2 * 32) >= 32,
 isVote = flags % (2 * 8) >= 8, isRerun = flags % (2 * 4) >= 4,
 waits = flags % (2 * 2) >= 2,
 isPausedInitially = flags % (2 * 1) >= 1
@@ -224,10 +229,36 @@ local isKnown, tick, previous, claimedBy, endedAt, grant, claimedAs, fields
 local claimant, isUnconfirmed, unbegun
 local isPaused, resumedAt
 local slot
+local function isReplaced(id)
+for i = 1, #handed, 2 do
+if handed[i] == '\\127' .. id then return true end
+end
+return false
+end
 local function makeSlots()
 local function writeSlot(word, slot)
 local name, version, others = match(word, '^([^;]*)(;v=%d+)(.*)$')
 return name .. version .. ';s=' .. slot .. others
+end
+local function enqueue(jobId, order, member)
+redis.call('ZADD', base .. 'queue:' .. jobId, order, member)
+redis.call('PEXPIRE', base .. 'queue:' .. jobId, 604800000)
+redis.call('ZADD', base .. 'waiting', order, jobId)
+redis.call('PEXPIRE', base .. 'waiting', 604800000)
+redis.call('SET', base .. 'waits', '1', 'PX', 604800000)
+end
+local function dequeue(jobId, member)
+if member then redis.call('ZREM', base .. 'queue:' .. jobId, member) end
+if redis.call('EXISTS', base .. 'queue:' .. jobId) == 1 then return end
+redis.call('ZREM', base .. 'waiting', jobId)
+if redis.call('EXISTS', base .. 'waiting') == 0 then redis.call('DEL', base .. 'waits') end
+end
+local function waitingTick(jobId)
+local members = redis.call('ZRANGE', base .. 'queue:' .. jobId, 0, -1, 'WITHSCORES')
+for i = 1, #members, 2 do
+local tick, cancelled = match(members[i], '^t (%-?%d+) (%S+)$')
+if tick then return members[i], tick, cancelled, members[i + 1] end
+end
 end
 local function knownSlots()
 return tonumber(match(fields, ';n=(%d+)')) or 1
@@ -243,8 +274,9 @@ return call('MGET', unpack(slotKeys))
 end
 local function unfinishedAttempt(itsGrant)
 if not itsGrant then return nil end
-local attempt = tonumber((select(6, match(itsGrant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$'))))
-return attempt > 0 and attempt < 10 and attempt or nil
+local id, _, _, _, _, attempt = match(itsGrant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
+attempt = tonumber(attempt)
+return attempt > 0 and attempt < 10 and not isReplaced(id) and attempt or nil
 end
 local function takeFrom(first, last, isLeft)
 local holders = holdersOf(first, last)
@@ -323,6 +355,66 @@ if holders[i] then return true end
 end
 return false
 end
+local function begunRuns()
+local found = {}
+if isKnown and endedAt == '0' then found[1] = { grant, holder and match(grant, '^%S+') == holder } end
+local runs = call('HGETALL', base .. 'runs:' .. jobId)
+for i = 1, #runs, 2 do
+found[#found + 1] = { runs[i + 1], textAt(base .. 'slot:' .. (runs[i]) .. ':' .. jobId) == match((runs[i + 1]), '^%S+') }
+end
+return found
+end
+function slots.isKeyHeld(key)
+for _, run in ipairs(begunRuns()) do
+local itsGrant, isHeld = unpack(run)
+if match(itsGrant, ';K=([^;%s]+)') == key and match(itsGrant, '^%S+') ~= runId then
+if isHeld or unfinishedAttempt(itsGrant) then return true, not isHeld end
+end
+end
+return false
+end
+local function replace(before)
+local oldest, oldestStart
+for _, run in ipairs(begunRuns()) do
+local id, _, startedAt = match((run[1]), '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
+if run[2] then
+if id == before then return before end
+if not oldest or tonumber(startedAt) < oldestStart then oldest, oldestStart = id, tonumber(startedAt) end
+end
+end
+if not oldest then return '-' end
+call('HSET', handedKey, '\\127' .. oldest, '-1 ' .. runId .. ' ' .. nowText)
+call('PEXPIRE', handedKey, 86400000)
+return oldest
+end
+function slots.queueTick(tickText)
+local member, before, cancelled, order = waitingTick(jobId)
+if member then call('ZREM', base .. 'queue:' .. jobId, member) end
+cancelled = template.replaces and replace(cancelled) or '-'
+enqueue(jobId, order or digits(micros), 't ' .. tickText .. ' ' .. cancelled)
+return before or '-1', cancelled
+end
+function slots.nextWaiting()
+local members = call('ZRANGE', base .. 'queue:' .. jobId, 0, -1)
+local isAny = false
+for i = 1, #members do
+local id, key = match(members[i], '^r (%S+) (%S+)')
+isAny = isAny or id or not template.waits
+if not id then
+if not template.waits then return members[i], match(members[i], '^t (%-?%d+)'), nil, nil, isAny end
+elseif key == '-' or not slots.isKeyHeld(key) then
+return members[i], nil, id, key, isAny
+end
+end
+if #members == 0 then dequeue(jobId) end
+return nil, nil, nil, nil, isAny
+end
+function slots.dequeue(member)
+dequeue(jobId, member)
+end
+function slots.requestedAt(member)
+return math.floor(tonumber(call('ZSCORE', base .. 'queue:' .. jobId, member)) / 1000)
+end
 slots.word = writeSlot
 return slots
 end
@@ -371,7 +463,7 @@ local function readUnfinished()
 if endedAt ~= '0' then return nil end
 local id, _, _, _, _, attempt = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
 attempt = tonumber(attempt)
-if id ~= '-' and attempt > 0 and attempt < 10 then return id, attempt end
+if id ~= '-' and attempt > 0 and attempt < 10 and not isReplaced(id) then return id, attempt end
 end
 local function noteDate(fingerprint, by)
 local key = base .. 'dates:' .. jobId
@@ -510,6 +602,10 @@ local function beginTick(scheduledTime, isRepeated)
 local left = template.isRerun and readUnfinished()
 left = left and (left ~= runId and call('EXISTS', lockKey) == 0)
 local isTaken, isLeft = false, left
+if template.key then
+local isKeyHeld, isKeyLeft = slotsOf().isKeyHeld(template.key)
+if isKeyHeld then return false, isKeyLeft end
+end
 if hasSlots() then
 if isRepeated or template.isManual then slotsOf().endRepeated() end
 isTaken, isLeft = slotsOf().take(left)
@@ -520,8 +616,16 @@ if not isTaken then return false, isLeft end
 if (isRepeated or template.isManual) and slot == '1' and (endedAt == '0' and match(grant, '^%S+') == runId) then
 closed[#closed + 1] = grant .. ' ' .. jobId
 end
-beginRun(replica, digits(scheduledTime), template.isRerun and not template.isManual and '1' or '0')
+local word = template.key and replica .. ';K=' .. template.key or replica
+beginRun(word, digits(scheduledTime), template.isRerun and not template.isManual and '1' or '0')
 return true
+end
+local function writeRunByHand()
+if isKnown and template.after == 0 then
+call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields, 'KEEPTTL')
+else
+call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields, 'PX', template.retention)
+end
 end
 local function claimTick(scheduledTime, coversUntil, isRepeated, isAside)
 local before = (isRepeated or isUnconfirmed) and previous or tick
@@ -541,11 +645,7 @@ local isTaken = not template.isManual and not (answer == '2' and template.waits)
 if isTaken then
 writeClaim(coversUntil, before, isAside)
 elseif template.isManual and answer == '0' then
-if isKnown and template.after == 0 then
-call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields, 'KEEPTTL')
-else
-call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields, 'PX', template.retention)
-end
+writeRunByHand()
 end
 if answer == '0' then
 local granted = '0 ' .. fenceText .. ' ' .. covered .. ' ' .. digits(scheduledTime)
@@ -553,10 +653,35 @@ return isTaken, slot == '1' and granted or 's ' .. slot .. ' ' .. granted
 elseif answer == '3' then
 return false, '3 ' .. covered
 end
+if template.queues and not template.isManual then
+local displaced, cancelled = slotsOf().queueTick(digits(scheduledTime))
+return true, 'q ' .. covered .. ' ' .. displaced .. ' ' .. cancelled
+end
 if isTaken then flags = flags + 1 end
 if not template.isVote then return isTaken, '2 ' .. flags .. ' ' .. covered end
 local by = match(holder or '', '^%S+$') or '-'
 return false, 'o ' .. flags .. ' ' .. covered .. ' ' .. by
+end
+local function beginWaiting()
+local slots = slotsOf()
+local member, waitingTick, id, key, isAny = slots.nextWaiting()
+if not member then return isAny and '2 0 -1' or '1' end
+if isPaused and not id then
+slots.dequeue(member)
+return 'd ' .. waitingTick
+end
+local left = template.isRerun and readUnfinished()
+local isTaken, isLeft = slots.take(left and (left ~= runId and call('EXISTS', lockKey) == 0))
+if not isTaken then return '2 ' .. (isLeft and 2 or 0) .. ' -1' end
+local runTick = waitingTick or digits(slots.requestedAt(member))
+local word = replica
+if id then word = word .. (key ~= '-' and ';K=' .. key or '') .. ';Q=' .. id end
+slots.dequeue(member)
+beginRun(word, runTick, template.isRerun and '1' or '0')
+writeRunByHand()
+local granted = '0 ' .. fenceText .. ' -1 ' .. runTick
+if slot ~= '1' then granted = 's ' .. slot .. ' ' .. granted end
+return id and 'h ' .. id .. ' ' .. key .. ' ' .. granted or granted
 end
 local function answer(i)
 index, template, runId, jobId = i, templateOf[i], runIds[i], jobIds[i]
@@ -568,6 +693,10 @@ end
 if claimedAs ~= template.fingerprint then noteDiffering() end
 local noted = pauses[i]
 if noted or template.isPausedInitially then readPause(noted) else resumedAt, isPaused = -1, false end
+if template.kind == 'w' then
+answers[i] = beginWaiting()
+return false
+end
 if template.kind == 'r' then
 answers[i] = takeOver()
 return answers[i] == '1'
@@ -649,6 +778,41 @@ for i = 2, #KEYS do reply[i - 1] = confirm(KEYS[i], match(ARGV[i], '^(%S+) (%S+)
 return table.concat(reply)
 `
 
+export const ENQUEUE_SCRIPT = `
+local find, format, gmatch, match, sub = string.find, string.format, string.gmatch, string.match, string.sub
+local time = redis.call('TIME')
+local micros = time[1] * 1000000 + time[2]
+local now = math.floor(micros / 1000)
+local base = sub(KEYS[1], 1, -1 - #'fence')
+local openKey = base .. 'open'
+local function enqueue(jobId, order, member)
+redis.call('ZADD', base .. 'queue:' .. jobId, order, member)
+redis.call('PEXPIRE', base .. 'queue:' .. jobId, 604800000)
+redis.call('ZADD', base .. 'waiting', order, jobId)
+redis.call('PEXPIRE', base .. 'waiting', 604800000)
+redis.call('SET', base .. 'waits', '1', 'PX', 604800000)
+end
+local jobId, id, key, hasData, brought, isAwaited = unpack(ARGV)
+local members = redis.call('ZRANGE', base .. 'queue:' .. jobId, 0, -1)
+local count = 0
+for i = 1, #members do
+local itsId, itsKey, itHasData = match(members[i], '^r (%S+) (%S+) (%d)$')
+if itsId then
+count = count + 1
+if itsId == id then return { id, '1' } end
+if hasData == '0' and itHasData == '0' and itsKey == key then
+if isAwaited == '1' then redis.call('HSET', base .. 'requests:' .. jobId, itsId, brought) end
+return { itsId, '0' }
+end
+end
+end
+if count >= 1000 then return { '', '0' } end
+enqueue(jobId, format('%.0f', micros), 'r ' .. id .. ' ' .. key .. ' ' .. hasData)
+redis.call('HSET', base .. 'requests:' .. jobId, id, brought)
+redis.call('PEXPIRE', base .. 'requests:' .. jobId, 604800000)
+return { id, '1' }
+`
+
 export const FINISH_SCRIPT = `
 local find, format, gmatch, match, sub = string.find, string.format, string.gmatch, string.match, string.sub
 local time = redis.call('TIME')
@@ -659,6 +823,13 @@ local openKey = base .. 'open'
 local function readMember(member)
 local runId, word, jobId = match(member, '^(%S+) %d+ %d+ (%S+) %-?%d+ %d+ (.+)$')
 return runId, jobId, word
+end
+local function slotOfRun(jobId, runId)
+local runs = redis.call('HGETALL', base .. 'runs:' .. jobId)
+for i = 1, #runs, 2 do
+if match(runs[i + 1], '^%S+') == runId then return runs[i] end
+end
+return '1'
 end
 local function closeStrays(strays)
 if not next(strays) then return end
@@ -672,7 +843,8 @@ local slots, runsIn = {}, {}
 for ending, slot, runId, jobId in gmatch(ARGV[1], '(%d):?(%d*) (%S+) ([^\\n]+)') do
 count = count + 1
 endings[count], runIds[count], jobIds[count] = ending, runId, jobId
-if slot ~= '' then slots[count] = slot end
+if slot == '0' then slot = slotOfRun(jobId, runId) end
+if slot ~= '' and slot ~= '1' then slots[count] = slot end
 end
 local given = count
 if ARGV[2] then
@@ -704,6 +876,7 @@ keys[2 * i] = slots[i] and base .. 'slot:' .. (slots[i]) .. ':' .. (jobIds[i]) o
 keys[2 * i + 1] = base .. 'claim:' .. jobIds[i]
 end
 keys[2 * count + 2] = openKey
+keys[2 * count + 3] = base .. 'waits'
 local known = redis.call('MGET', unpack(keys))
 for i, slot in pairs(slots) do runsIn[i] = redis.call('HGET', base .. 'runs:' .. ((jobIds[i])), slot) end
 local reply, free, closed, strays = {}, {}, {}, {}
@@ -711,11 +884,20 @@ local function givenUp(grant)
 local _, fence, startedAt, replica, runTick, attempt = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
 return tonumber(attempt) > 1 and '~ ' .. fence .. ' ' .. startedAt .. ' ' .. replica .. ' ' .. runTick .. ' ' .. (attempt - 1)
 end
+local function forget(i, grant)
+local request = find(grant, ';Q=', 1, true) and match(grant, ';Q=([^;%s]+)')
+if request then redis.call('HDEL', base .. 'requests:' .. jobIds[i], request) end
+if endings[i] == '4' then
+redis.call('HDEL', base .. 'handed', '\\127' .. (runIds[i]))
+endings[i] = '1'
+end
+end
 local function endInSlot(i, record)
 local jobId, runId, grant = jobIds[i], runIds[i], runsIn[i]
 if not grant or match(grant, '^%S+') ~= runId then return false end
 closed[#closed + 1] = grant .. ' ' .. jobId
-if endings[i] == '1' then
+if endings[i] == '1' or endings[i] == '4' then
+forget(i, grant)
 redis.call('HDEL', base .. 'runs:' .. jobId, slots[i])
 local tick, previous, claimedBy, ended, itsGrant, fingerprint = match((record or ''), '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
 if tick then
@@ -745,7 +927,8 @@ elseif id ~= runId then
 strays[runId] = true
 else
 closed[#closed + 1] = grant .. ' ' .. (jobIds[i])
-if ending == '1' then
+if ending == '1' or ending == '4' then
+forget(i, grant)
 if claimedBy == runId or claimedBy == '?' .. runId then claimedBy = '-' end
 redis.call('SET', claimKey, tick .. ' ' .. previous .. ' ' .. claimedBy .. ' ' .. nowText .. ' ' .. grant .. ' ' .. fingerprint, 'KEEPTTL')
 elseif ending == '2' then
@@ -768,7 +951,15 @@ strays[runIds[i]] = true
 end
 closeStrays(strays)
 end
-return table.concat(reply, '', 1, given)
+local text = table.concat(reply, '', 1, given)
+if known[2 * count + 3] and count > 0 then
+local places = {}
+for i = 1, count do places[i] = redis.call('ZSCORE', base .. 'waiting', jobIds[i]) end
+for i = 1, count do
+if places[i] then text = text .. '\\n' .. jobIds[i] end
+end
+end
+return text
 `
 
 export const HAND_BACK_SCRIPT = `
@@ -793,6 +984,39 @@ local openKey = base .. 'open'
 local function textAt(key)
 local text = redis.pcall('GET', key)
 return type(text) == 'string' and text or ''
+end
+local function slotOfRun(jobId, runId)
+local runs = redis.call('HGETALL', base .. 'runs:' .. jobId)
+for i = 1, #runs, 2 do
+if match(runs[i + 1], '^%S+') == runId then return runs[i] end
+end
+return '1'
+end
+local function enqueue(jobId, order, member)
+redis.call('ZADD', base .. 'queue:' .. jobId, order, member)
+redis.call('PEXPIRE', base .. 'queue:' .. jobId, 604800000)
+redis.call('ZADD', base .. 'waiting', order, jobId)
+redis.call('PEXPIRE', base .. 'waiting', 604800000)
+redis.call('SET', base .. 'waits', '1', 'PX', 604800000)
+end
+local function waitingTick(jobId)
+local members = redis.call('ZRANGE', base .. 'queue:' .. jobId, 0, -1, 'WITHSCORES')
+for i = 1, #members, 2 do
+local tick, cancelled = match(members[i], '^t (%-?%d+) (%S+)$')
+if tick then return members[i], tick, cancelled, members[i + 1] end
+end
+end
+local function enqueueAgain(jobId, runTick, word)
+local id = match(word, ';Q=([^;]+)')
+if id then
+local key = match(word, ';K=([^;]+)') or '-'
+enqueue(jobId, runTick * 1000, 'r ' .. id .. ' ' .. key .. ' 1')
+elseif waitingTick(jobId) then
+return false
+else
+enqueue(jobId, runTick * 1000, 't ' .. runTick .. ' -')
+end
+return true
 end
 local function closeStrays(strays)
 if not next(strays) then return end
@@ -830,6 +1054,19 @@ closed[#closed + 1] = grant .. ' ' .. jobId
 redis.call('HDEL', base .. 'runs:' .. jobId, slot)
 return true
 end
+local function waitAgain(jobId, claimKey, runId, slot)
+local tick, previous, claimedBy, ended, grant, fingerprint = match(textAt(claimKey), '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
+if slot ~= '1' then grant = redis.call('HGET', base .. 'runs:' .. jobId, slot) end
+if not grant or match(grant, '^%S+') ~= runId or (slot == '1' and ended ~= '0') then return 0 end
+local _, _, _, word, runTick = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
+if slot == '1' then
+closed[#closed + 1] = grant .. ' ' .. jobId
+redis.call('SET', claimKey, tick .. ' ' .. previous .. ' ' .. claimedBy .. ' ' .. nowText .. ' ' .. grant .. ' ' .. fingerprint, 'KEEPTTL')
+else
+endInSlot(jobId, runId, slot)
+end
+return enqueueAgain(jobId, runTick, word) and 1 or 2
+end
 local function handBack(jobId, claimKey, runId, handedTick, endedAt, slot)
 local tick, previous, claimedBy, ended, grant, fingerprint = match(textAt(claimKey), '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
 local isOwnRun = slot == '1' and ended == '0' and match(grant, '^%S+') == runId
@@ -853,11 +1090,19 @@ end
 return 0
 end
 for i = 1, #ARGV - 1 do
-local runId, handedTick, endedAt, slot = match(ARGV[i + 1], '^(%S+) (%-?%d+) (%-?%d+) (%d+)$')
+local runId, handedTick, endedAt, slot, waited = match(ARGV[i + 1], '^(%S+) (%-?%d+) (%-?%d+) (%d+)(w?)$')
 local lockKey, claimKey = KEYS[2 * i + 2], KEYS[2 * i + 3]
-if textAt(lockKey) == runId then redis.call('DEL', lockKey) end
 local jobId = sub(claimKey, #base + #'claim:' + 1)
+if slot == '0' then
+slot = slotOfRun(jobId, runId)
+lockKey = (slot == '1' and base .. 'lock:' .. jobId or base .. 'slot:' .. slot .. ':' .. jobId)
+end
+if textAt(lockKey) == runId then redis.call('DEL', lockKey) end
+if waited == 'w' then
+reply[i] = waitAgain(jobId, claimKey, runId, slot)
+else
 reply[i] = handBack(jobId, claimKey, runId, handedTick, endedAt, slot)
+end
 end
 if #closed > 0 then redis.call('ZREM', openKey, unpack(closed)) end
 closeStrays(strays)
@@ -909,7 +1154,7 @@ found[#found + 1] = overdue[i + 1]
 end
 end
 redis.call('PEXPIRE', openKey, 604800000)
-return { micros, fence, serverId, found }
+return { micros, fence, serverId, found, redis.call('ZRANGE', base .. 'waiting', 0, 1000 - 1) }
 `
 
 export const PAUSES_SCRIPT = `

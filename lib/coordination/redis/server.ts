@@ -6,6 +6,9 @@ import type { Keys } from './keys.js'
 import type { LinkProbes } from './link.js'
 import { RefusalError } from './refusals.js'
 
+/** What the field of a run begins with that another is to replace: as in lua/shared/replaced.lua. */
+const REPLACED_MARK = String.fromCharCode(127)
+
 const GRANTED = `${ANSWER_GRANTED} `
 
 /**
@@ -70,11 +73,13 @@ export class RedisServer {
     if (isOther || isPast) this.#listener.onPast(true)
   }
 
-  /** Passes on what other replicas have handed back. */
+  /** Passes on what other replicas have handed back, and which runs they are to replace. */
   tellHanded(fields: HandedFields): void {
     for (let index = 0; index < fields.length; index += 2) {
+      const field = fields[index] as string
       const [tick, by] = (fields[index + 1] as string).split(' ')
-      this.#listener.onHandedBack(fields[index] as string, Number(tick), by as string)
+      if (field.startsWith(REPLACED_MARK)) this.#listener.onReplaced(field.slice(REPLACED_MARK.length))
+      else this.#listener.onHandedBack(field, Number(tick), by as string)
     }
   }
 

@@ -9,6 +9,7 @@
 --- @include "keys"
 --- @include "record"
 --- @include "slots"
+--- @include "replaced"
 
 local callId = ARGV[1]
 local count, keys, runIds, slots, jobIds = 0, { KEYS[1], openKey }, {}, {}, {}
@@ -26,9 +27,9 @@ local memberOfRun = {}
 for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do memberOfRun[match(member, '^%S+')] = member end
 
 -- The run in another slot than the first is over, unless another replica is to take it over.
-local function forgetSlot(runId, slot, jobId)
+local function forgetSlot(runId, slot, jobId, isReplaced)
   local grant = slot ~= '1' and runInSlot(jobId, slot)
-  if grant and runIdOf(grant) == runId and match(grant, '%d+$') == '0' then
+  if grant and runIdOf(grant) == runId and (isReplaced or match(grant, '%d+$') == '0') then
     redis.call('HDEL', runsKey(jobId), slot)
   end
 end
@@ -40,7 +41,11 @@ local function abandon(runId, slot, jobId, markKey, mark, holder)
   if not member then return ABANDON_CLOSED end
   redis.call('ZREM', openKey, member)
   redis.call('SET', markKey, callId .. ' ' .. member, 'PX', KEEP_ABANDONED)
-  forgetSlot(runId, slot, jobId)
+  forgetSlot(runId, slot, jobId, redis.call('HDEL', base .. KEY_HANDED, replacedField(runId)) == 1)
+  local request = match(member, ';Q=([^;%s]+)')
+  if request and match(member, '^%S+ %d+ %d+ %S+ %-?%d+ (%d+)') == '0' then
+    redis.call('HDEL', base .. KEY_REQUESTS .. jobId, request)
+  end
   return ABANDON_RECORDED
 end
 

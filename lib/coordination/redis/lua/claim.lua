@@ -23,8 +23,9 @@
 --
 -- KEYS  fence, paused, handed, the replica's last reply, and `taken:<tick>` where there are blocks
 -- ARGV  maxClockSkew, the replica's word, the call's id or NOBODY, then one line each for
---       the templates of requests: `kind scheduledTime coversUntil ttl retention after flags slots fingerprint`, with
---       the FLAGs added up (FLAG_VOTE: it is confirmed later, and told who has claimed a tick);
+--       the templates of requests: `kind scheduledTime coversUntil ttl retention after flags slots key fingerprint`,
+--       with the FLAGs added up (FLAG_VOTE: it is confirmed later, and told who has claimed a tick), and the concurrency
+--       key of a run by hand or NOBODY;
 --       the requests: `template runId jobId`, with the number of their template's line;
 --       the blocks: `name size`, for the first `size` requests, then for those that follow; `name 0` for those that are
 --       only asked about
@@ -40,6 +41,10 @@
 --       ANSWER_CLAIMED_ELSEWHERE
 --       ANSWER_CLAIMED_UP_TO last
 --       ANSWER_CLAIMED_BY last claimedBy covered
+--       ANSWER_REQUEST id key  followed by one of those: it is for this request by hand, which has waited
+--       ANSWER_DROPPED tick
+--       ANSWER_QUEUED covered displaced cancelled
+--                              (the tick that waited before, or -1; the run that is to be replaced, or NOBODY)
 --       ANSWER_OVERLAP flags covered
 --       ANSWER_OVERLAP_BY flags covered holder
 --       ANSWER_PAUSED covered
@@ -75,14 +80,15 @@ local pausedKey, handedKey, takenKey = KEYS[2], KEYS[3], KEYS[5]
 
 local templates = {}
 local line = 0
-for kind, scheduledTime, coversUntil, ttl, retention, after, flags, slots, fingerprint in
-  gmatch(ARGV[4], '(%a) (%-?%d+) (%-?%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+)') do
+for kind, scheduledTime, coversUntil, ttl, retention, after, flags, slots, key, fingerprint in
+  gmatch(ARGV[4], '(%a) (%-?%d+) (%-?%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (%S+)') do
   flags = tonumber(flags)
   line = line + 1
   templates[tostring(line)] = {
     kind = kind, scheduledTime = tonumber(scheduledTime), coversUntil = tonumber(coversUntil), ttl = ttl,
     retention = retention, after = tonumber(after), slots = tonumber(slots), fingerprint = fingerprint,
-    isManual = kind == KIND_MANUAL,
+    isManual = kind == KIND_MANUAL, key = key ~= NOBODY and key, queues = flags % (2 * FLAG_QUEUES) >= FLAG_QUEUES,
+    replaces = flags % (2 * FLAG_REPLACES) >= FLAG_REPLACES,
     isVote = flags % (2 * FLAG_VOTE) >= FLAG_VOTE, isRerun = flags % (2 * FLAG_RERUN) >= FLAG_RERUN,
     waits = flags % (2 * FLAG_WAITS) >= FLAG_WAITS,
     isPausedInitially = flags % (2 * FLAG_PAUSED_INITIALLY) >= FLAG_PAUSED_INITIALLY
@@ -177,9 +183,20 @@ local function isRunLeft(unfinishedId)
   return unfinishedId ~= runId and call('EXISTS', lockKey) == 0
 end
 
+--- @include "replaced"
+
+-- Whether a run is to be replaced, so that nobody is to take it over.
+local function isReplaced(id)
+  for i = 1, #handed, 2 do
+    if handed[i] == replacedField(id) then return true end
+  end
+  return false
+end
+
 -- The slots of jobs that have more than one, or had. Made when they are first needed: few jobs have them.
 local function makeSlots()
 --- @include "slots"
+--- @include "queue"
 
   -- How many slots of the job have been taken: replicas may define the job with more than the request's.
   local function knownSlots()
@@ -201,8 +218,9 @@ local function makeSlots()
   -- The attempt of a run that is to be taken over once its lock is free; nil where there is none.
   local function unfinishedAttempt(itsGrant)
     if not itsGrant then return nil end
-    local attempt = tonumber((select(6, readGrant(itsGrant))))
-    return attempt > 0 and attempt < MAX_ATTEMPTS and attempt or nil
+    local id, _, _, _, _, attempt = readGrant(itsGrant)
+    attempt = tonumber(attempt)
+    return attempt > 0 and attempt < MAX_ATTEMPTS and not isReplaced(id) and attempt or nil
   end
 
   -- Takes the first free slot from one on. A slot whose run is to be taken over is not free.
@@ -299,6 +317,81 @@ local function makeSlots()
     return false
   end
 
+  -- The GRANTs of the runs that have not ended, each with whether it has its lock.
+  local function begunRuns()
+    local found = {}
+    if isKnown and endedAt == '0' then found[1] = { grant, holder and runIdOf(grant) == holder } end
+    local runs = call('HGETALL', runsKey(jobId))
+    for i = 1, #runs, 2 do
+      found[#found + 1] = { runs[i + 1], textAt(slotKey(jobId, runs[i])) == runIdOf(runs[i + 1]) }
+    end
+    return found
+  end
+
+  -- Whether a run with a concurrency key goes on, or is to be taken over; then also whether it is that.
+  function slots.isKeyHeld(key)
+    for _, run in ipairs(begunRuns()) do
+      local itsGrant, isHeld = unpack(run)
+      if match(itsGrant, ';K=([^;%s]+)') == key and runIdOf(itsGrant) ~= runId then
+        if isHeld or unfinishedAttempt(itsGrant) then return true, not isHeld end
+      end
+    end
+    return false
+  end
+
+  -- The run that a tick is to replace: the one before it did, while that goes on, else the oldest. It is told to the
+  -- replica that has it.
+  local function replace(before)
+    local oldest, oldestStart
+    for _, run in ipairs(begunRuns()) do
+      local id, _, startedAt = readGrant(run[1])
+      if run[2] then
+        if id == before then return before end
+        if not oldest or tonumber(startedAt) < oldestStart then oldest, oldestStart = id, tonumber(startedAt) end
+      end
+    end
+    if not oldest then return NOBODY end
+    call('HSET', handedKey, replacedField(oldest), '-1 ' .. runId .. ' ' .. nowText)
+    call('PEXPIRE', handedKey, KEEP_HANDED)
+    return oldest
+  end
+
+  -- A tick waits for a slot, in the place of the one that waited before. Which one that was, and which run it replaces.
+  function slots.queueTick(tickText)
+    local member, before, cancelled, order = waitingTick(jobId)
+    if member then call('ZREM', queueKey(jobId), member) end
+    cancelled = template.replaces and replace(cancelled) or NOBODY
+    enqueue(jobId, order or digits(micros), 't ' .. tickText .. ' ' .. cancelled)
+    return before or '-1', cancelled
+  end
+
+  -- What is to begin next of all that waits, and how it is to be taken away; nil for nothing.
+  function slots.nextWaiting()
+    local members = call('ZRANGE', queueKey(jobId), 0, -1)
+    local isAny = false
+    for i = 1, #members do
+      local id, key = match(members[i], '^r (%S+) (%S+)')
+      isAny = isAny or id or not template.waits
+      if not id then
+        -- Who takes no ticks begins only what was asked for by hand.
+        if not template.waits then return members[i], match(members[i], '^t (%-?%d+)'), nil, nil, isAny end
+      elseif key == NOBODY or not slots.isKeyHeld(key) then
+        return members[i], nil, id, key, isAny
+      end
+    end
+    if #members == 0 then dequeue(jobId) end
+    return nil, nil, nil, nil, isAny
+  end
+
+  function slots.dequeue(member)
+    dequeue(jobId, member)
+  end
+
+  -- When a request was made, by its place.
+  function slots.requestedAt(member)
+    return math.floor(tonumber(call('ZSCORE', queueKey(jobId), member)) / 1000)
+  end
+
   slots.word = writeSlot
   return slots
 end
@@ -357,7 +450,7 @@ local function makeAnswer()
     if endedAt ~= '0' then return nil end
     local id, _, _, _, _, attempt = readGrant(grant)
     attempt = tonumber(attempt)
-    if id ~= NOBODY and attempt > 0 and attempt < MAX_ATTEMPTS then return id, attempt end
+    if id ~= NOBODY and attempt > 0 and attempt < MAX_ATTEMPTS and not isReplaced(id) then return id, attempt end
   end
 
   local function noteDate(fingerprint, by)
@@ -525,6 +618,10 @@ local function makeAnswer()
     local left = template.isRerun and readUnfinished()
     left = left and isRunLeft(left)
     local isTaken, isLeft = false, left
+    if template.key then
+      local isKeyHeld, isKeyLeft = slotsOf().isKeyHeld(template.key)
+      if isKeyHeld then return false, isKeyLeft end
+    end
     if hasSlots() then
       if isRepeated or template.isManual then slotsOf().endRepeated() end
       isTaken, isLeft = slotsOf().take(left)
@@ -535,8 +632,19 @@ local function makeAnswer()
     if (isRepeated or template.isManual) and slot == '1' and isOngoing(runId) then
       closed[#closed + 1] = memberOf(grant, jobId)
     end
-    beginRun(replica, digits(scheduledTime), template.isRerun and not template.isManual and '1' or '0')
+    local word = template.key and replica .. ';K=' .. template.key or replica
+    beginRun(word, digits(scheduledTime), template.isRerun and not template.isManual and '1' or '0')
     return true
+  end
+
+  -- Writes a run that knows nothing of the ticks, nor for how long the last one must be remembered. But an interval from
+  -- the last end is measured from the end of any run.
+  local function writeRunByHand()
+    if isKnown and template.after == 0 then
+      call('SET', claimKey, recordOfRun(), 'KEEPTTL')
+    else
+      call('SET', claimKey, recordOfRun(), 'PX', template.retention)
+    end
   end
 
   -- Claims the tick, with a run where there can be one. Whether the tick is taken by now, and the answer.
@@ -560,13 +668,7 @@ local function makeAnswer()
     if isTaken then
       writeClaim(coversUntil, before, isAside)
     elseif template.isManual and answer == ANSWER_GRANTED then
-      -- It knows nothing of the ticks, nor for how long the last one must be remembered. But an interval from the last
-      -- end is measured from the end of any run.
-      if isKnown and template.after == 0 then
-        call('SET', claimKey, recordOfRun(), 'KEEPTTL')
-      else
-        call('SET', claimKey, recordOfRun(), 'PX', template.retention)
-      end
+      writeRunByHand()
     end
 
     if answer == ANSWER_GRANTED then
@@ -575,10 +677,37 @@ local function makeAnswer()
     elseif answer == ANSWER_PAUSED then
       return false, ANSWER_PAUSED .. ' ' .. covered
     end
+    if template.queues and not template.isManual then
+      local displaced, cancelled = slotsOf().queueTick(digits(scheduledTime))
+      return true, ANSWER_QUEUED .. ' ' .. covered .. ' ' .. displaced .. ' ' .. cancelled
+    end
     if isTaken then flags = flags + OVERLAP_TAKEN end
     if not template.isVote then return isTaken, ANSWER_OVERLAP .. ' ' .. flags .. ' ' .. covered end
     local by = match(holder or '', '^%S+$') or NOBODY
     return false, ANSWER_OVERLAP_BY .. ' ' .. flags .. ' ' .. covered .. ' ' .. by
+  end
+
+  -- Begins what has waited longest for a slot.
+  local function beginWaiting()
+    local slots = slotsOf()
+    local member, waitingTick, id, key, isAny = slots.nextWaiting()
+    if not member then return isAny and ANSWER_OVERLAP .. ' 0 -1' or ANSWER_CLAIMED_ELSEWHERE end
+    if isPaused and not id then
+      slots.dequeue(member)
+      return ANSWER_DROPPED .. ' ' .. waitingTick
+    end
+    local left = template.isRerun and readUnfinished()
+    local isTaken, isLeft = slots.take(left and isRunLeft(left))
+    if not isTaken then return ANSWER_OVERLAP .. ' ' .. (isLeft and OVERLAP_LEFT or 0) .. ' -1' end
+    local runTick = waitingTick or digits(slots.requestedAt(member))
+    local word = replica
+    if id then word = word .. (key ~= NOBODY and ';K=' .. key or '') .. ';Q=' .. id end
+    slots.dequeue(member)
+    beginRun(word, runTick, template.isRerun and '1' or '0')
+    writeRunByHand()
+    local granted = ANSWER_GRANTED .. ' ' .. fenceText .. ' -1 ' .. runTick
+    if slot ~= '1' then granted = ANSWER_SLOT .. ' ' .. slot .. ' ' .. granted end
+    return id and ANSWER_REQUEST .. ' ' .. id .. ' ' .. key .. ' ' .. granted or granted
   end
 
   -- Answers a request. Whether all that is asked for is taken, as far as a block goes.
@@ -592,6 +721,10 @@ local function makeAnswer()
     if claimedAs ~= template.fingerprint then noteDiffering() end
     local noted = pauses[i]
     if noted or template.isPausedInitially then readPause(noted) else resumedAt, isPaused = -1, false end
+    if template.kind == KIND_WAITING then
+      answers[i] = beginWaiting()
+      return false
+    end
     if template.kind == KIND_RECOVER then
       answers[i] = takeOver()
       return answers[i] == ANSWER_CLAIMED_ELSEWHERE

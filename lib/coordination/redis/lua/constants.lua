@@ -19,6 +19,11 @@ local KEY_LOCK = 'lock:'
 local KEY_NAMED_LOCK = 'named:'
 local KEY_SLOT = 'slot:'
 local KEY_RUNS = 'runs:'
+local KEY_QUEUE = 'queue:'
+local KEY_REQUESTS = 'requests:'
+local KEY_WAITING = 'waiting'
+local KEY_WAITS = 'waits'
+local KEY_RESULT = 'result:'
 local KEY_TAKEN = 'taken:'
 local KEY_DATES = 'dates:'
 local KEY_SINCE = 'since:'
@@ -58,12 +63,16 @@ local KIND_TICK = 't'
 local KIND_MISS = 'm'
 local KIND_MANUAL = 'h'
 local KIND_RECOVER = 'r'
+local KIND_WAITING = 'w'
 
 -- Added up to one number.
 local FLAG_PAUSED_INITIALLY = 1
 local FLAG_WAITS = 2
 local FLAG_RERUN = 4
 local FLAG_VOTE = 8
+-- A tick that finds no slot free waits in the store, and replaces the oldest run.
+local FLAG_QUEUES = 16
+local FLAG_REPLACES = 32
 
 -- Answers to claims, each followed by what claim.lua says.
 
@@ -83,6 +92,12 @@ local ANSWER_PAUSED_ELSEWHERE = '8'
 local ANSWER_EARLY = '4'
 local ANSWER_RUNNING = '5'
 local ANSWER_UNREADABLE = 'u'
+-- A tick waits in the store for a slot.
+local ANSWER_QUEUED = 'q'
+-- Before an answer that grants a run to a request by hand that has waited: the request.
+local ANSWER_REQUEST = 'h'
+-- A tick that has waited is not run, as the job is paused.
+local ANSWER_DROPPED = 'd'
 -- Before an answer that gives a run another slot than the first: the slot.
 local ANSWER_SLOT = 's'
 
@@ -99,6 +114,8 @@ local ENDING_FINISHED = '1'
 local ENDING_UNBEGUN = '2'
 -- Its outcome is known, and it keeps its lock.
 local ENDING_KEEPS_LOCK = '3'
+-- It is over, and another run was to replace it.
+local ENDING_REPLACED = '4'
 
 -- What became of its lock.
 
@@ -134,6 +151,15 @@ local KEEP_DATES = 35 * DAY
 
 -- How long a tick that was handed back is told to others.
 local KEEP_HANDED = DAY
+
+-- How long it is remembered what waits for a slot.
+local KEEP_WAITING = 7 * DAY
+
+-- How many requests by hand wait for a job at most.
+local MAX_WAITING = 1000
+
+-- How long the result of a run is kept for who waits for it.
+local KEEP_RESULT = 10 * MINUTE
 
 -- How long a block is known to be taken.
 local KEEP_TAKEN = MINUTE

@@ -6,13 +6,15 @@
 -- ARGV  for each run a line `ending:slot runId jobId`, with one of the ENDINGs; without `:slot` for the first slot;
 --       where the caller's other runs that stand open are to end as well, an id of its own, before which theirs were
 --       made, and the ids of those that go on
--- Reply a string of one digit for each run given, one of the RELEASEs
+-- Reply a string of one digit for each run given, one of the RELEASEs; where something waits for their jobs, followed by
+--       those jobs, each after a line break
 
 --- @include "strings"
 --- @include "clock"
 --- @include "keys"
 --- @include "record"
 --- @include "slots"
+--- @include "replaced"
 --- @include "close-strays"
 
 local nowText = format('%.0f', now)
@@ -22,7 +24,8 @@ local slots, runsIn = {}, {}
 for ending, slot, runId, jobId in gmatch(ARGV[1], '(%d):?(%d*) (%S+) ([^\n]+)') do
   count = count + 1
   endings[count], runIds[count], jobIds[count] = ending, runId, jobId
-  if slot ~= '' then slots[count] = slot end
+  if slot == '0' then slot = slotOfRun(jobId, runId) end
+  if slot ~= '' and slot ~= '1' then slots[count] = slot end
 end
 local given = count
 
@@ -61,6 +64,7 @@ for i = 1, count do
   keys[2 * i + 1] = base .. KEY_CLAIM .. jobIds[i]
 end
 keys[2 * count + 2] = openKey
+keys[2 * count + 3] = base .. KEY_WAITS
 -- All in one command: a Cluster whose slot is moving refuses it as a whole.
 local known = redis.call('MGET', unpack(keys))
 for i, slot in pairs(slots) do runsIn[i] = runInSlot(jobIds[i], slot) end
@@ -73,12 +77,23 @@ local function givenUp(grant)
   return tonumber(attempt) > 1 and writeGrant(GIVEN_UP, fence, startedAt, replica, runTick, attempt - 1)
 end
 
+-- A run is over: what the request that it was for had brought, and that it was to be replaced, is of no use any more.
+local function forget(i, grant)
+  local request = find(grant, ';Q=', 1, true) and match(grant, ';Q=([^;%s]+)')
+  if request then redis.call('HDEL', base .. KEY_REQUESTS .. jobIds[i], request) end
+  if endings[i] == ENDING_REPLACED then
+    redis.call('HDEL', base .. KEY_HANDED, replacedField(runIds[i]))
+    endings[i] = ENDING_FINISHED
+  end
+end
+
 -- Ends a run in another slot than the first. Whether it was still there.
 local function endInSlot(i, record)
   local jobId, runId, grant = jobIds[i], runIds[i], runsIn[i]
   if not grant or runIdOf(grant) ~= runId then return false end
   closed[#closed + 1] = memberOf(grant, jobId)
-  if endings[i] == ENDING_FINISHED then
+  if endings[i] == ENDING_FINISHED or endings[i] == ENDING_REPLACED then
+    forget(i, grant)
     redis.call('HDEL', runsKey(jobId), slots[i])
     local tick, previous, claimedBy, ended, itsGrant, fingerprint = readRecord(record or '')
     if tick then
@@ -110,7 +125,8 @@ for i = 1, count do
     strays[runId] = true
   else
     closed[#closed + 1] = memberOf(grant, jobIds[i])
-    if ending == ENDING_FINISHED then
+    if ending == ENDING_FINISHED or ending == ENDING_REPLACED then
+      forget(i, grant)
       -- It is over, and its request is not repeated.
       if claimedBy == runId or claimedBy == UNCONFIRMED_MARK .. runId then claimedBy = NOBODY end
       redis.call('SET', claimKey, writeRecord(tick, previous, claimedBy, nowText, grant, fingerprint), 'KEEPTTL')
@@ -135,4 +151,12 @@ if closedCount < count then
   end
   closeStrays(strays)
 end
-return table.concat(reply, '', 1, given)
+local text = table.concat(reply, '', 1, given)
+if known[2 * count + 3] and count > 0 then
+  local places = {}
+  for i = 1, count do places[i] = redis.call('ZSCORE', base .. KEY_WAITING, jobIds[i]) end
+  for i = 1, count do
+    if places[i] then text = text .. '\n' .. jobIds[i] end
+  end
+end
+return text

@@ -4,8 +4,8 @@
 -- the reply it had.
 --
 -- KEYS  fence, handed, the replica's last reply to a hand-back, then for each claim its lock and its claim
--- ARGV  the call's id, then for each claim `runId tick endedAt slot`, with -1 for a tick that nobody is told of, and -1
---       for the end that is now
+-- ARGV  the call's id, then for each claim `runId tick endedAt slot`, with -1 for a tick that nobody is told of, -1 for
+--       the end that is now, and `w` after the slot for a run of what has waited, which waits again
 -- Reply a string of one digit for each claim, one of the HAND_BACKs
 
 --- @include "strings"
@@ -20,6 +20,7 @@ if before then return before end
 --- @include "text-at"
 --- @include "record"
 --- @include "slots"
+--- @include "queue"
 --- @include "close-strays"
 
 local nowText = format('%.0f', now)
@@ -61,6 +62,21 @@ local function endInSlot(jobId, runId, slot)
   return true
 end
 
+-- What has waited, and was granted by the claim, waits again.
+local function waitAgain(jobId, claimKey, runId, slot)
+  local tick, previous, claimedBy, ended, grant, fingerprint = readRecord(textAt(claimKey))
+  if slot ~= '1' then grant = runInSlot(jobId, slot) end
+  if not grant or runIdOf(grant) ~= runId or (slot == '1' and ended ~= '0') then return HAND_BACK_NOT_OURS end
+  local _, _, _, word, runTick = readGrant(grant)
+  if slot == '1' then
+    closed[#closed + 1] = memberOf(grant, jobId)
+    redis.call('SET', claimKey, writeRecord(tick, previous, claimedBy, nowText, grant, fingerprint), 'KEEPTTL')
+  else
+    endInSlot(jobId, runId, slot)
+  end
+  return enqueueAgain(jobId, runTick, word) and HAND_BACK_FREE or HAND_BACK_WASTED
+end
+
 local function handBack(jobId, claimKey, runId, handedTick, endedAt, slot)
   local tick, previous, claimedBy, ended, grant, fingerprint = readRecord(textAt(claimKey))
   local isOwnRun = slot == '1' and ended == '0' and runIdOf(grant) == runId
@@ -85,11 +101,19 @@ local function handBack(jobId, claimKey, runId, handedTick, endedAt, slot)
 end
 
 for i = 1, #ARGV - 1 do
-  local runId, handedTick, endedAt, slot = match(ARGV[i + 1], '^(%S+) (%-?%d+) (%-?%d+) (%d+)$')
+  local runId, handedTick, endedAt, slot, waited = match(ARGV[i + 1], '^(%S+) (%-?%d+) (%-?%d+) (%d+)(w?)$')
   local lockKey, claimKey = KEYS[2 * i + 2], KEYS[2 * i + 3]
-  if textAt(lockKey) == runId then redis.call('DEL', lockKey) end
   local jobId = sub(claimKey, #base + #KEY_CLAIM + 1)
-  reply[i] = handBack(jobId, claimKey, runId, handedTick, endedAt, slot)
+  if slot == '0' then
+    slot = slotOfRun(jobId, runId)
+    lockKey = lockOfSlot(jobId, slot)
+  end
+  if textAt(lockKey) == runId then redis.call('DEL', lockKey) end
+  if waited == 'w' then
+    reply[i] = waitAgain(jobId, claimKey, runId, slot)
+  else
+    reply[i] = handBack(jobId, claimKey, runId, handedTick, endedAt, slot)
+  end
 end
 if #closed > 0 then redis.call('ZREM', openKey, unpack(closed)) end
 closeStrays(strays)

@@ -3,7 +3,7 @@
 --
 -- KEYS  fence
 -- Reply Redis' time in microseconds; the last fencing token; the server's `run_id`, `''` where it may not be asked; of
---       each run what stands in `open`, and until when it was to have its lock
+--       each run what stands in `open`, and until when it was to have its lock; the jobs for which something waits
 
 --- @include "strings"
 --- @include "clock"
@@ -43,4 +43,4 @@ for i = 1, #overdue, 2 do
   end
 end
 redis.call('PEXPIRE', openKey, KEEP_OPEN)
-return { micros, fence, serverId, found }
+return { micros, fence, serverId, found, redis.call('ZRANGE', base .. KEY_WAITING, 0, MAX_WAITING - 1) }

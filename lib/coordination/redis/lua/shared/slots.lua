@@ -20,6 +20,15 @@ local function lockOfSlot(jobId, slot)
   return slot == '1' and base .. KEY_LOCK .. jobId or slotKey(jobId, slot)
 end
 
+-- The slot of a run, where the caller does not know it, as it has had no answer.
+local function slotOfRun(jobId, runId)
+  local runs = redis.call('HGETALL', runsKey(jobId))
+  for i = 1, #runs, 2 do
+    if match(runs[i + 1], '^%S+') == runId then return runs[i] end
+  end
+  return '1'
+end
+
 -- The run in a slot; false for none.
 local function runInSlot(jobId, slot)
   return redis.call('HGET', runsKey(jobId), slot)
