@@ -107,3 +107,11 @@ t.test('control: a replica that ends by itself is seen', (t) =>
     })
   )
 )
+
+t.test('more runs at once than a job has slots overlap', async (t) => {
+  const slotted = { ...JOB, options: { maxInstances: 2 } }
+  const runs = [run({}), run({ scheduledTime: 1050 }), run({ scheduledTime: 1100, replica: 'two' })]
+  t.equal(judge({ runs, skips: [], stalls: [] }, [slotted], 1000, 3000).overlapping.length, 1)
+  t.same(judge({ runs: runs.slice(0, 2), skips: [], stalls: [] }, [slotted], 1000, 3000).overlapping, [])
+  t.equal(judge({ runs: runs.slice(0, 2), skips: [], stalls: [] }, [JOB], 1000, 3000).overlapping.length, 1)
+})

@@ -7,6 +7,7 @@ import { redisData } from './scenarios/redis-data.js'
 import { redisNetwork } from './scenarios/redis-network.js'
 import { redisOutages } from './scenarios/redis-outages.js'
 import { replicaFaults } from './scenarios/replica-faults.js'
+import { slots } from './scenarios/slots.js'
 
 export const scenarios: readonly Scenario[] = [
   // What happens to one Redis, on the way to it, and within it.
@@ -15,6 +16,7 @@ export const scenarios: readonly Scenario[] = [
   ...redisData,
   // What happens to replicas.
   ...replicaFaults,
+  ...slots,
   ...deploys,
   ...mixedBuilds,
   // What happens to several Redis servers.
