@@ -10,6 +10,7 @@ export type {
   LockOptions,
   RetryOptions
 } from '../types/job-options.js'
+export type { JobData, JobResult, JobTypes } from '../types/job-types.js'
 export type { Logger } from '../types/logger.js'
 export type {
   FastifyScheduler,
@@ -35,6 +36,14 @@ export type {
   WithLockOptions,
   WithLockResult
 } from '../types/scheduler.js'
+export type {
+  JsonSchema,
+  SchemaInput,
+  SchemaOutput,
+  StandardSchema,
+  StandardSchemaIssue,
+  StandardSchemaResult
+} from '../types/standard-schema.js'
 export type {
   AllTriggerInput,
   AnyTriggerInput,
