@@ -1,9 +1,7 @@
 import { DataNotJsonError, isSchedulerError } from '../errors.js'
 import { isPlainObject } from './check.js'
+import { MAX_DEPTH } from './copy-plain.js'
 import { show } from './show.js'
-
-/** How deep a value may be nested: far more than data is, and less than a stack or Redis' JSON reader takes. */
-const MAX_DEPTH = 500
 
 /** A copy of a value that JSON carries. */
 export interface JsonCopy {

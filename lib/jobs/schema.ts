@@ -1,4 +1,5 @@
 import { isPlainObject, isThenable } from '../base/check.js'
+import { copyPlain } from '../base/copy-plain.js'
 import { copyJson } from '../base/json.js'
 import { show } from '../base/show.js'
 import {
@@ -64,7 +65,11 @@ function ofStandard(standard: unknown, schema: unknown): DataSchema {
   }
   return Object.freeze({
     json: null,
-    parse: (data: unknown) => answer(data, () => outputOf(validate(data), data))
+    // Of a copy, as a schema may change what it is given, or hand parts of it on to a handler that does.
+    parse: (data: unknown) => {
+      const copy = copyPlain(data)
+      return answer(data, () => outputOf(validate(copy), data))
+    }
   })
 }
 
