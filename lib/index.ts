@@ -8,7 +8,10 @@ export type {
   JobOptions,
   JobShorthand,
   LockOptions,
-  RetryOptions
+  RetryOptions,
+  SchemaJobChanges,
+  SchemaJobOptions,
+  SchemaJobShorthand
 } from '../types/job-options.js'
 export type { JobData, JobResult, JobTypes } from '../types/job-types.js'
 export type { Logger } from '../types/logger.js'

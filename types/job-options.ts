@@ -126,8 +126,10 @@ export interface JobBase<App, Data, Input = Data> extends JobDefaults {
   /**
    * What the data has to be: a Standard Schema (zod, valibot, arktype) or a JSON Schema. Data is checked where it is given,
    * by `add`, `modify`, `trigger` and routes, and kept as it is; each attempt of a run gets what the schema makes of it.
+   *
+   * The type is that of a JSON Schema; with a Standard Schema the options are `SchemaJobOptions`.
    */
-  readonly schema?: StandardSchema<Input, Data> | JsonSchema
+  readonly schema?: JsonSchema
   /**
    * Pauses the job in the whole fleet until it is resumed, which is remembered, or until the code no longer sets this.
    *
@@ -146,10 +148,9 @@ export type JobOptions<App = unknown, Data = unknown> = JobBase<App, Data> & Dat
 export type DataOfTicks<Data> = DataOf<Data> | { readonly trigger?: never }
 
 /** The options of a job whose data has a Standard Schema. */
-export type SchemaJobOptions<App, Schema extends StandardSchema> = JobBase<
-  App,
-  SchemaOutput<Schema>,
-  SchemaInput<Schema>
+export type SchemaJobOptions<App, Schema extends StandardSchema> = Omit<
+  JobBase<App, SchemaOutput<Schema>, SchemaInput<Schema>>,
+  'schema'
 > & { readonly schema: Schema } & DataOfTicks<SchemaInput<Schema>>
 
 /** The options of a job whose id is in `JobTypes`. */
@@ -167,7 +168,7 @@ export type JobShorthand<App = unknown, Data = unknown> = Omit<JobBase<App, Data
 /** These options, for a job whose data has a Standard Schema. */
 export type SchemaJobShorthand<App, Schema extends StandardSchema> = Omit<
   JobBase<App, SchemaOutput<Schema>, SchemaInput<Schema>>,
-  'id' | 'trigger' | 'handler'
+  'id' | 'trigger' | 'handler' | 'schema'
 > & { readonly schema: Schema } & DataOf<SchemaInput<Schema>>
 
 /** The options that `modify` can change: all but `id` and `paused`. */
@@ -175,5 +176,5 @@ export type JobChanges<App = unknown, Data = unknown> = Partial<Omit<JobBase<App
 
 /** These changes, with a Standard Schema. */
 export type SchemaJobChanges<App, Schema extends StandardSchema> = Partial<
-  Omit<JobBase<App, SchemaOutput<Schema>, SchemaInput<Schema>>, 'id' | 'paused'>
+  Omit<JobBase<App, SchemaOutput<Schema>, SchemaInput<Schema>>, 'id' | 'paused' | 'schema'>
 > & { readonly schema: Schema }

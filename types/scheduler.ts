@@ -140,7 +140,7 @@ export interface SchedulerOptions<App = unknown> {
   readonly defaults?: JobDefaults
   /** Jobs to add when the scheduler is created. */
   // biome-ignore lint/suspicious/noExplicitAny: each job has a `Data` of its own
-  readonly jobs?: readonly JobOptions<App, any>[]
+  readonly jobs?: readonly (JobOptions<App, any> | SchemaJobOptions<App, any>)[]
   /**
    * Prometheus metrics; `false` turns them off.
    *
