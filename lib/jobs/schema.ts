@@ -97,7 +97,6 @@ function outputOf(result: unknown, data: unknown): unknown {
 
 function ofJson(schema: Record<string, unknown>, compile: SchemaCompiler): DataSchema {
   const json = copySchema(schema)
-  if (json.$async === true) throw new SchemaAsyncError(show(schema))
   const validate = compiled(schema, compile)
   return Object.freeze({
     json,

@@ -229,6 +229,7 @@ t.test('whatever a compiler of the app makes is no harm', async (t) => {
 t.test('a builder of compilers that the app has is asked for one that keeps what is given', async (t) => {
   const asked: object[] = []
   const app = Fastify({
+    ajv: { customOptions: { coerceTypes: true } },
     schemaController: {
       compilersFactory: {
         buildValidator: (schemas: object, options: object) => {
@@ -240,11 +241,13 @@ t.test('a builder of compilers that the app has is asked for one that keeps what
     }
   } as object)
   app.addSchema({ $id: 'a', type: 'string' })
+  app.post('/a', { schema: { body: { type: 'object' } } }, async () => 'ok')
   await app.register(scheduler)
   t.strictSame(await runWith(app, { type: 'object', properties: { a: { default: 1 } } }, {}), { a: 1 })
   t.match(asked, [
     { schemas: { a: { type: 'string' } }, customOptions: { coerceTypes: false, removeAdditional: false } }
   ])
+  t.type(app.validatorCompiler, 'function')
   app.jobs.add({ id: 'later', trigger, schema: { type: 'integer' }, data: 1, handler: echo })
   await t.rejects(app.jobs.trigger('later', { data: '1' }), { code: INVALID }, 'once the app has its own compiler too')
   await app.close()
