@@ -1,7 +1,7 @@
 // Makes dist/, which is what is published: of each entry one file of code and one of types. What both entries need of the code
 // is in a third, as two copies of it would be two schedulers.
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'esbuild'
@@ -16,8 +16,12 @@ const ENTRIES = { index: 'lib/index', testing: 'lib/testing/index' }
 /** The name under which Node and TypeScript look for what `require()` gives; TypeScript reads it from 5.6 on. */
 const COMMONJS_EXPORT = / commonjs as "module\.exports",?/
 
+/** `require` of an optional peer in our sources: by its own name esbuild would wrap it, and no bundler would see it. */
+const REQUIRE = /\bREQUIRE_FOR_BUNDLERS(?=\()/g
+
 async function buildCode() {
-  await build({
+  const { outputFiles } = await build({
+    write: false,
     absWorkingDir: ROOT,
     entryPoints: Object.fromEntries(Object.entries(ENTRIES).map(([name, source]) => [name, `${source}.ts`])),
     outdir: OUTDIR,
@@ -30,6 +34,8 @@ async function buildCode() {
     format: 'esm',
     logLevel: 'warning'
   })
+  mkdirSync(OUTDIR, { recursive: true })
+  for (const { path, text } of outputFiles) writeFileSync(path, text.replace(REQUIRE, 'require'))
 }
 
 async function buildTypes() {

@@ -62,7 +62,7 @@ export class Engine {
 
   /** @throws the coded errors of the jobs in the options, and of the registry; then nothing was opened */
   constructor(options: ResolvedOptions, extensions: EngineExtensions = {}) {
-    const { listeners = [], executors: furtherExecutors = {} } = extensions
+    const { listeners = [], executors: furtherExecutors = {}, compilerOf } = extensions
     const { clock, givenClock, log, replicaId, defaults, timezone, maxClockSkew, closeTimeout } = options
     const phases = new Phases()
     const isRunning = (): boolean => phases.isRunning
@@ -116,7 +116,8 @@ export class Engine {
       timetable,
       blocks,
       (jobId, interval) => warnings.bareInterval(jobId, interval),
-      (definition) => checkForMasters(definition, coordination.state.masters)
+      (definition) => checkForMasters(definition, coordination.state.masters),
+      compilerOf
     )
     const finished: FinishedJobs = new FinishedJobs({
       clock,

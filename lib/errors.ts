@@ -89,6 +89,51 @@ export const JobUnknownError = createError<[string, string]>(
   'There is no job with the id %s%s',
   404
 )
+/** A JSON Schema cannot be compiled. */
+export const SchemaInvalidError = createError<[string, string]>(
+  `${BASE}_SCHEMA_INVALID`,
+  'Invalid JSON Schema: %s, got %s',
+  500,
+  TypeError as unknown as ErrorConstructor
+)
+/** A schema answers with a promise, so that no data could be refused before a run begins. */
+export const SchemaAsyncError = createError<[string]>(
+  `${BASE}_SCHEMA_ASYNC`,
+  'Expected `schema` to validate at once, got one that is asynchronous: %s',
+  500,
+  TypeError as unknown as ErrorConstructor
+)
+/** A schema threw, or answered what no schema answers. */
+export const SchemaFailedError = createError<[string, string]>(
+  `${BASE}_SCHEMA_FAILED`,
+  'The `schema` could not validate: it %s; the data is %s'
+)
+/** A JSON Schema is given without Fastify, and the package ajv is not installed. */
+export const AjvMissingError = createError<[string]>(
+  `${BASE}_AJV_MISSING`,
+  'A JSON Schema needs the package ajv: run `npm install ajv ajv-formats`, or give a Standard Schema, such as of zod (%s)'
+)
+/** Data is not what the job's `schema` takes. */
+export const DataInvalidError = createError<[string, string]>(
+  `${BASE}_DATA_INVALID`,
+  'Invalid `data`: %s, got %s',
+  400,
+  TypeError as unknown as ErrorConstructor
+)
+/** Data is of a kind that JSON does not carry as it is. */
+export const DataNotJsonError = createError<[string, string]>(
+  `${BASE}_DATA_NOT_JSON`,
+  'Expected `data` to be what JSON carries as it is: %s, got %s',
+  400,
+  TypeError as unknown as ErrorConstructor
+)
+/** Data has too many bytes as JSON. */
+export const DataTooLargeError = createError<[number, string]>(
+  `${BASE}_DATA_TOO_LARGE`,
+  'Expected `data` to have at most %d bytes as JSON, got %s',
+  413,
+  RangeError as unknown as ErrorConstructor
+)
 /** Another run of the job holds its lock; only routes report this as an error. */
 export const JobLockedError = createError<[string]>(
   `${BASE}_JOB_LOCKED`,

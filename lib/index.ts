@@ -8,8 +8,12 @@ export type {
   JobOptions,
   JobShorthand,
   LockOptions,
-  RetryOptions
+  RetryOptions,
+  SchemaJobChanges,
+  SchemaJobOptions,
+  SchemaJobShorthand
 } from '../types/job-options.js'
+export type { JobData, JobResult, JobTypes } from '../types/job-types.js'
 export type { Logger } from '../types/logger.js'
 export type {
   FastifyScheduler,
@@ -35,6 +39,14 @@ export type {
   WithLockOptions,
   WithLockResult
 } from '../types/scheduler.js'
+export type {
+  JsonSchema,
+  SchemaInput,
+  SchemaOutput,
+  StandardSchema,
+  StandardSchemaIssue,
+  StandardSchemaResult
+} from '../types/standard-schema.js'
 export type {
   AllTriggerInput,
   AnyTriggerInput,

@@ -10,6 +10,7 @@ import { PEER_METRICS_NAMES, PEER_SCHEDULER_NAMES } from './base/peer-names.js'
 import { show } from './base/show.js'
 import { Engine } from './engine.js'
 import { DecoratorTakenError, OptionInvalidError } from './errors.js'
+import { compilerOfApp } from './http/app-schemas.js'
 import { metricsUrl, serveMetrics } from './http/metrics-route.js'
 import { TriggerRoutes } from './http/trigger-routes.js'
 import { METRICS_KEYS, resolveOptions, SCHEDULER_KEYS } from './options.js'
@@ -38,7 +39,7 @@ const plugin: FastifyPluginAsync<PluginOptions> = async (app, options) => {
   const url = metricsUrl(app, endpoint, schedulerOptions.metrics !== false, isRegisterGiven(schedulerOptions.metrics))
   const resolved = resolveOptions({ ...schedulerOptions, app, logger: app.log } as SchedulerOptions)
   checkCloseTimeout(app, resolved.closeTimeout, schedulerOptions.closeTimeout)
-  const engine = new Engine(resolved)
+  const engine = new Engine(resolved, { compilerOf: compilerOfApp })
   const scheduler = new Scheduler<FastifyInstance>(engine, app)
   const routes = new TriggerRoutes(app, scheduler)
   decorate(app, (instance) => {

@@ -3,6 +3,7 @@ import type { Duration } from '../types/duration.js'
 import type { SchedulerEventName, SchedulerListener } from '../types/events.js'
 import type { Job } from '../types/job.js'
 import type { JobChanges, JobOptions, JobShorthand } from '../types/job-options.js'
+import type { JobData, JobResult } from '../types/job-types.js'
 import type { JobHandler, Run } from '../types/run.js'
 import type {
   MetricsRegister,
@@ -67,8 +68,8 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
     return this.add({ ...checkShorthand(options), id, trigger: { date }, handler })
   }
 
-  get(id: string): Job | undefined {
-    return this.#engine.jobs.get(id)?.view
+  get<Id extends string>(id: Id): Job<JobData<Id>> | undefined {
+    return this.#engine.jobs.get(id)?.view as Job<JobData<Id>> | undefined
   }
 
   list(): Job[] {
@@ -102,11 +103,12 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
     await this.#engine.control.resume(job)
   }
 
-  async trigger(id: string, options: TriggerOptions = {}): Promise<Run | null> {
+  async trigger<Id extends string>(id: Id, options: TriggerOptions = {}): Promise<Run<JobResult<Id>> | null> {
     const job = this.#engine.jobs.known(id)
     const given = copyKnown(options, ['data', 'wait'], "`trigger`'s options", PEER_TRIGGER_CALL_NAMES) as TriggerOptions
     const { data = job.definition.data, wait = false } = given
     if (typeof wait !== 'boolean') throw new OptionInvalidError('wait', 'true or false', show(wait))
+    job.parse(data)
     const what = `trigger the job '${id}'`
     this.#engine.lifecycle.phases.checkRunning(what)
     await this.#engine.lifecycle.openFor(what)
@@ -114,7 +116,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
     const active = await this.#engine.manualRuns.trigger(job, data)
     if (active === null) return null
     if (wait) await new Promise<unknown>((resolve) => active.onOutcome(() => resolve(undefined)))
-    return active.run
+    return active.run as Run<JobResult<Id>>
   }
 
   preview(trigger: TriggerInput, options: PreviewOptions = {}): number[] {

@@ -39,11 +39,17 @@ t.test('in one file', async (t) => {
     {
       what: "the plugin, with a client of the app's ioredis, which is older than the package's",
       program: 'plugin.js',
+      schema: 'FST_ERR_RLS_DATA_INVALID',
       folder: await install(packed, 'app', [await asInstalled('fastify'), await asInstalled('ioredis5', 'ioredis')])
     },
-    { what: 'without the optional peers', program: 'alone.js', folder: await install(packed, 'alone', []) }
+    {
+      what: 'without the optional peers',
+      program: 'alone.js',
+      schema: 'FST_ERR_RLS_AJV_MISSING',
+      folder: await install(packed, 'alone', [])
+    }
   ]
-  for (const { what, program, folder } of programs) {
+  for (const { what, program, folder, schema } of programs) {
     await t.test(what, async (t) => {
       t.equal(existsSync(join(folder, 'node_modules', 'fastify')), program === 'plugin.js')
       await cp(join(FIXTURES, 'bundled', program), join(folder, program))
@@ -59,7 +65,7 @@ t.test('in one file', async (t) => {
           const ended = await Promise.all(files.map((file) => alone(join(out, file), { REDIS_URL: url, PREFIX: file })))
           for (const [index, file] of files.entries()) t.strictSame(ended[index], expected, file)
         }
-        await expectAll(FILES, { outcome: 'success', result: true, isCounted: true, acquired: true })
+        await expectAll(FILES, { outcome: 'success', result: true, isCounted: true, acquired: true, schema })
         // What Redis replies is read as what it is, whatever a minifier calls the classes of errors.
         await client.config('SET', 'requirepass', 'secret')
         await expectAll(MINIFIED, { code: 'FST_ERR_RLS_REDIS_AUTH' })

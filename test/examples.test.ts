@@ -219,6 +219,14 @@ t.test('route-trigger.ts: after the answer, as the answer, refused, awaited', as
   t.equal(lines.length, 7)
 })
 
+t.test('typed-data.ts: defaults and transforms, and what is refused', async (t) => {
+  t.strictSame(await finish('typed-data.ts'), [
+    'orders since 1970-01-01',
+    '200 users since 2026-12-01',
+    '400 FST_ERR_RLS_DATA_INVALID'
+  ])
+})
+
 t.test('commonjs.cjs: runs one tick and ends', async (t) => {
   const [line = '', ...more] = await finish('commonjs.cjs')
   t.match(line, /^heartbeat of \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z$/)

@@ -10,6 +10,11 @@ const ROOT = join(import.meta.dirname, '..')
 /** What is loaded when a connection is opened. */
 const LATE = ['ioredis', 'redlock']
 
+/** What is loaded for a JSON Schema. */
+const VALIDATION = ['ajv', 'ajv-formats']
+
+const JOB = "{ id: 'a', trigger: { cron: '0 4 * * *' }, data: 1, handler: () => {} }"
+
 const APP = "const { default: Fastify } = await import('fastify'); const app = Fastify()"
 
 /** Nobody listens there: what is needed to connect is loaded all the same. */
@@ -35,6 +40,17 @@ const CASES: readonly { readonly what: string; readonly code: string; readonly l
       if (!body.includes('apscheduler_redis_up 1')) throw new Error(body)
       await app.close()`,
     loads: []
+  },
+  {
+    what: 'a job with a Standard Schema',
+    code: `const schema = { '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value }) } }
+      createScheduler().add({ ...${JOB}, schema })`,
+    loads: []
+  },
+  {
+    what: 'a job with a JSON Schema',
+    code: `createScheduler().add({ ...${JOB}, schema: { type: 'integer' } })`,
+    loads: VALIDATION
   },
   {
     what: 'a scheduler with Redis, before its start',
@@ -86,7 +102,9 @@ t.test('what only Redis needs is loaded when a connection is opened', async (t) 
     })
     t.match(ended, { code: 0 }, `${what} works: ${ended.stderr}`)
     const paths = JSON.parse(ended.stdout || '[]') as string[]
-    const late = LATE.filter((name) => paths.some((path) => path.startsWith(`${name}/`)))
+    // Fastify loads ajv for itself.
+    const own = code.includes(APP) ? LATE : [...LATE, ...VALIDATION]
+    const late = own.filter((name) => paths.some((path) => path.startsWith(`${name}/`)))
     t.strictSame(late, loads, `${what} loads ${loads.join(', ') || 'none of them'}`)
     // All of it takes seven times as long to load, and the metrics need no other part.
     const parts = paths.filter((path) => path.startsWith('prom-client/'))

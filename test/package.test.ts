@@ -61,6 +61,27 @@ async function main(): Promise<void> {
 void main()
 `
 
+/** A JSON Schema, and a Standard Schema, where neither Fastify nor ajv is installed. */
+const SCHEMAS = `
+import { createScheduler } from 'fastify-redlock-scheduler'
+const scheduler = createScheduler()
+const trigger = { interval: '1h' }
+const attempt = (options) => {
+  try {
+    return scheduler.add({ trigger, handler() {}, ...options }).id
+  } catch (error) {
+    return error
+  }
+}
+const missing = attempt({ id: 'a', schema: { type: 'object' }, data: {} })
+const validate = (value) => (typeof value === 'string' ? { value } : { issues: [{ message: 'no text' }] })
+const schema = { '~standard': { version: 1, vendor: 'own', validate } }
+const refused = attempt({ id: 'b', schema, data: 5 })
+attempt({ id: 'b', schema, data: 'text' })
+const said = missing.message.includes('npm install ajv ajv-formats')
+console.log(JSON.stringify([missing.code, said, refused.code, scheduler.list().map(({ id }) => id)]))
+`
+
 async function node(file: string, cwd: string): Promise<unknown> {
   const { code, stdout, stderr } = await run(process.execPath, [file], { cwd })
   if (code !== 0) throw new Error(`${file} ended with ${code}:\n${stdout}\n${stderr}`)
@@ -196,5 +217,10 @@ t.test('the package, installed into an empty folder', async (t) => {
     const tsc = join(alone, 'node_modules', 'typescript', 'bin', 'tsc')
     t.match(await run(process.execPath, [tsc], { cwd: alone }), { code: 0, stdout: '' })
     t.equal(await node('alone.js', alone), 6)
+
+    // ajv is an optional peer too: its absence is an error where it is needed, and says what to install.
+    t.notOk(existsSync(join(alone, 'node_modules', 'ajv')))
+    await writeFile(join(alone, 'schema.mjs'), SCHEMAS)
+    t.strictSame(await node('schema.mjs', alone), ['FST_ERR_RLS_AJV_MISSING', true, 'FST_ERR_RLS_DATA_INVALID', ['b']])
   })
 })

@@ -1,5 +1,7 @@
 import type { Duration } from './duration.js'
+import type { IsDataRequired, JobData, JobResult, KnownJobId } from './job-types.js'
 import type { JobHandler } from './run.js'
+import type { JsonSchema, SchemaInput, SchemaOutput, StandardSchema } from './standard-schema.js'
 import type { TriggerInput } from './trigger.js'
 
 /** The lock that a job's runs hold. */
@@ -104,8 +106,11 @@ export interface JobDefaults {
   readonly retry?: RetryOptions | number | false
 }
 
-/** The options of a job, whatever the type of its `data`. */
-export interface JobBase<App, Data> extends JobDefaults {
+/**
+ * The options of a job, whatever the type of its `data`. `Data` is what the handler gets, `Input` what is given: they differ
+ * with a `schema` that has defaults or transforms.
+ */
+export interface JobBase<App, Data, Input = Data> extends JobDefaults {
   /** The job's name on all replicas, in Redis and in the metrics: 1 to 200 characters, no control characters. */
   readonly id: string
   /**
@@ -116,8 +121,15 @@ export interface JobBase<App, Data> extends JobDefaults {
   readonly name?: string
   readonly trigger: TriggerInput
   readonly handler: JobHandler<App, Data>
-  /** Passed to the handler, as it is. */
-  readonly data?: Data
+  /** Passed to the handler: as it is, or with a `schema` as that makes it. */
+  readonly data?: Input
+  /**
+   * What the data has to be: a Standard Schema (zod, valibot, arktype) or a JSON Schema. Data is checked where it is given,
+   * by `add`, `modify`, `trigger` and routes, and kept as it is; each attempt of a run gets what the schema makes of it.
+   *
+   * The type is that of a JSON Schema; with a Standard Schema the options are `SchemaJobOptions`.
+   */
+  readonly schema?: JsonSchema
   /**
    * The most runs of the job that go on at once in the whole fleet, 1 to 1,000: each has a slot with a lock of its own.
    * With several Redis masters it is 1.
@@ -147,8 +159,37 @@ export type DataOf<Data> = undefined extends Data ? unknown : { readonly data: D
 /** The options of a job. `data` may be omitted if its type allows `undefined`. */
 export type JobOptions<App = unknown, Data = unknown> = JobBase<App, Data> & DataOf<Data>
 
+/** Requires `data` as `DataOf` does, but not of a job without a trigger, which runs with what each `trigger()` gives. */
+export type DataOfTicks<Data> = DataOf<Data> | { readonly trigger?: never }
+
+/** The options of a job whose data has a Standard Schema. */
+export type SchemaJobOptions<App, Schema extends StandardSchema> = Omit<
+  JobBase<App, SchemaOutput<Schema>, SchemaInput<Schema>>,
+  'schema'
+> & { readonly schema: Schema } & DataOfTicks<SchemaInput<Schema>>
+
+/** The options of a job whose id is in `JobTypes`. */
+export type KnownJobOptions<App, Id extends KnownJobId> = Omit<JobBase<App, JobData<Id>>, 'handler'> & {
+  readonly id: Id
+  readonly handler: JobHandler<App, JobData<Id>, JobResult<Id> | PromiseLike<JobResult<Id>>>
+} & (IsDataRequired<Id> extends true ? DataOfTicks<JobData<Id>> : DataOf<JobData<Id>>)
+
+/** An id that is not in `JobTypes`, whose jobs have types of their own. */
+export type OtherJobId<Id extends string> = Id extends KnownJobId ? never : Id
+
 /** The options that `cron()`, `interval()` and `date()` accept besides the job's id, trigger and handler. */
 export type JobShorthand<App = unknown, Data = unknown> = Omit<JobBase<App, Data>, 'id' | 'trigger' | 'handler'>
 
+/** These options, for a job whose data has a Standard Schema. */
+export type SchemaJobShorthand<App, Schema extends StandardSchema> = Omit<
+  JobBase<App, SchemaOutput<Schema>, SchemaInput<Schema>>,
+  'id' | 'trigger' | 'handler' | 'schema'
+> & { readonly schema: Schema } & DataOf<SchemaInput<Schema>>
+
 /** The options that `modify` can change: all but `id` and `paused`. */
 export type JobChanges<App = unknown, Data = unknown> = Partial<Omit<JobBase<App, Data>, 'id' | 'paused'>>
+
+/** These changes, with a Standard Schema. */
+export type SchemaJobChanges<App, Schema extends StandardSchema> = Partial<
+  Omit<JobBase<App, SchemaOutput<Schema>, SchemaInput<Schema>>, 'id' | 'paused' | 'schema'>
+> & { readonly schema: Schema }

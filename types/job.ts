@@ -1,11 +1,12 @@
 import type { TriggerObject } from './trigger.js'
 
 /** A live, read-only view of a job. All times are in milliseconds since the Unix epoch. */
-export interface Job {
+export interface Job<Data = unknown> {
   readonly id: string
   readonly name: string
   readonly trigger: TriggerObject
-  readonly data: unknown
+  /** As it was given, whatever a `schema` makes of it. */
+  readonly data: Data
   /** Whether this replica knows the job to be paused. */
   readonly paused: boolean
   /** The number of active runs of the job in this process. */

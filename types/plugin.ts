@@ -1,6 +1,7 @@
 // biome-ignore lint/suspicious/noTsIgnore: fastify is an optional peer, without which its types are `any` and no error
 /** @ts-ignore */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { JobData } from './job-types.js'
 import type { Run } from './run.js'
 import type { MetricsOptions, Scheduler, SchedulerOptions } from './scheduler.js'
 
@@ -32,9 +33,9 @@ export type JobRouteHandler = (
   reply: { code(statusCode: number): unknown; send(): unknown }
 ) => Promise<RunBody>
 
-export interface TriggerRouteOptions<Request = FastifyRequest> {
+export interface TriggerRouteOptions<Request = FastifyRequest, Data = unknown> {
   /** Returns the handler's `data`, or a promise of it; by default it is the job's own `data`. */
-  readonly data?: (request: Request) => unknown
+  readonly data?: (request: Request) => Data | PromiseLike<Data>
   /**
    * Whether to answer with the ended run, 200 for a success, else 500, 503 or 504, instead of 202 and the started run.
    *
@@ -59,8 +60,11 @@ export interface RunBody
 export interface FastifyScheduler extends Scheduler<FastifyInstance> {
   /**
    * Returns a route handler that runs a job. It answers 202 and the run, 409 if another run of the job holds its lock,
-   * or 503 if Redis does not answer. The job must exist when the app is ready. `HEAD`, `OPTIONS` and `TRACE` run
+   * 400 if the job's schema refuses the data, or 503 if Redis does not answer. The job must exist when the app is ready. `HEAD`, `OPTIONS` and `TRACE` run
    * nothing.
    */
-  route<Request = FastifyRequest>(id: string, options?: TriggerRouteOptions<Request>): JobRouteHandler
+  route<Request = FastifyRequest, Id extends string = string>(
+    id: Id,
+    options?: TriggerRouteOptions<Request, JobData<Id>>
+  ): JobRouteHandler
 }

@@ -18,7 +18,7 @@ export type SkipReason =
 export type RunTrigger = 'schedule' | 'manual' | 'recovery' | 'catch-up'
 
 /** One execution of a job. All times are in milliseconds since the Unix epoch. */
-export interface Run {
+export interface Run<Result = unknown> {
   /** Unique across all replicas. */
   readonly id: string
   readonly jobId: string
@@ -41,7 +41,7 @@ export interface Run {
   /** What the handler threw, or an error that says why the run failed. */
   readonly error?: unknown
   /** What the handler returned. */
-  readonly result?: unknown
+  readonly result?: Result
 }
 
 /** A run by hand that waits in the store for others of its job to end. */
@@ -65,7 +65,7 @@ export interface RunContext<App = unknown, Data = unknown> {
   readonly app: App
   readonly job: Job
   readonly run: Run
-  /** The job's `data`, or the `data` of the `trigger()` call. */
+  /** The job's `data`, or the `data` of the `trigger()` call; with a `schema`, what that makes of it, anew for each attempt. */
   readonly data: Data
   /** A child of the app's logger with `jobId` and `runId`. */
   readonly log: Logger
@@ -83,4 +83,4 @@ export interface RunContext<App = unknown, Data = unknown> {
 }
 
 /** A job's work. What it throws, or a promise that rejects, is one failed run and nothing else. */
-export type JobHandler<App = unknown, Data = unknown> = (context: RunContext<App, Data>) => unknown
+export type JobHandler<App = unknown, Data = unknown, Result = unknown> = (context: RunContext<App, Data>) => Result

@@ -4,9 +4,21 @@ import type { CoordinationFactory } from './coordination.js'
 import type { Duration } from './duration.js'
 import type { SchedulerEventName, SchedulerListener } from './events.js'
 import type { Job } from './job.js'
-import type { JobChanges, JobDefaults, JobOptions, JobShorthand } from './job-options.js'
+import type {
+  JobChanges,
+  JobDefaults,
+  JobOptions,
+  JobShorthand,
+  KnownJobOptions,
+  OtherJobId,
+  SchemaJobChanges,
+  SchemaJobOptions,
+  SchemaJobShorthand
+} from './job-options.js'
+import type { IsDataRequired, JobData, JobResult, KnownJobId } from './job-types.js'
 import type { Logger } from './logger.js'
 import type { JobHandler, Run } from './run.js'
+import type { SchemaInput, SchemaOutput, StandardSchema } from './standard-schema.js'
 import type { PreviewOptions, TriggerInput } from './trigger.js'
 
 /** The part that `Redis` and `Cluster` of ioredis 5 and 6 have in common. */
@@ -128,7 +140,7 @@ export interface SchedulerOptions<App = unknown> {
   readonly defaults?: JobDefaults
   /** Jobs to add when the scheduler is created. */
   // biome-ignore lint/suspicious/noExplicitAny: each job has a `Data` of its own
-  readonly jobs?: readonly JobOptions<App, any>[]
+  readonly jobs?: readonly (JobOptions<App, any> | SchemaJobOptions<App, any>)[]
   /**
    * Prometheus metrics; `false` turns them off.
    *
@@ -157,9 +169,9 @@ export interface SchedulerOptions<App = unknown> {
   readonly coordination?: CoordinationFactory
 }
 
-export interface TriggerOptions {
+export interface TriggerOptions<Data = unknown> {
   /** Passed to the handler instead of the job's own `data`. */
-  readonly data?: unknown
+  readonly data?: Data
   /**
    * Whether to resolve only when the run has ended and its lock is released, or its `timeout` has passed, instead of as
    * soon as it has started.
@@ -168,6 +180,12 @@ export interface TriggerOptions {
    */
   readonly wait?: boolean
 }
+
+/** The options of `trigger()`; they may be omitted unless `JobTypes` says that the job's data is required. */
+export type TriggerArguments<Id extends string> =
+  IsDataRequired<Id> extends true
+    ? [options: TriggerOptions<JobData<Id>> & { readonly data: JobData<Id> }]
+    : [options?: TriggerOptions<JobData<Id>>]
 
 export interface WithLockOptions {
   /**
@@ -187,6 +205,13 @@ export interface WithLockContext {
 /** The result of `withLock`; `acquired` is `false` when the lock was held elsewhere, so that `fn` was not called. */
 export type WithLockResult<Value> = { readonly acquired: true; readonly value: Value } | { readonly acquired: false }
 
+/** An id for a job with this schema: if `JobTypes` has it, the schema takes the data that is named there. */
+type SchemaJobId<Id extends string, Schema extends StandardSchema> = Id extends KnownJobId
+  ? JobData<Id> extends SchemaInput<Schema>
+    ? Id
+    : never
+  : Id
+
 /** The options of a shorthand; they may be omitted if the handler's `data` may be `undefined`. */
 type OptionsWithoutData<Data, Options> = undefined extends Data
   ? [options?: Options]
@@ -200,10 +225,24 @@ export interface Scheduler<App = unknown> {
   /**
    * Adds a job, which is due at its first tick after this, or after `start()` if that comes later.
    *
+   * The handler's `data` has the type that the `schema`, `JobTypes` or `data` say, or that of `add<Data>(...)`.
+   *
    * @throws JobDuplicateError, JobIdInvalidError, and the errors of its options; then nothing has changed
    */
-  add<Data = unknown>(options: JobOptions<App, Data>): Job
+  add<Schema extends StandardSchema, Id extends string>(
+    options: SchemaJobOptions<App, Schema> & { readonly id: Id & SchemaJobId<Id, Schema> }
+  ): Job
+  add<Id extends KnownJobId>(options: KnownJobOptions<App, Id>): Job
+  add<Data = unknown, Id extends string = string>(
+    options: JobOptions<App, Data> & { readonly id: Id & OtherJobId<Id> }
+  ): Job
   /** Adds a job with a cron trigger. */
+  cron<Schema extends StandardSchema>(
+    id: string,
+    expression: string,
+    handler: JobHandler<App, SchemaOutput<Schema>>,
+    options: SchemaJobShorthand<App, Schema> & { readonly timezone?: string }
+  ): Job
   cron<Data>(
     id: string,
     expression: string,
@@ -217,6 +256,12 @@ export interface Scheduler<App = unknown> {
     ...options: OptionsWithoutData<Data, JobShorthand<App, Data> & { readonly timezone?: string }>
   ): Job
   /** Adds a job with an interval trigger. */
+  interval<Schema extends StandardSchema>(
+    id: string,
+    interval: Duration,
+    handler: JobHandler<App, SchemaOutput<Schema>>,
+    options: SchemaJobShorthand<App, Schema>
+  ): Job
   interval<Data>(
     id: string,
     interval: Duration,
@@ -230,6 +275,12 @@ export interface Scheduler<App = unknown> {
     ...options: OptionsWithoutData<Data, JobShorthand<App, Data>>
   ): Job
   /** Adds a job with one tick. */
+  date<Schema extends StandardSchema>(
+    id: string,
+    date: Date | number | string,
+    handler: JobHandler<App, SchemaOutput<Schema>>,
+    options: SchemaJobShorthand<App, Schema>
+  ): Job
   date<Data>(
     id: string,
     date: Date | number | string,
@@ -242,7 +293,7 @@ export interface Scheduler<App = unknown> {
     handler: JobHandler<App, Data>,
     ...options: OptionsWithoutData<Data, JobShorthand<App, Data>>
   ): Job
-  get(id: string): Job | undefined
+  get<Id extends string>(id: Id): Job<JobData<Id>> | undefined
   /** All jobs of this process, in the order they were added. */
   list(): Job[]
   /**
@@ -250,6 +301,7 @@ export interface Scheduler<App = unknown> {
    *
    * @throws JobUnknownError and the errors of its options; then nothing has changed
    */
+  modify<Schema extends StandardSchema>(id: string, changes: SchemaJobChanges<App, Schema>): Job
   modify<Data = unknown>(id: string, changes: JobChanges<App, Data>): Job
   /** `modify` with a trigger alone. */
   reschedule(id: string, trigger: TriggerInput): Job
@@ -277,9 +329,9 @@ export interface Scheduler<App = unknown> {
    * Runs a job now, on this replica, under its lock.
    *
    * @returns the run, or `null` when another run of the job holds the lock
-   * @throws JobUnknownError, RedisUnavailableError, NotRunningError
+   * @throws JobUnknownError, RedisUnavailableError, NotRunningError, and the errors of data that the job's schema refuses
    */
-  trigger(id: string, options?: TriggerOptions): Promise<Run | null>
+  trigger<Id extends string>(id: Id, ...options: TriggerArguments<Id>): Promise<Run<JobResult<Id>> | null>
   /** Lists the next ticks of a trigger, in milliseconds since the Unix epoch, ascending. */
   preview(trigger: TriggerInput, options?: PreviewOptions): number[]
   /**

@@ -44,6 +44,7 @@ export const PEER_JOB_NAMES: PeerNames = {
     'onTick fn func function callback execute executor run runner process processor perform action task worker'
   ),
   '`data`': names('args kwargs params payload arguments context input'),
+  '`schema`': names('validate validator validation dataSchema payloadSchema inputSchema jsonSchema zodSchema'),
   '`paused: true`': names('disabled enabled active suspend suspended start scheduled autoStart'),
   '`trigger(id)` once it has started': names('runOnInit runImmediately immediate fireOnTick runOnStart skipImmediate'),
   '`maxInstances`': names('concurrency maxConcurrency concurrentRuns instances'),

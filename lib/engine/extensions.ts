@@ -1,4 +1,5 @@
 import type { Executor } from '../../types/executor.js'
+import type { CompilerOf } from '../jobs/schema.js'
 import type { JournalListener } from '../observability/journal-listener.js'
 
 /** What the scheduler is given besides its options, by those who extend it from within: no public API. */
@@ -7,4 +8,6 @@ export interface EngineExtensions {
   readonly listeners?: readonly JournalListener[]
   /** What runs the handlers `{ kind: work }`, by kind. */
   readonly executors?: Readonly<Record<string, Executor>>
+  /** Finds what compiles the JSON Schemas of an app's jobs; by default an ajv of our own does. */
+  readonly compilerOf?: CompilerOf
 }

@@ -4,7 +4,7 @@ import type { Scheduler, TriggerOptions } from '../../types/scheduler.js'
 import { copyKnown, isThenable } from '../base/check.js'
 import { PEER_TRIGGER_CALL_NAMES } from '../base/peer-names.js'
 import { show } from '../base/show.js'
-import { JobLockedError, JobUnknownError, OptionInvalidError } from '../errors.js'
+import { DataInvalidError, JobLockedError, JobUnknownError, OptionInvalidError } from '../errors.js'
 import { logSafely } from '../observability/log.js'
 import { STATUS_OF, toBody } from './run-body.js'
 
@@ -82,7 +82,11 @@ export class TriggerRoutes {
       reply.code(wait ? STATUS_OF.success : 202)
       if (ASKS_NO_JOB.has(request.method)) return reply.send() as Promise<never>
       const given: TriggerOptions = data === undefined ? { wait } : { wait, data: await data(request as Request) }
-      const run = await this.#scheduler.trigger(id, given)
+      const run = await this.#scheduler.trigger(id, given).catch((error: unknown) => {
+        // Without `data` of the request's, it is not the client's mistake.
+        if (data === undefined && error instanceof DataInvalidError) error.statusCode = 500
+        throw error
+      })
       if (run === null) throw new JobLockedError(id)
       if (wait && run.outcome !== null) reply.code(STATUS_OF[run.outcome])
       return toBody(run)

@@ -38,6 +38,8 @@ export interface JobDefinition extends ResolvedDefaults {
   /** The name of the job's handler; for a job from code, the job's id. */
   readonly task: string
   readonly data: unknown
+  /** The job's JSON Schema; `null` for none, and for a Standard Schema, which cannot be written down. */
+  readonly schema: Readonly<Record<string, unknown>> | null
   readonly pausedInitially: boolean
   /** The most runs of the job that go on at once in the fleet. */
   readonly maxInstances: number
@@ -67,11 +69,12 @@ export function isOnce({ trigger }: JobDefinition): boolean {
  * Hashes of a definition, by which replicas notice that they define a job differently: of its trigger and of the rest.
  */
 export function fingerprintOf(definition: JobDefinition, { key }: Trigger): Fingerprint {
-  const { id: _id, trigger: _trigger, task: _task, data, maxInstances, overlap, ...options } = definition
-  const written = `${JSON.stringify(options)}${writeLater({ maxInstances, overlap })}`
+  const { id: _id, trigger: _trigger, task: _task, data, schema, maxInstances, overlap, ...options } = definition
+  const later = writeLater({ maxInstances, overlap })
+  const written = `${JSON.stringify(schema === null ? options : { ...options, schema })}${later}`
   return {
     trigger: `${isOnce(definition) ? DATE_MARK : ''}${hashed(key)}`,
-    options: hashed(data === undefined ? written : `${written} ${serializeData(data)}`)
+    options: hashed(data === undefined ? written : `${written} ${writeData(data)}`)
   }
 }
 
@@ -84,12 +87,12 @@ function writeLater(options: LaterOptions): string {
 
 /** A hash of a job's data; `null` when there is none or it is not serialisable. */
 export function dataFingerprint({ data }: JobDefinition): string | null {
-  const written = data === undefined ? '' : serializeData(data)
+  const written = data === undefined ? '' : writeData(data)
   return written === '' ? null : hashed(written)
 }
 
 /** The data as JSON; an empty string when it is not serialisable, such as an object that contains itself. */
-function serializeData(data: unknown): string {
+function writeData(data: unknown): string {
   try {
     return JSON.stringify(data) ?? ''
   } catch {

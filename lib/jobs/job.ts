@@ -3,6 +3,7 @@ import type { Executor } from '../../types/executor.js'
 import type { Job } from '../../types/job.js'
 import type { Trigger } from '../../types/trigger.js'
 import { DAY } from '../base/duration.js'
+import { inJob } from '../errors.js'
 import type { Timed } from '../timetable/timetable.js'
 import type { Block, BlockMember, Blocks } from './blocks.js'
 import { type ClaimTemplate, claimTemplateOf } from './claim-template.js'
@@ -10,6 +11,7 @@ import { isOnce, type JobDefinition } from './definition.js'
 import { DueState } from './due-state.js'
 import type { ResolvedHandler } from './handler.js'
 import { DEFAULT_GRACE } from './options.js'
+import type { DataSchema } from './schema.js'
 import type { JobStats } from './stats.js'
 
 /** How late a date may run at most: after longer the store may have forgotten whether it ran. */
@@ -24,6 +26,7 @@ export interface CompiledJob {
   readonly definition: JobDefinition
   readonly trigger: Trigger
   readonly handler: ResolvedHandler
+  readonly schema: DataSchema | null
 }
 
 /** A job inside the scheduler: its definition, and by `DueState` its ticks in this process. */
@@ -47,6 +50,7 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   // Fields of the job itself, and not of an object of its own, as each run reads them.
   #executor: Executor
   #work: unknown
+  #schema: DataSchema | null
   #template: ClaimTemplate | null = null
   #removed = false
   #paused: boolean
@@ -56,7 +60,7 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   /** @param viewOf makes the job that users see */
   constructor(meaning: CompiledJob, app: unknown, stats: JobStats, viewOf: (job: JobRecord) => Job) {
     super()
-    const { definition, trigger, handler } = meaning
+    const { definition, trigger, handler, schema } = meaning
     this.id = definition.id
     this.app = app
     this.stats = stats
@@ -64,6 +68,7 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
     this.#trigger = trigger
     this.#executor = handler.executor
     this.#work = handler.work
+    this.#schema = schema
     this.#paused = definition.pausedInitially
     this.view = viewOf(this)
   }
@@ -84,6 +89,11 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   /** What its executor is to run. */
   get work(): unknown {
     return this.#work
+  }
+
+  /** What its data has to be; `null` for anything. */
+  get schema(): DataSchema | null {
+    return this.#schema
   }
 
   /** Whether the job was removed, so that no run of it starts any more. */
@@ -121,14 +131,29 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
     return Math.min(MAX_LOOK_BACK, (misfireGraceTime ?? DEFAULT_GRACE) + jitter)
   }
 
+  /**
+   * Makes what its handler gets of data that was given, by its schema.
+   *
+   * @throws the errors of `DataSchema.parse`, which name the job
+   */
+  parse(data: unknown): unknown {
+    if (this.#schema === null) return data
+    try {
+      return this.#schema.parse(data)
+    } catch (error) {
+      throw inJob(error, this.id)
+    }
+  }
+
   // Only the registry calls these:
 
   /** Gives the job another definition. */
-  redefine({ definition, trigger, handler }: CompiledJob): void {
+  redefine({ definition, trigger, handler, schema }: CompiledJob): void {
     this.#definition = definition
     this.#trigger = trigger
     this.#executor = handler.executor
     this.#work = handler.work
+    this.#schema = schema
     this.#template = null
   }
 

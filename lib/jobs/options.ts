@@ -8,11 +8,15 @@ import { show } from '../base/show.js'
 import { inJob, JobIdInvalidError, OptionInvalidError } from '../errors.js'
 import { type JobDefinition, LATER_DEFAULTS, type ResolvedDefaults, type ResolvedRetry } from './definition.js'
 import type { HandlerResolver, ResolvedHandler } from './handler.js'
+import { ownAjv } from './own-ajv.js'
+import { type DataSchema, resolveSchema, type SchemaCompiler } from './schema.js'
 
 /** A job's validated options: its definition, and the handler that the definition's `task` refers to. */
 export interface ResolvedJob {
   readonly definition: JobDefinition
   readonly handler: ResolvedHandler
+  /** What its data has to be; `null` for anything. */
+  readonly schema: DataSchema | null
 }
 
 export const DEFAULT_KEYS = [
@@ -31,6 +35,7 @@ export const JOB_KEYS = [
   'trigger',
   'handler',
   'data',
+  'schema',
   'paused',
   'maxInstances',
   'overlap',
@@ -73,13 +78,16 @@ export function resolveDefaults(defaults: JobDefaults | undefined): ResolvedDefa
 /**
  * Resolves a job's options or, with `base`, the changes to an existing job.
  *
- * @throws JobIdInvalidError, OptionInvalidError, OptionUnknownError, DurationInvalidError
+ * @param compile compiles the job's `schema` if that is a JSON Schema
+ * @throws JobIdInvalidError, OptionInvalidError, OptionUnknownError, DurationInvalidError, and the errors of the schema
+ *   and of data that it refuses
  */
 export function resolveJob(
   options: JobOptions | JobChanges,
   defaults: ResolvedDefaults,
   resolveHandler: HandlerResolver,
-  base?: Readonly<ResolvedJob>
+  base?: Readonly<ResolvedJob>,
+  compile: SchemaCompiler = ownAjv
 ): ResolvedJob {
   const given = copyKnown(options, JOB_KEYS, describeJob(options), PEER_JOB_NAMES) as Partial<JobOptions>
   const before = base?.definition
@@ -94,19 +102,22 @@ export function resolveJob(
       throw new OptionInvalidError('maxInstances', 'a whole number from 1 to 1,000', show(maxInstances))
     }
     if (typeof paused !== 'boolean') throw new OptionInvalidError('paused', 'true or false', show(paused))
+    const schema = given.schema === undefined ? (base?.schema ?? null) : resolveSchema(given.schema, compile)
     const definition: JobDefinition = Object.freeze({
       id,
       name,
       trigger: (typeof trigger === 'string' ? { cron: trigger } : trigger) as TriggerObject,
       task: id,
       data,
+      schema: schema?.json ?? null,
       pausedInitially: paused,
       maxInstances,
       overlap: oneOf(given.overlap, 'overlap', OVERLAPS, before?.overlap ?? LATER_DEFAULTS.overlap),
       ...resolveShared(given, before ?? defaults)
     })
     checkTogether(definition)
-    return { definition, handler }
+    if (schema !== null) checkData(schema, data, given, trigger)
+    return { definition, handler, schema }
   } catch (error) {
     throw inJob(error, id)
   }
@@ -142,6 +153,12 @@ export function checkForMasters({ id, maxInstances, overlap }: JobDefinition, ma
   }
   if (maxInstances > 1) refuse('maxInstances', '1', maxInstances)
   if (overlap !== 'skip') refuse('overlap', "'skip'", overlap)
+}
+
+/** Checks a job's own data. A job without a trigger needs none: it runs with what each `trigger()` gives. */
+function checkData(schema: DataSchema, data: unknown, given: Partial<JobOptions>, trigger: unknown): void {
+  const isNew = given.schema !== undefined || given.data !== undefined || given.trigger !== undefined
+  if (isNew && (data !== undefined || (trigger ?? null) !== null)) schema.parse(data)
 }
 
 /** Names a job in an error before its options have been validated. */

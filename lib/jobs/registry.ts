@@ -8,9 +8,11 @@ import type { Timetable } from '../timetable/timetable.js'
 import { TriggerPool } from '../triggers/index.js'
 import type { JobDefinition, ResolvedDefaults } from './definition.js'
 import { GoneJobs } from './gone-jobs.js'
-import type { HandlerResolver, ResolvedHandler } from './handler.js'
+import type { HandlerResolver } from './handler.js'
 import { type JobBlocks, JobRecord } from './job.js'
-import { JOB_KEYS, resolveJob } from './options.js'
+import { JOB_KEYS, type ResolvedJob, resolveJob } from './options.js'
+import { ownAjv } from './own-ajv.js'
+import type { CompilerOf } from './schema.js'
 import type { JobStats } from './stats.js'
 import { JobView } from './view.js'
 
@@ -28,6 +30,7 @@ export class JobRegistry {
   readonly #blocks: JobBlocks
   readonly #onBareInterval: (jobId: string, interval: number) => void
   readonly #check: (definition: JobDefinition) => void
+  readonly #compilerOf: CompilerOf
   readonly #gone = new GoneJobs()
   readonly #viewOf: (job: JobRecord) => JobView<JobRecord>
 
@@ -35,6 +38,7 @@ export class JobRegistry {
    * @param newStats makes the statistics of a new job
    * @param onBareInterval called for an interval given as a number so small that seconds may be meant
    * @param check throws a coded error where the store cannot do what a definition says
+   * @param compilerOf finds what compiles the JSON Schemas of an app's jobs
    */
   constructor(
     defaults: ResolvedDefaults,
@@ -44,8 +48,10 @@ export class JobRegistry {
     timetable: Timetable<JobRecord>,
     blocks: JobBlocks,
     onBareInterval: (jobId: string, interval: number) => void,
-    check: (definition: JobDefinition) => void = () => {}
+    check: (definition: JobDefinition) => void = () => {},
+    compilerOf: CompilerOf = () => ownAjv
   ) {
+    this.#compilerOf = compilerOf
     this.#blocks = blocks
     this.#onBareInterval = onBareInterval
     this.#check = check
@@ -83,10 +89,11 @@ export class JobRegistry {
    * @throws JobDuplicateError, and the errors of the options and the trigger
    */
   add(options: JobOptions, app?: unknown): JobRecord {
-    const { definition, handler } = resolveJob(options, this.#defaults, this.#resolveHandler)
+    const resolved = resolveJob(options, this.#defaults, this.#resolveHandler, undefined, this.#compilerOf(app))
+    const { definition } = resolved
     if (this.#jobs.has(definition.id)) throw new JobDuplicateError(show(definition.id))
     this.#check(definition)
-    return this.#create(definition, handler, app)
+    return this.#create(resolved, app)
   }
 
   /** @throws JobUnknownError, and the errors of the options and the trigger */
@@ -95,12 +102,12 @@ export class JobRegistry {
     const { id: newId, paused } = copyKnown(changes, JOB_KEYS, 'the changes', PEER_JOB_NAMES)
     if (newId !== undefined) throw new OptionInvalidError('id', 'left as it is by `modify`', show(newId))
     if (paused !== undefined) throw new OptionInvalidError('paused', 'changed by `pause` and `resume`', show(paused))
-    const { definition, handler } = resolveJob(changes, this.#defaults, this.#resolveHandler, {
-      definition: job.definition,
-      handler: { executor: job.executor, work: job.work }
-    })
-    this.#check(definition)
-    this.#redefine(job, definition, handler)
+    const { definition, executor, work, schema } = job
+    const base = { definition, handler: { executor, work }, schema }
+    const compile = this.#compilerOf(job.app)
+    const resolved = resolveJob(changes, this.#defaults, this.#resolveHandler, base, compile)
+    this.#check(resolved.definition)
+    this.#redefine(job, resolved)
     return job
   }
 
@@ -134,9 +141,9 @@ export class JobRegistry {
   }
 
   /** Makes a job from a definition, whatever its source. */
-  #create(definition: JobDefinition, handler: ResolvedHandler, app: unknown): JobRecord {
-    const trigger = this.#acquire(definition)
-    const job = new JobRecord({ definition, trigger, handler }, app, this.#newStats(), this.#viewOf)
+  #create(resolved: ResolvedJob, app: unknown): JobRecord {
+    const trigger = this.#acquire(resolved)
+    const job = new JobRecord({ ...resolved, trigger }, app, this.#newStats(), this.#viewOf)
     this.#jobs.set(job.id, job)
     this.#timetable.add(job)
     this.#blocks.add(job)
@@ -144,8 +151,8 @@ export class JobRegistry {
     return job
   }
 
-  #redefine(job: JobRecord, definition: JobDefinition, handler: ResolvedHandler): void {
-    const trigger = this.#acquire(definition)
+  #redefine(job: JobRecord, resolved: ResolvedJob): void {
+    const trigger = this.#acquire(resolved)
     const isRetimed = trigger !== job.trigger
     if (isRetimed) {
       this.#timetable.remove(job)
@@ -153,7 +160,7 @@ export class JobRegistry {
     }
     this.#blocks.remove(job)
     this.#pool.release(job.trigger)
-    job.redefine({ definition, trigger, handler })
+    job.redefine({ ...resolved, trigger })
     if (isRetimed) {
       job.dropDue()
       this.#timetable.add(job)
@@ -162,7 +169,7 @@ export class JobRegistry {
     this.#blocks.add(job)
   }
 
-  #acquire({ id, trigger }: JobDefinition): Trigger {
+  #acquire({ definition: { id, trigger } }: ResolvedJob): Trigger {
     try {
       return this.#pool.acquire(trigger, (interval) => this.#onBareInterval(id, interval))
     } catch (error) {

@@ -18,14 +18,17 @@ const channel = tracingChannel(RUN_CHANNEL)
  * @returns what the handler returns; a promise when that is thenable, of whichever realm
  */
 export function callHandler(this: ActiveRun): unknown {
-  const context = new HandlerContext(this)
-  const { executor, work } = this.job
-  const result = channel.hasSubscribers ? callTraced(this, context) : executor.run(context, work)
+  const result = channel.hasSubscribers ? callTraced(this) : callNow(this)
   return isThenable(result) ? Promise.resolve(result) : result
 }
 
-function callTraced({ job, run, givenClock }: ActiveRun, context: HandlerContext): unknown {
-  const { executor, work } = job
+function callNow(active: ActiveRun): unknown {
+  const { executor, work } = active.job
+  return executor.run(new HandlerContext(active), work)
+}
+
+function callTraced(active: ActiveRun): unknown {
+  const { job, run, givenClock } = active
   const message = { job: job.view, run, [RUN_CLOCK]: givenClock }
-  return channel.tracePromise(async () => executor.run(context, work), message)
+  return channel.tracePromise(async () => callNow(active), message)
 }

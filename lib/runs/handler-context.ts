@@ -16,11 +16,12 @@ export class HandlerContext implements RunContext {
   readonly #active: ActiveRun
   #log: Logger | null = null
 
+  /** @throws what the job's schema throws for the run's data, which is then the error of this attempt */
   constructor(active: ActiveRun) {
     this.app = active.job.app
     this.job = active.job.view
     this.run = active.run
-    this.data = active.data
+    this.data = active.job.schema === null ? active.data : active.job.parse(active.data)
     this.fencingToken = active.run.fencingToken
     this.#active = active
   }
