@@ -1,4 +1,5 @@
 import type { Fingerprint } from '../../types/coordination.js'
+import type { Priority } from '../../types/job-options.js'
 import type { Trigger, TriggerObject } from '../../types/trigger.js'
 import { hash32 } from '../base/hash.js'
 import { DATE_MARK } from './fingerprint.js'
@@ -16,6 +17,7 @@ export interface ResolvedDefaults {
   /** 0 for none. */
   readonly timeout: number
   readonly retry: ResolvedRetry | null
+  readonly priority: Priority
 }
 
 export interface ResolvedRetry {
@@ -50,8 +52,9 @@ export function isOnce({ trigger }: JobDefinition): boolean {
  * Hashes of a definition, by which replicas notice that they define a job differently: of its trigger and of the rest.
  */
 export function fingerprintOf(definition: JobDefinition, { key }: Trigger): Fingerprint {
-  const { id: _id, trigger: _trigger, task: _task, data, ...options } = definition
-  const written = JSON.stringify(options)
+  const { id: _id, trigger: _trigger, task: _task, data, priority, ...options } = definition
+  // The default is left out, so that a job without a priority is the same to builds that know of none.
+  const written = JSON.stringify(priority === 'normal' ? options : { ...options, priority })
   return {
     trigger: `${isOnce(definition) ? DATE_MARK : ''}${hashed(key)}`,
     options: hashed(data === undefined ? written : `${written} ${serializeData(data)}`)

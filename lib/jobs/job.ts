@@ -10,6 +10,7 @@ import { isOnce, type JobDefinition } from './definition.js'
 import { DueState } from './due-state.js'
 import type { ResolvedHandler } from './handler.js'
 import { DEFAULT_GRACE } from './options.js'
+import { laneOf } from './priority.js'
 import type { JobStats } from './stats.js'
 
 /** How late a date may run at most: after longer the store may have forgotten whether it ran. */
@@ -47,6 +48,7 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   // Fields of the job itself, and not of an object of its own, as each run reads them.
   #executor: Executor
   #work: unknown
+  #lane: number
   #template: ClaimTemplate | null = null
   #removed = false
   #paused: boolean
@@ -64,6 +66,7 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
     this.#trigger = trigger
     this.#executor = handler.executor
     this.#work = handler.work
+    this.#lane = laneOf(definition.priority)
     this.#paused = definition.pausedInitially
     this.view = viewOf(this)
   }
@@ -84,6 +87,11 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   /** What its executor is to run. */
   get work(): unknown {
     return this.#work
+  }
+
+  /** In which order its ticks are requested: 0 for those of the highest priority. */
+  get lane(): number {
+    return this.#lane
   }
 
   /** Whether the job was removed, so that no run of it starts any more. */
@@ -129,6 +137,7 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
     this.#trigger = trigger
     this.#executor = handler.executor
     this.#work = handler.work
+    this.#lane = laneOf(definition.priority)
     this.#template = null
   }
 

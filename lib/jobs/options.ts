@@ -8,6 +8,7 @@ import { show } from '../base/show.js'
 import { inJob, JobIdInvalidError, OptionInvalidError } from '../errors.js'
 import type { JobDefinition, ResolvedDefaults, ResolvedRetry } from './definition.js'
 import type { HandlerResolver, ResolvedHandler } from './handler.js'
+import { PRIORITIES } from './priority.js'
 
 /** A job's validated options: its definition, and the handler that the definition's `task` refers to. */
 export interface ResolvedJob {
@@ -23,7 +24,8 @@ export const DEFAULT_KEYS = [
   'onRedisError',
   'jitter',
   'timeout',
-  'retry'
+  'retry',
+  'priority'
 ] as const satisfies (keyof JobDefaults)[]
 export const JOB_KEYS = [
   'id',
@@ -50,7 +52,8 @@ const FACTORY_DEFAULTS = Object.freeze({
   onRedisError: 'skip',
   jitter: 0,
   timeout: 0,
-  retry: null
+  retry: null,
+  priority: 'normal'
 }) satisfies ResolvedDefaults
 
 /** The longest delay that `setTimeout` accepts. */
@@ -125,7 +128,7 @@ export function resolveLockTtl(ttl: Duration, name: string): number {
 }
 
 function resolveShared(options: JobDefaults, defaults: ResolvedDefaults): ResolvedDefaults {
-  const { lock, misfireGraceTime, coalesce, recovery, onRedisError, jitter, timeout, retry } = options
+  const { lock, misfireGraceTime, coalesce, recovery, onRedisError, jitter, timeout, retry, priority } = options
   return {
     lockTtl: lock === undefined ? defaults.lockTtl : resolveLock(lock, defaults),
     misfireGraceTime:
@@ -137,7 +140,8 @@ function resolveShared(options: JobDefaults, defaults: ResolvedDefaults): Resolv
     onRedisError: oneOf(onRedisError, 'onRedisError', ['skip', 'run'], defaults.onRedisError),
     jitter: jitter === undefined ? defaults.jitter : parseDuration(jitter, 'jitter'),
     timeout: timeout === undefined ? defaults.timeout : parseDuration(timeout, 'timeout', { max: MAX_TIMER }),
-    retry: retry === undefined ? defaults.retry : resolveRetry(retry)
+    retry: retry === undefined ? defaults.retry : resolveRetry(retry),
+    priority: oneOf(priority, 'priority', PRIORITIES, defaults.priority)
   }
 }
 
