@@ -8,6 +8,7 @@ export type {
   JobOptions,
   JobShorthand,
   LockOptions,
+  Priority,
   RetryOptions
 } from '../types/job-options.js'
 export type { Logger } from '../types/logger.js'
