@@ -4,11 +4,11 @@ import type { Part } from '../base/part.js'
 import type { Journal } from '../observability/journal.js'
 
 /**
- * How long the timers are by which the delay is measured: from 0.3 to 0.5 s, each of another length. With timers of one
+ * How long the timers are by which the delay is measured: from 0.1 to 0.5 s, each of another length. With timers of one
  * length, turns of the event loop of a part of that length would always end in time for them.
  */
-const SHORTEST = (3 * SECOND) / 10
-const SPREAD = SECOND / 5
+const SHORTEST = SECOND / 10
+const SPREAD = (2 * SECOND) / 5
 
 /** By which fraction of `SPREAD` each timer is longer than the one before: multiples of the golden ratio spread evenly. */
 const STRIDE = (Math.sqrt(5) - 1) / 2

@@ -88,9 +88,16 @@ export class HeldTicks {
   }
 
   #addGroup(group: DueGroup, tick: DueTick): void {
-    let end = Number.POSITIVE_INFINITY
-    for (const job of group.jobs) end = Math.min(end, endOfHold(job, tick))
-    this.#add(group, end)
+    const ends = new Set<number>()
+    for (const job of group.jobs) ends.add(endOfHold(job, tick))
+    const [end] = ends
+    if (end !== undefined && ends.size === 1) {
+      this.#add(group, end)
+      return
+    }
+    // Jobs of a block may have different graces.
+    group.spread()
+    for (const job of group.jobs) this.hold(job)
   }
 
   /** @param end when its hold ends, on the fleet's clock */
