@@ -246,6 +246,23 @@ t.test('a tick that has waited for half of its grace, or of the time to the next
   )
 )
 
+t.test('of several late ticks the first decides how long they wait', (t) =>
+  withVirtualScheduler(
+    async ({ clock, scheduler }) => {
+      const started: Started[] = []
+      add(scheduler, clock, started, 'all', 'low', { coalesce: 'all', misfireGraceTime: '100s' })
+      const long = { trigger: { date: Date.parse(START) + 59_900 }, handler: () => clock.sleep(70_100), lock: '5m' }
+      add(scheduler, clock, started, 'long', 'high', long)
+      await scheduler.start()
+      await clock.advance(121 * SECOND)
+      await overload(clock, 25 * SECOND, SECOND)
+      t.ok(within(started[0]?.at, 130 * SECOND, 132 * SECOND), `began at ${started[0]?.at}`)
+    },
+    { ...on, concurrency: 1 },
+    START
+  )
+)
+
 t.test('a job that makes the event loop late itself goes on', (t) =>
   withVirtualScheduler(
     async ({ clock, scheduler, events }) => {

@@ -134,8 +134,7 @@ t.test('blocks that others have too are taken whole, in their order, and what th
   for (let set = blocks.of(records[0]!.trigger) ?? null; set !== null; set = set.other)
     for (const block of set.blocks) if (block.jobs.length > 0) queue.pushBlock(block, tickAt(SECOND))
   const groups: string[] = []
-  let low = 0
-  let taken = 0
+  const taken = { high: 0, low: 0 }
   while (queue.size > 0) {
     const call = queue.takeNext(64)
     t.ok(
@@ -143,16 +142,16 @@ t.test('blocks that others have too are taken whole, in their order, and what th
       'one priority in a call'
     )
     for (const { block, jobs } of call) {
+      const which = block!.lane === 2 ? 'low' : 'high'
       t.equal(jobs.length, block!.jobs.length, 'whole')
-      taken += jobs.length
-      if (block!.lane === 2) low += jobs.length
-      groups.push(block!.lane === 2 ? 'l' : 'h')
-      // A block of 64 and the nine before it.
-      if (queue.size > 0 && groups.includes('h')) t.ok(low <= taken / 10 + 64, `${low} of ${taken}`)
+      if (which === 'low') t.ok(taken.high >= 9 * taken.low, `${taken.high} before, and ${taken.low} of low priority`)
+      taken[which] += jobs.length
+      groups.push(which)
     }
   }
-  t.equal(taken, 660)
-  t.match(groups.join(''), /^hl?h+l/)
+  t.same(taken, { high: 600, low: 60 })
+  t.equal(groups[0], 'high')
+  t.ok(groups.indexOf('low') < 4, 'its turn comes soon all the same')
 })
 
 t.test('a busy process of one place: no tick of a lower priority starves', async (t) => {
@@ -321,7 +320,6 @@ t.test('a run to take over and ticks take turns where there is room for one', (t
     first.replica.crash()
     await simulation.advance(5 * SECOND)
     const since = second.runs.slice(before).map(({ trigger, jobId }) => (trigger === 'recovery' ? jobId : '.'))
-    t.equal(since.filter((each) => each !== '.').length, 3, since.join(''))
-    t.match(since.join(''), /\.c?\.+[abc]/, 'and not all at once')
+    t.match(since.join(''), /^\.+c\.+b\.+a\.+$/)
   })
 )
