@@ -7,6 +7,7 @@ import { AbandonedRuns } from './dispatch/abandoned-runs.js'
 import { ClockWatch } from './dispatch/clock-watch.js'
 import { Completion } from './dispatch/completion.js'
 import { Dispatcher } from './dispatch/dispatcher.js'
+import { EventLoopGuard } from './dispatch/event-loop-guard.js'
 import { JobControl } from './dispatch/job-control.js'
 import { LateTicks } from './dispatch/late-ticks.js'
 import { ManualRuns } from './dispatch/manual.js'
@@ -57,6 +58,7 @@ export class Engine {
   readonly manualRuns: ManualRuns
   readonly queuedRuns: QueuedRuns
   readonly namedLocks: NamedLocks
+  readonly capacity: Capacity
   readonly metrics: Metrics | null
   readonly lifecycle: Lifecycle
 
@@ -140,7 +142,10 @@ export class Engine {
     const newRunId = createRunIds()
     const finisher = new Finisher(coordination, clock, newRunId)
     const namedLocks = new NamedLocks({ coordination, clock, deadlines }, finisher, newRunId)
-    const capacity = new Capacity(options.concurrency, () => dispatcher.pump())
+    const capacity = new Capacity(options.concurrency, () => {
+      recovery.onRoom()
+      dispatcher.pump()
+    })
     const common = { clock, coordination, capacity, finisher, journal, newRunId }
     const runner = new Runner({
       ...common,
@@ -198,6 +203,13 @@ export class Engine {
       account,
       shuffle: isShared ? createShuffle(replicaId) : null
     })
+    const guard = new EventLoopGuard({
+      clock,
+      maxDelay: options.maxEventLoopDelay,
+      journal,
+      onLate: () => dispatcher.holdLow(),
+      onTime: () => dispatcher.releaseLow()
+    })
     const control = new JobControl({ ...shared, replicaId, jobs, survey, isRunning })
     const watched = { jobs, dispatcher, lateTicks, warnings }
     const clockWatch: ClockWatch = new ClockWatch({ ...shared, ...watched, maxClockSkew, timetable })
@@ -224,13 +236,15 @@ export class Engine {
     this.manualRuns = manualRuns
     this.queuedRuns = queuedRuns
     this.namedLocks = namedLocks
-    this.metrics = metrics === null ? null : new Metrics(metrics, jobs, dispatcher, coordination, total)
+    this.capacity = capacity
+    this.metrics = metrics === null ? null : new Metrics(metrics, { jobs, dispatcher, coordination, guard }, total)
     const shutdown = new Shutdown({ ...shared, closeTimeout, namedLocks })
     this.lifecycle = new Lifecycle({
       phases,
       parts: [
         { open: () => executors.open(), close: () => shutdown.inTime(executors.close()) },
-        ...[deadlines, dispatcher, recovery, manualRuns, waitingRuns, runner, finisher],
+        // The guard is before the dispatcher, so that this has stopped when the guard lets go of what waits.
+        ...[guard, deadlines, dispatcher, recovery, manualRuns, waitingRuns, runner, finisher],
         ...[finished, timetable, new PausePoll(clock, jobs, survey), abandonedRuns, survey],
         ...[coordination, journal, ...(this.metrics === null ? [] : [this.metrics])]
       ],

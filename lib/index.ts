@@ -8,6 +8,7 @@ export type {
   JobOptions,
   JobShorthand,
   LockOptions,
+  Priority,
   RetryOptions,
   SchemaJobChanges,
   SchemaJobOptions,

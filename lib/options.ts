@@ -2,13 +2,14 @@ import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Clock } from '../types/clock.js'
 import type { CoordinationFactory } from '../types/coordination.js'
+import type { Duration } from '../types/duration.js'
 import type { JobOptions } from '../types/job-options.js'
 import type { Logger } from '../types/logger.js'
 import type { MetricsOptions, RedisInput, SchedulerOptions } from '../types/scheduler.js'
 import { detachedClock } from './base/async-context.js'
 import { copyKnown } from './base/check.js'
 import { systemClock } from './base/clock.js'
-import { HOUR, parseDuration, SECOND } from './base/duration.js'
+import { HOUR, MINUTE, parseDuration, SECOND } from './base/duration.js'
 import { PEER_METRICS_NAMES, PEER_SCHEDULER_NAMES } from './base/peer-names.js'
 import { show } from './base/show.js'
 import { OptionInvalidError } from './errors.js'
@@ -26,6 +27,8 @@ export interface ResolvedOptions {
   readonly timezone: string
   readonly isTimezoneGiven: boolean
   readonly concurrency: number
+  /** 0 for no limit. */
+  readonly maxEventLoopDelay: number
   readonly closeTimeout: number
   readonly maxClockSkew: number
   readonly replicaId: string
@@ -46,6 +49,7 @@ export const SCHEDULER_KEYS = [
   'prefix',
   'timezone',
   'concurrency',
+  'maxEventLoopDelay',
   'closeTimeout',
   'maxClockSkew',
   'replicaId',
@@ -78,6 +82,7 @@ export function resolveOptions(options: SchedulerOptions): ResolvedOptions {
     prefix,
     timezone,
     concurrency = 64,
+    maxEventLoopDelay = 0,
     closeTimeout = CLOSE_TIMEOUT,
     maxClockSkew = SECOND,
     replicaId = `${hostname()
@@ -97,9 +102,7 @@ export function resolveOptions(options: SchedulerOptions): ResolvedOptions {
   }
   if (prefix !== undefined) checkToken(prefix, 'prefix')
   checkToken(replicaId, 'replicaId')
-  if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 1_000_000) {
-    throw new OptionInvalidError('concurrency', 'a whole number from 1 to 1,000,000', show(concurrency))
-  }
+  checkConcurrency(concurrency)
   if (!Array.isArray(jobs)) throw new OptionInvalidError('jobs', 'an array of jobs', show(jobs))
   if (logger !== false) checkMethods(logger, 'logger', ['info', 'warn', 'error', 'debug', 'child'])
   checkMethods(clock, 'clock', ['now', 'monotonic', 'setTimeout', 'setImmediate'])
@@ -112,6 +115,7 @@ export function resolveOptions(options: SchedulerOptions): ResolvedOptions {
     timezone: checkTimezone(timezone === undefined ? 'UTC' : timezone),
     isTimezoneGiven: timezone !== undefined,
     concurrency,
+    maxEventLoopDelay: resolveEventLoopDelay(maxEventLoopDelay),
     closeTimeout: parseDuration(closeTimeout, 'closeTimeout', { max: 24 * HOUR }),
     maxClockSkew: parseDuration(maxClockSkew, 'maxClockSkew', { max: HOUR }),
     replicaId,
@@ -124,6 +128,18 @@ export function resolveOptions(options: SchedulerOptions): ResolvedOptions {
     givenClock: clock,
     coordination
   })
+}
+
+/** @throws OptionInvalidError */
+export function checkConcurrency(value: unknown): asserts value is number {
+  if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 1_000_000) return
+  throw new OptionInvalidError('concurrency', 'a whole number from 1 to 1,000,000', show(value))
+}
+
+/** Below 10 ms every process is late at times, whatever it does. */
+function resolveEventLoopDelay(value: Duration): number {
+  if (parseDuration(value, 'maxEventLoopDelay') === 0) return 0
+  return parseDuration(value, 'maxEventLoopDelay', { min: 10, max: MINUTE })
 }
 
 function resolveMetrics(metrics: unknown): Pick<ResolvedOptions, 'metrics' | 'durationBuckets'> {

@@ -22,7 +22,7 @@ import { show } from './base/show.js'
 import { Engine } from './engine.js'
 import { OptionInvalidError } from './errors.js'
 import { checkName, DEFAULT_LOCK_TTL, resolveLockTtl } from './jobs/options.js'
-import { resolveOptions } from './options.js'
+import { checkConcurrency, resolveOptions } from './options.js'
 import { previewTrigger, resolveTrigger } from './triggers/index.js'
 
 /** The public surface: validates arguments and passes them to the engine. */
@@ -42,6 +42,15 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
 
   get register(): MetricsRegister | null {
     return this.#engine.metrics?.registry ?? null
+  }
+
+  get concurrency(): number {
+    return this.#engine.capacity.concurrency
+  }
+
+  set concurrency(value: number) {
+    checkConcurrency(value)
+    detached(() => this.#engine.capacity.resize(value))
   }
 
   add<Data = unknown>(options: JobOptions<App, Data>): Job {

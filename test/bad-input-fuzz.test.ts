@@ -65,7 +65,8 @@ const shared = {
   onRedisError: fc.oneof(nearly, fc.constantFrom('skip', 'run')),
   jitter: fc.oneof(nearly, parts),
   timeout: fc.oneof(nearly, parts),
-  retry: fc.oneof(nearly, parts)
+  retry: fc.oneof(nearly, parts),
+  priority: fc.oneof(nearly, fc.constantFrom('high', 'normal', 'low'))
 }
 const id = fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom<unknown>('a', 'b', 5, null, undefined, {}))
 const job = fc.oneof(
@@ -88,6 +89,7 @@ const options = fc.oneof(
         prefix: nearly,
         timezone: nearly,
         concurrency: nearly,
+        maxEventLoopDelay: fc.oneof(nearly, parts),
         closeTimeout: fc.oneof(nearly, parts),
         maxClockSkew: nearly,
         replicaId: nearly,

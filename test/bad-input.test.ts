@@ -51,6 +51,15 @@ const SCHEDULER: readonly Wrong[] = [
   ...[0, -1, 1.5, Number.NaN, '64', 1_000_001, null].map(
     (concurrency): Wrong => [{ concurrency }, OPTION, new RegExp(`concurrency.*${concurrency}`)]
   ),
+  ...[9, '61s', -1, '200', null, false].map(
+    (maxEventLoopDelay): Wrong => [
+      { maxEventLoopDelay },
+      DURATION,
+      new RegExp(`maxEventLoopDelay.*${maxEventLoopDelay}`)
+    ]
+  ),
+  [{ maxEventLoopUtilization: 0.9 }, UNKNOWN, /`maxEventLoopUtilization`.*`maxEventLoopDelay`/],
+  [{ defaults: { priority: 'urgent' } }, OPTION, /`priority`.*'high', 'normal', 'low'.*'urgent'/],
   [{ closeTimeout: '-1s' }, DURATION, /closeTimeout.*'-1s'/],
   [{ closeTimeout: '25h' }, DURATION, /closeTimeout.*'25h'/],
   [{ closeTimeout: 'soon' }, DURATION, /'soon'/],
@@ -126,6 +135,9 @@ const JOB: readonly Wrong[] = [
   [job({ retry: { limit: 1, maxDelay: -5 } }), DURATION, /retry\.maxDelay.*-5/],
   [job({ retry: { limit: 1, jitter: 1 } }), OPTION, /retry\.jitter.*1/],
   [job({ retry: { limits: 1 } }), UNKNOWN, /did you mean `limit`/],
+  ...[0, 1, 10, 'HIGH', '', null, ['low'], true].map(
+    (priority): Wrong => [job({ priority }), OPTION, /`priority`.*one of 'high', 'normal', 'low'/]
+  ),
   [job({ trigger: undefined }), TRIGGER, /undefined/],
   [job({ trigger: '* * * *' }), CRON, /'\* \* \* \*'/],
   [job({ trigger: '' }), CRON, /''/],

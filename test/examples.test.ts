@@ -227,6 +227,14 @@ t.test('typed-data.ts: defaults and transforms, and what is refused', async (t) 
   ])
 })
 
+t.test('priorities.ts: the higher first, and none waits for ever', async (t) => {
+  t.strictSame(await finish('priorities.ts'), [
+    'One at a time: high, high, normal, low, low',
+    'A low one among 20 high ones began after 9 of them',
+    '4 at a time: 20 ran'
+  ])
+})
+
 t.test('commonjs.cjs: runs one tick and ends', async (t) => {
   const [line = '', ...more] = await finish('commonjs.cjs')
   t.match(line, /^heartbeat of \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z$/)

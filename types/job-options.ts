@@ -46,6 +46,9 @@ export interface RetryOptions {
   readonly jitter?: boolean
 }
 
+/** In which order ticks that wait for room are requested: words, as with numbers the smaller is first to some schedulers. */
+export type Priority = 'high' | 'normal' | 'low'
+
 /** Options of a job that the scheduler's `defaults` can set for all jobs. */
 export interface JobDefaults {
   /**
@@ -104,6 +107,13 @@ export interface JobDefaults {
    * @default false
    */
   readonly retry?: RetryOptions | number | false
+  /**
+   * Which ticks are requested first, of those that wait in this process for room (`concurrency`). One in ten goes to a
+   * lower priority that waits. Ticks of `low` priority also wait while the event loop is late (`maxEventLoopDelay`).
+   *
+   * @default 'normal'
+   */
+  readonly priority?: Priority
 }
 
 /**

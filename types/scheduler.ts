@@ -118,6 +118,14 @@ export interface SchedulerOptions<App = unknown> {
    */
   readonly concurrency?: number
   /**
+   * How late this process' timers may be, smoothed over about a second, before ticks of jobs with `priority: 'low'` wait.
+   * They are requested once that has fallen again, and in any case when half of their grace, or of the time to the next
+   * tick, is over. From 10 ms to a minute; `0` means no limit.
+   *
+   * @default 0
+   */
+  readonly maxEventLoopDelay?: Duration
+  /**
    * How long `close()` and `drain()` wait for running handlers before they abort them; a second later they stop
    * waiting. In an app it must be more than a second below Fastify's `pluginTimeout`.
    *
@@ -220,6 +228,13 @@ type OptionsWithoutData<Data, Options> = undefined extends Data
 /** The scheduler, as `app.jobs` or as returned by `createScheduler()`. */
 export interface Scheduler<App = unknown> {
   readonly replicaId: string
+  /**
+   * The most scheduled runs that are active in this process at once, as the option says, and set here for this process
+   * alone. With more, ticks that wait start at once; with less, runs that are active go on to their end.
+   *
+   * @throws OptionInvalidError when it is set to anything but a whole number from 1 to 1,000,000
+   */
+  concurrency: number
   /** The registry of the metrics; `null` when they are off. */
   readonly register: MetricsRegister | null
   /**

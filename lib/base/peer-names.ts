@@ -30,7 +30,8 @@ const ATTEMPTS = {
   ),
   '`misfireGraceTime`': names('grace graceTime gracePeriod misfireThreshold startingDeadlineSeconds threshold'),
   "`misfireGraceTime` with `coalesce: 'all'`": names('catchUp backfill backfillPeriod recoverMissedExecutions'),
-  '`jitter`': names('jitterMs randomDelay splay')
+  '`jitter`': names('jitterMs randomDelay splay'),
+  '`priority`': names('lane weight urgency importance')
 }
 
 const OVERLAP = names('concurrencyPolicy noOverlap protect preventOverrun waitForCompletion allowOverlap singleton')
@@ -77,6 +78,7 @@ export const PEER_SCHEDULER_NAMES: PeerNames = {
   '`replicaId`': names('instanceId nodeId workerId id processId'),
   '`timezone`': names('tz zone'),
   '`concurrency`': names('maxConcurrency maxWorkers maxConcurrentJobs poolSize limit'),
+  '`maxEventLoopDelay`': names('eventLoopDelay eventLoopLag maxEventLoopLag maxEventLoopUtilization underPressure'),
   '`closeTimeout`': names('shutdownTimeout gracefulShutdownTimeout stopTimeout drainTimeout gracefulTimeout'),
   '`defaults`': names('jobDefaults defaultJobOptions defaultOptions'),
   '`jobs`': names('tasks schedules crons'),

@@ -1,7 +1,8 @@
 import type { ClaimBlocks } from '../../types/coordination.js'
 import { nextInSequence } from '../base/sequence.js'
 import type { JobBlock, JobRecord } from '../jobs/job.js'
-import type { DueGroup, DueQueue } from './due-queue.js'
+import type { DueGroup } from './due-group.js'
+import type { DueQueue } from './due-queue.js'
 import type { TickRequest } from './tick-request.js'
 
 /** How many blocks that still wait a call may ask about, whether other replicas have taken them. */

@@ -130,9 +130,12 @@ export class Dispatcher {
     if (jobs === undefined || tick.firstLate < tick.scheduledTime) return null
     if (this.#due.stopped) return []
     const alone = [...jobs.alone]
-    for (const block of jobs.blocks) {
-      if (block.isFree) this.#due.pushBlock(block, tick)
-      else for (const job of block.jobs) alone.push(job)
+    for (let lane: typeof jobs | null = jobs; lane !== null; lane = lane.other) {
+      if (lane !== jobs) for (const job of lane.alone) alone.push(job)
+      for (const block of lane.blocks) {
+        if (block.isFree) this.#due.pushBlock(block, tick)
+        else for (const job of block.jobs) alone.push(job)
+      }
     }
     return alone
   }
@@ -159,6 +162,22 @@ export class Dispatcher {
       if (isFromCompletion(job.trigger)) this.#due.push(job)
       else job.takeDue()
     }
+  }
+
+  /**
+   * From now on ticks of low priority wait, each for half of its grace at most.
+   *
+   * @returns how many do
+   */
+  holdLow(): number {
+    this.#due.holdLow()
+    return this.#due.heldCount
+  }
+
+  /** Requests the ticks of low priority that wait. */
+  releaseLow(): void {
+    this.#due.releaseLow()
+    this.pump()
   }
 
   /** Accepts ticks again after `stop`; before the first `stop` it does so anyway. */

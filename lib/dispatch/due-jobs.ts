@@ -1,8 +1,11 @@
 import type { Clock } from '../../types/clock.js'
+import type { Coordination } from '../../types/coordination.js'
 import { SECOND } from '../base/duration.js'
 import type { JobBlock, JobRecord } from '../jobs/job.js'
+import { LOW_LANE } from '../jobs/priority.js'
 import type { DueTick } from '../timetable/timetable.js'
 import { DueQueue } from './due-queue.js'
+import { HeldTicks } from './held-ticks.js'
 import { ParkedJobs } from './parked-jobs.js'
 import type { UnclaimedRuns } from './unclaimed.js'
 
@@ -14,6 +17,7 @@ const RECORD_POLL = 5 * SECOND
 
 export interface DueJobsOptions {
   readonly clock: Clock
+  readonly coordination: Coordination
   readonly unclaimed: UnclaimedRuns
   /** Shuffles due jobs into an order of this replica's own; `null` when there are no other replicas. */
   readonly shuffle: ((items: unknown[]) => void) | null
@@ -30,10 +34,14 @@ export class DueJobs {
   readonly #locked: ParkedJobs
   /** Jobs whose record in the store cannot be read. */
   readonly #unreadable: ParkedJobs
+  /** Ticks of low priority that wait for the event loop. */
+  readonly #held: HeldTicks
+  #isHolding = false
   #stopped = false
 
-  constructor({ clock, unclaimed, shuffle, onReady }: DueJobsOptions) {
+  constructor({ clock, coordination, unclaimed, shuffle, onReady }: DueJobsOptions) {
     this.queue = new DueQueue(shuffle)
+    this.#held = new HeldTicks({ clock, coordination, queue: this.queue, onReady })
     this.#unclaimed = unclaimed
     this.#onReady = onReady
     const askAll = (jobs: readonly JobRecord[]): void => {
@@ -51,7 +59,7 @@ export class DueJobs {
 
   /** How many jobs have a due tick. */
   get size(): number {
-    return this.queue.size + this.#locked.size + this.#unreadable.size
+    return this.queue.size + this.#locked.size + this.#unreadable.size + this.#held.size
   }
 
   /** Whether a job has a due tick that waits to be requested. */
@@ -67,12 +75,32 @@ export class DueJobs {
     job.enterQueue()
     this.#locked.delete(job)
     this.#unreadable.delete(job)
-    this.queue.push(job)
+    if (this.#isHolding && job.lane === LOW_LANE) this.#held.hold(job)
+    else this.queue.push(job)
   }
 
   /** Queues all jobs of a block with one tick. */
   pushBlock(block: JobBlock, tick: DueTick): void {
-    this.queue.pushBlock(block, tick)
+    if (this.#isHolding && block.lane === LOW_LANE) this.#held.holdBlock(block, tick)
+    else this.queue.pushBlock(block, tick)
+  }
+
+  /** How many jobs of low priority are held. */
+  get heldCount(): number {
+    return this.#held.size
+  }
+
+  /** From now on ticks of low priority are held, those that wait already too. */
+  holdLow(): void {
+    if (this.#isHolding) return
+    this.#isHolding = true
+    for (const group of this.queue.clearLow()) this.#held.holdGroup(group)
+  }
+
+  /** Queues the ticks that are held, and holds none any more. */
+  releaseLow(): void {
+    this.#isHolding = false
+    this.#held.releaseAll()
   }
 
   /** Queues a job and announces it, if it has a due tick. */
@@ -103,9 +131,9 @@ export class DueJobs {
     return jobs
   }
 
-  /** Empties the queue and returns the jobs that were in it. */
+  /** Empties the queue and returns the jobs that were in it, and those that were held. */
   clear(): JobRecord[] {
-    const jobs = this.queue.clear()
+    const jobs = [...this.queue.clear(), ...this.#held.clear()]
     for (const job of jobs) job.leaveQueue()
     return jobs
   }

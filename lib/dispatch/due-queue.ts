@@ -1,5 +1,8 @@
 import type { JobBlock, JobRecord } from '../jobs/job.js'
+import { LOW_LANE, PRIORITIES } from '../jobs/priority.js'
 import type { DueTick } from '../timetable/timetable.js'
+import type { DueGroup } from './due-group.js'
+import { DueLane } from './due-lane.js'
 
 /** The most and the fewest ticks requested in one call. */
 const MAX_SLICE = 64
@@ -14,51 +17,8 @@ const MAX_SLICE_ALONE = 256
  */
 const SLICES = 8
 
-/** Queued jobs: all from one block, or all from none. */
-export class DueGroup {
-  readonly block: JobBlock | null
-  /** The tick that all of them wait with; `null` when each job has its own, in `pending`. */
-  tick: DueTick | null
-  #jobs: readonly JobRecord[]
-  #start = 0
-
-  constructor(block: JobBlock | null, jobs: readonly JobRecord[], tick: DueTick | null = null) {
-    this.block = block
-    this.tick = tick
-    this.#jobs = jobs
-  }
-
-  get size(): number {
-    return this.#jobs.length - this.#start
-  }
-
-  /** Gives each job the common tick as its own. */
-  spread(): void {
-    const { tick } = this
-    if (tick === null) return
-    this.#jobs = this.#jobs.slice(this.#start)
-    this.#start = 0
-    this.tick = null
-    if (this.block !== null) this.block.waiting = null
-    for (const job of this.#jobs) makeDue(job, tick)
-  }
-
-  /** Removes the first jobs, `limit` at most; each then has its own tick. */
-  takeFirst(limit: number): readonly JobRecord[] {
-    const isWhole = limit >= this.size
-    // The rest of a shared block is not the block that its name stands for, so it cannot wait with a common tick.
-    if (isWhole || this.block?.isShared) this.spread()
-    const taken = this.#jobs.slice(this.#start, this.#start + limit)
-    this.#start += taken.length
-    if (this.tick !== null) for (const job of taken) makeDue(job, this.tick)
-    return taken
-  }
-}
-
-function makeDue(job: JobRecord, tick: DueTick): void {
-  job.addDue(tick)
-  job.enterQueue()
-}
+/** After so many ticks of higher priorities one of a lower priority that waits is taken: one in ten. */
+const MAX_PASSED = 9
 
 /** Jobs taken from the queue, and the block they are from. */
 export interface TakenJobs {
@@ -66,21 +26,24 @@ export interface TakenJobs {
   readonly jobs: readonly JobRecord[]
 }
 
-/** Jobs whose due tick waits to be requested. A job is in the queue once at most. */
+/**
+ * Jobs whose due tick waits to be requested. A job is in the queue once at most.
+ *
+ * There is a lane for each priority, and the highest that waits is taken from. None starves: a lane counts the ticks that
+ * are taken from higher ones while it waits (`passed`), and has its turn after `MAX_PASSED`. A shared block is taken as a
+ * whole, so it may be more than the lane's turn; that is counted too, and the lane waits longer for the next.
+ */
 export class DueQueue {
-  readonly #shuffle: ((items: unknown[]) => void) | null
-  #groups: DueGroup[] = []
-  #head = 0
-  /** Arrivals not yet in `#groups`: whole blocks here, single jobs by their shared block in `#arrivedJobs`. */
-  #arrived: DueGroup[] = []
-  readonly #arrivedJobs = new Map<JobBlock | null, JobRecord[]>()
+  readonly #isAlone: boolean
+  readonly #lanes: readonly DueLane[]
   #size = 0
 
   /**
    * @param shuffle puts what arrives together into an order of this replica's own; `null` keeps the order of arrival
    */
   constructor(shuffle: ((items: unknown[]) => void) | null) {
-    this.#shuffle = shuffle
+    this.#isAlone = shuffle === null
+    this.#lanes = PRIORITIES.map(() => new DueLane(shuffle))
   }
 
   /** How many jobs wait. */
@@ -90,19 +53,18 @@ export class DueQueue {
 
   push(job: JobRecord): void {
     this.#size++
-    const block = job.block?.isShared ? job.block : null
-    const jobs = this.#arrivedJobs.get(block)
-    if (jobs === undefined) this.#arrivedJobs.set(block, [job])
-    else jobs.push(job)
+    this.#lane(job.lane).push(job)
   }
 
   /** Queues all jobs of a block with one tick. */
   pushBlock(block: JobBlock, tick: DueTick): void {
-    // Without a shuffle, the block must stay behind the single jobs that came before it.
-    if (this.#shuffle === null) this.#groupArrivals()
-    const group = new DueGroup(block, block.jobs, tick)
-    block.waiting = group
-    this.#arrived.push(group)
+    this.#lane(block.lane).pushBlock(block, tick)
+    this.#size += block.jobs.length
+  }
+
+  /** Queues a group of low priority. */
+  pushLow(group: DueGroup): void {
+    this.#lane(LOW_LANE).pushGroup(group)
     this.#size += group.size
   }
 
@@ -110,66 +72,91 @@ export class DueQueue {
    * Removes the next jobs to request: a share of the queue, `limit` at most, and a shared block as a whole if it fits.
    */
   takeNext(limit: number): TakenJobs[] {
-    this.#admitArrivals()
-    const maxSlice = this.#shuffle === null ? MAX_SLICE_ALONE : MAX_SLICE
-    const first = this.#groups[this.#head]
+    for (const lane of this.#lanes) lane.admitArrivals()
+    const maxSlice = this.#isAlone ? MAX_SLICE_ALONE : MAX_SLICE
+    const firstLane = this.#nextLane()
+    const first = firstLane < 0 ? undefined : this.#lane(firstLane).first
     // The jobs of a split block would be requested one by one, by this replica and by all others.
-    const blockSize = first?.block?.isShared ? Math.min(maxSlice, first.size) : 0
+    const blockSize = first?.isShared ? Math.min(maxSlice, first.size) : 0
     let left = Math.min(limit, Math.max(MIN_SLICE, blockSize, Math.min(maxSlice, Math.ceil(this.#size / SLICES))))
     const taken: TakenJobs[] = []
-    for (let group = this.#groups[this.#head]; group !== undefined && left > 0; group = this.#groups[this.#head]) {
-      const isWhole = group.size <= left
-      if (!isWhole && group.block?.isShared && taken.length > 0) break
-      const jobs = group.takeFirst(left)
-      taken.push({ block: group.block, jobs })
+    for (let index = firstLane; index >= 0 && left > 0; index = this.#nextLane()) {
+      const lane = this.#lane(index)
+      const { block, isShared, size } = lane.first as DueGroup
+      // A call requests its shared blocks first: one of another lane would overtake what was taken before it.
+      if (taken.length > 0 && isShared && (size > left || index !== firstLane)) break
+      const jobs = lane.takeFirst(isShared ? left : Math.min(left, this.#turnOf(index)))
+      taken.push({ block, jobs })
       left -= jobs.length
       this.#size -= jobs.length
-      if (isWhole) this.#head++
+      this.#countTaken(index, jobs.length)
     }
     return taken
   }
 
-  /** The next groups, `limit` at most; they stay in the queue. */
+  /** The next groups of each priority, `limit` at most; they stay in the queue. */
   peek(limit: number): readonly DueGroup[] {
-    return this.#groups.slice(this.#head, this.#head + limit)
+    return this.#lanes.flatMap((lane) => lane.peek(limit)).slice(0, limit)
   }
 
   /** Removes a group whose jobs wait with a common tick. */
   drop(group: DueGroup): void {
-    const index = this.#groups.indexOf(group, this.#head)
-    if (index < 0) return
-    this.#size -= group.size
-    if (group.block !== null) group.block.waiting = null
-    this.#groups.splice(index, 1)
+    const { size } = group
+    if (this.#lanes.some((lane) => lane.drop(group))) this.#size -= size
+  }
+
+  /** Removes and returns the groups of low priority. */
+  clearLow(): DueGroup[] {
+    const lane = this.#lane(LOW_LANE)
+    this.#size -= lane.size
+    lane.passed = 0
+    return lane.clear()
   }
 
   /** Empties the queue and returns the jobs that were in it. */
   clear(): JobRecord[] {
-    this.#admitArrivals()
-    const left = this.#groups.slice(this.#head).flatMap((group) => group.takeFirst(group.size))
-    this.#groups = []
-    this.#head = 0
     this.#size = 0
-    return left
+    return this.#lanes.flatMap((lane) => {
+      lane.passed = 0
+      return lane.clear().flatMap((group) => group.takeFirst(group.size))
+    })
   }
 
-  /** Moves the arrivals to the end of the queue. */
-  #admitArrivals(): void {
-    this.#groupArrivals()
-    if (this.#arrived.length === 0) return
-    this.#shuffle?.(this.#arrived)
-    this.#groups = this.#groups.slice(this.#head).concat(this.#arrived)
-    this.#head = 0
-    this.#arrived = []
+  #lane(index: number): DueLane {
+    return this.#lanes[index] as DueLane
   }
 
-  /** Makes groups of the jobs that arrived one by one, one group for each shared block. */
-  #groupArrivals(): void {
-    if (this.#arrivedJobs.size === 0) return
-    for (const [block, jobs] of this.#arrivedJobs) {
-      this.#shuffle?.(jobs)
-      this.#arrived.push(new DueGroup(block, jobs))
+  /** The lane to take from: one that was passed over often enough, the lowest of those first, else the highest; -1 for none. */
+  #nextLane(): number {
+    for (let index = LOW_LANE; index > 0; index--) {
+      const { size, passed } = this.#lane(index)
+      if (size > 0 && passed >= MAX_PASSED) return index
     }
-    this.#arrivedJobs.clear()
+    return this.#lanes.findIndex(({ size }) => size > 0)
+  }
+
+  /** How many ticks may be taken from a lane before it is another's turn. */
+  #turnOf(index: number): number {
+    let turn = this.#isPassing(index) ? Math.floor(this.#lane(index).passed / MAX_PASSED) : Number.POSITIVE_INFINITY
+    for (let lower = index + 1; lower < this.#lanes.length; lower++) {
+      const { size, passed } = this.#lane(lower)
+      if (size > 0) turn = Math.min(turn, MAX_PASSED - passed)
+    }
+    return turn
+  }
+
+  /** Whether a higher lane waits while this one is taken from. */
+  #isPassing(index: number): boolean {
+    for (let higher = 0; higher < index; higher++) if (this.#lane(higher).size > 0) return true
+    return false
+  }
+
+  #countTaken(index: number, count: number): void {
+    const lane = this.#lane(index)
+    lane.passed = lane.size > 0 && this.#isPassing(index) ? lane.passed - MAX_PASSED * count : 0
+    for (let lower = index + 1; lower < this.#lanes.length; lower++) {
+      const { size } = this.#lane(lower)
+      if (size > 0) this.#lane(lower).passed += count
+    }
   }
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../../types/clock.js'
 import type { ClaimAnswer, ClaimRequest, Coordination, OpenRun } from '../../types/coordination.js'
+import { detached } from '../base/async-context.js'
 import { DAY, SECOND } from '../base/duration.js'
 import { hash32 } from '../base/hash.js'
 import { Idle } from '../base/idle.js'
@@ -63,6 +64,10 @@ export class Recovery {
   /** This replica's delay after a lock's expiry, different from most others', so that they do not all look at once. */
   readonly #delay: number
   #dueSearches: Search[] = []
+  /** Searches that found no room, those of the highest priority first. They look again when there is some, or after a while. */
+  #waiting: Search[] = []
+  /** Whether the next room is for a search that waits, and not for a tick. */
+  #hasTurn = true
   /** The ids of the runs that are being requested. */
   #requestedRunIds: readonly string[] = []
   #asking = false
@@ -96,6 +101,14 @@ export class Recovery {
     this.#lookAfter(job, 0)
   }
 
+  /**
+   * Called when there is room for runs, before ticks are requested. Searches that wait and ticks take turns: a run that has to
+   * be taken over does not wait for all ticks of a busy process, nor they for all such runs.
+   */
+  onRoom(): void {
+    if (this.#waiting.length > 0) this.#takeTurn()
+  }
+
   /** Begins to watch for runs; a process that takes no ticks takes over no runs either. */
   start(): void {
     this.#stopped = false
@@ -106,6 +119,7 @@ export class Recovery {
     for (const search of this.#searches.values()) this.#options.deadlines.delete(search)
     this.#searches.clear()
     this.#dueSearches = []
+    this.#waiting = []
   }
 
   /** Resolves when no request is under way. */
@@ -128,6 +142,7 @@ export class Recovery {
   }
 
   #onDue(search: Search): void {
+    if (this.#waiting.length > 0) this.#waiting = this.#waiting.filter((each) => each !== search)
     this.#dueSearches.push(search)
     if (!this.#asking) void this.#askAll()
   }
@@ -136,16 +151,37 @@ export class Recovery {
     this.#asking = true
     // Searches that come due at the same time share a call.
     await new Promise<void>((resolve) => this.#options.clock.setImmediate(resolve))
+    await this.#askUntilDone([])
+  }
+
+  /** @param first searches to ask for at once, for which there is room */
+  async #askUntilDone(first: readonly Search[]): Promise<void> {
+    if (first.length > 0) await this.#ask(first)
     while (this.#dueSearches.length > 0 && !this.#stopped) {
       const batch = this.#dueSearches.splice(0, Math.max(0, Math.min(BATCH, this.#options.capacity.room)))
       if (batch.length === 0) {
-        for (const search of this.#dueSearches.splice(0)) this.#lookAfter(search.job, RETRY_DELAY)
+        this.#waitForRoom(this.#dueSearches.splice(0))
         break
       }
       await this.#ask(batch)
     }
     this.#asking = false
     this.#idle.announce()
+  }
+
+  #takeTurn(): void {
+    const takes = this.#hasTurn && !this.#asking
+    this.#hasTurn = !takes
+    if (!takes) return
+    const batch = this.#waiting.splice(0, Math.min(BATCH, this.#options.capacity.room))
+    for (const search of batch) search.checkAt = Number.POSITIVE_INFINITY
+    this.#asking = true
+    void detached(() => this.#askUntilDone(batch))
+  }
+
+  #waitForRoom(searches: readonly Search[]): void {
+    for (const { job } of searches) this.#lookAfter(job, RETRY_DELAY)
+    this.#waiting = [...this.#waiting, ...searches].sort((a, b) => a.job.lane - b.job.lane)
   }
 
   async #ask(batch: readonly Search[]): Promise<void> {

@@ -15,6 +15,8 @@ const MIN_JOBS = 4
 export interface BlockMember<Job extends BlockMember<Job>> {
   readonly id: string
   readonly definition: JobDefinition
+  /** In which order its ticks are requested: 0 for those of the highest priority. */
+  readonly lane: number
   readonly fingerprint: Fingerprint
   readonly trigger: Trigger
   readonly paused: boolean
@@ -36,7 +38,7 @@ export interface WaitingGroup {
 }
 
 /**
- * Jobs of one trigger that come due, wait and are requested together, without any work per job before that. Replicas
+ * Jobs of one trigger and one lane that come due, wait and are requested together, without any work per job before that. Replicas
  * with the same jobs have the same blocks under the same names, so the store can say with one name that the tick of all
  * of a block's jobs is taken.
  */
@@ -44,6 +46,8 @@ export class Block<Job extends BlockMember<Job>> {
   readonly jobs: Job[] = []
   /** Whether the block may have a name, that is, whether other replicas may have it too. */
   readonly isShared: boolean
+  /** The lane of all of the jobs. */
+  readonly lane: number
   /** The block's entry in the queue; `null` while its jobs do not wait with a common tick. */
   waiting: WaitingGroup | null = null
   /** How many of the jobs have a due tick of their own. */
@@ -54,8 +58,9 @@ export class Block<Job extends BlockMember<Job>> {
   /** The latest tick known to be taken for all of the jobs, but not yet noted in each of them. */
   #takenUntil = Number.NEGATIVE_INFINITY
 
-  constructor(isShared: boolean) {
+  constructor(isShared: boolean, lane: number) {
     this.isShared = isShared
+    this.lane = lane
   }
 
   /**
@@ -136,7 +141,7 @@ export class Block<Job extends BlockMember<Job>> {
 }
 
 /**
- * The jobs of one trigger. If blocks are shared, a job's id and the number of jobs in blocks determine which block it
+ * The jobs of one trigger and one lane. If blocks are shared, a job's id and the number of jobs in blocks determine which block it
  * is in; if not, there is a single block.
  */
 class BlockSet<Job extends BlockMember<Job>> {
@@ -144,11 +149,16 @@ class BlockSet<Job extends BlockMember<Job>> {
   /** The jobs that are in no block; usually there are none. */
   #alone: Set<Job> | null = null
   readonly #isShared: boolean
+  readonly lane: number
+  /** The jobs of the same trigger and another lane; mostly there are none. */
+  other: BlockSet<Job> | null
   #size = 0
 
-  constructor(isShared: boolean) {
+  constructor(isShared: boolean, lane: number, other: BlockSet<Job> | null) {
     this.#isShared = isShared
-    this.blocks = [new Block<Job>(isShared)]
+    this.lane = lane
+    this.other = other
+    this.blocks = [new Block<Job>(isShared, lane)]
   }
 
   get alone(): Iterable<Job> {
@@ -187,13 +197,29 @@ class BlockSet<Job extends BlockMember<Job>> {
     if (count === this.blocks.length) return
     const jobs = this.blocks.flatMap((block) => [...block.jobs])
     for (const job of jobs) job.block?.remove(job)
-    this.blocks = Array.from({ length: count }, () => new Block<Job>(true))
+    this.blocks = Array.from({ length: count }, () => new Block<Job>(true, this.lane))
     for (const job of jobs) this.#blockOf(job).add(job)
   }
 
   #blockOf({ id }: Job): Block<Job> {
     return this.blocks[hash32(id) & (this.blocks.length - 1)] as Block<Job>
   }
+}
+
+/** The jobs of one trigger and one lane, as they come due. */
+export interface JobsOfTrigger<Job extends BlockMember<Job>> {
+  /** Jobs that are in no block. */
+  readonly alone: Iterable<Job>
+  readonly blocks: readonly Block<Job>[]
+  /** The jobs of the same trigger and another lane. */
+  readonly other: JobsOfTrigger<Job> | null
+}
+
+/** The set of a job's lane, among those of its trigger. */
+function setOf<Job extends BlockMember<Job>>(first: BlockSet<Job> | null, { lane }: Job): BlockSet<Job> | null {
+  let set = first
+  while (set !== null && set.lane !== lane) set = set.other
+  return set
 }
 
 /** All jobs of a process, in blocks as far as possible. */
@@ -206,15 +232,16 @@ export class Blocks<Job extends BlockMember<Job>> {
     this.#isShared = isShared
   }
 
-  /** The jobs of a trigger; `undefined` when there are none. */
-  of(trigger: Trigger): { readonly alone: Iterable<Job>; readonly blocks: readonly Block<Job>[] } | undefined {
+  /** The jobs of a trigger and one of its lanes, with those of further lanes in `other`; `undefined` when there are none. */
+  of(trigger: Trigger): JobsOfTrigger<Job> | undefined {
     return this.#sets.get(trigger)
   }
 
   add(job: Job): void {
-    let set = this.#sets.get(job.trigger)
-    if (set === undefined) {
-      set = new BlockSet<Job>(this.#isShared)
+    const first = this.#sets.get(job.trigger) ?? null
+    let set = setOf(first, job)
+    if (set === null) {
+      set = new BlockSet<Job>(this.#isShared, job.lane, first)
       this.#sets.set(job.trigger, set)
     }
     set.add(job)
@@ -222,10 +249,17 @@ export class Blocks<Job extends BlockMember<Job>> {
 
   /** Removes a job that is removed from the process or about to be redefined. */
   remove(job: Job): void {
-    const set = this.#sets.get(job.trigger)
-    if (set === undefined) return
+    const first = this.#sets.get(job.trigger) ?? null
+    const set = setOf(first, job)
+    if (first === null || set === null) return
     set.delete(job)
-    if (set.isEmpty) this.#sets.delete(job.trigger)
+    if (!set.isEmpty) return
+    if (set !== first) {
+      let before = first
+      while (before.other !== null && before.other !== set) before = before.other
+      before.other = set.other
+    } else if (set.other !== null) this.#sets.set(job.trigger, set.other)
+    else this.#sets.delete(job.trigger)
   }
 
   /** Moves a job that was paused or resumed out of its block or into one. */
@@ -237,7 +271,11 @@ export class Blocks<Job extends BlockMember<Job>> {
 
   /** Adds what was counted for whole blocks to the statistics of each job. */
   flushCounts(): void {
-    for (const { blocks } of this.#sets.values()) for (const block of blocks) block.flushCounts()
+    for (const first of this.#sets.values()) {
+      for (let set: BlockSet<Job> | null = first; set !== null; set = set.other) {
+        for (const block of set.blocks) block.flushCounts()
+      }
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Fingerprint, Overlap } from '../../types/coordination.js'
+import type { Priority } from '../../types/job-options.js'
 import type { Trigger, TriggerObject } from '../../types/trigger.js'
 import { hash32 } from '../base/hash.js'
 import { DATE_MARK } from './fingerprint.js'
@@ -16,6 +17,7 @@ export interface ResolvedDefaults {
   /** 0 for none. */
   readonly timeout: number
   readonly retry: ResolvedRetry | null
+  readonly priority: Priority
 }
 
 export interface ResolvedRetry {
@@ -53,7 +55,8 @@ export interface JobDefinition extends ResolvedDefaults {
  */
 export const LATER_DEFAULTS = Object.freeze({
   maxInstances: 1,
-  overlap: 'skip'
+  overlap: 'skip',
+  priority: 'normal'
 }) satisfies Partial<JobDefinition>
 
 type LaterOptions = Pick<JobDefinition, keyof typeof LATER_DEFAULTS>
@@ -69,8 +72,18 @@ export function isOnce({ trigger }: JobDefinition): boolean {
  * Hashes of a definition, by which replicas notice that they define a job differently: of its trigger and of the rest.
  */
 export function fingerprintOf(definition: JobDefinition, { key }: Trigger): Fingerprint {
-  const { id: _id, trigger: _trigger, task: _task, data, schema, maxInstances, overlap, ...options } = definition
-  const later = writeLater({ maxInstances, overlap })
+  const {
+    id: _id,
+    trigger: _trigger,
+    task: _task,
+    data,
+    schema,
+    maxInstances,
+    overlap,
+    priority,
+    ...options
+  } = definition
+  const later = writeLater({ maxInstances, overlap, priority })
   const written = `${JSON.stringify(schema === null ? options : { ...options, schema })}${later}`
   return {
     trigger: `${isOnce(definition) ? DATE_MARK : ''}${hashed(key)}`,

@@ -11,6 +11,7 @@ import { isOnce, type JobDefinition } from './definition.js'
 import { DueState } from './due-state.js'
 import type { ResolvedHandler } from './handler.js'
 import { DEFAULT_GRACE } from './options.js'
+import { laneOf } from './priority.js'
 import type { DataSchema } from './schema.js'
 import type { JobStats } from './stats.js'
 
@@ -51,6 +52,7 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   #executor: Executor
   #work: unknown
   #schema: DataSchema | null
+  #lane: number
   #template: ClaimTemplate | null = null
   #removed = false
   #paused: boolean
@@ -69,6 +71,7 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
     this.#executor = handler.executor
     this.#work = handler.work
     this.#schema = schema
+    this.#lane = laneOf(definition.priority)
     this.#paused = definition.pausedInitially
     this.view = viewOf(this)
   }
@@ -94,6 +97,11 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   /** What its data has to be; `null` for anything. */
   get schema(): DataSchema | null {
     return this.#schema
+  }
+
+  /** In which order its ticks are requested: 0 for those of the highest priority. */
+  get lane(): number {
+    return this.#lane
   }
 
   /** Whether the job was removed, so that no run of it starts any more. */
@@ -154,6 +162,7 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
     this.#executor = handler.executor
     this.#work = handler.work
     this.#schema = schema
+    this.#lane = laneOf(definition.priority)
     this.#template = null
   }
 

@@ -9,6 +9,7 @@ import { inJob, JobIdInvalidError, OptionInvalidError } from '../errors.js'
 import { type JobDefinition, LATER_DEFAULTS, type ResolvedDefaults, type ResolvedRetry } from './definition.js'
 import type { HandlerResolver, ResolvedHandler } from './handler.js'
 import { ownAjv } from './own-ajv.js'
+import { PRIORITIES } from './priority.js'
 import { type DataSchema, resolveSchema, type SchemaCompiler } from './schema.js'
 
 /** A job's validated options: its definition, and the handler that the definition's `task` refers to. */
@@ -27,7 +28,8 @@ export const DEFAULT_KEYS = [
   'onRedisError',
   'jitter',
   'timeout',
-  'retry'
+  'retry',
+  'priority'
 ] as const satisfies (keyof JobDefaults)[]
 export const JOB_KEYS = [
   'id',
@@ -57,7 +59,8 @@ const FACTORY_DEFAULTS = Object.freeze({
   onRedisError: 'skip',
   jitter: 0,
   timeout: 0,
-  retry: null
+  retry: null,
+  priority: 'normal'
 }) satisfies ResolvedDefaults
 
 const OVERLAPS = ['skip', 'wait', 'replace'] as const
@@ -188,7 +191,7 @@ export function resolveLockTtl(ttl: Duration, name: string): number {
 }
 
 function resolveShared(options: JobDefaults, defaults: ResolvedDefaults): ResolvedDefaults {
-  const { lock, misfireGraceTime, coalesce, recovery, onRedisError, jitter, timeout, retry } = options
+  const { lock, misfireGraceTime, coalesce, recovery, onRedisError, jitter, timeout, retry, priority } = options
   return {
     lockTtl: lock === undefined ? defaults.lockTtl : resolveLock(lock, defaults),
     misfireGraceTime:
@@ -200,7 +203,8 @@ function resolveShared(options: JobDefaults, defaults: ResolvedDefaults): Resolv
     onRedisError: oneOf(onRedisError, 'onRedisError', ['skip', 'run'], defaults.onRedisError),
     jitter: jitter === undefined ? defaults.jitter : parseDuration(jitter, 'jitter'),
     timeout: timeout === undefined ? defaults.timeout : parseDuration(timeout, 'timeout', { max: MAX_TIMER }),
-    retry: retry === undefined ? defaults.retry : resolveRetry(retry)
+    retry: retry === undefined ? defaults.retry : resolveRetry(retry),
+    priority: oneOf(priority, 'priority', PRIORITIES, defaults.priority)
   }
 }
 

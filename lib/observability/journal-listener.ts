@@ -20,6 +20,16 @@ export interface OutageCost {
   readonly locksLost: number
 }
 
+/** How late the event loop is. */
+export interface EventLoopLateness {
+  /** In milliseconds. */
+  readonly delay: number
+  /** The option `maxEventLoopDelay`, in milliseconds. */
+  readonly maxDelay: number
+  /** How many due ticks of low priority wait for it. */
+  readonly waiting: number
+}
+
 /**
  * Hears from the journal what happened in this process: each method is called once for each fact of its name. A listener
  * implements the methods it needs. What it throws, or a promise of it that rejects, is logged and stops nothing.
@@ -94,4 +104,8 @@ export interface JournalListener {
   left?(runs: number): void
   outageBegan?(error: Error): void
   outageEnded?(cost: OutageCost): void
+  /** The event loop is late: ticks of low priority wait. Told once a minute at most. */
+  eventLoopLate?(lateness: EventLoopLateness): void
+  /** It is on time again, and they are requested: of what was told by `eventLoopLate`. @param duration in milliseconds */
+  eventLoopOnTime?(duration: number): void
 }

@@ -7,7 +7,7 @@ import { isThenable } from '../base/check.js'
 import type { JobBlock, JobRecord } from '../jobs/job.js'
 import { COUNTER, SKIPPED_COUNTER } from '../jobs/stats.js'
 import type { Events } from './events.js'
-import type { JournalListener, OutageCost, TickRange } from './journal-listener.js'
+import type { EventLoopLateness, JournalListener, OutageCost, TickRange } from './journal-listener.js'
 import { logSafely } from './log.js'
 import type { Logbook, ReportedRun } from './logbook.js'
 import type { MissedLog } from './missed-log.js'
@@ -268,6 +268,18 @@ export class Journal {
   outageEnded(cost: OutageCost): void {
     this.#logbook.outageEnded(cost)
     if (this.#listeners !== null) this.#tell('outageEnded', cost)
+  }
+
+  /** The event loop is late, and ticks of low priority wait for it. */
+  eventLoopLate(lateness: EventLoopLateness): void {
+    this.#logbook.eventLoopLate(lateness)
+    if (this.#listeners !== null) this.#tell('eventLoopLate', lateness)
+  }
+
+  /** It is on time again, and they wait no longer. @param duration in milliseconds */
+  eventLoopOnTime(duration: number): void {
+    this.#logbook.eventLoopOnTime(duration)
+    if (this.#listeners !== null) this.#tell('eventLoopOnTime', duration)
   }
 
   /** Writes what is collected, as nothing more will come. */

@@ -3,6 +3,7 @@ import type { Logger } from '../../types/logger.js'
 import type { Run } from '../../types/run.js'
 import { SECOND } from '../base/duration.js'
 import { show } from '../base/show.js'
+import type { EventLoopLateness } from './journal-listener.js'
 import { isEnabled, type LogLevel, logSafely } from './log.js'
 
 /** How many jobs are named in one line. */
@@ -88,6 +89,19 @@ export class Logbook {
     const { duration, waiting, locksLost } = cost
     const what = `it took ${duration / SECOND} s, ${countOf(waiting, 'due tick')} waited, ${countOf(locksLost, 'lock')} lost`
     this.#write('info', cost, `Redis answers again: jobs go on; ${what}`)
+  }
+
+  /** Ticks of low priority wait. */
+  eventLoopLate(lateness: EventLoopLateness): void {
+    const { delay, maxDelay, waiting } = lateness
+    const what = `the event loop is ${delay} ms late, more than ${maxDelay} ms`
+    this.#write('warn', { ...lateness }, `${what}: ticks of low priority wait, ${waiting} at present`)
+  }
+
+  /** @param duration for how long they have waited, in milliseconds */
+  eventLoopOnTime(duration: number): void {
+    const message = `the event loop is on time again after ${duration / SECOND} s: ticks of low priority wait no longer`
+    this.#write('info', { duration }, message)
   }
 
   /** @param jobIds what runs, and is waited for */

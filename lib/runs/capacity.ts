@@ -4,7 +4,7 @@
  * by hand starts in any case, so that `room` can be negative.
  */
 export class Capacity {
-  readonly #concurrency: number
+  #concurrency: number
   readonly #onRoom: () => void
   /** How many runs go on. */
   #running = 0
@@ -15,6 +15,17 @@ export class Capacity {
   constructor(concurrency: number, onRoom: () => void) {
     this.#concurrency = concurrency
     this.#onRoom = onRoom
+  }
+
+  /** How many runs there may be at once. */
+  get concurrency(): number {
+    return this.#concurrency
+  }
+
+  /** Makes room for more runs, which is announced, or for fewer: those that go on then end by themselves. */
+  resize(concurrency: number): void {
+    this.#concurrency = concurrency
+    this.announceRoom()
   }
 
   /** For how many more runs there is room. */

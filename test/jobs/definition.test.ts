@@ -1,5 +1,6 @@
 // What tells two definitions of one job apart.
 import t from 'tap'
+import { hash32 } from '../../lib/base/hash.js'
 import { dataFingerprint, fingerprintOf, type JobDefinition } from '../../lib/jobs/definition.js'
 import { resolveDefaults, resolveJob } from '../../lib/jobs/options.js'
 import { resolveTrigger } from '../../lib/triggers/index.js'
@@ -32,10 +33,18 @@ t.test('definitions differ by their trigger, their options and their data, and b
   t.equal(fingerprint({ trigger: { interval: '2s' } }).options, own.options)
   t.not(fingerprint({ timeout: '1s' }).options, own.options)
   t.equal(fingerprint({ timeout: '1s' }).trigger, own.trigger)
+  t.not(fingerprint({ priority: 'low' }).options, own.options)
+  t.strictSame(fingerprint({ priority: 'normal' }), own)
   const data = fingerprint({ data: { table: 'orders' } })
   t.not(data.options, own.options)
   t.not(fingerprint({ data: { table: 'users' } }).options, data.options)
   t.strictSame(fingerprint({ data: { table: 'orders' } }), data)
+})
+
+t.test('a job that has no priority is the same to a build that knows of none', async (t) => {
+  const { id: _id, trigger: _trigger, task: _task, data: _data, priority, ...options } = define()
+  t.equal(priority, 'normal')
+  t.equal(fingerprint().options, hash32(JSON.stringify(options)).toString(36))
 })
 
 t.test('data that cannot be written down tells nothing apart, and is no error', async (t) => {

@@ -60,7 +60,8 @@ t.test('every series is there when a job is added, at 0 but for what is known', 
       ['apscheduler_job_next_run_timestamp_seconds', clock.now() / 1000 + 10],
       ['apscheduler_redis_up', 1]
     ])
-    const isSingle = /_(jobs_total|jobs_active|backlog_size|clock_skew_seconds|redis_up)$/
+    const isSingle =
+      /_(jobs_total|jobs_active|backlog_size|event_loop_delay_seconds|throttled|clock_skew_seconds|redis_up)$/
     for (const [name, { type, samples, help }] of families) {
       t.ok(help.length > 5, `${name} has a HELP`)
       t.equal(type, /_total$/.test(name) && name !== 'apscheduler_jobs_total' ? 'counter' : type)

@@ -25,10 +25,19 @@ export interface DueTicks {
   flushCounts(): void
 }
 
+/** What is read of the event loop's guard. */
+export interface EventLoop {
+  /** How late it is, in milliseconds. */
+  readonly delay: number
+  /** Whether ticks of low priority wait for it. */
+  readonly isLate: boolean
+}
+
 /** What a metric's samples are read from. */
 export interface Source {
   readonly jobs: JobRegistry
   readonly dispatcher: DueTicks
+  readonly guard: EventLoop
   readonly coordination: Coordination
 }
 
@@ -87,6 +96,14 @@ export const DEFINITIONS: Readonly<Record<string, Definition>> = {
     return active
   }),
   backlog_size: single('sum', 'Due ticks that wait to be claimed.', ({ dispatcher }) => dispatcher.backlog),
+  event_loop_delay_seconds: single(
+    'max',
+    "How late this process' timers are, smoothed over about a second; 0 without `maxEventLoopDelay`.",
+    ({ guard }) => guard.delay / 1000
+  ),
+  throttled: single('max', '1 while ticks of low priority wait because the event loop is late.', ({ guard }) =>
+    guard.isLate ? 1 : 0
+  ),
   clock_skew_seconds: single(
     'average',
     "This process' clock minus Redis' clock.",

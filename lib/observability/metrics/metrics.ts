@@ -1,11 +1,9 @@
 import Registry from 'prom-client/lib/registry.js'
-import type { Coordination } from '../../../types/coordination.js'
 import type { MetricsRegister } from '../../../types/scheduler.js'
 import { show } from '../../base/show.js'
 import { MetricTakenError } from '../../errors.js'
-import type { JobRegistry } from '../../jobs/registry.js'
 import type { CountedStats } from '../../jobs/stats.js'
-import { DEFINITIONS, type Definition, type DueTicks, type Sample, type Source } from './definitions.js'
+import { DEFINITIONS, type Definition, type Sample, type Source } from './definitions.js'
 import { Scrape } from './scrape.js'
 
 /** The names of all metrics, without the prefix. */
@@ -110,15 +108,9 @@ export class Metrics {
   #registered: string[] = []
 
   /** @param total all jobs' numbers, when they are to be shown instead of each job's */
-  constructor(
-    options: ResolvedMetrics,
-    jobs: JobRegistry,
-    dispatcher: DueTicks,
-    coordination: Coordination,
-    total: CountedStats | null
-  ) {
+  constructor(options: ResolvedMetrics, source: Source, total: CountedStats | null) {
     this.#options = options
-    this.#numbers = new Numbers({ jobs, dispatcher, coordination }, total)
+    this.#numbers = new Numbers(source, total)
     this.#registry = options.register
   }
 
