@@ -25,6 +25,7 @@ import { WaitingRuns } from './dispatch/waiting-runs.js'
 import type { EngineExtensions } from './engine/extensions.js'
 import { Lifecycle } from './engine/lifecycle.js'
 import { Phases } from './engine/phases.js'
+import { RunsByHand } from './engine/runs-by-hand.js'
 import { Shutdown } from './engine/shutdown.js'
 import { Blocks } from './jobs/blocks.js'
 import { FinishedJobs } from './jobs/finished-jobs.js'
@@ -55,8 +56,7 @@ export class Engine {
   readonly control: JobControl
   readonly events: Events
   readonly coordination: Coordination
-  readonly manualRuns: ManualRuns
-  readonly queuedRuns: QueuedRuns
+  readonly runsByHand: RunsByHand
   readonly namedLocks: NamedLocks
   readonly capacity: Capacity
   readonly metrics: Metrics | null
@@ -168,12 +168,25 @@ export class Engine {
       return [runner, finisher, dispatcher, manualRuns, recovery, waitingRuns].flatMap((part) => [...part.runIds])
     }
     const jobOf = (jobId: string): JobRecord | undefined => jobs.get(jobId)
-    const abandonedRuns = new AbandonedRuns({ ...shared, replicaId, newCallId: newRunId, runIds, jobOf })
+    const abandonedRuns = new AbandonedRuns({
+      ...shared,
+      replicaId,
+      newCallId: newRunId,
+      runIds,
+      jobOf,
+      onLeft: (job) => recovery.lookNow(job)
+    })
     const onTakenOver = (from: OpenRun, runId: string, attempt: number): void => {
       journal.takenOver(from, runId, attempt)
       abandonedRuns.record([from])
     }
-    const recovery: Recovery = new Recovery({ ...shared, replicaId, deadlines, onTakenOver })
+    const recovery: Recovery = new Recovery({
+      ...shared,
+      replicaId,
+      deadlines,
+      onTakenOver,
+      onRequestBegun: (active, requestId, brought) => waitingRuns.begun(active, requestId, brought)
+    })
     const isEnding = (): boolean => phases.isEnding
     const waitingRuns: WaitingRuns = new WaitingRuns({ ...shared, replicaId, recovery, isRunning, isEnding })
     const queuedRuns = new QueuedRuns({ clock, coordination, waitingRuns, newRunId, isEnding })
@@ -233,8 +246,6 @@ export class Engine {
     this.control = control
     this.events = events
     this.coordination = coordination
-    this.manualRuns = manualRuns
-    this.queuedRuns = queuedRuns
     this.namedLocks = namedLocks
     this.capacity = capacity
     this.metrics = metrics === null ? null : new Metrics(metrics, { jobs, dispatcher, coordination, guard }, total)
@@ -257,6 +268,8 @@ export class Engine {
         journal.started(jobs.size, kind, replicaId)
       }
     })
+    const { lifecycle } = this
+    this.runsByHand = new RunsByHand({ jobs, coordination, lifecycle, manualRuns, queuedRuns, waitingRuns })
     try {
       for (const job of options.jobs) jobs.add(job, options.app)
       this.metrics?.register()

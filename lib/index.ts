@@ -21,10 +21,12 @@ export type {
   JobRouteHandler,
   PluginMetricsOptions,
   PluginOptions,
+  QueuedRunBody,
   RunBody,
+  TriggerJobConfig,
   TriggerRouteOptions
 } from '../types/plugin.js'
-export type { JobHandler, Run, RunContext, RunOutcome, RunTrigger, SkipReason } from '../types/run.js'
+export type { JobHandler, QueuedRun, Run, RunContext, RunOutcome, RunTrigger, SkipReason } from '../types/run.js'
 export type {
   ClusterLike,
   MetricsOptions,
@@ -36,6 +38,7 @@ export type {
   Scheduler,
   SchedulerOptions,
   TriggerOptions,
+  WaitingTriggerOptions,
   WithLockContext,
   WithLockOptions,
   WithLockResult

@@ -2,7 +2,7 @@
 /** @ts-ignore */
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import type { FastifyScheduler, PluginMetricsOptions, PluginOptions } from '../types/plugin.js'
+import type { FastifyScheduler, PluginMetricsOptions, PluginOptions, TriggerJobConfig } from '../types/plugin.js'
 import type { SchedulerOptions } from '../types/scheduler.js'
 import { checkCloseTimeout, followApp } from './app-life.js'
 import { copyKnown, isPlainObject } from './base/check.js'
@@ -24,8 +24,8 @@ declare module 'fastify' {
     jobs: FastifyScheduler
   }
   interface FastifyContextConfig {
-    /** The id of a job to run after this route has answered with a status of 200 to 299. */
-    triggerJob?: string
+    /** A job to run after this route has answered with a status of 200 to 299: its id, or `{ id, data, overlap }`. */
+    triggerJob?: TriggerJobConfig
   }
 }
 
@@ -41,7 +41,7 @@ const plugin: FastifyPluginAsync<PluginOptions> = async (app, options) => {
   checkCloseTimeout(app, resolved.closeTimeout, schedulerOptions.closeTimeout)
   const engine = new Engine(resolved, { compilerOf: compilerOfApp })
   const scheduler = new Scheduler<FastifyInstance>(engine, app)
-  const routes = new TriggerRoutes(app, scheduler)
+  const routes = new TriggerRoutes(app, scheduler, engine.runsByHand)
   decorate(app, (instance) => {
     return Object.assign(new Scheduler(engine, instance), { route: routes.route.bind(routes) })
   })

@@ -4,12 +4,14 @@ import type { SchedulerEventName, SchedulerListener } from '../types/events.js'
 import type { Job } from '../types/job.js'
 import type { JobChanges, JobOptions, JobShorthand } from '../types/job-options.js'
 import type { JobData, JobResult } from '../types/job-types.js'
-import type { JobHandler, Run } from '../types/run.js'
+import type { JobHandler, QueuedRun, Run } from '../types/run.js'
 import type {
   MetricsRegister,
   Scheduler as SchedulerContract,
   SchedulerOptions,
+  TriggerArguments,
   TriggerOptions,
+  WaitingTriggerOptions,
   WithLockContext,
   WithLockOptions,
   WithLockResult
@@ -17,7 +19,7 @@ import type {
 import type { PreviewOptions, TriggerInput } from '../types/trigger.js'
 import { detached } from './base/async-context.js'
 import { copyKnown, isPlainObject } from './base/check.js'
-import { PEER_LOCK_NAMES, PEER_TRIGGER_CALL_NAMES } from './base/peer-names.js'
+import { PEER_LOCK_NAMES } from './base/peer-names.js'
 import { show } from './base/show.js'
 import { Engine } from './engine.js'
 import { OptionInvalidError } from './errors.js'
@@ -112,20 +114,14 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
     await this.#engine.control.resume(job)
   }
 
-  async trigger<Id extends string>(id: Id, options: TriggerOptions = {}): Promise<Run<JobResult<Id>> | null> {
-    const job = this.#engine.jobs.known(id)
-    const given = copyKnown(options, ['data', 'wait'], "`trigger`'s options", PEER_TRIGGER_CALL_NAMES) as TriggerOptions
-    const { data = job.definition.data, wait = false } = given
-    if (typeof wait !== 'boolean') throw new OptionInvalidError('wait', 'true or false', show(wait))
-    job.parse(data)
-    const what = `trigger the job '${id}'`
-    this.#engine.lifecycle.phases.checkRunning(what)
-    await this.#engine.lifecycle.openFor(what)
-    this.#engine.lifecycle.phases.checkRunning(what)
-    const active = await this.#engine.manualRuns.trigger(job, data)
-    if (active === null) return null
-    if (wait) await new Promise<unknown>((resolve) => active.onOutcome(() => resolve(undefined)))
-    return active.run as Run<JobResult<Id>>
+  trigger<Id extends string>(
+    id: Id,
+    options: WaitingTriggerOptions<Id> & { readonly wait: true }
+  ): Promise<Run<JobResult<Id>>>
+  trigger<Id extends string>(id: Id, options: WaitingTriggerOptions<Id>): Promise<Run<JobResult<Id>> | QueuedRun>
+  trigger<Id extends string>(id: Id, ...options: TriggerArguments<Id>): Promise<Run<JobResult<Id>> | null>
+  trigger(id: string, options: TriggerOptions = {}): Promise<Run | QueuedRun | null> {
+    return this.#engine.runsByHand.trigger(id, options)
   }
 
   preview(trigger: TriggerInput, options: PreviewOptions = {}): number[] {

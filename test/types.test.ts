@@ -11,6 +11,7 @@ import scheduler, {
   type JobOptions,
   type JobRouteHandler,
   type PluginOptions,
+  type QueuedRun,
   type RedisInput,
   type RedisMasterInput,
   type Run,
@@ -232,7 +233,10 @@ t.test('withLock and trigger tell what they resolve to', async (t) => {
   if (result.acquired) t.equal(result.value, 'value')
   // @ts-expect-error the value is there only when the lock was acquired
   t.equal(result.value, 'value')
-  expectTypeOf(own.trigger).returns.resolves.toEqualTypeOf<Run | null>()
+  expectTypeOf(() => own.trigger('report')).returns.resolves.toEqualTypeOf<Run | null>()
+  expectTypeOf(() => own.trigger('report', { wait: true })).returns.resolves.toEqualTypeOf<Run | null>()
+  expectTypeOf(() => own.trigger('report', { overlap: 'wait' })).returns.resolves.toEqualTypeOf<Run | QueuedRun>()
+  expectTypeOf(() => own.trigger('report', { overlap: 'wait', wait: true })).returns.resolves.toEqualTypeOf<Run>()
   expectTypeOf(own.get).returns.toEqualTypeOf<Job | undefined>()
   expectTypeOf(own.preview).returns.toEqualTypeOf<number[]>()
   expectTypeOf<Run['outcome']>().toEqualTypeOf<

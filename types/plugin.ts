@@ -2,7 +2,7 @@
 /** @ts-ignore */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { JobData } from './job-types.js'
-import type { Run } from './run.js'
+import type { QueuedRun, Run } from './run.js'
 import type { MetricsOptions, Scheduler, SchedulerOptions } from './scheduler.js'
 
 export interface PluginMetricsOptions extends MetricsOptions {
@@ -28,10 +28,10 @@ export interface PluginOptions extends Omit<SchedulerOptions<FastifyInstance>, '
 }
 
 /** A route handler. Its parameters are what requests and replies of HTTP, HTTPS and HTTP/2 servers have in common. */
-export type JobRouteHandler = (
+export type JobRouteHandler<Body = RunBody> = (
   request: { readonly method: string },
   reply: { code(statusCode: number): unknown; send(): unknown }
-) => Promise<RunBody>
+) => Promise<Body>
 
 export interface TriggerRouteOptions<Request = FastifyRequest, Data = unknown> {
   /** Returns the handler's `data`, or a promise of it; by default it is the job's own `data`. */
@@ -42,6 +42,38 @@ export interface TriggerRouteOptions<Request = FastifyRequest, Data = unknown> {
    * @default false
    */
   readonly wait?: boolean
+  /** Returns the run's concurrency key, or a promise of it: runs with one key never overlap. */
+  readonly concurrencyKey?: (request: Request) => string | PromiseLike<string>
+  /**
+   * What to do when no run can begin: `skip` answers 409, `wait` keeps the request in the store, and answers 202 with what
+   * waits; 503 when 1,000 wait already.
+   *
+   * @default 'skip'
+   */
+  readonly overlap?: 'skip' | 'wait'
+}
+
+/** A route's `config.triggerJob`: the id of a job, or an object. */
+export type TriggerJobConfig =
+  | string
+  | {
+      readonly id: string
+      /** Returns the handler's `data`, or a promise of it; by default it is the job's own `data`. */
+      // biome-ignore lint/suspicious/noExplicitAny: a route's request has types of its own
+      readonly data?: (request: any) => unknown
+      /**
+       * Whether the run waits in the store when the job is under way. It does so before the answer is sent, which becomes an
+       * error where it cannot be kept; so that no death of this process loses it afterwards. `skip`: it is dropped, which the
+       * log tells.
+       *
+       * @default 'wait'; 'skip' with several Redis masters, and for a job with `lock: false`
+       */
+      readonly overlap?: 'skip' | 'wait'
+    }
+
+/** What waits for others in a route's response. */
+export interface QueuedRunBody extends Pick<QueuedRun, 'id' | 'jobId' | 'trigger' | 'startedAt' | 'outcome'> {
+  readonly scheduledTime: string
 }
 
 /** A run in a route's response; times are in ISO 8601. */
@@ -60,11 +92,16 @@ export interface RunBody
 export interface FastifyScheduler extends Scheduler<FastifyInstance> {
   /**
    * Returns a route handler that runs a job. It answers 202 and the run, 409 if another run of the job holds its lock,
-   * 400 if the job's schema refuses the data, or 503 if Redis does not answer. The job must exist when the app is ready. `HEAD`, `OPTIONS` and `TRACE` run
-   * nothing.
+   * 400 if the job's schema refuses the data, or 503 if Redis does not answer. The job must exist when the app is ready.
+   * `HEAD`, `OPTIONS` and `TRACE` run nothing.
    */
   route<Request = FastifyRequest, Id extends string = string>(
     id: Id,
-    options?: TriggerRouteOptions<Request, JobData<Id>>
+    options?: TriggerRouteOptions<Request, JobData<Id>> & { readonly overlap?: 'skip' }
   ): JobRouteHandler
+  /** The same for a run that may wait for others: it answers 202 and what waits, or 503 if 1,000 wait already. */
+  route<Request = FastifyRequest, Id extends string = string>(
+    id: Id,
+    options: TriggerRouteOptions<Request, JobData<Id>>
+  ): JobRouteHandler<RunBody | QueuedRunBody>
 }

@@ -17,7 +17,7 @@ import type {
 } from './job-options.js'
 import type { IsDataRequired, JobData, JobResult, KnownJobId } from './job-types.js'
 import type { Logger } from './logger.js'
-import type { JobHandler, Run } from './run.js'
+import type { JobHandler, QueuedRun, Run } from './run.js'
 import type { SchemaInput, SchemaOutput, StandardSchema } from './standard-schema.js'
 import type { PreviewOptions, TriggerInput } from './trigger.js'
 
@@ -182,18 +182,38 @@ export interface TriggerOptions<Data = unknown> {
   readonly data?: Data
   /**
    * Whether to resolve only when the run has ended and its lock is released, or its `timeout` has passed, instead of as
-   * soon as it has started.
+   * soon as it has started. A run that waits for others (`overlap: 'wait'`) is waited for wherever it runs.
    *
    * @default false
    */
   readonly wait?: boolean
+  /**
+   * Runs with one key never overlap in the fleet; runs with different keys do, up to the job's `maxInstances`. 1 to 200
+   * characters, no control characters; not with several Redis masters.
+   */
+  readonly concurrencyKey?: string
+  /**
+   * What to do when no run can begin, as the job has `maxInstances` under way or one with the same key. `skip`: nothing.
+   * `wait`: the request waits in the store, in order, 1,000 at most, and outlives this replica; its `data` must be JSON of at
+   * most 256 KB. Requests without `data` are one while they wait. Not with several Redis masters.
+   *
+   * @default 'skip'
+   */
+  readonly overlap?: 'skip' | 'wait'
 }
 
 /** The options of `trigger()`; they may be omitted unless `JobTypes` says that the job's data is required. */
 export type TriggerArguments<Id extends string> =
   IsDataRequired<Id> extends true
-    ? [options: TriggerOptions<JobData<Id>> & { readonly data: JobData<Id> }]
-    : [options?: TriggerOptions<JobData<Id>>]
+    ? [options: SkippingOptions<JobData<Id>> & { readonly data: JobData<Id> }]
+    : [options?: SkippingOptions<JobData<Id>>]
+
+type SkippingOptions<Data> = TriggerOptions<Data> & { readonly overlap?: 'skip' }
+
+/** The options of `trigger()` for a run that may wait for others. */
+export type WaitingTriggerOptions<Id extends string> = TriggerOptions<JobData<Id>> & {
+  readonly overlap: 'wait'
+} & (IsDataRequired<Id> extends true ? { readonly data: JobData<Id> } : unknown)
 
 export interface WithLockOptions {
   /**
@@ -341,9 +361,21 @@ export interface Scheduler<App = unknown> {
    */
   resume(id: string): Promise<void>
   /**
+   * Runs a job once the runs of it that stand in its way have ended, on whichever replica has room first.
+   *
+   * @returns with `wait` the run once it has ended. Without, the run if it has begun here, else what waits in the store
+   * @throws JobUnknownError, JobQueueFullError, NotRunningError, the errors of data, and RedisUnavailableError: then it may
+   *   wait all the same
+   */
+  trigger<Id extends string>(
+    id: Id,
+    options: WaitingTriggerOptions<Id> & { readonly wait: true }
+  ): Promise<Run<JobResult<Id>>>
+  trigger<Id extends string>(id: Id, options: WaitingTriggerOptions<Id>): Promise<Run<JobResult<Id>> | QueuedRun>
+  /**
    * Runs a job now, on this replica, under its lock.
    *
-   * @returns the run, or `null` when another run of the job holds the lock
+   * @returns the run, or `null` when no slot of the job is free, or another run with the key is under way
    * @throws JobUnknownError, RedisUnavailableError, NotRunningError, and the errors of data that the job's schema refuses
    */
   trigger<Id extends string>(id: Id, ...options: TriggerArguments<Id>): Promise<Run<JobResult<Id>> | null>

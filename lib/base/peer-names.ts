@@ -120,7 +120,9 @@ export const PEER_LOCK_NAMES: PeerNames = {
 
 export const PEER_TRIGGER_CALL_NAMES: PeerNames = {
   '`data`': names('args kwargs params payload input'),
-  '`wait`': names('await sync waitForCompletion')
+  '`wait`': names('await sync waitForCompletion'),
+  '`concurrencyKey`': names('key group groupId partitionKey uniqueKey jobKey'),
+  "`overlap: 'wait'`": names('queue enqueue')
 }
 
 function names(text: string): readonly string[] {

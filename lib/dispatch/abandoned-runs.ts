@@ -32,6 +32,8 @@ export interface AbandonedRunsOptions {
   readonly runIds: () => readonly string[]
   /** The job with an id, if this replica has it. */
   readonly jobOf: (jobId: string) => JobRecord | undefined
+  /** Called for a run that is to be taken over. */
+  readonly onLeft: (job: JobRecord) => void
 }
 
 /**
@@ -99,14 +101,20 @@ export class AbandonedRuns {
   }
 
   #found(found: readonly OpenRun[]): void {
-    const { coordination, jobOf, runIds } = this.#options
+    const { coordination, jobOf, onLeft, runIds } = this.#options
     const now = coordination.now()
     const known = new Set(this.#calls.flatMap(({ runs }) => runs.map(({ runId }) => runId)))
     for (const runId of runIds()) known.add(runId)
     const isOurs = ({ jobId, lockedUntil }: OpenRun): boolean => {
       return jobOf(jobId) !== undefined || lockedUntil + UNKNOWN_JOB_DELAY < now
     }
-    if (!this.#stopped) this.record(found.filter((run) => !known.has(run.runId) && isOurs(run)))
+    if (this.#stopped) return
+    for (const { jobId, attempt } of found) {
+      const job = attempt > 0 ? jobOf(jobId) : undefined
+      // Who has not claimed a tick beside it, as it was asked for by hand, does not look for it.
+      if (job !== undefined) onLeft(job)
+    }
+    this.record(found.filter((run) => !known.has(run.runId) && isOurs(run)))
   }
 
   async #ask(): Promise<void> {

@@ -41,17 +41,18 @@ export class ManualRuns {
   /**
    * Runs a job now, whatever `concurrency` says.
    *
+   * @param key its concurrency key, `''` for none
    * @returns the run, or `null` when another run of the job holds the lock
    * @throws RedisUnavailableError when the store does not answer in time; NotRunningError when this process closes
    *   meanwhile
    */
-  async trigger(job: JobRecord, data: unknown): Promise<ActiveRun | null> {
+  async trigger(job: JobRecord, data: unknown, key = ''): Promise<ActiveRun | null> {
     const { lockTtl } = job.definition
     if (lockTtl === null) return this.#options.unlocked.startManual(job, data)
     this.#asking++
     try {
       for (let count = 1; count <= MAX_TRIES; count++) {
-        const active = await this.#ask(job, data, lockTtl)
+        const active = await this.#ask(job, data, lockTtl, key)
         if (active !== 'late') return active
       }
     } finally {
@@ -63,7 +64,7 @@ export class ManualRuns {
   }
 
   /** Requests the run once: `late` when its lock has expired by the time the answer is read. */
-  async #ask(job: JobRecord, data: unknown, ttl: number): Promise<ActiveRun | null | 'late'> {
+  async #ask(job: JobRecord, data: unknown, ttl: number, key: string): Promise<ActiveRun | null | 'late'> {
     const { coordination, runner, newRunId, clock, finisher, journal, recovery } = this.#options
     const runId = newRunId()
     const scheduledTime = Math.round(coordination.now())
@@ -72,7 +73,7 @@ export class ManualRuns {
       return null
     }
     this.runIds.add(runId)
-    const [answer] = await coordination.claim([toManualRequest(job, runId, scheduledTime, ttl)])
+    const [answer] = await coordination.claim([toManualRequest(job, runId, scheduledTime, ttl, key)])
     this.runIds.delete(runId)
     if (answer?.status === 'granted' && answer.lock !== null) {
       const { lock, fencingToken } = answer

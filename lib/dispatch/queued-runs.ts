@@ -29,8 +29,8 @@ export interface QueuedRunsOptions {
 export interface QueueRequest {
   /** Its concurrency key, `''` for none. */
   readonly key: string
-  /** What it brings, if not the job's own data. */
-  readonly data: { readonly json: string } | null
+  /** Its data as JSON; `null` for the job's own. */
+  readonly json: string | null
   readonly isAwaited: boolean
 }
 
@@ -48,26 +48,39 @@ export class QueuedRuns {
    * @returns the run that has begun here, or the request that waits
    * @throws RedisUnavailableError; then it may wait all the same. JobQueueFullError
    */
-  async enqueue(job: JobRecord, { key, data, isAwaited }: QueueRequest): Promise<ActiveRun | QueuedRun> {
-    const { coordination, newRunId, waitingRuns } = this.#options
+  async enqueue(job: JobRecord, request: QueueRequest): Promise<ActiveRun | QueuedRun> {
+    const { newRunId, waitingRuns } = this.#options
     const id = newRunId()
-    const requestedAt = Math.floor(coordination.now())
-    const brought = data === null ? '' : `"data":${data.json},`
-    const request = { jobId: job.id, id, key, hasData: data !== null, brought: `{${brought}"isAwaited":${isAwaited}}` }
     let active: ActiveRun | null = null
     const forget = waitingRuns.onBegun(id, (begun) => {
       active = begun
     })
     try {
-      const answer = await this.#waiting.enqueue({ ...request, isAwaited })
-      if (answer.status === 'full') throw new JobQueueFullError(job.id)
-      const queued: QueuedRun = queuedRun(answer.id, job.id, requestedAt)
-      if (answer.joined) return queued
+      const queued = await this.keep(job, request, id)
       await waitingRuns.askFor(job)
       return active ?? queued
     } finally {
       forget()
     }
+  }
+
+  /**
+   * Puts a request into the queue of its job, and no more.
+   *
+   * @returns what waits: an earlier request, where it has joined that
+   * @throws as `enqueue`
+   */
+  async keep(
+    job: JobRecord,
+    { key, json, isAwaited }: QueueRequest,
+    id = this.#options.newRunId()
+  ): Promise<QueuedRun> {
+    const requestedAt = Math.floor(this.#options.coordination.now())
+    const brought = `{${json === null ? '' : `"data":${json},`}"isAwaited":${isAwaited}}`
+    const request = { jobId: job.id, id, key, hasData: json !== null, brought, isAwaited }
+    const answer = await this.#waiting.enqueue(request)
+    if (answer.status === 'full') throw new JobQueueFullError(job.id)
+    return queuedRun(answer.id, job.id, requestedAt)
   }
 
   /**

@@ -6,11 +6,13 @@ import { hash32 } from '../base/hash.js'
 import { Idle } from '../base/idle.js'
 import { isOver } from '../coordination/lock-validity.js'
 import type { JobRecord } from '../jobs/job.js'
+import type { ActiveRun } from '../runs/active-run.js'
 import type { Capacity } from '../runs/capacity.js'
 import type { Deadline, Deadlines } from '../runs/deadlines.js'
 import type { Finisher } from '../runs/finisher.js'
 import type { Runner } from '../runs/runner.js'
 import { jobLock, toRecoverRequest } from './claim-request.js'
+import { type Brought, dataOf, readBrought } from './requests.js'
 
 /** How soon to look again when there was no capacity to take over a run; four times as long after no answer. */
 const RETRY_DELAY = SECOND / 4
@@ -33,6 +35,8 @@ export interface RecoveryOptions {
   /** Called when a run is taken over, with the abandoned run and the id of the one that replaces it. */
   readonly onTakenOver: (from: OpenRun, runId: string, attempt: number) => void
   readonly capacity: Capacity
+  /** Called when a run by hand is taken over that had waited, with its request. */
+  readonly onRequestBegun: (active: ActiveRun, requestId: string, brought: Brought | null) => void
 }
 
 /** A job of which a run may have to be taken over. */
@@ -203,16 +207,16 @@ export class Recovery {
     capacity.asked(requests.length)
     const answers = await coordination.claim(requests)
     for (const [index, search] of searches.entries()) {
-      this.#onAnswer(search, requests[index] as ClaimRequest, answers[index] as ClaimAnswer)
+      await this.#onAnswer(search, requests[index] as ClaimRequest, answers[index] as ClaimAnswer)
     }
     this.#requestedRunIds = []
     capacity.answered(requests.length)
     capacity.announceRoom()
   }
 
-  #onAnswer(search: Search, { runId, ttl }: ClaimRequest, answer: ClaimAnswer): void {
+  async #onAnswer(search: Search, { runId, ttl }: ClaimRequest, answer: ClaimAnswer): Promise<void> {
     const { job } = search
-    const { runner, finisher, clock } = this.#options
+    const { coordination, runner, finisher, clock, onRequestBegun } = this.#options
     if (answer.status === 'unavailable') {
       // The run may have been granted all the same, and only the reply lost: then it is made free to take over again.
       if (answer.maybe) finisher.giveUpTakeover(jobLock(job, runId, ttl, clock.monotonic()))
@@ -222,7 +226,13 @@ export class Recovery {
     } else if (answer.status === 'paused') {
       this.#lookAfter(job, 10 * SECOND)
     } else if (answer.status === 'granted' && answer.lock !== null) {
-      const { lock, scheduledTime, attempt, fencingToken, from } = answer
+      const { lock, scheduledTime, attempt, fencingToken, from, request } = answer
+      const brought = request === undefined ? null : await readBrought(coordination, job.id, request.id)
+      if (brought instanceof Error) {
+        finisher.giveUpTakeover(lock, () => this.lookNow(job))
+        this.#lookAfter(job, ttl + this.#delay)
+        return
+      }
       if (this.#stopped || job.removed || runner.closed) {
         finisher.giveUpTakeover(lock)
         return
@@ -242,7 +252,8 @@ export class Recovery {
       if (from !== undefined) this.#options.onTakenOver(from, runId, attempt)
       const run = runner.newRun(job, runId, scheduledTime, 'recovery', fencingToken)
       run.attempt = attempt
-      runner.startRun(job, run, lock)
+      const active = runner.startRun(job, run, lock, dataOf(brought, job))
+      if (request !== undefined) onRequestBegun(active, request.id, brought)
       // There may be more in the job's other slots.
       if (job.definition.maxInstances > 1) this.lookNow(job)
     } else {

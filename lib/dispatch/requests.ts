@@ -1,6 +1,7 @@
 import type { Coordination } from '../../types/coordination.js'
 import type { Run } from '../../types/run.js'
 import { RemoteRunError } from '../errors.js'
+import type { JobRecord } from '../jobs/job.js'
 
 // What requests for runs by hand bring to the store, and what comes of them.
 
@@ -27,6 +28,11 @@ export async function readBrought(
   } catch (error) {
     return error as Error
   }
+}
+
+/** What the run of a request gets: what it has brought, else the job's own. */
+export function dataOf(brought: Brought | null, job: JobRecord): unknown {
+  return brought !== null && 'data' in brought ? brought.data : job.definition.data
 }
 
 /** A run as its result says it. */

@@ -13,7 +13,7 @@ import type { HandingBack } from '../runs/retried-releases.js'
 import type { Runner } from '../runs/runner.js'
 import { jobLock, toWaitingRequest } from './claim-request.js'
 import type { Recovery } from './recovery.js'
-import { type Brought, readBrought, writeResult } from './requests.js'
+import { type Brought, dataOf, readBrought, writeResult } from './requests.js'
 
 /**
  * How soon a replica that has put something into a job's queue asks again whether it can begin, and how soon one that has only
@@ -269,9 +269,8 @@ export class WaitingRuns {
     }
     const startedBy = request === undefined ? 'schedule' : 'manual'
     const run = runner.newRun(job, runId, scheduledTime, startedBy, fencingToken)
-    const data = brought !== null && 'data' in brought ? brought.data : job.definition.data
     job.noteLocked()
-    const active = runner.startRun(job, run, lock, data)
+    const active = runner.startRun(job, run, lock, dataOf(brought, job))
     if (request !== undefined) this.begun(active, request.id, brought)
   }
 

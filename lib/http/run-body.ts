@@ -1,5 +1,5 @@
-import type { RunBody } from '../../types/plugin.js'
-import type { Run, RunOutcome } from '../../types/run.js'
+import type { QueuedRunBody, RunBody } from '../../types/plugin.js'
+import type { QueuedRun, Run, RunOutcome } from '../../types/run.js'
 import { show } from '../base/show.js'
 
 /** The status with which a route answers that has waited for a run. */
@@ -11,6 +11,11 @@ export const STATUS_OF: Readonly<Record<RunOutcome, number>> = Object.freeze({
   lock_lost: 500,
   abandoned: 503
 })
+
+/** What waits, in a route's response. */
+export function toQueuedBody({ id, jobId, trigger, startedAt, outcome, scheduledTime }: QueuedRun): QueuedRunBody {
+  return { id, jobId, trigger, startedAt, outcome, scheduledTime: toIso(scheduledTime) }
+}
 
 /** A run in a route's response, with its result or a message that says why there is none. */
 export function toBody(run: Run): RunBody {

@@ -77,13 +77,14 @@ t.test('a route that gives no data is not to blame the client', async (t) => {
   await app.close()
 })
 
-t.test('config.triggerJob: what cannot be run is told in the log', async (t) => {
+t.test('config.triggerJob: what cannot be run is told to the client, or in the log', async (t) => {
   const { logger, lines } = logLines()
   const app = Fastify({ loggerInstance: logger })
   await app.register(scheduler)
   const data = { table: 'a' as unknown }
   app.jobs.add({ id: 'job', trigger, schema: z.object({ table: z.string() }), data, handler: echo } as never)
-  app.post('/orders', { config: { triggerJob: 'job' } }, async () => 'ok')
+  app.post('/orders', { config: { triggerJob: { id: 'job', overlap: 'skip' } } }, async () => 'ok')
+  app.post('/kept', { config: { triggerJob: 'job' } }, async () => 'ok')
   const ran = nextEvent(app.jobs, 'executed')
   t.equal((await app.inject({ method: 'POST', url: '/orders' })).statusCode, 200)
   t.match(await ran, { run: { result: { table: 'a' } } })
@@ -91,6 +92,9 @@ t.test('config.triggerJob: what cannot be run is told in the log', async (t) => 
   t.equal((await app.inject({ method: 'POST', url: '/orders' })).statusCode, 200)
   const told = lines.filter(({ message }) => message === 'could not trigger a job after the reply')
   t.match(told, [{ level: 'error', fields: { jobId: 'job', err: { code: INVALID } } }])
+  const kept = await app.inject({ method: 'POST', url: '/kept' })
+  t.equal(kept.statusCode, 500, 'before the answer, and it is no mistake of the client')
+  t.match(kept.json(), { code: INVALID })
   await app.close()
 })
 

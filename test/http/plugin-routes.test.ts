@@ -125,7 +125,7 @@ t.test('a run that config.triggerJob asks for while another goes on is only logg
   const job = manualJob('slow')
   const { id, trigger, handler } = job
   await app.register(scheduler, { jobs: [{ id, trigger, handler }] })
-  app.post('/a', { config: { triggerJob: 'slow' } }, async () => 'ok')
+  app.post('/a', { config: { triggerJob: { id: 'slow', overlap: 'skip' } } }, async () => 'ok')
   const first = nextEvent(app.jobs, 'submitted')
   await app.inject({ method: 'POST', url: '/a' })
   await first

@@ -59,7 +59,7 @@ for (const [name, options] of Object.entries({ http: {}, http2: { http2: true } 
           reply.raw.once('close', () => parts.push(null))
           setImmediate(() => app.server.emit('arrived'))
         })
-        app.post('/locked', { config: { triggerJob: 'locked' } }, async (_request, reply) => {
+        app.post('/locked', { config: { triggerJob: { id: 'locked', overlap: 'skip' } } }, async (_request, reply) => {
           await arrived(reply)
           return 'done'
         })

@@ -1,0 +1,118 @@
+import type { Coordination } from '../../types/coordination.js'
+import type { QueuedRun, Run } from '../../types/run.js'
+import type { TriggerOptions } from '../../types/scheduler.js'
+import { copyKnown } from '../base/check.js'
+import { PEER_TRIGGER_CALL_NAMES } from '../base/peer-names.js'
+import { show } from '../base/show.js'
+import type { ManualRuns } from '../dispatch/manual.js'
+import { outcomeOf, type QueuedRuns } from '../dispatch/queued-runs.js'
+import type { WaitingRuns } from '../dispatch/waiting-runs.js'
+import { inJob, OptionInvalidError } from '../errors.js'
+import { serializeData } from '../jobs/data.js'
+import type { JobRecord } from '../jobs/job.js'
+import { checkName } from '../jobs/options.js'
+import type { JobRegistry } from '../jobs/registry.js'
+import { ActiveRun } from '../runs/active-run.js'
+import type { Lifecycle } from './lifecycle.js'
+
+const KEYS = ['data', 'wait', 'concurrencyKey', 'overlap'] as const satisfies (keyof TriggerOptions)[]
+
+export interface RunsByHandOptions {
+  readonly jobs: JobRegistry
+  readonly coordination: Coordination
+  readonly lifecycle: Lifecycle
+  readonly manualRuns: ManualRuns
+  readonly queuedRuns: QueuedRuns
+  readonly waitingRuns: WaitingRuns
+}
+
+/** A request for a run by hand whose options are checked. */
+interface Asked {
+  readonly job: JobRecord
+  readonly data: unknown
+  /** What is to be stored of the data where the run may wait; `null` for the job's own. */
+  readonly json: string | null
+  readonly wait: boolean
+  readonly key: string
+  readonly waits: boolean
+}
+
+/** Runs that are asked for by hand: by `trigger()`, and by routes. */
+export class RunsByHand {
+  readonly #options: RunsByHandOptions
+
+  constructor(options: RunsByHandOptions) {
+    this.#options = options
+  }
+
+  /** What a job's runs by hand do by default after a route has answered: wait, where they can. */
+  defaultOverlap(id: string): 'skip' | 'wait' {
+    const job = this.#options.jobs.get(id)
+    return job !== undefined && this.#canWait(job) ? 'wait' : 'skip'
+  }
+
+  /** As `Scheduler.trigger`. */
+  async trigger(id: string, options: TriggerOptions): Promise<Run | QueuedRun | null> {
+    const { manualRuns, queuedRuns } = this.#options
+    const { job, data, json, wait, key, waits } = this.#check(id, options)
+    await this.#open(id)
+    if (!waits) {
+      const active = await manualRuns.trigger(job, data, key)
+      if (active === null) return null
+      return wait ? await outcomeOf(active) : active.run
+    }
+    const begun = await queuedRuns.enqueue(job, { key, json, isAwaited: wait })
+    if (begun instanceof ActiveRun) return wait ? await outcomeOf(begun) : begun.run
+    return wait ? await queuedRuns.result(job, begun) : begun
+  }
+
+  /**
+   * Keeps a request for a run in the store, which nothing begins here before it is asked to.
+   *
+   * @returns begins it, if it can
+   */
+  async keep(id: string, options: TriggerOptions): Promise<() => void> {
+    const { coordination, lifecycle, queuedRuns, waitingRuns } = this.#options
+    const { job, json, key } = this.#check(id, { ...options, overlap: 'wait' })
+    // While this scheduler ends, other replicas begin it; in memory there are none.
+    if (coordination.state.kind === 'memory') await this.#open(id)
+    else await lifecycle.openFor(`trigger the job '${id}'`)
+    await queuedRuns.keep(job, { key, json, isAwaited: false })
+    return () => void waitingRuns.askFor(job)
+  }
+
+  async #open(id: string): Promise<void> {
+    const { lifecycle } = this.#options
+    const what = `trigger the job '${id}'`
+    lifecycle.phases.checkRunning(what)
+    await lifecycle.openFor(what)
+    lifecycle.phases.checkRunning(what)
+  }
+
+  #check(id: string, options: TriggerOptions): Asked {
+    const job = this.#options.jobs.known(id)
+    const given = copyKnown(options, KEYS, "`trigger`'s options", PEER_TRIGGER_CALL_NAMES) as TriggerOptions
+    const { data = job.definition.data, wait = false, concurrencyKey, overlap = 'skip' } = given
+    if (typeof wait !== 'boolean') throw new OptionInvalidError('wait', 'true or false', show(wait))
+    if (overlap !== 'skip' && overlap !== 'wait') {
+      throw new OptionInvalidError('overlap', "one of 'skip', 'wait'", show(overlap))
+    }
+    if (concurrencyKey !== undefined) checkName(concurrencyKey, '`concurrencyKey`')
+    const waits = overlap === 'wait'
+    if (waits) this.#checkStore(job, 'overlap', overlap)
+    if (concurrencyKey !== undefined) this.#checkStore(job, 'concurrencyKey', concurrencyKey)
+    job.parse(data)
+    const json = waits && given.data !== undefined ? serializeData(given.data) : null
+    return { job, data, json, wait, key: concurrencyKey ?? '', waits }
+  }
+
+  #canWait(job: JobRecord): boolean {
+    return job.definition.lockTtl !== null && (this.#options.coordination.state.masters ?? 1) === 1
+  }
+
+  #checkStore(job: JobRecord, name: string, value: unknown): void {
+    if (this.#canWait(job)) return
+    const why = job.definition.lockTtl === null ? 'a job with `lock: false`' : 'several Redis masters'
+    throw inJob(new OptionInvalidError(name, `left out with ${why}`, show(value)), job.id)
+  }
+}
