@@ -68,8 +68,8 @@ export class Recovery {
   /** This replica's delay after a lock's expiry, different from most others', so that they do not all look at once. */
   readonly #delay: number
   #dueSearches: Search[] = []
-  /** Searches that found no room, those of the highest priority first. They look again when there is some, or after a while. */
-  #waiting: Search[] = []
+  /** Searches that found no room. They look again when there is some, or after a while. */
+  readonly #waiting = new Set<Search>()
   /** Whether the next room is for a search that waits, and not for a tick. */
   #hasTurn = true
   /** The ids of the runs that are being requested. */
@@ -110,7 +110,7 @@ export class Recovery {
    * be taken over does not wait for all ticks of a busy process, nor they for all such runs.
    */
   onRoom(): void {
-    if (this.#waiting.length > 0) this.#takeTurn()
+    if (this.#waiting.size > 0) this.#takeTurn()
   }
 
   /** Begins to watch for runs; a process that takes no ticks takes over no runs either. */
@@ -123,7 +123,7 @@ export class Recovery {
     for (const search of this.#searches.values()) this.#options.deadlines.delete(search)
     this.#searches.clear()
     this.#dueSearches = []
-    this.#waiting = []
+    this.#waiting.clear()
   }
 
   /** Resolves when no request is under way. */
@@ -146,7 +146,7 @@ export class Recovery {
   }
 
   #onDue(search: Search): void {
-    if (this.#waiting.length > 0) this.#waiting = this.#waiting.filter((each) => each !== search)
+    this.#waiting.delete(search)
     this.#dueSearches.push(search)
     if (!this.#asking) void this.#askAll()
   }
@@ -177,15 +177,21 @@ export class Recovery {
     const takes = this.#hasTurn && !this.#asking
     this.#hasTurn = !takes
     if (!takes) return
-    const batch = this.#waiting.splice(0, Math.min(BATCH, this.#options.capacity.room))
-    for (const search of batch) search.checkAt = Number.POSITIVE_INFINITY
+    const waiting = [...this.#waiting].sort((a, b) => a.job.lane - b.job.lane)
+    const batch = waiting.slice(0, Math.min(BATCH, this.#options.capacity.room))
+    for (const search of batch) {
+      this.#waiting.delete(search)
+      search.checkAt = Number.POSITIVE_INFINITY
+    }
     this.#asking = true
     void detached(() => this.#askUntilDone(batch))
   }
 
   #waitForRoom(searches: readonly Search[]): void {
-    for (const { job } of searches) this.#lookAfter(job, RETRY_DELAY)
-    this.#waiting = [...this.#waiting, ...searches].sort((a, b) => a.job.lane - b.job.lane)
+    for (const search of searches) {
+      this.#lookAfter(search.job, RETRY_DELAY)
+      this.#waiting.add(search)
+    }
   }
 
   async #ask(batch: readonly Search[]): Promise<void> {
