@@ -114,7 +114,13 @@ export interface JobBase<App, Data> extends JobDefaults {
    * @default the id
    */
   readonly name?: string
-  readonly trigger: TriggerInput
+  /**
+   * When the job is due. A job without a trigger runs by hand only; `null` says so, too. `undefined` is refused, as it
+   * may be the value of a setting that was forgotten.
+   *
+   * @default null
+   */
+  readonly trigger?: TriggerInput | null
   readonly handler: JobHandler<App, Data>
   /** Passed to the handler, as it is. */
   readonly data?: Data
@@ -135,5 +141,5 @@ export type JobOptions<App = unknown, Data = unknown> = JobBase<App, Data> & Dat
 /** The options that `cron()`, `interval()` and `date()` accept besides the job's id, trigger and handler. */
 export type JobShorthand<App = unknown, Data = unknown> = Omit<JobBase<App, Data>, 'id' | 'trigger' | 'handler'>
 
-/** The options that `modify` can change: all but `id` and `paused`. */
+/** The options that `modify` can change: all but `id` and `paused`. `trigger: null` takes the job's trigger away. */
 export type JobChanges<App = unknown, Data = unknown> = Partial<Omit<JobBase<App, Data>, 'id' | 'paused'>>

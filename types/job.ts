@@ -4,7 +4,8 @@ import type { TriggerObject } from './trigger.js'
 export interface Job {
   readonly id: string
   readonly name: string
-  readonly trigger: TriggerObject
+  /** `null` for a job that runs by hand only. */
+  readonly trigger: TriggerObject | null
   readonly data: unknown
   /** Whether this replica knows the job to be paused. */
   readonly paused: boolean

@@ -198,7 +198,8 @@ export interface Scheduler<App = unknown> {
   /** The registry of the metrics; `null` when they are off. */
   readonly register: MetricsRegister | null
   /**
-   * Adds a job, which is due at its first tick after this, or after `start()` if that comes later.
+   * Adds a job, which is due at its first tick after this, or after `start()` if that comes later. Without a trigger it
+   * runs by hand only.
    *
    * @throws JobDuplicateError, JobIdInvalidError, and the errors of its options; then nothing has changed
    */
@@ -251,8 +252,8 @@ export interface Scheduler<App = unknown> {
    * @throws JobUnknownError and the errors of its options; then nothing has changed
    */
   modify<Data = unknown>(id: string, changes: JobChanges<App, Data>): Job
-  /** `modify` with a trigger alone. */
-  reschedule(id: string, trigger: TriggerInput): Job
+  /** `modify` with a trigger alone; with `null` the job runs by hand only from then on. */
+  reschedule(id: string, trigger: TriggerInput | null): Job
   /**
    * Removes a job from this process; active runs of it go on to their end. A job whose trigger has no further tick is
    * removed automatically, five minutes after its last run.

@@ -2,7 +2,7 @@ import type { Clock, TimerHandle } from '../../types/clock.js'
 import type { Trigger } from '../../types/trigger.js'
 import { Bag, type Placed } from '../base/bag.js'
 import { SECOND } from '../base/duration.js'
-import { isFromCompletion, jitterOf, latestTick } from '../triggers/index.js'
+import { isByHand, isFromCompletion, jitterOf, latestTick } from '../triggers/index.js'
 import { Heap, type HeapNode } from './heap.js'
 
 /**
@@ -168,8 +168,12 @@ export class Timetable<Job extends Timed> {
     return waiting === null || (next !== null && next < waiting) ? next : waiting
   }
 
-  /** Whether the job's trigger has no further tick; a tick of it may still wait for its time. */
+  /**
+   * Whether the job's trigger has no further tick; a tick of it may still wait for its time. A job without a trigger is
+   * never over.
+   */
   isOver(job: Job): boolean {
+    if (isByHand(job.trigger)) return false
     const group = this.#groups.get(job.trigger)
     return group === undefined ? !this.#alarms.has(job) : group.index < 0
   }
@@ -263,6 +267,11 @@ export class Timetable<Job extends Timed> {
 
   #begin(job: Job): void {
     const { trigger, lookBack } = job
+    if (isByHand(trigger)) {
+      // Its ticks never begin: there is nothing to wake up for, to account for or to catch up on.
+      job.begin(Number.NEGATIVE_INFINITY)
+      return
+    }
     const now = this.#now()
     job.begin(now)
     if (isFromCompletion(trigger)) {

@@ -5,6 +5,7 @@ import { resolveDefaults, resolveJob } from '../../lib/jobs/options.js'
 import { resolveTrigger } from '../../lib/triggers/index.js'
 import type { Fingerprint } from '../../types/coordination.js'
 import type { JobOptions } from '../../types/job-options.js'
+import type { TriggerObject } from '../../types/trigger.js'
 
 function define(changes: Partial<JobOptions> = {}): JobDefinition {
   const options = { id: 'job', trigger: { interval: '1s' }, handler() {}, ...changes } as JobOptions
@@ -14,7 +15,7 @@ function define(changes: Partial<JobOptions> = {}): JobDefinition {
 
 function fingerprint(changes: Partial<JobOptions> = {}): Fingerprint {
   const definition = define(changes)
-  return fingerprintOf(definition, resolveTrigger(definition.trigger, { timezone: 'UTC' }))
+  return fingerprintOf(definition, resolveTrigger(definition.trigger as TriggerObject, { timezone: 'UTC' }))
 }
 
 t.test('a definition has no handler in it, and can be written down', async (t) => {
