@@ -192,6 +192,12 @@ t.test('hours of ticks each second are passed over at once', async (t) => {
     t.strictSame(local(each, '2026-11-27T08:59:58Z', 2, 'UTC'), ['2026-11-27 08:59:59', '2026-11-27 18:00'])
     t.strictSame(local(each, '2026-11-27T23:59:59Z', 1, 'UTC'), ['2026-11-30 00:00'])
   }
+  const secondly = (cron: string, from: string): string[] =>
+    local({ interval: '1s', except: [{ cron }] }, `2026-11-27T${from}Z`, 2, 'UTC').map((time) => time.slice(11))
+  t.strictSame(secondly('30 * 9-17 * * *', '09:00:28'), ['09:00:29', '09:00:31'])
+  t.strictSame(secondly('* 10-19,50-59 * * * *', '09:09:58'), ['09:09:59', '09:20'])
+  t.strictSame(secondly('* 10-19,50-59 * * * *', '23:49:58'), ['23:49:59', '00:00'])
+  t.strictSame(secondly('* * 22-23 * * *', '21:59:58'), ['21:59:59', '00:00'])
   // Not every time of the outer trigger is one of the other.
   const half = { interval: '500ms', except: [{ cron: '* * 9-17 * * *' }] }
   const ticks = previewTrigger(resolveTrigger(half, UTC), { from: '2026-11-27T08:59:59.500Z', count: 2 }, 0, 'UTC')
