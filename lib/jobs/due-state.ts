@@ -83,10 +83,7 @@ export abstract class DueState {
     return this.#accountedUntil
   }
 
-  /**
-   * When the job's ticks began on this replica, on the fleet's clock; `-Infinity` before they have, and for a job without
-   * a trigger.
-   */
+  /** When the job's ticks began on this replica, on the fleet's clock; `-Infinity` before they have. */
   get presentSince(): number {
     return this.#presentSince
   }

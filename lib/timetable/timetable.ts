@@ -267,13 +267,10 @@ export class Timetable<Job extends Timed> {
 
   #begin(job: Job): void {
     const { trigger, lookBack } = job
-    if (isByHand(trigger)) {
-      // Its ticks never begin: there is nothing to wake up for, to account for or to catch up on.
-      job.begin(Number.NEGATIVE_INFINITY)
-      return
-    }
     const now = this.#now()
     job.begin(now)
+    // Without a tick there is nothing to wake up for, and the job is not finished either.
+    if (isByHand(trigger)) return
     if (isFromCompletion(trigger)) {
       // Only the store knows when the last run ended, so it is asked at once.
       this.wake(job, now)

@@ -167,7 +167,7 @@ t.test('a tick is left out if and only if it is in a range or in another trigger
       }
       let each: ReturnType<typeof resolveTrigger>
       try {
-        each = resolveTrigger({ ...(input as object), except } as TriggerInput, UTC)
+        each = resolveTrigger({ ...(input as { interval: '1h' }), except } satisfies TriggerInput, UTC)
       } catch (error) {
         if (!/NEVER|UNDECIDED/.test((error as { code: string }).code) || wanted.length > 0) throw error
         return
@@ -187,7 +187,7 @@ t.test('hours of ticks each second are passed over at once', async (t) => {
   const seconds: TriggerInput[] = [{ interval: '1s' }, { cron: '* * * * * *' }]
   for (const input of seconds) {
     const except = [{ cron: '* * 9-17 * * mon-fri' }, { cron: '* * * * * sat,sun' }]
-    const each = { ...(input as object), except } as TriggerInput
+    const each = { ...(input as { interval: '1h' }), except } satisfies TriggerInput
     // A Friday.
     t.strictSame(local(each, '2026-11-27T08:59:58Z', 2, 'UTC'), ['2026-11-27 08:59:59', '2026-11-27 18:00'])
     t.strictSame(local(each, '2026-11-27T23:59:59Z', 1, 'UTC'), ['2026-11-30 00:00'])
