@@ -157,6 +157,24 @@ t.test('testing.ts: a year of a schedule', async (t) => {
   t.strictSame(await finish('testing.ts'), ['261 reports and 366 backups; the last attempts: 1,2'])
 })
 
+t.test('calendar.ts: weeks and months counted, holidays left out', async (t) => {
+  t.strictSame(await finish('calendar.ts'), [
+    '2026-12-07T08:00:00.000Z payroll',
+    '2026-12-10T08:00:00.000Z payroll',
+    '2026-12-21T08:00:00.000Z payroll',
+    '2027-01-07T08:00:00.000Z payroll',
+    '2027-01-18T08:00:00.000Z payroll',
+    '2027-01-21T08:00:00.000Z payroll',
+    '2027-01-31T17:00:00.000Z close-books',
+    '2027-02-01T08:00:00.000Z payroll',
+    '2027-02-04T08:00:00.000Z payroll',
+    '2027-02-15T08:00:00.000Z payroll',
+    '2027-02-18T08:00:00.000Z payroll',
+    '2027-02-28T17:00:00.000Z close-books',
+    'stand-ups on 2026-12-04, 2026-12-09, 2026-12-10'
+  ])
+})
+
 t.test('fencing-token.ts: a database refuses the write of a run that has lost its lock', async (t) => {
   const [line = ''] = await finish('fencing-token.ts')
   t.match(line, /^replica-(\d) wrote, replica-(?!\1)\d was refused; the report is that of replica-\1$/)
