@@ -353,6 +353,12 @@ t.test('hostile traps lead to a coded error only', async (t) => {
     for (const wrap of [
       (proxy: object) => proxy,
       (proxy: object) => ({ cron: proxy }),
+      (proxy: object) => ({ interval: 1, except: proxy }),
+      (proxy: object) => ({ interval: 1, except: [proxy] }),
+      (proxy: object) => ({ every: proxy, at: '09:00' }),
+      (proxy: object) => ({ every: { days: 1 }, at: proxy }),
+      (proxy: object) => ({ every: { weeks: 1 }, at: '09:00', on: [proxy] }),
+      (proxy: object) => ({ every: { weeks: 1 }, at: '09:00', on: proxy }),
       (proxy: object) => ({ interval: proxy }),
       (proxy: object) => ({ any: proxy })
     ]) {
