@@ -5,7 +5,8 @@ import scheduler from 'fastify-redlock-scheduler'
 
 const app = Fastify()
 await app.register(scheduler)
-app.jobs.cron('sync-orders', '@daily', ({ run }) => sleep(300, `synced by ${run.trigger} run`))
+// Without a trigger of its own it runs by hand only.
+app.jobs.add({ id: 'sync-orders', handler: ({ run }) => sleep(300, `synced by ${run.trigger} run`) })
 app.jobs.on('executed', ({ run }) => console.log(`${run.jobId}: ${run.result}`))
 
 // Any route can name a job to run once it has answered with a status of 200 to 299.
@@ -23,6 +24,7 @@ async function call(options: InjectOptions): Promise<void> {
 }
 
 await call({ url: '/orders' })
+await sleep(100)
 await call({ url: '/sync' })
 await sleep(400)
 await call({ url: '/sync' })

@@ -53,9 +53,9 @@ export const TriggerNeverError = createError<[string]>(
   RangeError as unknown as ErrorConstructor
 )
 /** A bounded search could not decide whether a trigger ever has a tick. */
-export const TriggerUndecidedError = createError<[string]>(
+export const TriggerUndecidedError = createError<[string, string]>(
   `${BASE}_TRIGGER_UNDECIDED`,
-  'The trigger %s has no tick that can be found: its parts meet too seldom, or never',
+  'The trigger %s has no tick that can be found: %s',
   500,
   RangeError as unknown as ErrorConstructor
 )

@@ -54,14 +54,20 @@ export type {
 export type {
   AllTriggerInput,
   AnyTriggerInput,
+  CalendarPeriod,
+  CalendarTriggerInput,
   CronFields,
   CronTriggerInput,
   DateInput,
+  DateRangeInput,
   DateTriggerInput,
+  ExceptInput,
   IntervalTriggerInput,
   PreviewOptions,
   TriggerBounds,
+  TriggerExceptions,
   TriggerInput,
+  TriggerList,
   TriggerObject
 } from '../types/trigger.js'
 export { commonjs as 'module.exports' } from './commonjs.js'

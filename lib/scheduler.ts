@@ -91,7 +91,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
     return detached(() => this.#engine.control.modify(id, changes as JobChanges)).view
   }
 
-  reschedule(id: string, trigger: TriggerInput): Job {
+  reschedule(id: string, trigger: TriggerInput | null): Job {
     return this.modify(id, { trigger })
   }
 

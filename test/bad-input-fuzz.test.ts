@@ -34,7 +34,8 @@ const good = fc.constantFrom<unknown>(
   { interval: '5m' },
   { cron: '*/5 * * * *' },
   { date: '2027-01-01' },
-  { any: [{ interval: 5 }, { cron: '@hourly' }] }
+  { any: [{ interval: 5 }, { cron: '@hourly' }] },
+  { every: { weeks: 2 }, at: '09:00', on: 'mon', startDate: 0, except: ['2026-12-24'] }
 )
 const trigger = fc.oneof(
   good,
@@ -43,6 +44,10 @@ const trigger = fc.oneof(
     fc.constantFrom(
       'cron',
       'interval',
+      'every',
+      'at',
+      'on',
+      'except',
       'date',
       'any',
       'all',

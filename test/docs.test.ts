@@ -241,8 +241,9 @@ t.test('the context of a handler, jobs and runs', async (t) => {
 })
 
 t.test('triggers', async (t) => {
-  const kinds = ['CronTriggerInput', 'IntervalTriggerInput', 'AnyTriggerInput', 'AllTriggerInput', 'DateTriggerInput']
-  const found = await Promise.all([...kinds, 'TriggerBounds'].map((name) => members('trigger', name)))
+  const kinds = ['Cron', 'Interval', 'Calendar', 'Any', 'All', 'Date'].map((kind) => `${kind}TriggerInput`)
+  const shared = ['TriggerExceptions', 'TriggerList', 'TriggerBounds']
+  const found = await Promise.all([...kinds, ...shared].map((name) => members('trigger', name)))
   const byName = new Map(found.flat().map((member) => [member.name, member]))
   const [options] = tablesIn(doc('triggers'), 'Trigger options')
   // Which of them is required is a matter of the trigger's kind.

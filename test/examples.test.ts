@@ -157,6 +157,24 @@ t.test('testing.ts: a year of a schedule', async (t) => {
   t.strictSame(await finish('testing.ts'), ['261 reports and 366 backups; the last attempts: 1,2'])
 })
 
+t.test('calendar.ts: weeks and months counted, holidays left out', async (t) => {
+  t.strictSame(await finish('calendar.ts'), [
+    '2026-12-07T08:00:00.000Z payroll',
+    '2026-12-10T08:00:00.000Z payroll',
+    '2026-12-21T08:00:00.000Z payroll',
+    '2027-01-07T08:00:00.000Z payroll',
+    '2027-01-18T08:00:00.000Z payroll',
+    '2027-01-21T08:00:00.000Z payroll',
+    '2027-01-31T17:00:00.000Z close-books',
+    '2027-02-01T08:00:00.000Z payroll',
+    '2027-02-04T08:00:00.000Z payroll',
+    '2027-02-15T08:00:00.000Z payroll',
+    '2027-02-18T08:00:00.000Z payroll',
+    '2027-02-28T17:00:00.000Z close-books',
+    'stand-ups on 2026-12-04, 2026-12-09, 2026-12-10'
+  ])
+})
+
 t.test('fencing-token.ts: a database refuses the write of a run that has lost its lock', async (t) => {
   const [line = ''] = await finish('fencing-token.ts')
   t.match(line, /^replica-(\d) wrote, replica-(?!\1)\d was refused; the report is that of replica-\1$/)
@@ -217,6 +235,26 @@ t.test('route-trigger.ts: after the answer, as the answer, refused, awaited', as
     /^POST \/sync-and-wait: 200 .*"outcome":"success"/
   ])
   t.equal(lines.length, 7)
+})
+
+t.test('overlap.ts: skipped, waiting, replaced, and two at once', async (t) => {
+  t.strictSame(await finish('overlap.ts'), [
+    'skip: 0 ran, 400 overlap, 800 ran',
+    'wait: 0 ran, 400 ran, 800 ran',
+    'replace: 0 cancelled, 400 ran, 800 ran',
+    'two at once: 0 ran, 400 ran, 800 ran'
+  ])
+})
+
+t.test('waiting-runs.ts: in order, and one at a time for each user', async (t) => {
+  t.strictSame(await finish('waiting-runs.ts'), [
+    'imported a.csv',
+    'imported b.csv',
+    'imported c.csv',
+    'exported 42',
+    'exported 7',
+    'exported 42'
+  ])
 })
 
 t.test('typed-data.ts: defaults and transforms, and what is refused', async (t) => {

@@ -153,7 +153,13 @@ t.test('options say what they take', async (t) => {
   expectTypeOf<{ at: number }>().not.toExtend<TriggerInput>()
   expectTypeOf<{ interval: '5m'; after: 'start' }>().not.toExtend<TriggerInput>()
   expectTypeOf<{ lock: true }>().not.toExtend<SchedulerOptions['defaults']>()
-  expectTypeOf<JobOptions>().toHaveProperty('trigger').toEqualTypeOf<TriggerInput>()
+  expectTypeOf<JobOptions>().toHaveProperty('trigger').toEqualTypeOf<TriggerInput | null | undefined>()
+  expectTypeOf<{ every: { weeks: number }; at: string; on: string[]; startDate: string }>().toExtend<TriggerInput>()
+  expectTypeOf<{
+    cron: string
+    except: [string, { from: string; to: Date }, { interval: '1h' }]
+  }>().toExtend<TriggerInput>()
+  expectTypeOf<{ every: { weeks: number } }>().not.toExtend<TriggerInput>()
   expectTypeOf<JobOptions['id']>().toBeString()
   // Fastify gives these itself.
   expectTypeOf<PluginOptions>().not.toHaveProperty('app')

@@ -129,7 +129,13 @@ export interface JobBase<App, Data, Input = Data> extends JobDefaults {
    * @default the id
    */
   readonly name?: string
-  readonly trigger: TriggerInput
+  /**
+   * When the job is due. A job without a trigger runs by hand only; `null` says so, too. `undefined` is refused, as it
+   * may be the value of a setting that was forgotten.
+   *
+   * @default null
+   */
+  readonly trigger?: TriggerInput | null
   readonly handler: JobHandler<App, Data>
   /** Passed to the handler: as it is, or with a `schema` as that makes it. */
   readonly data?: Input
@@ -196,7 +202,7 @@ export type SchemaJobShorthand<App, Schema extends StandardSchema> = Omit<
   'id' | 'trigger' | 'handler' | 'schema'
 > & { readonly schema: Schema } & DataOf<SchemaInput<Schema>>
 
-/** The options that `modify` can change: all but `id` and `paused`. */
+/** The options that `modify` can change: all but `id` and `paused`. `trigger: null` takes the job's trigger away. */
 export type JobChanges<App = unknown, Data = unknown> = Partial<Omit<JobBase<App, Data>, 'id' | 'paused'>>
 
 /** These changes, with a Standard Schema. */

@@ -4,7 +4,8 @@ import type { TriggerObject } from './trigger.js'
 export interface Job<Data = unknown> {
   readonly id: string
   readonly name: string
-  readonly trigger: TriggerObject
+  /** `null` for a job that runs by hand only. */
+  readonly trigger: TriggerObject | null
   /** As it was given, whatever a `schema` makes of it. */
   readonly data: Data
   /** Whether this replica knows the job to be paused. */

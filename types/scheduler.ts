@@ -258,7 +258,8 @@ export interface Scheduler<App = unknown> {
   /** The registry of the metrics; `null` when they are off. */
   readonly register: MetricsRegister | null
   /**
-   * Adds a job, which is due at its first tick after this, or after `start()` if that comes later.
+   * Adds a job, which is due at its first tick after this, or after `start()` if that comes later. Without a trigger it
+   * runs by hand only.
    *
    * The handler's `data` has the type that the `schema`, `JobTypes` or `data` say, or that of `add<Data>(...)`.
    *
@@ -338,8 +339,8 @@ export interface Scheduler<App = unknown> {
    */
   modify<Schema extends StandardSchema>(id: string, changes: SchemaJobChanges<App, Schema>): Job
   modify<Data = unknown>(id: string, changes: JobChanges<App, Data>): Job
-  /** `modify` with a trigger alone. */
-  reschedule(id: string, trigger: TriggerInput): Job
+  /** `modify` with a trigger alone; with `null` the job runs by hand only from then on. */
+  reschedule(id: string, trigger: TriggerInput | null): Job
   /**
    * Removes a job from this process; active runs of it go on to their end. A job whose trigger has no further tick is
    * removed automatically, five minutes after its last run.

@@ -6,8 +6,32 @@ import type { Duration } from './duration.js'
  */
 export type DateInput = Date | number | string
 
-/** Bounds that `cron` and `interval` triggers share. */
-export interface TriggerBounds {
+/**
+ * What `except` leaves out: a date without a time, such as `'2026-12-24'`, is that whole day of the calendar; any other
+ * date is one instant; a trigger is all of its ticks.
+ */
+export type ExceptInput = DateInput | DateRangeInput | TriggerInput
+
+/** All times from one date to another, both included; a date without a time is a whole day. */
+export interface DateRangeInput {
+  readonly from: DateInput
+  readonly to: DateInput
+}
+
+/** What all triggers but a `date` share. */
+export interface TriggerExceptions {
+  /**
+   * Ticks to leave out: up to 500 dates, ranges of dates and triggers, which are read in the trigger's time zone unless
+   * they name another. Not with `after: 'completion'`, which has no ticks.
+   *
+   * @default []
+   * @example ['2026-12-24', { from: '2026-12-31', to: '2027-01-06' }, { cron: '0 9 1-7 * +mon' }]
+   */
+  readonly except?: readonly ExceptInput[]
+}
+
+/** Bounds that `cron`, `interval` and `every` triggers share. */
+export interface TriggerBounds extends TriggerExceptions {
   /** The earliest time a tick may have, inclusive. */
   readonly startDate?: DateInput
   /** The latest time a tick may have, inclusive. */
@@ -66,19 +90,60 @@ export interface IntervalTriggerInput extends TriggerBounds {
   readonly after?: 'completion'
 }
 
+/**
+ * The unit of a calendar trigger, one of the four, and how many of it lie between two ticks: up to a hundred years.
+ */
+export interface CalendarPeriod {
+  readonly days?: number
+  /** Weeks begin on Monday, as in ISO 8601. */
+  readonly weeks?: number
+  readonly months?: number
+  readonly years?: number
+}
+
+/**
+ * Ticks on the calendar of a time zone: every so many days, weeks, months or years, at a time of day. They are counted
+ * from the day, week, month or year that `startDate` lies in, which is required where more than one is counted.
+ *
+ * Source: APScheduler's `CalendarIntervalTrigger`; counted as by `INTERVAL` of RFC 5545.
+ */
+export interface CalendarTriggerInput extends TriggerBounds {
+  readonly every: CalendarPeriod
+  /** The time of day, of 24 hours: `'09:00'` or `'09:00:30'`. */
+  readonly at: string
+  /**
+   * The days, one or several. With `weeks` they are `mon` to `sun`, or `monday` to `sunday`. With `months` they are 1 to
+   * 31, or `last`; a day that a month does not have is its last one. With `years` they are a month and a day, such as
+   * `12-24`; `02-29` is the 28th in other years.
+   *
+   * @default the weekday, day of the month, or month and day of `startDate`
+   */
+  readonly on?: number | string | readonly (number | string)[]
+}
+
 /** A single tick. */
 export interface DateTriggerInput {
   readonly date: DateInput
   readonly timezone?: string
 }
 
+/** What `any` and `all` triggers share. */
+export interface TriggerList extends TriggerExceptions {
+  /**
+   * The IANA time zone of the list's triggers that name none, and of the dates in `except`.
+   *
+   * @default the scheduler's `timezone`
+   */
+  readonly timezone?: string
+}
+
 /** The ticks of all triggers in the list; equal times are one tick. */
-export interface AnyTriggerInput {
+export interface AnyTriggerInput extends TriggerList {
   readonly any: readonly TriggerInput[]
 }
 
 /** The times at which every trigger in the list has a tick. */
-export interface AllTriggerInput {
+export interface AllTriggerInput extends TriggerList {
   readonly all: readonly TriggerInput[]
 }
 
@@ -86,6 +151,7 @@ export interface AllTriggerInput {
 export type TriggerObject =
   | CronTriggerInput
   | IntervalTriggerInput
+  | CalendarTriggerInput
   | DateTriggerInput
   | AnyTriggerInput
   | AllTriggerInput

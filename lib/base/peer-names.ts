@@ -62,14 +62,26 @@ export const PEER_DEFAULT_NAMES: PeerNames = {
 
 export const PEER_TRIGGER_NAMES: PeerNames = {
   "`cron: '*/5 * * * *'`": names('crontab cronTime cronExpression expression schedule pattern rule'),
-  "`interval: '5m'`": names('every repeat repeatEvery frequency period'),
+  "`interval: '5m'`": names('repeat repeatEvery frequency period'),
   '`interval: { minutes: 5 }`': names('seconds minutes hours days weeks milliseconds'),
+  "`every: { months: 1 }` with `at: '09:00'`": names('months years freq rrule'),
+  '`on`, with `every`': names('byday byweekday bymonthday byyearday weekdays'),
+  '`except`': names('exclude exclusion exclusions excludeDates exdate exdates exrule skip skipDates holidays not'),
   '`cron: { hour: 3, minute: 30 }`': names('second minute hour day week month year dayOfWeek dayOfMonth weekday'),
-  '`date`': names('at runAt runDate fireDate'),
+  '`date`': names('runAt runDate fireDate'),
   '`timezone`': names('tz zone utcOffset'),
-  '`startDate`': names('start startAt startTime from notBefore'),
+  '`startDate`': names('start startAt startTime from notBefore dtstart'),
   '`endDate`': names('end endAt endTime stopAt until notAfter'),
   'an option of the job, beside its `trigger`': names('jitter misfireGraceTime coalesce')
+}
+
+export const PEER_EVERY_NAMES: PeerNames = {
+  '`interval: { hours: 1 }`, in place of `every`': names('hours minutes seconds milliseconds hour minute second')
+}
+
+export const PEER_RANGE_NAMES: PeerNames = {
+  '`from`': names('start startDate startAt after begin since'),
+  '`to`': names('end endDate endAt before until')
 }
 
 export const PEER_SCHEDULER_NAMES: PeerNames = {

@@ -1,14 +1,15 @@
 import type { Clock, TimerHandle } from '../../types/clock.js'
 import { SECOND } from '../base/duration.js'
 import type { JobRegistry } from '../jobs/registry.js'
+import { isByHand } from '../triggers/index.js'
 import type { Survey } from './survey.js'
 
 /** How often the store is asked. */
 const POLL = 10 * SECOND
 
 /**
- * Asks the store from time to time whether jobs with `lock: false` are paused. For all other jobs a replica learns that
- * from their claims.
+ * Asks the store from time to time whether jobs with `lock: false`, or without a trigger, are paused. For all other jobs a
+ * replica learns that from the claims of their ticks.
  */
 export class PausePoll {
   readonly #clock: Clock
@@ -24,8 +25,10 @@ export class PausePoll {
 
   start(): void {
     this.#timer = this.#clock.setTimeout(() => {
-      const unlocked = [...this.#jobs.values()].filter((job) => job.definition.lockTtl === null)
-      if (unlocked.length > 0) this.#survey.askAbout(unlocked)
+      const unclaimed = [...this.#jobs.values()].filter(
+        ({ definition, trigger }) => definition.lockTtl === null || isByHand(trigger)
+      )
+      if (unclaimed.length > 0) this.#survey.askAbout(unclaimed)
       this.start()
     }, POLL)
   }

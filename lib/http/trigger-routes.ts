@@ -150,8 +150,12 @@ export class TriggerRoutes {
     const begin = await this.#runsByHand.keep(id, await dataOf(config, request)).catch((error: unknown) => {
       throw data === undefined ? notOfClient(error) : error
     })
-    if (isGone(reply)) begin()
-    else reply.raw.once('close', begin)
+    if (isGone(reply)) {
+      begin()
+    } else {
+      reply.raw.once('finish', begin)
+      reply.raw.once('close', begin)
+    }
   }
 
   /** Triggers the job of a route that answered with 2xx. As the response is sent, a failure can only be logged. */

@@ -35,8 +35,8 @@ export interface ResolvedRetry {
 export interface JobDefinition extends ResolvedDefaults {
   readonly id: string
   readonly name: string
-  /** The trigger as the user gave it. */
-  readonly trigger: TriggerObject
+  /** The trigger as the user gave it; `null` for a job that runs by hand only. */
+  readonly trigger: TriggerObject | null
   /** The name of the job's handler; for a job from code, the job's id. */
   readonly task: string
   readonly data: unknown
@@ -65,7 +65,7 @@ const LATER_NAMES = Object.keys(LATER_DEFAULTS) as (keyof LaterOptions)[]
 
 /** Whether a job has a single tick, a date. */
 export function isOnce({ trigger }: JobDefinition): boolean {
-  return 'date' in trigger
+  return trigger !== null && 'date' in trigger
 }
 
 /**

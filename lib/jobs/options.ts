@@ -1,11 +1,11 @@
 import type { Duration } from '../../types/duration.js'
 import type { JobChanges, JobDefaults, JobOptions, LockOptions, RetryOptions } from '../../types/job-options.js'
-import type { TriggerObject } from '../../types/trigger.js'
+import type { TriggerInput } from '../../types/trigger.js'
 import { copyKnown } from '../base/check.js'
 import { DAY, MINUTE, parseDuration, SECOND } from '../base/duration.js'
 import { PEER_DEFAULT_NAMES, PEER_JOB_NAMES, PEER_LOCK_NAMES, PEER_RETRY_NAMES } from '../base/peer-names.js'
 import { show } from '../base/show.js'
-import { inJob, JobIdInvalidError, OptionInvalidError } from '../errors.js'
+import { inJob, JobIdInvalidError, OptionInvalidError, TriggerInvalidError } from '../errors.js'
 import { type JobDefinition, LATER_DEFAULTS, type ResolvedDefaults, type ResolvedRetry } from './definition.js'
 import type { HandlerResolver, ResolvedHandler } from './handler.js'
 import { ownAjv } from './own-ajv.js'
@@ -42,6 +42,14 @@ export const JOB_KEYS = [
   'maxInstances',
   'overlap',
   ...DEFAULT_KEYS
+] as const satisfies (keyof JobOptions)[]
+/** Options of ticks, refused where they are given to a job without a trigger. `defaults` may have them all the same. */
+const TICK_KEYS = [
+  'misfireGraceTime',
+  'coalesce',
+  'overlap',
+  'onRedisError',
+  'jitter'
 ] as const satisfies (keyof JobOptions)[]
 export const RETRY_KEYS = ['limit', 'delay', 'factor', 'maxDelay', 'jitter'] as const satisfies (keyof RetryOptions)[]
 
@@ -94,9 +102,10 @@ export function resolveJob(
 ): ResolvedJob {
   const given = copyKnown(options, JOB_KEYS, describeJob(options), PEER_JOB_NAMES) as Partial<JobOptions>
   const before = base?.definition
-  const { id = before?.id, trigger = before?.trigger, data = before?.data } = given
+  const { id = before?.id, trigger = before?.trigger ?? null, data = before?.data } = given
   checkName(id, "a job's `id`")
   try {
+    checkTrigger(options, given, trigger)
     const { name = before?.name ?? id, paused = before?.pausedInitially ?? false } = given
     checkName(name, "a job's `name`")
     const handler = base !== undefined && given.handler === undefined ? base.handler : resolveHandler(given.handler)
@@ -109,7 +118,7 @@ export function resolveJob(
     const definition: JobDefinition = Object.freeze({
       id,
       name,
-      trigger: (typeof trigger === 'string' ? { cron: trigger } : trigger) as TriggerObject,
+      trigger: typeof trigger === 'string' ? { cron: trigger } : trigger,
       task: id,
       data,
       schema: schema?.json ?? null,
@@ -162,6 +171,30 @@ export function checkForMasters({ id, maxInstances, overlap }: JobDefinition, ma
 function checkData(schema: DataSchema, data: unknown, given: Partial<JobOptions>, trigger: unknown): void {
   const isNew = given.schema !== undefined || given.data !== undefined || given.trigger !== undefined
   if (isNew && (data !== undefined || (trigger ?? null) !== null)) schema.parse(data)
+}
+
+/**
+ * Refuses a trigger that is `undefined`, as a setting may be that was forgotten, and options of ticks for a job that has
+ * none.
+ *
+ * @throws TriggerInvalidError, OptionInvalidError
+ */
+function checkTrigger(options: object, given: Partial<JobOptions>, trigger: TriggerInput | null): void {
+  if (given.trigger === undefined && isOwn(options, 'trigger')) {
+    throw new TriggerInvalidError('expected one, or null for a job that runs by hand only', 'undefined')
+  }
+  const option = trigger === null ? TICK_KEYS.find((key) => given[key] !== undefined) : undefined
+  if (option !== undefined) {
+    throw new OptionInvalidError(option, 'left out, as the job has no trigger and so no ticks', show(given[option]))
+  }
+}
+
+function isOwn(options: object, key: string): boolean {
+  try {
+    return Object.keys(options).includes(key)
+  } catch {
+    return false
+  }
 }
 
 /** Names a job in an error before its options have been validated. */

@@ -5,7 +5,7 @@ import { PEER_JOB_NAMES } from '../base/peer-names.js'
 import { show } from '../base/show.js'
 import { inJob, JobDuplicateError, JobUnknownError, OptionInvalidError } from '../errors.js'
 import type { Timetable } from '../timetable/timetable.js'
-import { TriggerPool } from '../triggers/index.js'
+import { BY_HAND, TriggerPool } from '../triggers/index.js'
 import type { JobDefinition, ResolvedDefaults } from './definition.js'
 import { GoneJobs } from './gone-jobs.js'
 import type { HandlerResolver } from './handler.js'
@@ -170,6 +170,7 @@ export class JobRegistry {
   }
 
   #acquire({ definition: { id, trigger } }: ResolvedJob): Trigger {
+    if (trigger === null) return BY_HAND
     try {
       return this.#pool.acquire(trigger, (interval) => this.#onBareInterval(id, interval))
     } catch (error) {

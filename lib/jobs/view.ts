@@ -32,7 +32,7 @@ export class JobView<Viewed extends ViewedJob> implements Job {
     return this.#job.definition.name
   }
 
-  get trigger(): TriggerObject {
+  get trigger(): TriggerObject | null {
     return this.#job.definition.trigger
   }
 

@@ -2,7 +2,7 @@ import type { Clock, TimerHandle } from '../../types/clock.js'
 import type { Trigger } from '../../types/trigger.js'
 import { Bag, type Placed } from '../base/bag.js'
 import { SECOND } from '../base/duration.js'
-import { isFromCompletion, jitterOf, latestTick } from '../triggers/index.js'
+import { isByHand, isFromCompletion, jitterOf, latestTick } from '../triggers/index.js'
 import { Heap, type HeapNode } from './heap.js'
 
 /**
@@ -168,8 +168,12 @@ export class Timetable<Job extends Timed> {
     return waiting === null || (next !== null && next < waiting) ? next : waiting
   }
 
-  /** Whether the job's trigger has no further tick; a tick of it may still wait for its time. */
+  /**
+   * Whether the job's trigger has no further tick; a tick of it may still wait for its time. A job without a trigger is
+   * never over.
+   */
   isOver(job: Job): boolean {
+    if (isByHand(job.trigger)) return false
     const group = this.#groups.get(job.trigger)
     return group === undefined ? !this.#alarms.has(job) : group.index < 0
   }
@@ -265,6 +269,8 @@ export class Timetable<Job extends Timed> {
     const { trigger, lookBack } = job
     const now = this.#now()
     job.begin(now)
+    // Without a tick there is nothing to wake up for, and the job is not finished either.
+    if (isByHand(trigger)) return
     if (isFromCompletion(trigger)) {
       // Only the store knows when the last run ended, so it is asked at once.
       this.wake(job, now)

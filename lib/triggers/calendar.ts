@@ -73,9 +73,51 @@ export class Calendar {
     return later === null ? null : later + (this.#nextTime(0) as number)
   }
 
+  /**
+   * The exclusive end of a stretch in which all times are matches that lie `period` or a multiple of it after a match.
+   *
+   * @param wall a match
+   * @param period whole seconds, in milliseconds
+   */
+  matchesUntil(wall: number, period: number): number {
+    const { seconds, minutes, hours } = this.#fields
+    // Times whose distance is whole minutes all have the match's second, and so on.
+    if (period % MINUTE !== 0 && seconds.length < 60) return wall + 1
+    const start = Math.floor(wall / DAY) * DAY
+    if (period % HOUR !== 0 && minutes.length < 60) {
+      const hour = Math.floor(wall / HOUR) * HOUR
+      return hour + runEnd(this.#minute, Math.floor((wall - hour) / MINUTE)) * MINUTE
+    }
+    if (period % DAY !== 0 && hours.length < 24) {
+      return start + runEnd(this.#hour, Math.floor((wall - start) / HOUR)) * HOUR
+    }
+    const date = new Date(start)
+    return this.#daysUntil(date.getUTCFullYear(), date.getUTCMonth() + 1, date.getUTCDate())
+  }
+
+  /** Midnight of the first day after a matching one that does not match, or of one about a year later. */
+  #daysUntil(fromYear: number, fromMonth: number, fromDay: number): number {
+    let [year, month, day] = [fromYear, fromMonth, fromDay]
+    for (let months = 0; months < 12; months++) {
+      const length = daysInMonth(year, month)
+      const mask = this.#days(year, month)
+      while (day <= length && (mask & (1 << day)) !== 0) day++
+      if (day <= length) break
+      year += month === 12 ? 1 : 0
+      month = month === 12 ? 1 : month + 1
+      day = 1
+    }
+    return midnight(year, month, day)
+  }
+
   #matches(year: number, month: number, day: number): boolean {
-    if (year > LAST_YEAR || this.#month[month] !== month || this.#fields.nextYear(year) !== year) return false
-    return (this.#fields.days(year, month) & (1 << day)) !== 0
+    return (this.#days(year, month) & (1 << day)) !== 0
+  }
+
+  /** The matching days of a month, as in `CalendarFields`. */
+  #days(year: number, month: number): number {
+    if (year > LAST_YEAR || this.#month[month] !== month || this.#fields.nextYear(year) !== year) return 0
+    return this.#fields.days(year, month)
   }
 
   /** Milliseconds since midnight of the first match not before `time`. */
@@ -123,6 +165,13 @@ export class Calendar {
     }
     return null
   }
+}
+
+/** The first value after a match, or after the matches that follow it, that is none. */
+function runEnd(table: Int8Array, match: number): number {
+  let value = match + 1
+  while (table[value] === value) value++
+  return value
 }
 
 function following(values: readonly number[], size: number): Int8Array {

@@ -1,15 +1,8 @@
-import { TriggerNeverError, TriggerUndecidedError } from '../errors.js'
 import { Budget } from './budget.js'
 import { MAX_TIME } from './dates.js'
+import { requireTick, searchStart } from './first-tick.js'
 import { type Grid, join, meet, nextOn } from './grids.js'
 import type { Stretch, TickSource } from './source.js'
-
-// Where the search for a first common tick begins: first by the time zones' rules that jobs meet, then by those of the
-// years before, as far back as `PAST` when no trigger has a bound. Fixed, so that every replica decides the same.
-const PRESENT = Date.UTC(2026, 0, 1)
-const PAST = Date.UTC(2000, 0, 1)
-const MAX_KEY_SHOWN = 400
-const YEAR = 366 * 86_400_000
 
 /** Ticks of every trigger in a list; equal times are one tick. */
 export class AnyTrigger implements TickSource {
@@ -46,6 +39,14 @@ export class AnyTrigger implements TickSource {
     }
     return { grid, to }
   }
+
+  coveredUntil(at: number, period: number, budget?: Budget): number {
+    let until = at + 1
+    for (const source of this.sources) {
+      if (source.next(at - 1, budget) === at) until = Math.max(until, source.coveredUntil(at, period, budget))
+    }
+    return until
+  }
 }
 
 /**
@@ -70,15 +71,10 @@ export class AllTrigger implements TickSource {
     this.key = `all(${sources.map((source) => source.key).join(' & ')})`
     this.first = Math.max(...sources.map((source) => source.first))
     this.last = Math.min(...sources.map((source) => source.last), MAX_TIME)
-    const start = this.first === Number.NEGATIVE_INFINITY ? Math.min(PAST, this.last - 30 * YEAR) : this.first - 1
     this.#only = null
-    const stretch = this.stretchAt(start, budget)
+    const stretch = this.stretchAt(searchStart(this), budget)
     if (stretch.to === Number.POSITIVE_INFINITY) this.#only = stretch
-    const isFound = this.next(Math.max(start, PRESENT), budget) !== null
-    if (!isFound && (start >= PRESENT || this.next(start, budget) === null)) {
-      const NoTickError = budget.isSpent ? TriggerUndecidedError : TriggerNeverError
-      throw new NoTickError(this.key.slice(0, MAX_KEY_SHOWN))
-    }
+    requireTick(this, budget, 'its parts meet too seldom, or never')
     Object.freeze(this)
   }
 
@@ -113,6 +109,12 @@ export class AllTrigger implements TickSource {
     }
     budget?.spend(4 * this.sources.length)
     return { grid, to }
+  }
+
+  coveredUntil(at: number, period: number, budget?: Budget): number {
+    let until = Number.POSITIVE_INFINITY
+    for (const source of this.sources) until = Math.min(until, source.coveredUntil(at, period, budget))
+    return until
   }
 
   /**

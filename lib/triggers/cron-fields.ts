@@ -4,9 +4,9 @@ import { show } from '../base/show.js'
 import { CronInvalidError } from '../errors.js'
 import type { CalendarFields } from './calendar.js'
 import { daysInMonth, midnight, weekdayOf } from './calendar.js'
-import type { CronExpression } from './cron.js'
 import type { FieldExpression, FieldName } from './cron-field.js'
 import { FIELD_NAMES, RANGES, readField, writeField } from './cron-field.js'
+import type { LocalTimes } from './local.js'
 import { valuesOf } from './wrapped.js'
 
 type Fields = Readonly<Record<FieldName, readonly FieldExpression[]>>
@@ -20,7 +20,7 @@ type Fields = Readonly<Record<FieldName, readonly FieldExpression[]>>
  *
  * @throws CronInvalidError, OptionUnknownError
  */
-export function readCronFields(input: unknown): CronExpression {
+export function readCronFields(input: unknown): LocalTimes {
   const given = copyKnown(input, FIELD_NAMES, '`cron`')
   const least = FIELD_NAMES.findLastIndex((name) => given[name] !== undefined)
   if (least < 0) throw new CronInvalidError(show(input), `expected at least one of ${FIELD_NAMES.join(', ')}`)
@@ -41,7 +41,7 @@ export function readCronFields(input: unknown): CronExpression {
   }
   const texts = FIELD_NAMES.map((name) => writeField(fields[name]))
   const fixed = (['hour', 'minute', 'second'] as const).every((name) => !writeField(fields[name]).includes('*'))
-  return { key: `{${texts.join('; ')}}`, fields: calendarOf(fields), fixed }
+  return { key: `cron {${texts.join('; ')}}`, fields: calendarOf(fields), fixed }
 }
 
 function calendarOf({ year, month, day, week, dayOfWeek, hour, minute, second }: Fields): CalendarFields {

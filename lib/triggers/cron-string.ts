@@ -3,8 +3,8 @@ import { show } from '../base/show.js'
 import { CronInvalidError } from '../errors.js'
 import type { CalendarFields } from './calendar.js'
 import { daysInMonth, weekdayOf } from './calendar.js'
-import type { CronExpression } from './cron.js'
 import { type LastDay, readWords } from './cron-words.js'
+import type { LocalTimes } from './local.js'
 
 const MAX_LENGTH = 256
 const ALL_DAYS = 0xfffffffe | 0
@@ -18,13 +18,13 @@ const ALL_DAYS = 0xfffffffe | 0
  *
  * @throws CronInvalidError
  */
-export function readCron(text: string): CronExpression {
+export function readCron(text: string): LocalTimes {
   if (text.length > MAX_LENGTH) throw invalid(text, `it is longer than ${MAX_LENGTH} characters`)
   try {
     const { words, forCroner, lasts } = readWords(text)
     const pattern = new CronPattern(forCroner.join(' '), undefined, { mode: '6-part' })
     const fixed = !words.slice(0, 3).some((word) => word.includes('*'))
-    return { key: words.join(' '), fields: fieldsOf(pattern, words, lasts), fixed }
+    return { key: `cron ${words.join(' ')}`, fields: fieldsOf(pattern, words, lasts), fixed }
   } catch (error) {
     throw invalid(text, String((error as Error).message).replace('CronPattern: ', ''))
   }

@@ -25,4 +25,8 @@ export class DateTrigger implements TickSource {
   stretchAt(): Stretch {
     return { grid: EVERY_MILLISECOND, to: Number.POSITIVE_INFINITY }
   }
+
+  coveredUntil(at: number): number {
+    return at + 1
+  }
 }

@@ -1,3 +1,4 @@
+export { BY_HAND, isByHand } from './by-hand.js'
 export { earliestOf, isFromCompletion, mayBeTick } from './completion.js'
 export { countTicks } from './count.js'
 export { readDate } from './dates.js'

@@ -42,6 +42,10 @@ export class IntervalTrigger implements TickSource, Grid {
   stretchAt(): Stretch {
     return { grid: this, to: Number.POSITIVE_INFINITY }
   }
+
+  coveredUntil(at: number, period: number): number {
+    return period % this.period === 0 ? this.last + 1 : at + 1
+  }
 }
 
 /** A tick one period after the end of the job's last run. */
@@ -67,5 +71,9 @@ export class CompletionTrigger implements TickSource {
 
   stretchAt(): Stretch {
     return { grid: EVERY_MILLISECOND, to: Number.POSITIVE_INFINITY }
+  }
+
+  coveredUntil(at: number): number {
+    return at + 1
   }
 }

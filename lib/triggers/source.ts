@@ -21,4 +21,12 @@ export interface TickSource extends Trigger {
    * lie off the grid.
    */
   stretchAt(at: number, budget?: Budget): Stretch
+  /**
+   * The exclusive end of a stretch in which every time is a tick that lies `period`, or a multiple of it, after a tick,
+   * while clocks do not change. It may be shorter than it could be; at least it is later than that tick.
+   *
+   * @param at a tick of this trigger
+   * @param period milliseconds
+   */
+  coveredUntil(at: number, period: number, budget?: Budget): number
 }

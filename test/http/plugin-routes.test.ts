@@ -28,7 +28,7 @@ async function withApp(
 ): Promise<void> {
   const app = Fastify()
   try {
-    const plain = jobs.map(({ id, trigger, handler }) => ({ id, trigger, handler }))
+    const plain = jobs.map(({ id, trigger = null, handler }) => ({ id, trigger, handler }))
     await app.register(scheduler, { jobs: plain, closeTimeout: 1, ...options })
     await body(app)
   } finally {
@@ -123,7 +123,7 @@ t.test('a run that config.triggerJob asks for while another goes on is only logg
   const lines: { msg: string; jobId?: string; level: number }[] = []
   const app = Fastify({ logger: { stream: { write: (line: string) => void lines.push(JSON.parse(line)) } } })
   const job = manualJob('slow')
-  const { id, trigger, handler } = job
+  const { id, trigger = null, handler } = job
   await app.register(scheduler, { jobs: [{ id, trigger, handler }] })
   app.post('/a', { config: { triggerJob: { id: 'slow', overlap: 'skip' } } }, async () => 'ok')
   const first = nextEvent(app.jobs, 'submitted')

@@ -19,6 +19,10 @@ function refusal(input: unknown, defaults = UTC): Coded {
 }
 
 const nested = (levels: number): unknown => (levels === 0 ? { interval: 1000 } : { any: [nested(levels - 1)] })
+const exceptions = (levels: number): unknown => ({
+  interval: '1h',
+  ...(levels > 0 && { except: [exceptions(levels - 1)] })
+})
 const throwing = Object.defineProperty({}, 'cron', {
   enumerable: true,
   get() {
@@ -35,7 +39,7 @@ const cases: readonly (readonly [input: unknown, code: string, says: string | Re
   ['every day', 'CRON_INVALID', "'every day' (string)"],
   [5, 'TRIGGER_INVALID', '5 (number)'],
   [[], 'TRIGGER_INVALID', '[]'],
-  [{}, 'TRIGGER_INVALID', 'exactly one of cron, interval, date, any, all'],
+  [{}, 'TRIGGER_INVALID', 'exactly one of cron, interval, every, date, any, all'],
   [new Date(0), 'TRIGGER_INVALID', '1970'],
   [new (class Trigger {})(), 'TRIGGER_INVALID', 'Trigger {}'],
   [() => 1, 'TRIGGER_INVALID', '(function)'],
@@ -48,7 +52,7 @@ const cases: readonly (readonly [input: unknown, code: string, says: string | Re
   [{ interval: '5m', foo: undefined }, 'OPTION_UNKNOWN', '`foo`'],
   [{ cron: '* * * * *', offset: '1m' }, 'OPTION_UNKNOWN', '`offset` in the cron trigger'],
   [{ date: 0, endDate: 1 }, 'OPTION_UNKNOWN', '`endDate` in the date trigger'],
-  [{ any: [{ interval: 1 }], timezone: 'UTC' }, 'OPTION_UNKNOWN', '`timezone` in the any trigger'],
+  [{ any: [{ interval: 1 }], startDate: 0 }, 'OPTION_UNKNOWN', '`startDate` in the any trigger'],
   [{ any: [{ interval: 1, ofset: 1 }] }, 'OPTION_UNKNOWN', 'did you mean `offset`?'],
   [{ cron: { minutes: 5 } }, 'OPTION_UNKNOWN', 'did you mean `minute`?'],
   [{ cron: { dayofweek: 5 } }, 'OPTION_UNKNOWN', 'did you mean `dayOfWeek`?'],
@@ -218,6 +222,97 @@ const cases: readonly (readonly [input: unknown, code: string, says: string | Re
   [{ cron: '* * * * *', timezone: null }, 'TIMEZONE_INVALID', 'null'],
   [{ interval: '5m', timezone: 'local' }, 'TIMEZONE_INVALID', "'local'"],
   [{ date: 0, timezone: 'x'.repeat(1e6) }, 'TIMEZONE_INVALID', 'xxx'],
+  // Calendars.
+  [{ every: '5m' }, 'TRIGGER_INVALID', "a length of time is `interval: '5m'`, got '5m' (string)"],
+  [{ every: 60_000 }, 'TRIGGER_INVALID', 'a length of time is `interval'],
+  [{ every: null }, 'TRIGGER_INVALID', 'got null'],
+  [{ every: ['weeks'] }, 'TRIGGER_INVALID', 'days, weeks, months or years'],
+  [{ every: { hours: 1 }, at: '09:00' }, 'OPTION_UNKNOWN', '`hours` in `every`: here it is `interval: { hours: 1 }`'],
+  [{ every: { week: 1 }, at: '09:00' }, 'OPTION_UNKNOWN', 'did you mean `weeks`?'],
+  [{ every: {}, at: '09:00' }, 'TRIGGER_INVALID', 'exactly one of days, weeks, months, years'],
+  [{ every: { weeks: 1, days: 2 }, at: '09:00' }, 'TRIGGER_INVALID', '{ weeks: 1, days: 2 }'],
+  [
+    { every: { weeks: 0 }, at: '09:00', on: 'mon' },
+    'TRIGGER_INVALID',
+    '`every.weeks` to be a whole number from 1 to 5217, got 0'
+  ],
+  [{ every: { days: 1.5 }, at: '09:00' }, 'TRIGGER_INVALID', '1.5'],
+  [{ every: { days: '2' }, at: '09:00' }, 'TRIGGER_INVALID', "got '2' (string)"],
+  [{ every: { years: 101 }, at: '09:00', startDate: 0 }, 'TRIGGER_INVALID', 'from 1 to 100, got 101'],
+  [{ every: { days: Number.POSITIVE_INFINITY }, at: '09:00', startDate: 0 }, 'TRIGGER_INVALID', 'Infinity'],
+  [
+    { every: { days: 1 } },
+    'TRIGGER_INVALID',
+    "`at` to be a time of day of 24 hours, such as '09:00' or '17:30:15', got undefined"
+  ],
+  [{ every: { days: 1 }, at: '9:00 pm' }, 'TRIGGER_INVALID', "'9:00 pm'"],
+  [{ every: { days: 1 }, at: '24:00' }, 'TRIGGER_INVALID', "'24:00'"],
+  [{ every: { days: 1 }, at: '09:60' }, 'TRIGGER_INVALID', "'09:60'"],
+  [{ every: { days: 1 }, at: '09' }, 'TRIGGER_INVALID', "'09'"],
+  [{ every: { days: 1 }, at: 9 }, 'TRIGGER_INVALID', '9 (number)'],
+  [{ every: { days: 1 }, at: ['09:00', '17:00'] }, 'TRIGGER_INVALID', "[ '09:00', '17:00' ]"],
+  [{ every: { days: 2 }, at: '09:00' }, 'TRIGGER_INVALID', 'expected a `startDate` to count every 2 days from'],
+  [{ every: { weeks: 1 }, at: '09:00' }, 'TRIGGER_INVALID', "expected `on`, 'mon' to 'sun', or a `startDate`"],
+  [{ every: { months: 1 }, at: '09:00' }, 'TRIGGER_INVALID', "expected `on`, 1 to 31 or 'last', or a `startDate`"],
+  [{ every: { years: 1 }, at: '09:00' }, 'TRIGGER_INVALID', "expected `on`, a month and a day, such as '12-24'"],
+  [
+    { every: { days: 1 }, at: '09:00', on: 'mon' },
+    'TRIGGER_INVALID',
+    "`on` names days of weeks, months or years, not of days, got 'mon'"
+  ],
+  [{ every: { weeks: 1 }, at: '09:00', on: 1 }, 'TRIGGER_INVALID', 'as the numbers of weekdays differ'],
+  [{ every: { weeks: 1 }, at: '09:00', on: 'mo' }, 'TRIGGER_INVALID', "'mon' to 'sun', got 'mo'"],
+  [{ every: { weeks: 1 }, at: '09:00', on: 'mon,thu' }, 'TRIGGER_INVALID', "'mon,thu'"],
+  [{ every: { weeks: 1 }, at: '09:00', on: [] }, 'TRIGGER_INVALID', 'a list of 1 to 366'],
+  [{ every: { weeks: 1 }, at: '09:00', on: Array(1e6).fill('mon') }, 'TRIGGER_INVALID', 'a list of 1 to 366'],
+  [{ every: { weeks: 1 }, at: '09:00', on: ['mon', null] }, 'TRIGGER_INVALID', 'got null'],
+  [{ every: { months: 1 }, at: '09:00', on: 32 }, 'TRIGGER_INVALID', "1 to 31 or 'last', got 32"],
+  [{ every: { months: 1 }, at: '09:00', on: 0 }, 'TRIGGER_INVALID', 'got 0'],
+  [{ every: { months: 1 }, at: '09:00', on: '15' }, 'TRIGGER_INVALID', "'15' (string)"],
+  [{ every: { months: 1 }, at: '09:00', on: 'mon' }, 'TRIGGER_INVALID', "'mon'"],
+  [{ every: { years: 1 }, at: '09:00', on: '02-30' }, 'TRIGGER_INVALID', "'02-30'"],
+  [{ every: { years: 1 }, at: '09:00', on: '2026-12-24' }, 'TRIGGER_INVALID', "'2026-12-24'"],
+  [{ every: { years: 1 }, at: '09:00', on: 24 }, 'TRIGGER_INVALID', '24 (number)'],
+  [{ every: { days: 1 }, at: '09:00', offset: '1m' }, 'OPTION_UNKNOWN', '`offset` in the every trigger'],
+  [{ at: '2027-01-01' }, 'TRIGGER_INVALID', '`at` is the time of day of `every`; for one tick write `date`'],
+  [{ cron: '* * * * *', at: '09:00' }, 'OPTION_UNKNOWN', '`at` in the cron trigger'],
+  [{ freq: 'WEEKLY' }, 'OPTION_UNKNOWN', "`every: { months: 1 }` with `at: '09:00'`"],
+  [{ every: throwing, at: '09:00' }, 'OPTION_UNKNOWN', '`cron` in `every`'],
+  // Exceptions.
+  [
+    { interval: '1h', except: '2026-12-24' },
+    'TRIGGER_INVALID',
+    "an array of dates, ranges and triggers, got '2026-12-24'"
+  ],
+  [{ interval: '1h', except: null }, 'TRIGGER_INVALID', 'got null'],
+  [{ interval: '1h', except: Array(501).fill(0) }, 'TRIGGER_INVALID', 'at most 500 entries'],
+  [{ interval: '1h', except: ['2026-02-30'] }, 'DATE_INVALID', "'2026-02-30'"],
+  [{ interval: '1h', except: ['24.12.2026'] }, 'DATE_INVALID', '`except`'],
+  [{ interval: '1h', except: ['2026-12'] }, 'DATE_INVALID', "'2026-12'"],
+  [{ interval: '1h', except: ['24 Dec 2026'] }, 'CRON_INVALID', "'24 Dec 2026'"],
+  [{ interval: '1h', except: [null] }, 'DATE_INVALID', 'null'],
+  [{ interval: '1h', except: [['2026-12-24']] }, 'DATE_INVALID', '2026-12-24'],
+  [{ interval: '1h', except: Array(1) }, 'DATE_INVALID', 'undefined'],
+  [{ interval: '1h', except: [{}] }, 'TRIGGER_INVALID', 'to have `from` and `to`'],
+  [{ interval: '1h', except: [{ from: 0 }] }, 'TRIGGER_INVALID', '{ from: 0 }'],
+  [{ interval: '1h', except: [{ from: 1, to: 0 }] }, 'TRIGGER_INVALID', '`from` must not be later than `to`'],
+  [{ interval: '1h', except: [{ from: '2026-12-25', to: '2026-12-24' }] }, 'TRIGGER_INVALID', "'2026-12-25'"],
+  [{ interval: '1h', except: [{ from: 'x', to: 0 }] }, 'DATE_INVALID', "'x'"],
+  [
+    { interval: '1h', except: [{ startDate: 0, endDate: 1 }] },
+    'OPTION_UNKNOWN',
+    '`startDate` in a range of `except`: here it is `from`'
+  ],
+  [{ interval: '1h', except: [{ from: 0, to: 1, cron: '* * * * *' }] }, 'OPTION_UNKNOWN', '`from`'],
+  [{ interval: '1h', except: [{ constructor: 1 }] }, 'OPTION_UNKNOWN', '`constructor`'],
+  [{ interval: '1h', except: [{ interval: '1h', after: 'completion' }] }, 'TRIGGER_INVALID', 'not allowed inside'],
+  [{ interval: '1h', after: 'completion', except: ['2026-12-24'] }, 'TRIGGER_INVALID', 'has no ticks that `except`'],
+  [{ date: 0, except: [0] }, 'TRIGGER_INVALID', 'only the one tick of a `date`'],
+  [{ any: [{ interval: 1 }], except: ['x'] }, 'DATE_INVALID', "'x'"],
+  [{ interval: '1h', exclude: [] }, 'OPTION_UNKNOWN', 'here it is `except`'],
+  [{ interval: '1h', except: Array(300).fill({ interval: 1 }) }, 'TRIGGER_INVALID', '250 triggers'],
+  [exceptions(6), 'TRIGGER_INVALID', '5 levels'],
+  [{ interval: '1h', except: [throwing] }, 'OPTION_INVALID', 'can be read'],
   // Lists.
   [{ any: [] }, 'TRIGGER_INVALID', '1 to 50'],
   [{ all: [] }, 'TRIGGER_INVALID', '1 to 50'],
@@ -258,6 +353,12 @@ t.test('hostile traps lead to a coded error only', async (t) => {
     for (const wrap of [
       (proxy: object) => proxy,
       (proxy: object) => ({ cron: proxy }),
+      (proxy: object) => ({ interval: 1, except: proxy }),
+      (proxy: object) => ({ interval: 1, except: [proxy] }),
+      (proxy: object) => ({ every: proxy, at: '09:00' }),
+      (proxy: object) => ({ every: { days: 1 }, at: proxy }),
+      (proxy: object) => ({ every: { weeks: 1 }, at: '09:00', on: [proxy] }),
+      (proxy: object) => ({ every: { weeks: 1 }, at: '09:00', on: proxy }),
       (proxy: object) => ({ interval: proxy }),
       (proxy: object) => ({ any: proxy })
     ]) {

@@ -10,16 +10,18 @@ import type { Stretch, TickSource } from './source.js'
 import { zoneOf } from './timezone.js'
 import type { Segment, Zone } from './zone.js'
 
-/** A cron expression that has been read. */
-export interface CronExpression {
-  /** The expression in canonical form. */
+/** The local times of a cron expression, or of a calendar trigger. */
+export interface LocalTimes {
+  /** What they were read from, in canonical form. */
   readonly key: string
   readonly fields: CalendarFields
   /**
-   * Whether the expression names particular times: no `*` in its hour, minute and second. Only such an expression is
-   * moved out of a gap, and kept from running twice, when clocks change.
+   * Whether they are particular times: no `*` in a cron expression's hour, minute and second. Only such times are moved
+   * out of a gap, and kept from running twice, when clocks change.
    */
   readonly fixed: boolean
+  /** A grid in wall time that all of them lie on, if one is known that is coarser than that of the times of day. */
+  readonly grid?: Grid
 }
 
 // cron(8): a change of three hours or more is a correction of the clock, and skipped times are not made up for.
@@ -31,12 +33,12 @@ const EARLIEST = new Date(0).setUTCFullYear(1, 0, 3)
 const YEAR = 365 * DAY
 
 /**
- * Ticks by a cron expression in a time zone, with Vixie cron's rule for changes of the clock: fixed times that are
- * skipped run right after the gap, fixed times that are repeated run once, and all others follow real time.
+ * Ticks at local times of a time zone, with Vixie cron's rule for changes of the clock: fixed times that are skipped run
+ * right after the gap, fixed times that are repeated run once, and all others follow real time.
  *
  * Source: cron(8) of Vixie cron 3 and later, "special considerations ... daylight savings time".
  */
-export class CronTrigger implements TickSource {
+export class LocalTrigger implements TickSource {
   readonly key: string
   readonly afterCompletion = null
   readonly first: number
@@ -47,15 +49,15 @@ export class CronTrigger implements TickSource {
   /** The grid that all matches lie on, in wall time. */
   readonly #grid: Grid
 
-  /** @throws TriggerNeverError when the expression has no tick within its bounds, past or future */
-  constructor(expression: CronExpression, timezone: string, bounds: Bounds) {
-    this.key = `cron ${expression.key} ${timezone.toLowerCase()}${boundsKey(bounds)}`
+  /** @throws TriggerNeverError when there is no tick within the bounds, past or future */
+  constructor(times: LocalTimes, timezone: string, bounds: Bounds) {
+    this.key = `${times.key} ${timezone.toLowerCase()}${boundsKey(bounds)}`
     this.first = bounds.start
     this.last = bounds.end
-    this.#calendar = new Calendar(expression.fields)
+    this.#calendar = new Calendar(times.fields)
     this.#zone = zoneOf(timezone)
-    this.#fixed = expression.fixed
-    this.#grid = gridOf(expression.fields)
+    this.#fixed = times.fixed
+    this.#grid = times.grid ?? gridOf(times.fields)
     if (this.#never()) throw new TriggerNeverError(this.key)
     Object.freeze(this)
   }
@@ -75,11 +77,19 @@ export class CronTrigger implements TickSource {
   }
 
   #never(): boolean {
-    // Without a start the past has no bound, so only an expression that names its years can end before it begins.
+    // Without a start the past has no bound, so only times that name their years can end before they begin.
     const match = this.#calendar.next(EARLIEST)
     if (match === null) return true
     const bounded = this.first !== Number.NEGATIVE_INFINITY || this.last < match + 2 * DAY
     return bounded && this.next(Number.NEGATIVE_INFINITY) === null
+  }
+
+  /** See `TickSource.coveredUntil`. Fixed times are too few for a stretch. */
+  coveredUntil(at: number, period: number, budget?: Budget): number {
+    if (this.#fixed || period % SECOND !== 0) return at + 1
+    budget?.spend(20)
+    const { to, offset } = this.#zone.segmentAt(at, budget)
+    return Math.min(this.#calendar.matchesUntil(at + offset, period) - offset, to, this.last + 1)
   }
 
   // Each match in wall time is one instant, and the instants have the order of the matches. So the next tick is the
@@ -121,7 +131,7 @@ export class CronTrigger implements TickSource {
   }
 }
 
-/** The times of day that an expression names lie on the grid of the greatest common divisor of their distances. */
+/** Times of day lie on the grid of the greatest common divisor of their distances. */
 function gridOf({ hours, minutes, seconds }: CalendarFields): Grid {
   let period = DAY
   let anchor = 0
