@@ -26,7 +26,16 @@ export type {
   TriggerJobConfig,
   TriggerRouteOptions
 } from '../types/plugin.js'
-export type { JobHandler, QueuedRun, Run, RunContext, RunOutcome, RunTrigger, SkipReason } from '../types/run.js'
+export type {
+  JobCondition,
+  JobHandler,
+  QueuedRun,
+  Run,
+  RunContext,
+  RunOutcome,
+  RunTrigger,
+  SkipReason
+} from '../types/run.js'
 export type {
   ClusterLike,
   MetricsOptions,

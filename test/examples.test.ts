@@ -246,6 +246,10 @@ t.test('overlap.ts: skipped, waiting, replaced, and two at once', async (t) => {
   ])
 })
 
+t.test('when.ts: once there is something to do', async (t) => {
+  t.strictSame(await finish('when.ts'), ['sent a, b', 'nothing to send: condition'])
+})
+
 t.test('waiting-runs.ts: in order, and one at a time for each user', async (t) => {
   t.strictSame(await finish('waiting-runs.ts'), [
     'imported a.csv',

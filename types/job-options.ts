@@ -1,6 +1,6 @@
 import type { Duration } from './duration.js'
 import type { IsDataRequired, JobData, JobResult, KnownJobId } from './job-types.js'
-import type { JobHandler } from './run.js'
+import type { JobCondition, JobHandler } from './run.js'
 import type { JsonSchema, SchemaInput, SchemaOutput, StandardSchema } from './standard-schema.js'
 import type { TriggerInput } from './trigger.js'
 
@@ -161,6 +161,13 @@ export interface JobBase<App, Data, Input = Data> extends JobDefaults {
    * @default 'skip'
    */
   readonly overlap?: 'skip' | 'wait' | 'replace'
+  /**
+   * Asked before a tick runs, under its lock, by the replica that has claimed it. `false` skips the tick as `condition`; what it
+   * throws is a failed run. Runs by hand and takeovers do not ask.
+   *
+   * @default undefined
+   */
+  readonly when?: JobCondition<App, Data>
   /**
    * Pauses the job in the whole fleet until it is resumed, which is remembered, or until the code no longer sets this.
    *

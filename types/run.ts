@@ -13,6 +13,7 @@ export type SkipReason =
   | 'paused'
   | 'redis_error'
   | 'shutdown'
+  | 'condition'
 
 /** What started a run. */
 export type RunTrigger = 'schedule' | 'manual' | 'recovery' | 'catch-up'
@@ -81,6 +82,14 @@ export interface RunContext<App = unknown, Data = unknown> {
    */
   readonly fencingToken: number | null
 }
+
+/**
+ * Whether a tick runs: see the job's option `when`. It is the type of a method, so that options of a job for one `App` can
+ * be used for another, as long as they do without a handler.
+ */
+export type JobCondition<App = unknown, Data = unknown> = {
+  when(context: RunContext<App, Data>): boolean | PromiseLike<boolean>
+}['when']
 
 /** A job's work. What it throws, or a promise that rejects, is one failed run and nothing else. */
 export type JobHandler<App = unknown, Data = unknown, Result = unknown> = (context: RunContext<App, Data>) => Result

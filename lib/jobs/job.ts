@@ -1,6 +1,7 @@
 import type { Fingerprint } from '../../types/coordination.js'
 import type { Executor } from '../../types/executor.js'
 import type { Job } from '../../types/job.js'
+import type { JobCondition } from '../../types/run.js'
 import type { Trigger } from '../../types/trigger.js'
 import { DAY } from '../base/duration.js'
 import { inJob } from '../errors.js'
@@ -28,6 +29,7 @@ export interface CompiledJob {
   readonly trigger: Trigger
   readonly handler: ResolvedHandler
   readonly schema: DataSchema | null
+  readonly condition: JobCondition | null
 }
 
 /** A job inside the scheduler: its definition, and by `DueState` its ticks in this process. */
@@ -52,6 +54,7 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   #executor: Executor
   #work: unknown
   #schema: DataSchema | null
+  #condition: JobCondition | null
   #lane: number
   #template: ClaimTemplate | null = null
   #removed = false
@@ -62,7 +65,7 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   /** @param viewOf makes the job that users see */
   constructor(meaning: CompiledJob, app: unknown, stats: JobStats, viewOf: (job: JobRecord) => Job) {
     super()
-    const { definition, trigger, handler, schema } = meaning
+    const { definition, trigger, handler, schema, condition } = meaning
     this.id = definition.id
     this.app = app
     this.stats = stats
@@ -71,6 +74,7 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
     this.#executor = handler.executor
     this.#work = handler.work
     this.#schema = schema
+    this.#condition = condition
     this.#lane = laneOf(definition.priority)
     this.#paused = definition.pausedInitially
     this.view = viewOf(this)
@@ -92,6 +96,11 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   /** What its executor is to run. */
   get work(): unknown {
     return this.#work
+  }
+
+  /** Its `when`; `null` for none. */
+  get condition(): JobCondition | null {
+    return this.#condition
   }
 
   /** What its data has to be; `null` for anything. */
@@ -156,12 +165,13 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   // Only the registry calls these:
 
   /** Gives the job another definition. */
-  redefine({ definition, trigger, handler, schema }: CompiledJob): void {
+  redefine({ definition, trigger, handler, schema, condition }: CompiledJob): void {
     this.#definition = definition
     this.#trigger = trigger
     this.#executor = handler.executor
     this.#work = handler.work
     this.#schema = schema
+    this.#condition = condition
     this.#lane = laneOf(definition.priority)
     this.#template = null
   }

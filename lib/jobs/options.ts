@@ -1,5 +1,6 @@
 import type { Duration } from '../../types/duration.js'
 import type { JobChanges, JobDefaults, JobOptions, LockOptions, RetryOptions } from '../../types/job-options.js'
+import type { JobCondition } from '../../types/run.js'
 import type { TriggerInput } from '../../types/trigger.js'
 import { copyKnown } from '../base/check.js'
 import { DAY, MINUTE, parseDuration, SECOND } from '../base/duration.js'
@@ -18,6 +19,8 @@ export interface ResolvedJob {
   readonly handler: ResolvedHandler
   /** What its data has to be; `null` for anything. */
   readonly schema: DataSchema | null
+  /** Its `when`; `null` for none. */
+  readonly condition: JobCondition | null
 }
 
 export const DEFAULT_KEYS = [
@@ -41,6 +44,7 @@ export const JOB_KEYS = [
   'paused',
   'maxInstances',
   'overlap',
+  'when',
   ...DEFAULT_KEYS
 ] as const satisfies (keyof JobOptions)[]
 /** Options of ticks, refused where they are given to a job without a trigger. `defaults` may have them all the same. */
@@ -48,6 +52,7 @@ const TICK_KEYS = [
   'misfireGraceTime',
   'coalesce',
   'overlap',
+  'when',
   'onRedisError',
   'jitter'
 ] as const satisfies (keyof JobOptions)[]
@@ -113,6 +118,10 @@ export function resolveJob(
     if (!Number.isInteger(maxInstances) || maxInstances < 1 || maxInstances > MAX_INSTANCES) {
       throw new OptionInvalidError('maxInstances', 'a whole number from 1 to 1,000', show(maxInstances))
     }
+    const condition = given.when === undefined ? (base?.condition ?? null) : given.when
+    if (condition !== null && typeof condition !== 'function') {
+      throw new OptionInvalidError('when', 'a function', show(condition))
+    }
     if (typeof paused !== 'boolean') throw new OptionInvalidError('paused', 'true or false', show(paused))
     const schema = given.schema === undefined ? (base?.schema ?? null) : resolveSchema(given.schema, compile)
     const definition: JobDefinition = Object.freeze({
@@ -129,7 +138,7 @@ export function resolveJob(
     })
     checkTogether(definition)
     if (schema !== null) checkData(schema, data, given, trigger)
-    return { definition, handler, schema }
+    return { definition, handler, schema, condition }
   } catch (error) {
     throw inJob(error, id)
   }

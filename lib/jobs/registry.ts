@@ -102,8 +102,8 @@ export class JobRegistry {
     const { id: newId, paused } = copyKnown(changes, JOB_KEYS, 'the changes', PEER_JOB_NAMES)
     if (newId !== undefined) throw new OptionInvalidError('id', 'left as it is by `modify`', show(newId))
     if (paused !== undefined) throw new OptionInvalidError('paused', 'changed by `pause` and `resume`', show(paused))
-    const { definition, executor, work, schema } = job
-    const base = { definition, handler: { executor, work }, schema }
+    const { definition, executor, work, schema, condition } = job
+    const base = { definition, handler: { executor, work }, schema, condition }
     const compile = this.#compilerOf(job.app)
     const resolved = resolveJob(changes, this.#defaults, this.#resolveHandler, base, compile)
     this.#check(resolved.definition)

@@ -8,6 +8,7 @@ export const SKIP_REASONS = [
   'coalesced',
   'paused',
   'redis_error',
+  'condition',
   'shutdown'
 ] as const satisfies readonly SkipReason[]
 

@@ -17,9 +17,10 @@ import type { RunEnd, RunRecord } from './run-record.js'
  * A run under way. Each of these goes from left to right, once:
  *
  * ```text
- * state       started ───> settled ───────> completed
- *                │            │ the store has answered for its end, or it holds no lock
- *                │ the last attempt has settled, or is no longer waited for, as the scheduler closes
+ * state       asking ────> started ───> settled ───────> completed
+ *                │            │            │ the store has answered for its end, or it holds no lock
+ *                │            │ the last attempt has settled, or is no longer waited for, as the scheduler closes
+ *                │ the job's `when` says that it runs: only ticks of jobs that have one begin here
  *
  * outcome     null ──────> known: on completion; earlier at the timeout, and when it is no longer waited for
  *
@@ -47,7 +48,7 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
   checkAt = Number.POSITIVE_INFINITY
   /** Its place among the active runs. */
   place = -1
-  state: 'started' | 'settled' | 'completed' = 'started'
+  state: 'asking' | 'started' | 'settled' | 'completed' = 'started'
   /** Who has told their journal of the outcome, so that it counts; other replicas do as they record it as abandoned. */
   reportedBy: 'nobody' | 'us' | 'others' = 'nobody'
   /** How the handler ended, as far as is known before the release; `null` until it has settled. */
@@ -119,7 +120,7 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
 
   /** Whether its handler is done, or is no longer waited for. */
   get settled(): boolean {
-    return this.state !== 'started'
+    return this.state === 'settled' || this.state === 'completed'
   }
 
   get signal(): AbortSignal {

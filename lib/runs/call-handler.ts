@@ -22,6 +22,12 @@ export function callHandler(this: ActiveRun): unknown {
   return isThenable(result) ? Promise.resolve(result) : result
 }
 
+/** Calls a job's `when`, as `callHandler` does the handler. */
+export function callCondition(this: ActiveRun): unknown {
+  const answer = this.job.condition?.(new HandlerContext(this))
+  return isThenable(answer) ? Promise.resolve(answer) : answer
+}
+
 function callNow(active: ActiveRun): unknown {
   const { executor, work } = active.job
   return executor.run(new HandlerContext(active), work)

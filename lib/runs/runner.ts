@@ -1,11 +1,12 @@
 import type { HeldLock } from '../../types/coordination.js'
 import type { RunOutcome, RunTrigger } from '../../types/run.js'
 import { detached } from '../base/async-context.js'
-import { LockLostError, RunReplacedError, RunTimeoutError } from '../errors.js'
+import { show } from '../base/show.js'
+import { LockLostError, OptionInvalidError, RunReplacedError, RunTimeoutError } from '../errors.js'
 import type { JobRecord } from '../jobs/job.js'
 import { ActiveRun } from './active-run.js'
 import { ActiveRuns } from './active-runs.js'
-import { callHandler } from './call-handler.js'
+import { callCondition, callHandler } from './call-handler.js'
 import type { Capacity } from './capacity.js'
 import { Outcomes, type OutcomesOptions } from './outcomes.js'
 import { Retries } from './retries.js'
@@ -139,6 +140,7 @@ export class Runner implements RunOwner<ActiveRun> {
       const now = this.#options.clock.monotonic()
       active.noticeEndOfLock(now)
       if (active.settled) continue
+      this.#beginAsked(active)
       active.settle(now)
       active.leaveLock()
       this.#leave(active)
@@ -153,6 +155,7 @@ export class Runner implements RunOwner<ActiveRun> {
     const now = this.#options.clock.monotonic()
     active.noticeEndOfLock(now)
     if (active.settled) return
+    this.#beginAsked(active)
     active.abort('timeout', error)
     if (active.retries?.isWaiting) {
       this.#endWait(active, error)
@@ -168,6 +171,7 @@ export class Runner implements RunOwner<ActiveRun> {
       this.outcomes.endReplaced(active, active.aborted as RunEnd)
       return
     }
+    this.#beginAsked(active)
     this.locksLost++
     this.#abort(active, 'lock_lost', new LockLostError(active.job.id, reason))
     // No other replica is to record it as abandoned: this one reports its outcome, when the handler has settled at the latest.
@@ -181,11 +185,84 @@ export class Runner implements RunOwner<ActiveRun> {
   }
 
   #begin(active: ActiveRun): void {
+    const { condition, definition } = active.job
     this.#active.add(active)
-    if (active.job.definition.overlap === 'replace') this.#options.onReplaceable()
-    active.watch(active.job.definition.timeout)
+    if (definition.overlap === 'replace') this.#options.onReplaceable()
+    if (condition !== null && (active.run.trigger === 'schedule' || active.run.trigger === 'catch-up')) {
+      this.#askWhether(active)
+      return
+    }
+    active.watch(definition.timeout)
     this.#options.journal.runStarted(active)
     this.#attempt(active)
+  }
+
+  /** Asks the job's `when` whether a tick runs, under the tick's lock. */
+  #askWhether(active: ActiveRun): void {
+    active.state = 'asking'
+    active.watch(0)
+    let answer: unknown
+    try {
+      answer = active.runInAsyncScope(callCondition, active)
+    } catch (error) {
+      this.#onConditionFailed(active, error)
+      return
+    }
+    if (answer instanceof Promise) {
+      answer.then(
+        (value) => this.#onCondition(active, value),
+        (error: unknown) => this.#onConditionFailed(active, error)
+      )
+    } else {
+      this.#onCondition(active, answer)
+    }
+  }
+
+  #onCondition(active: ActiveRun, answer: unknown): void {
+    if (active.state !== 'asking') return
+    if (answer === false && active.aborted === null) {
+      this.#leaveUnbegun(active)
+    } else if (typeof answer !== 'boolean') {
+      this.#onConditionFailed(
+        active,
+        new OptionInvalidError('when', 'a function that returns true or false', show(answer))
+      )
+    } else {
+      this.#beginAsked(active)
+      if (active.aborted === null) this.#attempt(active)
+      else this.#settle(active, false, active.aborted.error)
+    }
+  }
+
+  /** What `when` throws is a failed run. */
+  #onConditionFailed(active: ActiveRun, error: unknown): void {
+    if (active.state !== 'asking') return
+    this.#beginAsked(active)
+    this.#settle(active, false, error)
+  }
+
+  /** The run begins after all, or counts as begun, as it is aborted or no longer waited for. */
+  #beginAsked(active: ActiveRun): void {
+    if (active.state !== 'asking') return
+    const { timeout } = active.job.definition
+    active.state = 'started'
+    if (timeout > 0) active.watch(timeout)
+    this.#options.journal.runStarted(active)
+  }
+
+  /** The tick has no run. */
+  #leaveUnbegun(active: ActiveRun): void {
+    const { capacity, clock, finisher, journal } = this.#options
+    const { job, run, held } = active
+    active.settle(clock.monotonic())
+    active.leaveLock()
+    this.#active.delete(active)
+    this.#active.announceIdle()
+    journal.tickSkipped(job, run.scheduledTime, 'condition')
+    const complete = (): void => active.complete()
+    if (held === null) complete()
+    else finisher.push({ lock: held, finished: true, onReleased: complete })
+    capacity.announceRoom()
   }
 
   #attempt(active: ActiveRun): void {

@@ -39,7 +39,6 @@ const CASES: readonly (readonly [what: () => unknown, peer: string, ours: RegExp
   [job({ retry: { attempts: 3 } }), 'attempts', /`limit`/],
   [job({ retry: { limit: 1, minTimeout: 3 } }), 'minTimeout', /`delay`/],
   [job({ lock: { duration: 3 } }), 'duration', /`ttl`/],
-  [job({ trigger: { every: '5m' } }), 'every', /`interval: '5m'`/],
   [job({ trigger: { minutes: 5 } }), 'minutes', /`interval: \{ minutes: 5 \}`/],
   [trigger({ cron: '* * * * *', tz: 'UTC' }), 'tz', /`timezone`/],
   [trigger({ any: [{ pattern: '* * * * *' }] }), 'pattern', /`cron/],

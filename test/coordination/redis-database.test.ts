@@ -3,13 +3,13 @@ import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import { Redis as Redis5 } from 'ioredis5'
 import t from 'tap'
-import scheduler, { createScheduler, type JobOptions, type SchedulerOptions } from '../../lib/index.js'
+import scheduler, { createScheduler, type SchedulerOptions } from '../../lib/index.js'
 import { withProxies } from '../chaos/fixtures/tcp-proxy.js'
 import { type LogLine, logLines } from '../fixtures/log-lines.js'
 import { nextEvent } from '../fixtures/next-event.js'
 import { freePort, type TestRedis, withRedis } from '../fixtures/with-redis.js'
 
-const quick: JobOptions<undefined> = { id: 'quick', trigger: { date: '2099-01-01' }, handler: () => 'ran' }
+const quick = { id: 'quick', trigger: { date: '2099-01-01' }, handler: () => 'ran' }
 const REFUSED = { code: 'FST_ERR_RLS_REDIS_DATABASE' }
 
 t.test('a database that Redis does not have is refused, and not exchanged for database 0', async (t) => {
