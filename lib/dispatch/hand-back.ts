@@ -75,12 +75,13 @@ export class ClaimReturns {
     const scheduledTime = grantedTick(request, answer)
     // The fleet will announce that the tick is free; noting it now keeps this replica from acting on that.
     job.noteHandedBack(scheduledTime, lock.token, 0)
+    const after = passed.knownBefore(request, answer)
     const onHandedBack = (outcome: HandBackAnswer): void => {
       if (outcome === 'free') {
         onFree()
         return
       }
-      passed.account(request, answer)
+      passed.account(request, answer, after)
       const isTakenOver = outcome === 'not_ours' && job.definition.recovery === 'rerun'
       if (!isTakenOver) journal.tickMissed(job, scheduledTime, reason)
     }

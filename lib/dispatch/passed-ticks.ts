@@ -24,10 +24,22 @@ export class PassedTicks {
     this.#journal = journal
   }
 
-  /** Accounts for the ticks that were claimed together with the granted one. */
-  account(request: TickRequest, { previous, resumedAt }: ClaimedBefore): void {
+  /**
+   * Accounts for the ticks that were claimed together with the granted one.
+   *
+   * @param after the time up to which every tick was accounted for when the answer came, see `knownBefore`; by default now
+   */
+  account(request: TickRequest, { previous, resumedAt }: ClaimedBefore, after?: number): void {
     if (!standsAlone(request, previous) && !isFromCompletion(request.trigger))
-      this.#accountAll(request, previous, resumedAt)
+      this.#accountAll(request, resumedAt, after ?? accountedBefore(request, previous))
+  }
+
+  /**
+   * The time up to which every tick is accounted for, by an answer and what this replica knows now: it will know of later
+   * claims of its own by the time that it is known what became of this one.
+   */
+  knownBefore(request: TickRequest, { previous }: ClaimedBefore): number {
+    return isFromCompletion(request.trigger) ? Number.NEGATIVE_INFINITY : accountedBefore(request, previous)
   }
 
   /** Accounts for the requested tick and those claimed with it, all of them as `paused`. */
@@ -38,9 +50,9 @@ export class PassedTicks {
     this.#range(request, 'paused', scheduledTime, request.coversUntil + 1)
   }
 
-  #accountAll(request: TickRequest, previous: number | null, resumedAt: number | null): void {
+  #accountAll(request: TickRequest, resumedAt: number | null, known: number): void {
     const { scheduledTime } = request.tick
-    let after = accountedBefore(request, previous)
+    let after = known
     if (resumedAt !== null && resumedAt > after) {
       this.#range(request, 'paused', after, Math.min(scheduledTime, Math.floor(resumedAt) + 1))
       after = Math.floor(resumedAt)
