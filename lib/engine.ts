@@ -174,7 +174,7 @@ export class Engine {
       newCallId: newRunId,
       runIds,
       jobOf,
-      onLeft: (job) => recovery.lookNow(job)
+      onLeft: (job) => recovery.noteLeft(job)
     })
     const onTakenOver = (from: OpenRun, runId: string, attempt: number): void => {
       journal.takenOver(from, runId, attempt)

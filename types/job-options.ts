@@ -164,8 +164,6 @@ export interface JobBase<App, Data, Input = Data> extends JobDefaults {
   /**
    * Asked before a tick runs, under its lock, by the replica that has claimed it. `false` skips the tick as `condition`; what it
    * throws is a failed run. Runs by hand and takeovers do not ask.
-   *
-   * @default undefined
    */
   readonly when?: JobCondition<App, Data>
   /**

@@ -100,6 +100,11 @@ export class Recovery {
     if (job.definition.lockTtl !== null) this.#lookAfter(job, job.definition.lockTtl + this.#delay)
   }
 
+  /** Called when a run of the job is known to be without a holder: checks it at once, unless it is watched anyway. */
+  noteLeft(job: JobRecord): void {
+    if (!this.#searches.has(job)) this.lookNow(job)
+  }
+
   /** Called when a run of the job may be without a holder: checks it at once. */
   lookNow(job: JobRecord): void {
     this.#lookAfter(job, 0)
