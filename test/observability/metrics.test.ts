@@ -8,7 +8,16 @@ import { withVirtualScheduler } from '../fixtures/virtual-scheduler.js'
 
 const START = Date.parse('2027-01-01T00:00:00Z')
 const SECOND = 1000
-const REASONS = ['claimed_elsewhere', 'overlap', 'misfire', 'coalesced', 'paused', 'redis_error', 'shutdown']
+const REASONS = [
+  'claimed_elsewhere',
+  'overlap',
+  'misfire',
+  'coalesced',
+  'paused',
+  'redis_error',
+  'condition',
+  'shutdown'
+]
 
 async function scrape(scheduler: { readonly register: { metrics(): Promise<string> } | null }): Promise<Exposition> {
   return parsePrometheus((await scheduler.register?.metrics()) as string)
