@@ -53,6 +53,22 @@ export function copyKnown<Known extends string>(
   }
 }
 
+/**
+ * Checks an option that is one of some words.
+ *
+ * @throws OptionInvalidError
+ */
+export function oneOf<Value extends string>(
+  value: Value | undefined,
+  name: string,
+  allowed: readonly Value[],
+  otherwise: Value
+): Value {
+  if (value === undefined) return otherwise
+  if (allowed.includes(value)) return value
+  throw new OptionInvalidError(name, `one of ${allowed.map((each) => `'${each}'`).join(', ')}`, show(value))
+}
+
 function isOneOf<Known extends string>(key: string, known: readonly Known[]): key is Known {
   return (known as readonly string[]).includes(key)
 }

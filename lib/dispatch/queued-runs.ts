@@ -6,7 +6,7 @@ import { JobQueueFullError, NotRunningError, RunAbandonedError } from '../errors
 import type { JobRecord } from '../jobs/job.js'
 import type { ActiveRun } from '../runs/active-run.js'
 import { RunRecord } from '../runs/run-record.js'
-import { toRun } from './requests.js'
+import { toRun } from './stored-requests.js'
 import type { WaitingRuns } from './waiting-runs.js'
 
 /** How soon, and how seldom at last, it is asked for the result of a run on another replica. */

@@ -12,7 +12,7 @@ import type { Deadline, Deadlines } from '../runs/deadlines.js'
 import type { Finisher } from '../runs/finisher.js'
 import type { Runner } from '../runs/runner.js'
 import { jobLock, toRecoverRequest } from './claim-request.js'
-import { type Brought, dataOf, readBrought } from './requests.js'
+import { type Brought, dataOf, readBrought } from './stored-requests.js'
 
 /** How soon to look again when there was no capacity to take over a run; four times as long after no answer. */
 const RETRY_DELAY = SECOND / 4

@@ -13,7 +13,7 @@ import type { HandingBack } from '../runs/retried-releases.js'
 import type { Runner } from '../runs/runner.js'
 import { jobLock, toWaitingRequest } from './claim-request.js'
 import type { Recovery } from './recovery.js'
-import { type Brought, dataOf, readBrought, writeResult } from './requests.js'
+import { type Brought, dataOf, readBrought, writeResult } from './stored-requests.js'
 
 /**
  * How soon a replica that has put something into a job's queue asks again whether it can begin, and how soon one that has only

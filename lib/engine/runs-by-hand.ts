@@ -1,7 +1,7 @@
 import type { Coordination } from '../../types/coordination.js'
 import type { QueuedRun, Run } from '../../types/run.js'
 import type { TriggerOptions } from '../../types/scheduler.js'
-import { copyKnown } from '../base/check.js'
+import { copyKnown, oneOf } from '../base/check.js'
 import { PEER_TRIGGER_CALL_NAMES } from '../base/peer-names.js'
 import { show } from '../base/show.js'
 import type { ManualRuns } from '../dispatch/manual.js'
@@ -16,6 +16,9 @@ import { ActiveRun } from '../runs/active-run.js'
 import type { Lifecycle } from './lifecycle.js'
 
 const KEYS = ['data', 'wait', 'concurrencyKey', 'overlap'] as const satisfies (keyof TriggerOptions)[]
+
+/** What a run by hand may do when it cannot begin. */
+export const MANUAL_OVERLAPS = ['skip', 'wait'] as const
 
 export interface RunsByHandOptions {
   readonly jobs: JobRegistry
@@ -92,12 +95,11 @@ export class RunsByHand {
   #check(id: string, options: TriggerOptions): Asked {
     const job = this.#options.jobs.known(id)
     const given = copyKnown(options, KEYS, "`trigger`'s options", PEER_TRIGGER_CALL_NAMES) as TriggerOptions
-    const { data = job.definition.data, wait = false, concurrencyKey, overlap = 'skip' } = given
+    const { data = job.definition.data, wait = false, concurrencyKey } = given
     if (typeof wait !== 'boolean') throw new OptionInvalidError('wait', 'true or false', show(wait))
-    if (overlap !== 'skip' && overlap !== 'wait') {
-      throw new OptionInvalidError('overlap', "one of 'skip', 'wait'", show(overlap))
-    }
-    if (concurrencyKey !== undefined) checkName(concurrencyKey, '`concurrencyKey`')
+    const overlap = oneOf(given.overlap, 'overlap', MANUAL_OVERLAPS, 'skip')
+    // `undefined`, which a forgotten setting may be, would let runs overlap that must not.
+    if (Object.hasOwn(options, 'concurrencyKey')) checkName(concurrencyKey, '`concurrencyKey`')
     const waits = overlap === 'wait'
     if (waits) this.#checkStore(job, 'overlap', overlap)
     if (concurrencyKey !== undefined) this.#checkStore(job, 'concurrencyKey', concurrencyKey)

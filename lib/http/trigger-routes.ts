@@ -1,11 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import type { JobRouteHandler, TriggerJobConfig, TriggerRouteOptions } from '../../types/plugin.js'
 import type { Scheduler, TriggerOptions } from '../../types/scheduler.js'
-import { copyKnown, isPlainObject, isThenable } from '../base/check.js'
+import { copyKnown, isPlainObject, isThenable, oneOf } from '../base/check.js'
 import { PEER_TRIGGER_CALL_NAMES } from '../base/peer-names.js'
 import { show } from '../base/show.js'
-import type { RunsByHand } from '../engine/runs-by-hand.js'
-import { DataInvalidError, JobLockedError, JobUnknownError, OptionInvalidError } from '../errors.js'
+import { MANUAL_OVERLAPS, type RunsByHand } from '../engine/runs-by-hand.js'
+import { DataInvalidError, JobIdInvalidError, JobLockedError, JobUnknownError, OptionInvalidError } from '../errors.js'
 import { logSafely } from '../observability/log.js'
 import { STATUS_OF, toBody, toQueuedBody } from './run-body.js'
 
@@ -89,11 +89,11 @@ export class TriggerRoutes {
   /** Makes the handler of a route that triggers a job. */
   route<Request = FastifyRequest>(id: string, options: TriggerRouteOptions<Request> = {}): JobRouteHandler<never> {
     const known = copyKnown(options, ROUTE_KEYS, "`route`'s options", PEER_TRIGGER_CALL_NAMES)
-    const { data, wait = false, concurrencyKey, overlap = 'skip' } = known as TriggerRouteOptions<Request>
+    const { data, wait = false, concurrencyKey } = known as TriggerRouteOptions<Request>
+    const overlap = oneOf((known as TriggerRouteOptions).overlap, 'overlap', MANUAL_OVERLAPS, 'skip')
     checkFunction(data, 'data')
     checkFunction(concurrencyKey, 'concurrencyKey')
     if (typeof wait !== 'boolean') throw new OptionInvalidError('wait', 'true or false', show(wait))
-    checkOverlap(overlap)
     this.#named.push({ id, where: ', which `jobs.route` names' })
     return async (request, reply) => {
       reply.code(wait ? STATUS_OF.success : 202)
@@ -105,6 +105,8 @@ export class TriggerRoutes {
         ...(concurrencyKey === undefined ? {} : { concurrencyKey: await concurrencyKey(request as Request) })
       }
       const run = await this.#runsByHand.trigger(id, given).catch((error: unknown) => {
+        // The request makes the key, so that a wrong one is the client's mistake.
+        if (error instanceof JobIdInvalidError) error.statusCode = 400
         throw data === undefined ? notOfClient(error) : error
       })
       if (run === null) throw new JobLockedError(id)
@@ -194,7 +196,7 @@ function readConfig(config: unknown): TriggerConfig {
   if (!isPlainObject(config)) return { id: config as string }
   const read = copyKnown(config, CONFIG_KEYS, '`config.triggerJob`', PEER_TRIGGER_CALL_NAMES) as TriggerConfig
   checkFunction(read.data, 'config.triggerJob.data')
-  if (read.overlap !== undefined) checkOverlap(read.overlap)
+  oneOf(read.overlap, 'overlap', MANUAL_OVERLAPS, 'wait')
   return read
 }
 
@@ -210,11 +212,6 @@ function notOfClient(error: unknown): unknown {
 
 function checkFunction(value: unknown, name: string): void {
   if (value !== undefined && typeof value !== 'function') throw new OptionInvalidError(name, 'a function', show(value))
-}
-
-function checkOverlap(value: unknown): void {
-  if (value === 'skip' || value === 'wait') return
-  throw new OptionInvalidError('overlap', "one of 'skip', 'wait'", show(value))
 }
 
 /** Whether the connection, or the HTTP/2 stream, has ended before the response. */

@@ -2,7 +2,7 @@ import type { Duration } from '../../types/duration.js'
 import type { JobChanges, JobDefaults, JobOptions, LockOptions, RetryOptions } from '../../types/job-options.js'
 import type { JobCondition } from '../../types/run.js'
 import type { TriggerInput } from '../../types/trigger.js'
-import { copyKnown } from '../base/check.js'
+import { copyKnown, oneOf } from '../base/check.js'
 import { DAY, MINUTE, parseDuration, SECOND } from '../base/duration.js'
 import { PEER_DEFAULT_NAMES, PEER_JOB_NAMES, PEER_LOCK_NAMES, PEER_RETRY_NAMES } from '../base/peer-names.js'
 import { show } from '../base/show.js'
@@ -248,17 +248,6 @@ function resolveShared(options: JobDefaults, defaults: ResolvedDefaults): Resolv
     retry: retry === undefined ? defaults.retry : resolveRetry(retry),
     priority: oneOf(priority, 'priority', PRIORITIES, defaults.priority)
   }
-}
-
-function oneOf<Value extends string>(
-  value: Value | undefined,
-  name: string,
-  allowed: readonly Value[],
-  otherwise: Value
-): Value {
-  if (value === undefined) return otherwise
-  if (allowed.includes(value)) return value
-  throw new OptionInvalidError(name, `one of ${allowed.map((each) => `'${each}'`).join(', ')}`, show(value))
 }
 
 function resolveLock(lock: unknown, defaults: ResolvedDefaults): number | null {

@@ -196,7 +196,7 @@ t.test('bad input is refused, and nothing waits', async (t) => {
   await t.rejects(call('job', { overlap: 'replace' }), invalid)
   await t.rejects(call('free', { overlap: 'wait' }), { ...invalid, message: /`lock: false`/ })
   await t.rejects(call('free', { concurrencyKey: 'k' }), invalid)
-  for (const concurrencyKey of ['', 5, 'x'.repeat(201), 'a\nb', null]) {
+  for (const concurrencyKey of ['', 5, 'x'.repeat(201), 'a\nb', null, undefined]) {
     await t.rejects(call('job', { concurrencyKey }), { code: 'FST_ERR_RLS_JOB_ID_INVALID' })
   }
   const hostile: object[] = [{ data: () => {} }, { data: 1n }, { data: { a: new Map() } }, { data: Number.NaN }]
@@ -244,6 +244,8 @@ t.test('five POSTs in a row are never four lost ones, and the sixth is told when
       app.post('/import', { config }, async (_request, reply) => reply.code(202).send({ accepted: true }))
       app.post('/skip', { config: { triggerJob: { id: 'import', overlap: 'skip' } } }, async () => 'skipped')
       app.post('/again', { config: { triggerJob: 'import' } }, async () => 'again')
+      const concurrencyKey = (request: { headers: object }): string => (request.headers as { user: string }).user
+      app.post('/keyed', app.jobs.route('import', { overlap: 'wait', concurrencyKey }))
       app.post('/route', app.jobs.route('import', { overlap: 'wait', data: (request) => request.body }))
       await app.ready()
       return app
@@ -261,6 +263,10 @@ t.test('five POSTs in a row are never four lost ones, and the sixth is told when
     const routed = await other.inject({ method: 'POST', url: '/route', payload: { index: 5 } })
     t.equal(routed.statusCode, 202)
     t.match(routed.json(), { jobId: 'import', trigger: 'manual', startedAt: null, outcome: null })
+    for (const headers of [{}, { user: 'x'.repeat(201) }]) {
+      const keyed = await app.inject({ method: 'POST', url: '/keyed', headers })
+      t.match([keyed.statusCode, keyed.json()], [400, { code: 'FST_ERR_RLS_JOB_ID_INVALID' }], 'a wrong key')
+    }
     const waiting = Number(await client.zcard('rls:{posts}:queue:import'))
     t.equal(waiting, 6, 'four with data, one without, and the one of the route')
     release()

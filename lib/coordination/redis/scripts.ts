@@ -260,9 +260,6 @@ local tick, cancelled = match(members[i], '^t (%-?%d+) (%S+)$')
 if tick then return members[i], tick, cancelled, members[i + 1] end
 end
 end
-local function knownSlots()
-return tonumber(match(fields, ';n=(%d+)')) or 1
-end
 local function noteSlots(count)
 fields = string.gsub(fields, ';n=%d+', '')
 if count > 1 then fields = fields .. ';n=' .. count end
@@ -294,7 +291,7 @@ return false, isLeft
 end
 local slots = {}
 function slots.take(isFirstLeft)
-local count, before = template.slots, knownSlots()
+local count, before = template.slots, (tonumber(match(fields, ';n=(%d+)')) or 1)
 if before > count then
 local held, isAbove = (holder or isFirstLeft) and 1 or 0, false
 local holders = holdersOf(2, before)
@@ -347,7 +344,7 @@ end
 return nil, remaining
 end
 function slots.areHeld()
-local count = knownSlots()
+local count = (tonumber(match(fields, ';n=(%d+)')) or 1)
 if count == 1 then return false end
 local holders = holdersOf(2, count)
 for i = 1, #holders do
