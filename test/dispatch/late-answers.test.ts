@@ -124,6 +124,42 @@ t.test('a takeover: it is had again, and what never began was no attempt', (t) =
   })
 )
 
+t.test('a tick: what it had passed over is counted, also where that is known only after later ticks', (t) =>
+  withHeldAnswers(async ({ clock, answers, scheduler }) => {
+    const start = clock.now()
+    const second = (count: number): number => start + count * 1000
+    const ran: number[] = []
+    const skipped: [number, string][] = []
+    scheduler.interval('job', '1s', ({ run }) => void ran.push(run.scheduledTime), {
+      lock: { ttl: TTL },
+      recovery: 'rerun'
+    })
+    scheduler.on('skipped', ({ scheduledTime, reason }) => void skipped.push([scheduledTime, reason]))
+    await clock.advance(1500)
+    answers.hold('claim', true)
+    await clock.advance(2700)
+    // The second is counted as missed; the fourth, which has passed over the third, is granted, and nobody hears of it.
+    await answers.letGo('claim', true)
+    t.equal(answers.held('claim'), 1)
+    await clock.advance(TTL + 200)
+    const other = answers.replica()
+    const recover = { jobId: 'job', kind: 'recover', rerun: true, scheduledTime: -1 } as const
+    const [taken] = await other.claim([request({ ...recover, ttl: TTL })])
+    t.match(taken, { status: 'granted', scheduledTime: second(4), attempt: 2 })
+    await other.finish([{ lock: (taken as { lock: HeldLock }).lock, finished: true }])
+    answers.loseHandBack()
+    await answers.letGo('claim')
+    await clock.advance(1000)
+    t.ok(ran.includes(second(5)), 'a later tick was claimed before the hand-back was answered')
+    t.match(
+      skipped.filter(([tick]) => tick === second(3)),
+      [[second(3), String]],
+      'counted once'
+    )
+    t.notOk(ran.includes(second(3)))
+  }, '2027-01-01T00:00:00Z')
+)
+
 t.test('a retry: it does not begin where the process stood still until the lock was over', (t) =>
   withHeldAnswers(async ({ clock, scheduler }) => {
     let calls = 0
