@@ -113,6 +113,7 @@ export class WaitingRuns {
    * @returns once that is answered
    */
   askFor(job: JobRecord): Promise<void> {
+    if (this.#options.isEnding()) return Promise.resolve()
     this.#askAt(job, 0, true)
     return new Promise((resolve) => {
       const watch = this.#watches.get(job)
@@ -171,7 +172,13 @@ export class WaitingRuns {
     for (const { at } of this.#watches.values()) next = Math.min(next, at)
     this.#timer?.cancel()
     this.#timer = null
-    if (this.#asking || !Number.isFinite(next) || this.#options.isEnding()) return
+    if (this.#options.isEnding()) {
+      // Nobody asks any more: who waits for an answer goes on with what waits.
+      for (const { next, asked } of this.#watches.values())
+        for (const resolve of [...next.splice(0), ...asked]) resolve()
+      return
+    }
+    if (this.#asking || !Number.isFinite(next)) return
     const delay = next - clock.monotonic()
     if (delay <= 0) void this.#askAll()
     else this.#timer = clock.setTimeout(() => void this.#askAll(), Math.ceil(delay))
@@ -277,6 +284,7 @@ export class WaitingRuns {
   /** The run of a request has begun in this process. */
   begun(active: ActiveRun, requestId: string, brought: Brought | null): void {
     const { coordination } = this.#options
+    active.isStored = true
     this.#awaited.get(requestId)?.(active)
     if (brought?.isAwaited) active.onOutcome(() => void writeResult(coordination, requestId, active.run))
   }

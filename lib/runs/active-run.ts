@@ -55,6 +55,8 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
   end: RunEnd | null = null
   /** Why the signal was aborted, and the outcome that follows; `null` when it was not. */
   aborted: RunEnd | null = null
+  /** Whether it is for a request by hand that has waited in the store. */
+  isStored = false
   /** `null` until it is known to need further attempts. */
   retries: Retries | null = null
   readonly #owner: RunOwner<ActiveRun>
@@ -112,7 +114,8 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
 
   /** Whether the run's tick is done with; if not, another replica is to take it over. */
   get finished(): boolean {
-    if (this.job.definition.recovery === 'none' || this.held === null || this.run.trigger === 'manual') return true
+    if (this.job.definition.recovery === 'none' || this.held === null) return true
+    if (this.run.trigger === 'manual' && !this.isStored) return true
     const outcome = this.end?.outcome
     if (this.replaced) return true
     return outcome !== 'lock_lost' && outcome !== 'cancelled' && outcome !== 'abandoned'

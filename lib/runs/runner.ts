@@ -115,6 +115,7 @@ export class Runner implements RunOwner<ActiveRun> {
   replace(runId: string): void {
     const active = [...this.#active].find(({ held }) => held?.token === runId)
     if (active === undefined || active.replaced) return
+    this.#beginAsked(active)
     active.letLockEnd()
     this.#abort(active, 'cancelled', new RunReplacedError(active.job.id))
   }

@@ -145,6 +145,41 @@ t.test('with recovery the run of a request is taken over with its data', (t) =>
   })
 )
 
+t.test('with recovery a run that closing cancels waits again', (t) =>
+  withFleet(async ({ simulation, join }) => {
+    const define = ({ scheduler, replica }: Member): void => {
+      const handler = ({ signal }: { signal: AbortSignal }): Promise<unknown> => {
+        const aborted = new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason))
+        })
+        return Promise.race([replica.sleep(60 * SECOND), aborted])
+      }
+      scheduler.add({ id: 'job', lock: { ttl: '10s' }, recovery: 'rerun', handler })
+    }
+    const [first, second] = [await join(define), await join(define)]
+    await within(simulation, first.scheduler.trigger('job', { data: 1, overlap: 'wait' }))
+    const closed = first.scheduler.close()
+    await simulation.advance(30 * SECOND)
+    await closed
+    t.equal(second.runs.length, 1)
+  })
+)
+
+t.test('trigger() settles when the scheduler ends meanwhile', (t) =>
+  withFleet(async ({ simulation, join }) => {
+    const [first, second] = [await join(slow(180 * SECOND)), await join(slow(180 * SECOND))]
+    await within(simulation, second.scheduler.trigger('job'))
+    await within(simulation, first.scheduler.trigger('job', { data: 0, overlap: 'wait' }))
+    simulation.stores[0]?.disturb({ delay: [50, 50] })
+    const asked = first.scheduler.trigger('job', { data: 1, overlap: 'wait' })
+    await simulation.advance(20)
+    const drained = first.scheduler.drain()
+    await simulation.advance(60 * SECOND)
+    await drained
+    t.match(await asked, { startedAt: null })
+  })
+)
+
 t.test('runs with one key never overlap, those with different keys do', (t) =>
   withFleet(async ({ simulation, join, runs }) => {
     const keyed = slow(10 * SECOND, { maxInstances: 10 })

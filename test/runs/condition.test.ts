@@ -126,6 +126,17 @@ t.test('a timeout, a lost lock and closing end a run that only asks', (t) =>
   })
 )
 
+t.test('a run that is replaced while it asks counts as begun', (t) =>
+  withFleet(async ({ simulation, join, runs }) => {
+    const member = await join(
+      asking(() => () => new Promise<boolean>(() => {}), { overlap: 'replace', lock: { ttl: '10s' } })
+    )
+    await simulation.advance(2 * MINUTE + 30 * SECOND)
+    t.match(runs()[0], { outcome: 'cancelled' })
+    t.ok((member.scheduler.get('job')?.running ?? -1) >= 0)
+  })
+)
+
 t.test('bad input is refused, and it can be changed', async (t) => {
   const scheduler = createScheduler({ logger: false })
   t.teardown(() => scheduler.close())

@@ -86,7 +86,10 @@ export class MemoryClaims {
     const before = this.tickBefore(record, isRepeated)
     const previous = accounted(before, record.fingerprint, fingerprint)
     const resumedAt = resumedAfter(previous, this.#store.pauses.resumedAt(jobId))
-    if (isRepeated) this.#endRepeated(record, request, moment)
+    if (isRepeated) {
+      this.#endRepeated(record, request, moment)
+      this.#store.queues.deleteTickOf(jobId, runId)
+    }
     const slot = isPaused || kind === 'miss' ? record : this.#slotFor(record, request, monotonic)
     const overlaps = slot === null
     const taken = !(overlaps && waitsForLock(request, isPaused))
@@ -103,7 +106,7 @@ export class MemoryClaims {
   /** A tick waits for a slot, in the place of the one that waited before. */
   #queue(
     record: ClaimRecord,
-    { jobId, overlap }: ClaimRequest,
+    { jobId, runId, overlap }: ClaimRequest,
     scheduledTime: number,
     { monotonic }: Moment
   ): { readonly displaced: number | null; readonly replaces: string | null } {
@@ -113,7 +116,7 @@ export class MemoryClaims {
     if (overlap === 'replace') {
       // The run that the tick before was to replace, while that goes on, else the oldest.
       const runs = goingOn(record, monotonic).sort((a, b) => a.startedAt - b.startedAt)
-      const run = runs.find(({ runId }) => runId === before?.replaces) ?? runs[0]
+      const run = runs.find((each) => each.runId === before?.replaces) ?? runs[0]
       replaces = run?.runId ?? null
       // Nobody is to take it over.
       if (run !== undefined) run.attempt = 0
@@ -121,7 +124,7 @@ export class MemoryClaims {
         for (const listener of this.#store.listeners) listener.onReplaced(replaces)
       }
     }
-    queues.addTick(jobId, { kind: 'tick', scheduledTime, replaces })
+    queues.addTick(jobId, { kind: 'tick', scheduledTime, replaces, by: runId })
     return { displaced: before?.scheduledTime ?? null, replaces }
   }
 

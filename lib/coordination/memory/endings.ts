@@ -19,7 +19,11 @@ export function finishRun(
   const isLast = run !== undefined && run.runId === token
   if (isLast) run.isOpen = false
   if (run === undefined || keepsLock) return isAbandoned ? 'abandoned' : 'lost'
-  if (finished && isLast) endRun(store, name, run, now)
+  if (isLast && (finished || isLeftRequest(run, unbegun))) {
+    // Nobody looks for a run by hand: its request waits again.
+    if (!finished) store.queues.addFirst(name, entryOf(run))
+    endRun(store, name, run, now, finished)
+  }
   if (!finished && unbegun && isLast && run.attempt > 1) {
     run.attempt--
     // Under no request's id: should the request be repeated, it takes the run over like any other.
@@ -31,18 +35,26 @@ export function finishRun(
 
 /** What a run was waited for. */
 function entryOf({ requestId: id, key, runTick }: SlotRecord): WaitingEntry {
-  if (id === '') return { kind: 'tick', scheduledTime: runTick, replaces: null }
+  if (id === '') return { kind: 'tick', scheduledTime: runTick, replaces: null, by: '' }
   return { kind: 'request', id, key, hasData: true, requestedAt: runTick }
 }
 
-/** A run is over, and not asked for again: nothing is left that would know it by its id. */
-function endRun(store: MemoryStore, jobId: string, run: SlotRecord, now: number): void {
+function isLeftRequest({ requestId }: SlotRecord, unbegun = false): boolean {
+  return requestId !== '' && !unbegun
+}
+
+/**
+ * A run is over, and not asked for again: nothing is left that would know it by its id.
+ *
+ * @param isDone whether its request is, too
+ */
+function endRun(store: MemoryStore, jobId: string, run: SlotRecord, now: number, isDone: boolean): void {
   const { runId, slot } = run
   const isFirst = slot === 1
   const record = isFirst ? (run as ClaimRecord) : store.jobs.get(jobId)
   run.endedAt = now
   run.runId = ''
-  store.queues.forgetRequest(run.requestId)
+  if (isDone) store.queues.forgetRequest(run.requestId)
   if (record === undefined) return
   if (record.claimedBy === runId) record.claimedBy = ''
   if (isFirst) return
@@ -79,6 +91,7 @@ export function handBackClaim(
   }
   if (record.claimedBy !== token) return isOpen ? 'wasted' : 'not_ours'
   record.claimedBy = ''
+  store.queues.deleteTickOf(name, token)
   store.blocks.forget(record.tick)
   // A date that was claimed beside the ticks of another trigger.
   for (const [trigger, by] of record.dates ?? []) if (by === token) record.dates?.delete(trigger)

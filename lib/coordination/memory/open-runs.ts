@@ -1,6 +1,6 @@
 import type { AbandonVote } from '../../../types/coordination/node.js'
 import type { OpenRun } from '../../../types/coordination.js'
-import { isOverdue } from '../claim-rules.js'
+import { isOverdue, MAX_ATTEMPTS } from '../claim-rules.js'
 import type { Queues } from './queues.js'
 import { type ClaimRecord, isHeldBy, type Moment, openRunOf, type SlotRecord } from './record.js'
 import { endSlot } from './slots.js'
@@ -16,6 +16,8 @@ export class MemoryOpenRuns {
   protected readonly abandoned = new Map<string, string>()
   readonly #jobs: ReadonlyMap<string, ClaimRecord>
   readonly #queues: Queues
+  /** The requests that replaced runs were for. */
+  readonly #requestsOfReplaced = new Map<string, string>()
 
   constructor(jobs: ReadonlyMap<string, ClaimRecord>, queues: Queues) {
     this.#jobs = jobs
@@ -24,7 +26,9 @@ export class MemoryOpenRuns {
 
   /** Another run takes the place of a slot's last one. */
   noteReplaced(run: SlotRecord, jobId: string, moment: Moment): void {
-    if (run.isOpen) this.replaced.set(run.runId, openRunOf(run, jobId, moment))
+    if (!run.isOpen) return
+    this.replaced.set(run.runId, openRunOf(run, jobId, moment))
+    if (run.requestId !== '') this.#requestsOfReplaced.set(run.runId, run.requestId)
   }
 
   /**
@@ -33,7 +37,7 @@ export class MemoryOpenRuns {
    * @returns whether it was recorded as abandoned before
    */
   noteEnd(runId: string): boolean {
-    if (this.replaced.size > 0) this.replaced.delete(runId)
+    if (this.replaced.size > 0 && this.replaced.delete(runId)) this.#forgetReplaced(runId)
     return this.abandoned.size > 0 && this.abandoned.has(runId)
   }
 
@@ -62,11 +66,20 @@ export class MemoryOpenRuns {
     if (isLast) {
       run.isOpen = false
       // Nobody will end it, or take it over.
-      if (run.attempt === 0) this.#queues.forgetRequest(run.requestId)
-    } else if (!this.replaced.delete(runId)) return 'closed'
+      if (run.attempt === 0 || run.attempt >= MAX_ATTEMPTS) this.#queues.forgetRequest(run.requestId)
+    } else if (!this.replaced.delete(runId)) {
+      return 'closed'
+    } else {
+      this.#forgetReplaced(runId)
+    }
     if (isLast && slot > 1 && run.attempt === 0 && record !== undefined) endSlot(record, run)
     this.abandoned.set(runId, callId)
     if (this.abandoned.size > MAX_ABANDONED) this.abandoned.delete(this.abandoned.keys().next().value as string)
     return 'recorded'
+  }
+
+  #forgetReplaced(runId: string): void {
+    this.#queues.forgetRequest(this.#requestsOfReplaced.get(runId) ?? '')
+    this.#requestsOfReplaced.delete(runId)
   }
 }

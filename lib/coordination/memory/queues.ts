@@ -6,6 +6,8 @@ export interface WaitingTick {
   readonly scheduledTime: number
   /** The run that it is to replace; `null` for none. */
   readonly replaces: string | null
+  /** The request that has claimed it; `''` where it waits again. */
+  readonly by: string
 }
 
 export interface WaitingRequest {
@@ -51,6 +53,12 @@ export class Queues {
     const before = queue.findIndex((entry) => entry.kind === 'tick')
     if (before >= 0) queue[before] = tick
     else queue.push(tick)
+  }
+
+  /** The tick of a claim waits no more, as the claim is taken back or made anew. */
+  deleteTickOf(jobId: string, by: string): void {
+    const tick = this.#queues.size > 0 ? this.tickOf(jobId) : undefined
+    if (tick?.by === by) this.delete(jobId, tick)
   }
 
   add(jobId: string, entry: WaitingRequest, brought: string): void {

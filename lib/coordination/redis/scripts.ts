@@ -4,6 +4,10 @@ export const ABANDON_SCRIPT = `
 local find, format, gmatch, match, sub = string.find, string.format, string.gmatch, string.match, string.sub
 local base = sub(KEYS[1], 1, -1 - #'fence')
 local openKey = base .. 'open'
+local function textAt(key)
+local text = redis.pcall('GET', key)
+return type(text) == 'string' and text or ''
+end
 local callId = ARGV[1]
 local count, keys, runIds, slots, jobIds = 0, { KEYS[1], openKey }, {}, {}, {}
 for i = 2, #ARGV do
@@ -16,10 +20,20 @@ end
 local known = redis.call('MGET', unpack(keys))
 local memberOfRun = {}
 for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do memberOfRun[match(member, '^%S+')] = member end
-local function forgetSlot(runId, slot, jobId, isReplaced)
-local grant = slot ~= '1' and redis.call('HGET', base .. 'runs:' .. jobId, slot)
-if grant and match(grant, '^%S+') == runId and (isReplaced or match(grant, '%d+$') == '0') then
-redis.call('HDEL', base .. 'runs:' .. jobId, slot)
+local function forgetRun(runId, slot, jobId, member)
+local request = match(member, ';Q=([^;%s]+)')
+if request then redis.call('HDEL', base .. 'requests:' .. jobId, request) end
+if slot == '1' then
+local claimKey = base .. 'claim:' .. jobId
+local tick, previous, claimedBy, ended, grant, fingerprint = match(textAt(claimKey), '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
+if not tick or ended ~= '0' or match(grant, '^%S+') ~= runId then return end
+local _, fence, startedAt, replica, runTick, attempt = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
+if attempt == '0' then return end
+local over = runId .. ' ' .. fence .. ' ' .. startedAt .. ' ' .. replica .. ' ' .. runTick .. ' 0'
+redis.call('SET', claimKey, tick .. ' ' .. previous .. ' ' .. claimedBy .. ' ' .. ended .. ' ' .. over .. ' ' .. fingerprint, 'KEEPTTL')
+else
+local grant = redis.call('HGET', base .. 'runs:' .. jobId, slot)
+if grant and match(grant, '^%S+') == runId then redis.call('HDEL', base .. 'runs:' .. jobId, slot) end
 end
 end
 local function abandon(runId, slot, jobId, markKey, mark, holder)
@@ -29,11 +43,9 @@ local member = memberOfRun[runId]
 if not member then return 0 end
 redis.call('ZREM', openKey, member)
 redis.call('SET', markKey, callId .. ' ' .. member, 'PX', 604800000)
-forgetSlot(runId, slot, jobId, redis.call('HDEL', base .. 'handed', '\\127' .. runId) == 1)
-local request = match(member, ';Q=([^;%s]+)')
-if request and match(member, '^%S+ %d+ %d+ %S+ %-?%d+ (%d+)') == '0' then
-redis.call('HDEL', base .. 'requests:' .. jobId, request)
-end
+local isReplaced = redis.call('HDEL', base .. 'handed', '\\127' .. runId) == 1
+local attempt = tonumber((match(member, '^%S+ %d+ %d+ %S+ %-?%d+ (%d+)')))
+if isReplaced or attempt == 0 or attempt >= 10 then forgetRun(runId, slot, jobId, member) end
 return 1
 end
 local reply = {}
@@ -241,11 +253,11 @@ local name, version, others = match(word, '^([^;]*)(;v=%d+)(.*)$')
 return name .. version .. ';s=' .. slot .. others
 end
 local function enqueue(jobId, order, member)
-redis.call('ZADD', base .. 'queue:' .. jobId, order, member)
-redis.call('PEXPIRE', base .. 'queue:' .. jobId, 604800000)
 redis.call('ZADD', base .. 'waiting', order, jobId)
 redis.call('PEXPIRE', base .. 'waiting', 604800000)
 redis.call('SET', base .. 'waits', '1', 'PX', 604800000)
+redis.call('ZADD', base .. 'queue:' .. jobId, order, member)
+redis.call('PEXPIRE', base .. 'queue:' .. jobId, 604800000)
 end
 local function dequeue(jobId, member)
 if member then redis.call('ZREM', base .. 'queue:' .. jobId, member) end
@@ -256,9 +268,13 @@ end
 local function waitingTick(jobId)
 local members = redis.call('ZRANGE', base .. 'queue:' .. jobId, 0, -1, 'WITHSCORES')
 for i = 1, #members, 2 do
-local tick, cancelled = match(members[i], '^t (%-?%d+) (%S+)$')
-if tick then return members[i], tick, cancelled, members[i + 1] end
+local tick, cancelled, by = match(members[i], '^t (%-?%d+) (%S+) (%S+)$')
+if tick then return members[i], tick, cancelled, members[i + 1], by end
 end
+end
+local function dequeueTickOf(jobId, runId)
+local member, _, _, _, by = waitingTick(jobId)
+if by == runId then dequeue(jobId, member) end
 end
 local function noteSlots(count)
 fields = string.gsub(fields, ';n=%d+', '')
@@ -388,8 +404,11 @@ function slots.queueTick(tickText)
 local member, before, cancelled, order = waitingTick(jobId)
 if member then call('ZREM', base .. 'queue:' .. jobId, member) end
 cancelled = template.replaces and replace(cancelled) or '-'
-enqueue(jobId, order or digits(micros), 't ' .. tickText .. ' ' .. cancelled)
+enqueue(jobId, order or digits(micros), 't ' .. tickText .. ' ' .. cancelled .. ' ' .. runId)
 return before or '-1', cancelled
+end
+function slots.dequeueOwnTick()
+dequeueTickOf(jobId, runId)
 end
 function slots.nextWaiting()
 local members = call('ZRANGE', base .. 'queue:' .. jobId, 0, -1)
@@ -504,7 +523,7 @@ end
 local function takeOverSlot()
 local slots = slotsOf()
 local from, attempt, isOwn = slots.takeOver()
-if not from then return attempt and '5 ' .. attempt end
+if not from then return nil, attempt end
 local fromId, fromFence, fromStart, fromReplica, runTick, taken = match(from, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
 local lockedUntil = call('ZSCORE', openKey, from .. ' ' .. jobId) or nowText
 if isOwn then
@@ -532,9 +551,11 @@ return template.isVote and '9 -1 - -1' or '1'
 end
 if isPaused then return '8 - -1' end
 if not (id or isOwn) or not ((not holder or holder == runId) and call('SET', lockKey, runId, 'PX', template.ttl, holder and 'XX' or 'NX')) then
-local taken = isSlotted and takeOverSlot()
+local taken, remaining
+if isSlotted then taken, remaining = takeOverSlot() end
 if taken then return taken end
-return id and '5 ' .. call('PTTL', lockKey) or '1'
+if id then remaining = math.min(remaining or math.huge, call('PTTL', lockKey)) end
+return remaining and '5 ' .. digits(remaining) or '1'
 end
 local fromId, fromFence, fromStart, fromReplica, runTick, taken = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
 local lockedUntil = call('ZSCORE', openKey, grant .. ' ' .. jobId) or nowText
@@ -599,6 +620,7 @@ local function beginTick(scheduledTime, isRepeated)
 local left = template.isRerun and readUnfinished()
 left = left and (left ~= runId and call('EXISTS', lockKey) == 0)
 local isTaken, isLeft = false, left
+if isRepeated and template.queues then slotsOf().dequeueOwnTick() end
 if template.key then
 local isKeyHeld, isKeyLeft = slotsOf().isKeyHeld(template.key)
 if isKeyHeld then return false, isKeyLeft end
@@ -783,11 +805,11 @@ local now = math.floor(micros / 1000)
 local base = sub(KEYS[1], 1, -1 - #'fence')
 local openKey = base .. 'open'
 local function enqueue(jobId, order, member)
-redis.call('ZADD', base .. 'queue:' .. jobId, order, member)
-redis.call('PEXPIRE', base .. 'queue:' .. jobId, 604800000)
 redis.call('ZADD', base .. 'waiting', order, jobId)
 redis.call('PEXPIRE', base .. 'waiting', 604800000)
 redis.call('SET', base .. 'waits', '1', 'PX', 604800000)
+redis.call('ZADD', base .. 'queue:' .. jobId, order, member)
+redis.call('PEXPIRE', base .. 'queue:' .. jobId, 604800000)
 end
 local jobId, id, key, hasData, brought, isAwaited = unpack(ARGV)
 local members = redis.call('ZRANGE', base .. 'queue:' .. jobId, 0, -1)
@@ -804,9 +826,9 @@ end
 end
 end
 if count >= 1000 then return { '', '0' } end
-enqueue(jobId, format('%.0f', micros), 'r ' .. id .. ' ' .. key .. ' ' .. hasData)
 redis.call('HSET', base .. 'requests:' .. jobId, id, brought)
 redis.call('PEXPIRE', base .. 'requests:' .. jobId, 604800000)
+enqueue(jobId, format('%.0f', micros), 'r ' .. id .. ' ' .. key .. ' ' .. hasData)
 return { id, '1' }
 `
 
@@ -828,10 +850,41 @@ if match(runs[i + 1], '^%S+') == runId then return runs[i] end
 end
 return '1'
 end
+local function enqueue(jobId, order, member)
+redis.call('ZADD', base .. 'waiting', order, jobId)
+redis.call('PEXPIRE', base .. 'waiting', 604800000)
+redis.call('SET', base .. 'waits', '1', 'PX', 604800000)
+redis.call('ZADD', base .. 'queue:' .. jobId, order, member)
+redis.call('PEXPIRE', base .. 'queue:' .. jobId, 604800000)
+end
+local function waitingTick(jobId)
+local members = redis.call('ZRANGE', base .. 'queue:' .. jobId, 0, -1, 'WITHSCORES')
+for i = 1, #members, 2 do
+local tick, cancelled, by = match(members[i], '^t (%-?%d+) (%S+) (%S+)$')
+if tick then return members[i], tick, cancelled, members[i + 1], by end
+end
+end
+local function enqueueAgain(jobId, runTick, word)
+local id = match(word, ';Q=([^;]+)')
+if id then
+local key = match(word, ';K=([^;]+)') or '-'
+enqueue(jobId, runTick * 1000, 'r ' .. id .. ' ' .. key .. ' 1')
+elseif waitingTick(jobId) then
+return false
+else
+enqueue(jobId, runTick * 1000, 't ' .. runTick .. ' - -')
+end
+return true
+end
 local function closeStrays(strays)
 if not next(strays) then return end
 for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
-if strays[match(member, '^%S+')] then redis.call('ZREM', openKey, member) end
+local runId, jobId, word = readMember(member)
+if strays[runId] then
+redis.call('ZREM', openKey, member)
+local request = match(word, ';Q=([^;]+)')
+if request then redis.call('HDEL', base .. 'requests:' .. jobId, request) end
+end
 end
 end
 local nowText = format('%.0f', now)
@@ -877,24 +930,29 @@ keys[2 * count + 3] = base .. 'waits'
 local known = redis.call('MGET', unpack(keys))
 for i, slot in pairs(slots) do runsIn[i] = redis.call('HGET', base .. 'runs:' .. ((jobIds[i])), slot) end
 local reply, free, closed, strays = {}, {}, {}, {}
+local anyWaits = known[2 * count + 3]
 local function givenUp(grant)
 local _, fence, startedAt, replica, runTick, attempt = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
 return tonumber(attempt) > 1 and '~ ' .. fence .. ' ' .. startedAt .. ' ' .. replica .. ' ' .. runTick .. ' ' .. (attempt - 1)
 end
-local function forget(i, grant)
-local request = find(grant, ';Q=', 1, true) and match(grant, ';Q=([^;%s]+)')
-if request then redis.call('HDEL', base .. 'requests:' .. jobIds[i], request) end
-if endings[i] == '4' then
-redis.call('HDEL', base .. 'handed', '\\127' .. (runIds[i]))
-endings[i] = '1'
+local function isOver(i, grant)
+local ending, request = endings[i], find(grant, ';Q=', 1, true) and match(grant, ';Q=([^;%s]+)')
+if ending == '0' and request then
+local _, _, _, word, runTick = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
+enqueueAgain(jobIds[i], runTick, word)
+anyWaits = true
+return true
 end
+if ending ~= '1' and ending ~= '4' then return false end
+if request then redis.call('HDEL', base .. 'requests:' .. jobIds[i], request) end
+if ending == '4' then redis.call('HDEL', base .. 'handed', '\\127' .. (runIds[i])) end
+return true
 end
 local function endInSlot(i, record)
 local jobId, runId, grant = jobIds[i], runIds[i], runsIn[i]
 if not grant or match(grant, '^%S+') ~= runId then return false end
 closed[#closed + 1] = grant .. ' ' .. jobId
-if endings[i] == '1' or endings[i] == '4' then
-forget(i, grant)
+if isOver(i, grant) then
 redis.call('HDEL', base .. 'runs:' .. jobId, slots[i])
 local tick, previous, claimedBy, ended, itsGrant, fingerprint = match((record or ''), '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
 if tick then
@@ -924,8 +982,7 @@ elseif id ~= runId then
 strays[runId] = true
 else
 closed[#closed + 1] = grant .. ' ' .. (jobIds[i])
-if ending == '1' or ending == '4' then
-forget(i, grant)
+if isOver(i, grant) then
 if claimedBy == runId or claimedBy == '?' .. runId then claimedBy = '-' end
 redis.call('SET', claimKey, tick .. ' ' .. previous .. ' ' .. claimedBy .. ' ' .. nowText .. ' ' .. grant .. ' ' .. fingerprint, 'KEEPTTL')
 elseif ending == '2' then
@@ -949,7 +1006,7 @@ end
 closeStrays(strays)
 end
 local text = table.concat(reply, '', 1, given)
-if known[2 * count + 3] and count > 0 then
+if anyWaits and count > 0 then
 local places = {}
 for i = 1, count do places[i] = redis.call('ZSCORE', base .. 'waiting', jobIds[i]) end
 for i = 1, count do
@@ -982,6 +1039,10 @@ local function textAt(key)
 local text = redis.pcall('GET', key)
 return type(text) == 'string' and text or ''
 end
+local function readMember(member)
+local runId, word, jobId = match(member, '^(%S+) %d+ %d+ (%S+) %-?%d+ %d+ (.+)$')
+return runId, jobId, word
+end
 local function slotOfRun(jobId, runId)
 local runs = redis.call('HGETALL', base .. 'runs:' .. jobId)
 for i = 1, #runs, 2 do
@@ -990,18 +1051,28 @@ end
 return '1'
 end
 local function enqueue(jobId, order, member)
-redis.call('ZADD', base .. 'queue:' .. jobId, order, member)
-redis.call('PEXPIRE', base .. 'queue:' .. jobId, 604800000)
 redis.call('ZADD', base .. 'waiting', order, jobId)
 redis.call('PEXPIRE', base .. 'waiting', 604800000)
 redis.call('SET', base .. 'waits', '1', 'PX', 604800000)
+redis.call('ZADD', base .. 'queue:' .. jobId, order, member)
+redis.call('PEXPIRE', base .. 'queue:' .. jobId, 604800000)
+end
+local function dequeue(jobId, member)
+if member then redis.call('ZREM', base .. 'queue:' .. jobId, member) end
+if redis.call('EXISTS', base .. 'queue:' .. jobId) == 1 then return end
+redis.call('ZREM', base .. 'waiting', jobId)
+if redis.call('EXISTS', base .. 'waiting') == 0 then redis.call('DEL', base .. 'waits') end
 end
 local function waitingTick(jobId)
 local members = redis.call('ZRANGE', base .. 'queue:' .. jobId, 0, -1, 'WITHSCORES')
 for i = 1, #members, 2 do
-local tick, cancelled = match(members[i], '^t (%-?%d+) (%S+)$')
-if tick then return members[i], tick, cancelled, members[i + 1] end
+local tick, cancelled, by = match(members[i], '^t (%-?%d+) (%S+) (%S+)$')
+if tick then return members[i], tick, cancelled, members[i + 1], by end
 end
+end
+local function dequeueTickOf(jobId, runId)
+local member, _, _, _, by = waitingTick(jobId)
+if by == runId then dequeue(jobId, member) end
 end
 local function enqueueAgain(jobId, runTick, word)
 local id = match(word, ';Q=([^;]+)')
@@ -1011,14 +1082,19 @@ enqueue(jobId, runTick * 1000, 'r ' .. id .. ' ' .. key .. ' 1')
 elseif waitingTick(jobId) then
 return false
 else
-enqueue(jobId, runTick * 1000, 't ' .. runTick .. ' -')
+enqueue(jobId, runTick * 1000, 't ' .. runTick .. ' - -')
 end
 return true
 end
 local function closeStrays(strays)
 if not next(strays) then return end
 for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
-if strays[match(member, '^%S+')] then redis.call('ZREM', openKey, member) end
+local runId, jobId, word = readMember(member)
+if strays[runId] then
+redis.call('ZREM', openKey, member)
+local request = match(word, ';Q=([^;]+)')
+if request then redis.call('HDEL', base .. 'requests:' .. jobId, request) end
+end
 end
 end
 local nowText = format('%.0f', now)
@@ -1076,6 +1152,7 @@ else
 strays[runId] = true
 end
 if claimedBy == runId or claimedBy == '?' .. runId then
+if not isOwnRun then dequeueTickOf(jobId, runId) end
 if tick == previous then forgetDate(jobId, runId) end
 redis.call('SET', claimKey, previous .. ' ' .. previous .. ' - ' .. ended .. ' ' .. grant .. ' ' .. fingerprint, 'KEEPTTL')
 if tonumber(handedTick) >= 0 then tellHanded(jobId, handedTick, runId) end

@@ -7,6 +7,7 @@
 
 --- @include "strings"
 --- @include "keys"
+--- @include "text-at"
 --- @include "record"
 --- @include "slots"
 --- @include "replaced"
@@ -26,11 +27,21 @@ local known = redis.call('MGET', unpack(keys))
 local memberOfRun = {}
 for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do memberOfRun[match(member, '^%S+')] = member end
 
--- The run in another slot than the first is over, unless another replica is to take it over.
-local function forgetSlot(runId, slot, jobId, isReplaced)
-  local grant = slot ~= '1' and runInSlot(jobId, slot)
-  if grant and runIdOf(grant) == runId and (isReplaced or match(grant, '%d+$') == '0') then
-    redis.call('HDEL', runsKey(jobId), slot)
+-- Nobody takes a run over: it is over in its slot, and what the request that it was for had brought is of no use.
+local function forgetRun(runId, slot, jobId, member)
+  local request = match(member, ';Q=([^;%s]+)')
+  if request then redis.call('HDEL', base .. KEY_REQUESTS .. jobId, request) end
+  if slot == '1' then
+    local claimKey = base .. KEY_CLAIM .. jobId
+    local tick, previous, claimedBy, ended, grant, fingerprint = readRecord(textAt(claimKey))
+    if not tick or ended ~= '0' or runIdOf(grant) ~= runId then return end
+    local _, fence, startedAt, replica, runTick, attempt = readGrant(grant)
+    if attempt == '0' then return end
+    local over = writeGrant(runId, fence, startedAt, replica, runTick, '0')
+    redis.call('SET', claimKey, writeRecord(tick, previous, claimedBy, ended, over, fingerprint), 'KEEPTTL')
+  else
+    local grant = runInSlot(jobId, slot)
+    if grant and runIdOf(grant) == runId then redis.call('HDEL', runsKey(jobId), slot) end
   end
 end
 
@@ -41,11 +52,9 @@ local function abandon(runId, slot, jobId, markKey, mark, holder)
   if not member then return ABANDON_CLOSED end
   redis.call('ZREM', openKey, member)
   redis.call('SET', markKey, callId .. ' ' .. member, 'PX', KEEP_ABANDONED)
-  forgetSlot(runId, slot, jobId, redis.call('HDEL', base .. KEY_HANDED, replacedField(runId)) == 1)
-  local request = match(member, ';Q=([^;%s]+)')
-  if request and match(member, '^%S+ %d+ %d+ %S+ %-?%d+ (%d+)') == '0' then
-    redis.call('HDEL', base .. KEY_REQUESTS .. jobId, request)
-  end
+  local isReplaced = redis.call('HDEL', base .. KEY_HANDED, replacedField(runId)) == 1
+  local attempt = tonumber((match(member, '^%S+ %d+ %d+ %S+ %-?%d+ (%d+)')))
+  if isReplaced or attempt == 0 or attempt >= MAX_ATTEMPTS then forgetRun(runId, slot, jobId, member) end
   return ABANDON_RECORDED
 end
 

@@ -310,11 +310,12 @@ local function makeAnswer()
     endedAt = nowText
   end
 
-  -- Takes over the run of a replica that died, in another slot than the first; nil where there is none.
+  -- Takes over the run of a replica that died, in another slot than the first; where there is none, nil, and for how long
+  -- those that may be left still have their locks.
   local function takeOverSlot()
     local slots = slotsOf()
     local from, attempt, isOwn = slots.takeOver()
-    if not from then return attempt and ANSWER_RUNNING .. ' ' .. attempt end
+    if not from then return nil, attempt end
     local fromId, fromFence, fromStart, fromReplica, runTick, taken = readGrant(from)
     local lockedUntil = call('ZSCORE', openKey, memberOf(from, jobId)) or nowText
     if isOwn then
@@ -344,9 +345,11 @@ local function makeAnswer()
     end
     if isPaused then return ANSWER_PAUSED_ELSEWHERE .. ' - -1' end
     if not (id or isOwn) or not takeLock() then
-      local taken = isSlotted and takeOverSlot()
+      local taken, remaining
+      if isSlotted then taken, remaining = takeOverSlot() end
       if taken then return taken end
-      return id and ANSWER_RUNNING .. ' ' .. call('PTTL', lockKey) or ANSWER_CLAIMED_ELSEWHERE
+      if id then remaining = math.min(remaining or math.huge, call('PTTL', lockKey)) end
+      return remaining and ANSWER_RUNNING .. ' ' .. digits(remaining) or ANSWER_CLAIMED_ELSEWHERE
     end
     local fromId, fromFence, fromStart, fromReplica, runTick, taken = readGrant(grant)
     local lockedUntil = call('ZSCORE', openKey, memberOf(grant, jobId)) or nowText
@@ -425,6 +428,7 @@ local function makeAnswer()
     local left = template.isRerun and readUnfinished()
     left = left and isRunLeft(left)
     local isTaken, isLeft = false, left
+    if isRepeated and template.queues then slotsOf().dequeueOwnTick() end
     if template.key then
       local isKeyHeld, isKeyLeft = slotsOf().isKeyHeld(template.key)
       if isKeyHeld then return false, isKeyLeft end

@@ -26,7 +26,8 @@ for i = 1, #members do
   end
 end
 if count >= MAX_WAITING then return { '', '0' } end
-enqueue(jobId, format('%.0f', micros), 'r ' .. id .. ' ' .. key .. ' ' .. hasData)
+-- In this order: what cannot be written as a whole does not begin without what it has brought.
 redis.call('HSET', requestsKey(jobId), id, brought)
 redis.call('PEXPIRE', requestsKey(jobId), KEEP_WAITING)
+enqueue(jobId, format('%.0f', micros), 'r ' .. id .. ' ' .. key .. ' ' .. hasData)
 return { id, '1' }

@@ -14,6 +14,7 @@
 --- @include "keys"
 --- @include "record"
 --- @include "slots"
+--- @include "queue"
 --- @include "replaced"
 --- @include "close-strays"
 
@@ -69,6 +70,7 @@ keys[2 * count + 3] = base .. KEY_WAITS
 local known = redis.call('MGET', unpack(keys))
 for i, slot in pairs(slots) do runsIn[i] = runInSlot(jobIds[i], slot) end
 local reply, free, closed, strays = {}, {}, {}, {}
+local anyWaits = known[2 * count + 3]
 
 -- The GRANT of a run whose takeover never began, from before that. It stands under no request's id, so that this request,
 -- when it is repeated, takes the run over as any other request would.
@@ -77,14 +79,20 @@ local function givenUp(grant)
   return tonumber(attempt) > 1 and writeGrant(GIVEN_UP, fence, startedAt, replica, runTick, attempt - 1)
 end
 
--- A run is over: what the request that it was for had brought, and that it was to be replaced, is of no use any more.
-local function forget(i, grant)
-  local request = find(grant, ';Q=', 1, true) and match(grant, ';Q=([^;%s]+)')
-  if request then redis.call('HDEL', base .. KEY_REQUESTS .. jobIds[i], request) end
-  if endings[i] == ENDING_REPLACED then
-    redis.call('HDEL', base .. KEY_HANDED, replacedField(runIds[i]))
-    endings[i] = ENDING_FINISHED
+-- Whether a run is over. What the request that it was for had brought is of no use then, unless the run is left: then the
+-- request waits again, as nobody looks for a run by hand. Nor is it of use that the run was to be replaced.
+local function isOver(i, grant)
+  local ending, request = endings[i], find(grant, ';Q=', 1, true) and match(grant, ';Q=([^;%s]+)')
+  if ending == ENDING_LEFT and request then
+    local _, _, _, word, runTick = readGrant(grant)
+    enqueueAgain(jobIds[i], runTick, word)
+    anyWaits = true
+    return true
   end
+  if ending ~= ENDING_FINISHED and ending ~= ENDING_REPLACED then return false end
+  if request then redis.call('HDEL', base .. KEY_REQUESTS .. jobIds[i], request) end
+  if ending == ENDING_REPLACED then redis.call('HDEL', base .. KEY_HANDED, replacedField(runIds[i])) end
+  return true
 end
 
 -- Ends a run in another slot than the first. Whether it was still there.
@@ -92,8 +100,7 @@ local function endInSlot(i, record)
   local jobId, runId, grant = jobIds[i], runIds[i], runsIn[i]
   if not grant or runIdOf(grant) ~= runId then return false end
   closed[#closed + 1] = memberOf(grant, jobId)
-  if endings[i] == ENDING_FINISHED or endings[i] == ENDING_REPLACED then
-    forget(i, grant)
+  if isOver(i, grant) then
     redis.call('HDEL', runsKey(jobId), slots[i])
     local tick, previous, claimedBy, ended, itsGrant, fingerprint = readRecord(record or '')
     if tick then
@@ -125,8 +132,7 @@ for i = 1, count do
     strays[runId] = true
   else
     closed[#closed + 1] = memberOf(grant, jobIds[i])
-    if ending == ENDING_FINISHED or ending == ENDING_REPLACED then
-      forget(i, grant)
+    if isOver(i, grant) then
       -- It is over, and its request is not repeated.
       if claimedBy == runId or claimedBy == UNCONFIRMED_MARK .. runId then claimedBy = NOBODY end
       redis.call('SET', claimKey, writeRecord(tick, previous, claimedBy, nowText, grant, fingerprint), 'KEEPTTL')
@@ -152,7 +158,7 @@ if closedCount < count then
   closeStrays(strays)
 end
 local text = table.concat(reply, '', 1, given)
-if known[2 * count + 3] and count > 0 then
+if anyWaits and count > 0 then
   local places = {}
   for i = 1, count do places[i] = redis.call('ZSCORE', base .. KEY_WAITING, jobIds[i]) end
   for i = 1, count do

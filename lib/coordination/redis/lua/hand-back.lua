@@ -89,6 +89,7 @@ local function handBack(jobId, claimKey, runId, handedTick, endedAt, slot)
     strays[runId] = true
   end
   if claimedBy == runId or claimedBy == UNCONFIRMED_MARK .. runId then
+    if not isOwnRun then dequeueTickOf(jobId, runId) end
     if tick == previous then forgetDate(jobId, runId) end
     redis.call('SET', claimKey, writeRecord(previous, previous, NOBODY, ended, grant, fingerprint), 'KEEPTTL')
     if tonumber(handedTick) >= 0 then tellHanded(jobId, handedTick, runId) end

@@ -163,8 +163,12 @@ function slots.queueTick(tickText)
   local member, before, cancelled, order = waitingTick(jobId)
   if member then call('ZREM', queueKey(jobId), member) end
   cancelled = template.replaces and replace(cancelled) or NOBODY
-  enqueue(jobId, order or digits(micros), 't ' .. tickText .. ' ' .. cancelled)
+  enqueue(jobId, order or digits(micros), 't ' .. tickText .. ' ' .. cancelled .. ' ' .. runId)
   return before or '-1', cancelled
+end
+
+function slots.dequeueOwnTick()
+  dequeueTickOf(jobId, runId)
 end
 
 -- What is to begin next of all that waits, and how it is to be taken away; nil for nothing.
