@@ -16,6 +16,7 @@ import { PausePoll } from './dispatch/pause-poll.js'
 import { QueuedRuns } from './dispatch/queued-runs.js'
 import { Reconciliation } from './dispatch/reconciliation.js'
 import { Recovery } from './dispatch/recovery.js'
+import { StartRuns } from './dispatch/start-runs.js'
 import { StoreNews } from './dispatch/store-news.js'
 import { Survey } from './dispatch/survey.js'
 import { TickAccount } from './dispatch/tick-account.js'
@@ -131,6 +132,7 @@ export class Engine {
         nextOf(job) !== null ||
         dispatcher.isBusy(job) ||
         waitingRuns.has(job) ||
+        startRuns.has(job) ||
         recovery.isLookingFor(job),
       isOver: (job) => timetable.isOver(job),
       remove: (job) => control.remove(job.id, 'finished')
@@ -165,7 +167,9 @@ export class Engine {
     const unlocked = new UnlockedRuns({ ...shared, account, completion })
     const unclaimed = new UnclaimedRuns(shared)
     const runIds = (): readonly string[] => {
-      return [runner, finisher, dispatcher, manualRuns, recovery, waitingRuns].flatMap((part) => [...part.runIds])
+      return [runner, finisher, dispatcher, manualRuns, recovery, waitingRuns, startRuns].flatMap((part) => [
+        ...part.runIds
+      ])
     }
     const jobOf = (jobId: string): JobRecord | undefined => jobs.get(jobId)
     const abandonedRuns = new AbandonedRuns({
@@ -188,14 +192,16 @@ export class Engine {
       onRequestBegun: (active, requestId, brought) => waitingRuns.begun(active, requestId, brought)
     })
     const isEnding = (): boolean => phases.isEnding
-    const waitingRuns: WaitingRuns = new WaitingRuns({ ...shared, replicaId, recovery, isRunning, isEnding })
+    const waitingRuns: WaitingRuns = new WaitingRuns({ ...shared, jobs, replicaId, recovery, isRunning, isEnding })
     const queuedRuns = new QueuedRuns({ clock, coordination, waitingRuns, newRunId, isEnding })
-    const manualRuns: ManualRuns = new ManualRuns({ ...shared, recovery, unlocked })
+    const manualRuns: ManualRuns = new ManualRuns({ ...shared, jobs, recovery, unlocked })
+    const startRuns: StartRuns = new StartRuns({ ...shared, jobs, recovery, unlocked })
     const lateTicks = new LateTicks({ coordination, wakeAt, enqueue: (job, tick) => dispatcher.enqueue(job, tick) })
     const survey = new Survey({
       ...shared,
       recovery,
       lateTicks,
+      startRuns,
       log,
       jobs,
       nextOf,
@@ -255,7 +261,7 @@ export class Engine {
       parts: [
         { open: () => executors.open(), close: () => shutdown.inTime(executors.close()) },
         // The guard is before the dispatcher, so that this has stopped when the guard lets go of what waits.
-        ...[guard, deadlines, dispatcher, recovery, manualRuns, waitingRuns, runner, finisher],
+        ...[guard, deadlines, dispatcher, recovery, manualRuns, waitingRuns, startRuns, runner, finisher],
         ...[finished, timetable, new PausePoll(clock, jobs, survey), abandonedRuns, survey],
         ...[coordination, journal, ...(this.metrics === null ? [] : [this.metrics])]
       ],

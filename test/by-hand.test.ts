@@ -74,7 +74,15 @@ t.test('the timetable has nothing to do for it', async (t) => {
     () => null,
     tell('finished')
   )
-  const timed = { id: 'job', trigger: BY_HAND, jitter: 0, lookBack: 0, place: -1, begin: tell('begin') }
+  const timed = {
+    id: 'job',
+    trigger: BY_HAND,
+    jitter: 0,
+    lookBack: 0,
+    hasEnded: false,
+    place: -1,
+    begin: tell('begin')
+  }
   timetable.add(timed)
   timetable.start()
   await clock.advance(MINUTE)

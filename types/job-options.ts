@@ -163,9 +163,28 @@ export interface JobBase<App, Data, Input = Data> extends JobDefaults {
   readonly overlap?: 'skip' | 'wait' | 'replace'
   /**
    * Asked before a tick runs, under its lock, by the replica that has claimed it. `false` skips the tick as `condition`; what it
-   * throws is a failed run. Runs by hand and takeovers do not ask.
+   * throws is a failed run. Runs by hand and takeovers do not ask. A run of `runOnStart` asks too; it is no tick, so that nothing
+   * is counted when it does not begin.
    */
   readonly when?: JobCondition<App, Data>
+  /**
+   * How many runs of the job the fleet begins, 1 or more; then the job ends as one whose trigger has ended. Every run counts that
+   * has begun, by a tick or by hand, however it ended; a run that is taken over, or retried, counts once. The count belongs to the
+   * job's id, and is kept in Redis for 1,000 days after its last tick; without Redis, as long as the process lives. Refused with
+   * `lock: false`, with `onRedisError: 'run'` and with several Redis masters, where nobody could count.
+   *
+   * @default any number
+   */
+  readonly maxRuns?: number
+  /**
+   * Runs the job as a replica starts (`run.trigger` is `'start'`), once its ticks begin there, unless a run of it has begun in the
+   * fleet within the last period: the time between the ticks before and after now. So a rolling deploy of any speed has one run at
+   * most. With `lock: false` it runs on each replica. Not while the job is paused or has as many runs under way as may be. Refused
+   * with a date.
+   *
+   * @default false
+   */
+  readonly runOnStart?: boolean
   /**
    * Pauses the job in the whole fleet until it is resumed, which is remembered, or until the code no longer sets this.
    *

@@ -15,8 +15,8 @@ export type SkipReason =
   | 'shutdown'
   | 'condition'
 
-/** What started a run. */
-export type RunTrigger = 'schedule' | 'manual' | 'recovery' | 'catch-up'
+/** What started a run. `start`: the job's `runOnStart`. */
+export type RunTrigger = 'schedule' | 'manual' | 'recovery' | 'catch-up' | 'start'
 
 /** One execution of a job. All times are in milliseconds since the Unix epoch. */
 export interface Run<Result = unknown> {

@@ -47,7 +47,8 @@ export const PEER_JOB_NAMES: PeerNames = {
   '`data`': names('args kwargs params payload arguments context input'),
   '`schema`': names('validate validator validation dataSchema payloadSchema inputSchema jsonSchema zodSchema'),
   '`paused: true`': names('disabled enabled active suspend suspended start scheduled autoStart'),
-  '`trigger(id)` once it has started': names('runOnInit runImmediately immediate fireOnTick runOnStart skipImmediate'),
+  '`runOnStart: true`': names('runOnInit runImmediately immediate fireOnTick skipImmediate startImmediately'),
+  '`maxRuns`': names('limit maxExecutions limitedRuns repeatCount times'),
   '`maxInstances`': names('concurrency maxConcurrency concurrentRuns instances'),
   '`overlap`': OVERLAP,
   "`on('error', listener)`": names('onError errorHandler catch onFailure'),
@@ -57,7 +58,9 @@ export const PEER_JOB_NAMES: PeerNames = {
 export const PEER_DEFAULT_NAMES: PeerNames = {
   ...ATTEMPTS,
   "a job's own `maxInstances`": names('maxInstances concurrency maxConcurrency concurrentRuns instances'),
-  "a job's own `overlap`": ['overlap', ...OVERLAP]
+  "a job's own `overlap`": ['overlap', ...OVERLAP],
+  "a job's own `maxRuns`": ['maxRuns'],
+  "a job's own `runOnStart`": ['runOnStart']
 }
 
 export const PEER_TRIGGER_NAMES: PeerNames = {

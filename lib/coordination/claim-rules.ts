@@ -21,6 +21,16 @@ export function isUnfinished({ runId, endedAt, attempt }: LastRun): boolean {
   return runId !== '' && endedAt === 0 && attempt > 0 && attempt < MAX_ATTEMPTS
 }
 
+/** How many runs of a job the fleet begins, and how many have begun. */
+interface RunCount {
+  readonly maxRuns: number | null
+}
+
+/** Whether a job has had all of its runs. */
+export function hasEnded({ maxRuns }: RunCount, runs: number): boolean {
+  return maxRuns !== null && runs >= maxRuns
+}
+
 /** The attempt that a run begins with. */
 export function firstAttempt(rerun: boolean, kind: ClaimKind): number {
   return rerun && kind !== 'manual' ? 1 : 0

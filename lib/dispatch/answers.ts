@@ -88,6 +88,7 @@ export class Answers {
     handBacks: HandingBack[],
     toRepeat: TickRequest[]
   ): void {
+    const { journal } = this.#options
     const { job, coversUntil } = request
     const { status } = answer
     if (status !== 'early' && status !== 'unavailable') {
@@ -108,6 +109,12 @@ export class Answers {
         return
       case 'queued':
         this.#onQueued(request, answer)
+        return
+      case 'ended':
+        // The last of them may be this tick's.
+        if (request.tick.scheduledTime <= answer.last)
+          journal.tickSkipped(job, request.tick.scheduledTime, 'claimed_elsewhere')
+        this.#end(request)
         return
       case 'paused':
         if (answer.first) {
@@ -162,6 +169,10 @@ export class Answers {
     const run = runner.newRun(job, runId, grantedTick(request, answer), startedBy, answer.fencingToken, now)
     const active = runner.startRun(job, run, answer.lock, job.definition.data, monotonic)
     job.noteLocked()
+    if (answer.isLast) {
+      this.#end(request)
+      return
+    }
     if (isFromCompletion(request.trigger) || this.#keepDueAfter(request, request.coversUntil))
       this.#continueOnceCompleted(active, request)
   }
@@ -211,7 +222,7 @@ export class Answers {
     const scheduledTime = grantedTick(request, answer)
     this.#passed.account(request, answer)
     this.#noteClaimedHere(request)
-    if (lock !== null) finisher.push({ lock, finished: true, onReleased() {} })
+    if (lock !== null) finisher.push({ lock, finished: true, unbegun: true, onReleased() {} })
     if (outcome === 'missed') {
       journal.tickMissed(job, scheduledTime, account.reasonOf(request, scheduledTime))
     } else if (outcome === 'overlap_unclaimed') {
@@ -259,7 +270,8 @@ export class Answers {
     if (replaces !== null) runner.replace(replaces)
     recovery.expect(job)
     waitingRuns.expect(job)
-    this.#continueLater(request, request.coversUntil)
+    if (answer.isLast) this.#end(request)
+    else this.#continueLater(request, request.coversUntil)
   }
 
   /** Another replica has claimed the tick. */
@@ -296,6 +308,11 @@ export class Answers {
       if (!hasRun) job.putBack(latest)
       if (job.pending !== null) due.push(job)
     }
+  }
+
+  /** The job has had all of its runs, unless it is defined otherwise by now. */
+  #end({ job, template }: TickRequest): void {
+    if (job.definition.maxRuns === template.maxRuns) this.#options.jobs.end(job)
   }
 
   /** Reports, once per tick, that Redis did not answer. */

@@ -5,7 +5,10 @@ import type { JobRecord } from '../jobs/job.js'
 import { DEFAULT_GRACE } from '../jobs/options.js'
 import type { DueTick } from '../timetable/timetable.js'
 
-/** How long a claim is remembered beyond twice the distance to the next tick. */
+/**
+ * How long a claim is remembered beyond twice the distance to the next tick, and at most: that long too it is remembered how
+ * many runs a job has had.
+ */
 const RETENTION_MARGIN = 7 * DAY
 const MAX_RETENTION = 1000 * DAY
 
@@ -23,6 +26,16 @@ export function toManualRequest(
   return { ...requestBase(job, runId, ttl), kind: 'manual', scheduledTime, coversUntil: scheduledTime, key }
 }
 
+/**
+ * The request for a run as this replica starts.
+ *
+ * @param since there is none where a run has begun since that time
+ */
+export function toStartRequest(job: JobRecord, runId: string, scheduledTime: number, since: number): ClaimRequest {
+  const base = requestBase(job, runId, job.template.ttl as number)
+  return { ...base, kind: 'start', scheduledTime, coversUntil: since }
+}
+
 /** The request to take over a run whose replica died. */
 export function toRecoverRequest(job: JobRecord, runId: string, ttl: number): ClaimRequest {
   return { ...requestBase(job, runId, ttl), kind: 'recover', scheduledTime: -1, coversUntil: -1 }
@@ -34,7 +47,7 @@ function requestBase(
   ttl: number
 ): Omit<ClaimRequest, 'kind' | 'scheduledTime' | 'coversUntil'> {
   const { template } = job
-  const { jobId, afterCompletion, pausedInitially, rerun, slots, fingerprint } = template
+  const { jobId, afterCompletion, pausedInitially, rerun, slots, maxRuns, fingerprint } = template
   const retention = retentionOf(template, afterCompletion)
   return {
     jobId,
@@ -47,6 +60,7 @@ function requestBase(
     rerun,
     slots,
     overlap: 'skip',
+    maxRuns,
     fingerprint
   }
 }
@@ -56,7 +70,8 @@ function requestBase(
  *
  * @param period the time from a tick to the next one; 0 when none is known
  */
-export function retentionOf({ isOnce }: ClaimTemplate, period: number): number {
+export function retentionOf({ isOnce, maxRuns }: ClaimTemplate, period: number): number {
+  if (maxRuns !== null) return MAX_RETENTION
   return isOnce ? DATE_RETENTION : Math.min(MAX_RETENTION, 2 * period + RETENTION_MARGIN)
 }
 

@@ -37,9 +37,10 @@ export class JobControl {
   /** Modifies a job, see `JobRegistry.modify`. */
   modify(id: string, changes: JobChanges): JobRecord {
     const { jobs, survey, journal, isRunning } = this.#options
-    const before = jobs.get(id)?.trigger
+    const before = jobs.get(id)
+    const { trigger, hasEnded = false } = before ?? {}
     const job = jobs.modify(id, changes)
-    if (isRunning() && job.trigger !== before) survey.add(job)
+    if (isRunning() && (job.trigger !== trigger || hasEnded)) survey.add(job)
     journal.jobModified(job)
     return job
   }

@@ -4,6 +4,7 @@ import { Idle } from '../base/idle.js'
 import { isOver } from '../coordination/lock-validity.js'
 import { NotRunningError, RedisUnavailableError } from '../errors.js'
 import type { JobRecord } from '../jobs/job.js'
+import type { JobRegistry } from '../jobs/registry.js'
 import type { Journal } from '../observability/journal.js'
 import type { ActiveRun } from '../runs/active-run.js'
 import type { Finisher } from '../runs/finisher.js'
@@ -18,6 +19,7 @@ const MAX_TRIES = 3
 export interface ManualRunsOptions {
   readonly clock: Clock
   readonly coordination: Coordination
+  readonly jobs: JobRegistry
   readonly runner: Runner
   readonly finisher: Finisher
   readonly recovery: Recovery
@@ -65,7 +67,7 @@ export class ManualRuns {
 
   /** Requests the run once: `late` when its lock has expired by the time the answer is read. */
   async #ask(job: JobRecord, data: unknown, ttl: number, key: string): Promise<ActiveRun | null | 'late'> {
-    const { coordination, runner, newRunId, clock, finisher, journal, recovery } = this.#options
+    const { coordination, jobs, runner, newRunId, clock, finisher, journal, recovery } = this.#options
     const runId = newRunId()
     const scheduledTime = Math.round(coordination.now())
     if (runner.runsUnlocked(job.id)) {
@@ -78,18 +80,21 @@ export class ManualRuns {
     if (answer?.status === 'granted' && answer.lock !== null) {
       const { lock, fencingToken } = answer
       if (runner.closed) {
-        finisher.push({ lock, finished: true, onReleased() {} })
+        finisher.push({ lock, finished: true, unbegun: true, onReleased() {} })
         throw new NotRunningError(`trigger the job '${job.id}'`, 'is closed')
       }
       if (runner.runsUnlocked(job.id)) {
         // A run without a claim has begun meanwhile, as the store did not answer.
-        finisher.push({ lock, finished: true, onReleased() {} })
+        finisher.push({ lock, finished: true, unbegun: true, onReleased() {} })
         journal.lockFailed(job, scheduledTime, 'held')
         return null
       }
+      if (answer.isLast && !isOver(lock, clock.monotonic())) jobs.end(job)
       if (!isOver(lock, clock.monotonic())) return this.#run(job, runId, scheduledTime, lock, fencingToken, data)
       // Released first, so that it does not stand in the way of the next request.
-      await new Promise<void>((resolve) => finisher.push({ lock, finished: true, onReleased: () => resolve() }))
+      await new Promise<void>((resolve) =>
+        finisher.push({ lock, finished: true, unbegun: true, onReleased: () => resolve() })
+      )
       return 'late'
     }
     if (answer?.status !== 'unavailable') {

@@ -17,6 +17,7 @@ import type { TickRequest } from './tick-request.js'
  *     overlap            overlap           another run holds the lock: it is counted here
  *                        wait_for_lock     the same, for a job whose ticks wait for the lock
  *     queued             queued            the same, and it waits in the store for a slot
+ *     ended              ended             the job has had all of its runs, so that there is no such tick
  *     paused             paused            the job is paused: it is counted here
  *                        paused_elsewhere  the same, but another replica counts it
  *     claimed_elsewhere  claimed_elsewhere another replica has claimed it
@@ -37,6 +38,7 @@ export type Outcome =
   | 'overlap'
   | 'wait_for_lock'
   | 'queued'
+  | 'ended'
   | 'paused'
   | 'paused_elsewhere'
   | 'claimed_elsewhere'
@@ -77,6 +79,8 @@ export function decide(request: TickRequest, answer: TickAnswer, situation: Situ
       return answer.taken ? 'overlap' : 'wait_for_lock'
     case 'queued':
       return 'queued'
+    case 'ended':
+      return 'ended'
     case 'paused':
       return answer.first ? 'paused' : 'paused_elsewhere'
     case 'early':

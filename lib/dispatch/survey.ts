@@ -3,6 +3,7 @@ import type { Coordination, JobState, SurveyRequest } from '../../types/coordina
 import type { Logger } from '../../types/logger.js'
 import { SECOND } from '../base/duration.js'
 import { nextInSequence } from '../base/sequence.js'
+import { hasEnded } from '../coordination/claim-rules.js'
 import type { JobRecord } from '../jobs/job.js'
 import type { JobRegistry } from '../jobs/registry.js'
 import { logSafely } from '../observability/log.js'
@@ -10,6 +11,7 @@ import { isFromCompletion } from '../triggers/index.js'
 import { retentionOf } from './claim-request.js'
 import type { LateTicks } from './late-ticks.js'
 import type { Recovery } from './recovery.js'
+import type { StartRuns } from './start-runs.js'
 
 /** How soon a survey that failed although Redis is up is repeated. */
 const RETRY_DELAY = 2 * SECOND
@@ -19,6 +21,7 @@ export interface SurveyOptions {
   readonly coordination: Coordination
   readonly recovery: Recovery
   readonly lateTicks: LateTicks
+  readonly startRuns: StartRuns
   readonly log: Logger
   /** The jobs of this process. */
   readonly jobs: JobRegistry
@@ -102,6 +105,8 @@ export class Survey {
       // The survey is repeated when the store is up again, or after a while if it is up but refuses. Until then this
       // replica learns about each job from its claims.
       if (coordination.state.up && isRunning()) this.#retryLater()
+      // Jobs with `lock: false` do not wait for it.
+      for (const job of jobs) if (job.definition.lockTtl === null) this.#options.startRuns.note(job)
       logSafely(log, 'debug', { err }, 'could not read what Redis remembers of the jobs')
     }
   }
@@ -127,10 +132,15 @@ export class Survey {
   }
 
   #apply(job: JobRecord, state: JobState): void {
-    if (job.removed || job.definition.lockTtl === null || !this.#options.isRunning()) return
-    job.noteFleetSince(state.since)
-    this.#options.lateTicks.catchUp(job, state)
-    if (state.unfinished) this.#options.recovery.lookNow(job)
+    const { isRunning, jobs, lateTicks, recovery, startRuns } = this.#options
+    if (job.removed || !isRunning()) return
+    if (job.definition.lockTtl !== null) {
+      if (hasEnded(job.definition, state.runs)) jobs.end(job)
+      job.noteFleetSince(state.since)
+      if (!job.hasEnded) lateTicks.catchUp(job, state)
+      if (state.unfinished) recovery.lookNow(job)
+    }
+    startRuns.note(job)
   }
 
   #retryLater(): void {

@@ -79,6 +79,10 @@ export class TickRequest implements ClaimRequest {
     return this.template.overlap
   }
 
+  get maxRuns(): number | null {
+    return this.template.maxRuns
+  }
+
   get grace(): number | null {
     return this.template.grace
   }

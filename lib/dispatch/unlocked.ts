@@ -49,9 +49,18 @@ export class UnlockedRuns {
 
   /** Starts a manual run; `null` when a run of the job is active in this process. */
   startManual(job: JobRecord, data: unknown): ActiveRun | null {
+    return this.#startWithoutTick(job, data, 'manual')
+  }
+
+  /** Starts a run as this replica starts, unless the job is paused. */
+  startWithReplica(job: JobRecord): void {
+    if (!job.paused) this.#startWithoutTick(job, job.definition.data, 'start')
+  }
+
+  #startWithoutTick(job: JobRecord, data: unknown, trigger: 'manual' | 'start'): ActiveRun | null {
     const { coordination, runner, newRunId, completion } = this.#options
     if (runsHere(job, runner)) return null
-    const run = runner.newRun(job, newRunId(), Math.round(coordination.now()), 'manual', null)
+    const run = runner.newRun(job, newRunId(), Math.round(coordination.now()), trigger, null)
     const active = runner.startRun(job, run, null, data)
     active.onCompleted(() => {
       // Before the job's first tick there is no interval to restart.

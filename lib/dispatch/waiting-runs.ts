@@ -5,6 +5,7 @@ import { hash32 } from '../base/hash.js'
 import { Idle } from '../base/idle.js'
 import { isOver } from '../coordination/lock-validity.js'
 import type { JobRecord } from '../jobs/job.js'
+import type { JobRegistry } from '../jobs/registry.js'
 import type { Journal } from '../observability/journal.js'
 import type { ActiveRun } from '../runs/active-run.js'
 import type { Capacity } from '../runs/capacity.js'
@@ -35,6 +36,7 @@ export interface WaitingRunsOptions {
   readonly replicaId: string
   readonly clock: Clock
   readonly coordination: Coordination
+  readonly jobs: JobRegistry
   readonly capacity: Capacity
   readonly runner: Runner
   readonly finisher: Finisher
@@ -277,6 +279,7 @@ export class WaitingRuns {
     const startedBy = request === undefined ? 'schedule' : 'manual'
     const run = runner.newRun(job, runId, scheduledTime, startedBy, fencingToken)
     job.noteLocked()
+    if (granted.isLast) this.#options.jobs.end(job)
     const active = runner.startRun(job, run, lock, dataOf(brought, job))
     if (request !== undefined) this.begun(active, request.id, brought)
   }

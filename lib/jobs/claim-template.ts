@@ -21,6 +21,8 @@ export interface ClaimTemplate {
   readonly slots: number
   /** What becomes of a tick that finds none free. */
   readonly overlap: Overlap
+  /** How many runs of the job the fleet begins; `null` for any number. */
+  readonly maxRuns: number | null
   /** Whether the job has a single tick, a date. */
   readonly isOnce: boolean
   readonly fingerprint: Fingerprint
@@ -28,7 +30,8 @@ export interface ClaimTemplate {
 }
 
 export function claimTemplateOf(definition: JobDefinition, trigger: Trigger): ClaimTemplate {
-  const { id, lockTtl, misfireGraceTime, pausedInitially, coalesce, recovery, maxInstances, overlap } = definition
+  const { id, lockTtl, misfireGraceTime, pausedInitially, coalesce, recovery, maxInstances, overlap, maxRuns } =
+    definition
   const { afterCompletion } = trigger
   return Object.freeze({
     jobId: id,
@@ -41,6 +44,7 @@ export function claimTemplateOf(definition: JobDefinition, trigger: Trigger): Cl
     rerun: recovery === 'rerun',
     slots: maxInstances,
     overlap,
+    maxRuns,
     isOnce: isOnce(definition),
     fingerprint: fingerprintOf(definition, trigger),
     memo: { store: null, record: null }

@@ -47,6 +47,10 @@ export interface JobDefinition extends ResolvedDefaults {
   readonly maxInstances: number
   /** What becomes of a tick that finds as many under way. */
   readonly overlap: Overlap
+  /** How many runs of the job the fleet begins; `null` for any number. */
+  readonly maxRuns: number | null
+  /** Whether the job runs as a replica starts, unless a run has begun within its last period. */
+  readonly runOnStart: boolean
 }
 
 /**
@@ -56,7 +60,9 @@ export interface JobDefinition extends ResolvedDefaults {
 export const LATER_DEFAULTS = Object.freeze({
   maxInstances: 1,
   overlap: 'skip',
-  priority: 'normal'
+  priority: 'normal',
+  maxRuns: null,
+  runOnStart: false
 }) satisfies Partial<JobDefinition>
 
 type LaterOptions = Pick<JobDefinition, keyof typeof LATER_DEFAULTS>
@@ -81,9 +87,11 @@ export function fingerprintOf(definition: JobDefinition, { key }: Trigger): Fing
     maxInstances,
     overlap,
     priority,
+    maxRuns,
+    runOnStart,
     ...options
   } = definition
-  const later = writeLater({ maxInstances, overlap, priority })
+  const later = writeLater({ maxInstances, overlap, priority, maxRuns, runOnStart })
   const written = `${JSON.stringify(schema === null ? options : { ...options, schema })}${later}`
   return {
     trigger: `${isOnce(definition) ? DATE_MARK : ''}${hashed(key)}`,

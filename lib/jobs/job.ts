@@ -58,6 +58,7 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   #lane: number
   #template: ClaimTemplate | null = null
   #removed = false
+  #ended = false
   #paused: boolean
   /** When this replica asked or said whether the job is paused, in this process' sequence. */
   #pauseKnownAt = 0
@@ -118,6 +119,11 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
     return this.#removed
   }
 
+  /** Whether the job has had all of its runs, so that no tick of it is due any more. */
+  get hasEnded(): boolean {
+    return this.#ended
+  }
+
   /** Whether this replica knows the job to be paused. */
   get paused(): boolean {
     return this.#paused
@@ -174,6 +180,7 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
     this.#condition = condition
     this.#lane = laneOf(definition.priority)
     this.#template = null
+    this.#ended = false
   }
 
   /**
@@ -188,6 +195,11 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
     const isNews = paused !== this.#paused
     this.#paused = paused
     return isNews
+  }
+
+  markEnded(): void {
+    this.#ended = true
+    this.takeDue()
   }
 
   markRemoved(): void {

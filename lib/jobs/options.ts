@@ -7,7 +7,7 @@ import { DAY, MINUTE, parseDuration, SECOND } from '../base/duration.js'
 import { PEER_DEFAULT_NAMES, PEER_JOB_NAMES, PEER_LOCK_NAMES, PEER_RETRY_NAMES } from '../base/peer-names.js'
 import { show } from '../base/show.js'
 import { inJob, JobIdInvalidError, OptionInvalidError, TriggerInvalidError } from '../errors.js'
-import { type JobDefinition, LATER_DEFAULTS, type ResolvedDefaults, type ResolvedRetry } from './definition.js'
+import { isOnce, type JobDefinition, LATER_DEFAULTS, type ResolvedDefaults, type ResolvedRetry } from './definition.js'
 import type { HandlerResolver, ResolvedHandler } from './handler.js'
 import { ownAjv } from './own-ajv.js'
 import { PRIORITIES } from './priority.js'
@@ -45,6 +45,8 @@ export const JOB_KEYS = [
   'maxInstances',
   'overlap',
   'when',
+  'maxRuns',
+  'runOnStart',
   ...DEFAULT_KEYS
 ] as const satisfies (keyof JobOptions)[]
 /** Options of ticks, refused where they are given to a job without a trigger. `defaults` may have them all the same. */
@@ -53,6 +55,8 @@ const TICK_KEYS = [
   'coalesce',
   'overlap',
   'when',
+  'maxRuns',
+  'runOnStart',
   'onRedisError',
   'jitter'
 ] as const satisfies (keyof JobOptions)[]
@@ -122,6 +126,12 @@ export function resolveJob(
     if (condition !== null && typeof condition !== 'function') {
       throw new OptionInvalidError('when', 'a function', show(condition))
     }
+    const { maxRuns = before?.maxRuns ?? LATER_DEFAULTS.maxRuns } = given
+    if (maxRuns !== null && !(Number.isSafeInteger(maxRuns) && maxRuns >= 1)) {
+      throw new OptionInvalidError('maxRuns', 'a whole number, 1 or more', show(maxRuns))
+    }
+    const { runOnStart = before?.runOnStart ?? LATER_DEFAULTS.runOnStart } = given
+    if (typeof runOnStart !== 'boolean') throw new OptionInvalidError('runOnStart', 'true or false', show(runOnStart))
     if (typeof paused !== 'boolean') throw new OptionInvalidError('paused', 'true or false', show(paused))
     const schema = given.schema === undefined ? (base?.schema ?? null) : resolveSchema(given.schema, compile)
     const definition: JobDefinition = Object.freeze({
@@ -134,6 +144,8 @@ export function resolveJob(
       pausedInitially: paused,
       maxInstances,
       overlap: oneOf(given.overlap, 'overlap', OVERLAPS, before?.overlap ?? LATER_DEFAULTS.overlap),
+      maxRuns,
+      runOnStart,
       ...resolveShared(given, before ?? defaults)
     })
     checkTogether(definition)
@@ -145,7 +157,8 @@ export function resolveJob(
 }
 
 /** Refuses options that make no sense together. @throws OptionInvalidError */
-function checkTogether({ maxInstances, overlap, lockTtl, coalesce, trigger }: JobDefinition): void {
+function checkTogether(definition: JobDefinition): void {
+  const { maxInstances, overlap, lockTtl, coalesce, trigger, maxRuns, runOnStart, onRedisError } = definition
   if (overlap !== 'skip') {
     const refuse = (why: string): never => {
       throw new OptionInvalidError('overlap', `'skip' ${why}`, show(overlap))
@@ -159,6 +172,16 @@ function checkTogether({ maxInstances, overlap, lockTtl, coalesce, trigger }: Jo
   if (maxInstances > 1 && lockTtl === null) {
     throw new OptionInvalidError('maxInstances', '1 with `lock: false`, which counts no runs', show(maxInstances))
   }
+  if (maxRuns !== null) {
+    const refuse = (why: string): never => {
+      throw new OptionInvalidError('maxRuns', `left out with ${why}`, show(maxRuns))
+    }
+    if (lockTtl === null) refuse('`lock: false`, which counts no runs')
+    if (onRedisError === 'run') refuse("`onRedisError: 'run'`, which begins runs that nobody counts")
+  }
+  if (runOnStart && isOnce(definition)) {
+    throw new OptionInvalidError('runOnStart', 'left out with a date, which has one run', show(runOnStart))
+  }
 }
 
 /**
@@ -167,13 +190,14 @@ function checkTogether({ maxInstances, overlap, lockTtl, coalesce, trigger }: Jo
  * @param masters how many there are
  * @throws OptionInvalidError
  */
-export function checkForMasters({ id, maxInstances, overlap }: JobDefinition, masters = 1): void {
+export function checkForMasters({ id, maxInstances, overlap, maxRuns }: JobDefinition, masters = 1): void {
   if (masters === 1) return
   const refuse = (name: string, expected: string, value: unknown): never => {
     throw inJob(new OptionInvalidError(name, `${expected} with several Redis masters`, show(value)), id)
   }
   if (maxInstances > 1) refuse('maxInstances', '1', maxInstances)
   if (overlap !== 'skip') refuse('overlap', "'skip'", overlap)
+  if (maxRuns !== null) refuse('maxRuns', 'left out', maxRuns)
 }
 
 /** Checks a job's own data. A job without a trigger needs none: it runs with what each `trigger()` gives. */

@@ -131,7 +131,15 @@ export class JobRegistry {
    *   undo it
    */
   learnPaused(job: JobRecord, paused: boolean, askedAt: number): void {
-    if (job.learnPaused(paused, askedAt) && !job.removed) this.#blocks.update(job)
+    if (job.learnPaused(paused, askedAt) && !job.removed && !job.hasEnded) this.#blocks.update(job)
+  }
+
+  /** Ends a job that has had all of its runs, like one whose trigger has ended. */
+  end(job: JobRecord): void {
+    if (job.hasEnded || job.removed) return
+    this.#blocks.remove(job)
+    job.markEnded()
+    this.#timetable.finish(job)
   }
 
   /** Corrects the times of all jobs, see `DueState.moveTimes`. */
@@ -153,7 +161,7 @@ export class JobRegistry {
 
   #redefine(job: JobRecord, resolved: ResolvedJob): void {
     const trigger = this.#acquire(resolved)
-    const isRetimed = trigger !== job.trigger
+    const isRetimed = trigger !== job.trigger || job.hasEnded
     if (isRetimed) {
       this.#timetable.remove(job)
       this.#gone.leave(job, this.#timetable.now)

@@ -76,7 +76,7 @@ export class Finisher {
   /** Releases the lock of a run that does not begin, as its claim was never answered or the answer came too late. */
   giveUp(lock: HeldLock): void {
     // Also when its lock is over: if it was granted, it stands among the runs that are open.
-    this.#retried.addEnd({ ending: { lock, finished: true }, until: this.#claimLimit })
+    this.#retried.addEnd({ ending: { lock, finished: true, unbegun: true }, until: this.#claimLimit })
   }
 
   /**
@@ -160,9 +160,9 @@ export class Finisher {
 
   /** Also when its lock is over, the store is to know that the run has ended: no replica is to run it again. */
   #tellLater(finishing: Finishing, now: number): void {
-    const { lock, finished, keepsLock = false, replaced = false } = finishing
+    const { lock, finished, unbegun = false, keepsLock = false, replaced = false } = finishing
     this.#retried.addEnd({
-      ending: { lock, finished, keepsLock, replaced },
+      ending: { lock, finished, unbegun, keepsLock, replaced },
       until: now + END_LIMIT,
       listener: finishing
     })

@@ -14,6 +14,9 @@ import { retryDelay } from './retry-delay.js'
 import type { RunOwner, RunTools } from './run-owner.js'
 import { type RunEnd, RunRecord } from './run-record.js'
 
+/** Runs that begin only where the job's `when` says so. */
+const ASKING: ReadonlySet<RunTrigger> = new Set(['schedule', 'catch-up', 'start'])
+
 const SUCCESS: RunEnd = Object.freeze({ outcome: 'success' })
 
 export interface RunnerOptions extends RunTools, OutcomesOptions {
@@ -189,7 +192,7 @@ export class Runner implements RunOwner<ActiveRun> {
     const { condition, definition } = active.job
     this.#active.add(active)
     if (definition.overlap === 'replace') this.#options.onReplaceable()
-    if (condition !== null && (active.run.trigger === 'schedule' || active.run.trigger === 'catch-up')) {
+    if (condition !== null && ASKING.has(active.run.trigger)) {
       this.#askWhether(active)
       return
     }
@@ -259,10 +262,10 @@ export class Runner implements RunOwner<ActiveRun> {
     active.leaveLock()
     this.#active.delete(active)
     this.#active.announceIdle()
-    journal.tickSkipped(job, run.scheduledTime, 'condition')
+    if (run.trigger !== 'start') journal.tickSkipped(job, run.scheduledTime, 'condition')
     const complete = (): void => active.complete()
     if (held === null) complete()
-    else finisher.push({ lock: held, finished: true, onReleased: complete })
+    else finisher.push({ lock: held, finished: true, unbegun: true, onReleased: complete })
     capacity.announceRoom()
   }
 

@@ -267,6 +267,7 @@ function copyRequest(request: ClaimRequest): ClaimRequest {
     rerun: request.rerun,
     slots: request.slots,
     overlap: request.overlap,
+    maxRuns: request.maxRuns,
     key: request.key ?? '',
     fingerprint: request.fingerprint
   }

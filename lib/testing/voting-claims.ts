@@ -97,7 +97,7 @@ function voteOf({ kind, fingerprint }: ClaimRequest, answer: ClaimAnswer, record
       return answer.first ? answer : { ...answer, ...claimantOf(kind === 'recover' ? undefined : record, fingerprint) }
     default:
       // A request that is to be confirmed does not wait.
-      return answer as Exclude<typeof answer, { status: 'queued' | 'dropped' }>
+      return answer as Exclude<typeof answer, { status: 'queued' | 'dropped' | 'ended' }>
   }
 }
 

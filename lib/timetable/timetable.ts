@@ -15,6 +15,8 @@ const MAX_HOP = 10 * SECOND
 export interface Timed extends Placed {
   readonly id: string
   readonly trigger: Trigger
+  /** Whether no tick of it is due any more, though its trigger has further ones. */
+  readonly hasEnded: boolean
   /** Called when the job's ticks begin: only those later than `now` are handed out. */
   begin(now: number): void
   /** The longest jitter in milliseconds; 0 for none. */
@@ -139,6 +141,12 @@ export class Timetable<Job extends Timed> {
     this.#heap.remove(group)
   }
 
+  /** Hands out no more ticks of a job, though its trigger has further ones. */
+  finish(job: Job): void {
+    this.remove(job)
+    this.#onFinished(job)
+  }
+
   /**
    * Makes a job due at a time, in addition to its trigger's ticks. It replaces the job's pending wake-up, if there is
    * one.
@@ -146,6 +154,7 @@ export class Timetable<Job extends Timed> {
    * @param given the tick to hand out; by default one at that time
    */
   wake(job: Job, time: number, given?: DueTick): void {
+    if (job.hasEnded) return
     const at = Math.ceil(time)
     const tick = given ?? singleTick(at)
     const old = this.#alarms.get(job)
@@ -161,6 +170,7 @@ export class Timetable<Job extends Timed> {
    * is the tick that other replicas will run.
    */
   nextOf(job: Job): number | null {
+    if (job.hasEnded) return null
     if (!this.#running) return isFromCompletion(job.trigger) ? null : job.trigger.next(this.#now())
     const group = this.#groups.get(job.trigger)
     const next = group !== undefined && group.index >= 0 ? group.at : null
@@ -174,6 +184,7 @@ export class Timetable<Job extends Timed> {
    */
   isOver(job: Job): boolean {
     if (isByHand(job.trigger)) return false
+    if (job.hasEnded) return true
     const group = this.#groups.get(job.trigger)
     return group === undefined ? !this.#alarms.has(job) : group.index < 0
   }

@@ -27,6 +27,7 @@ function setUp() {
       rerun: false,
       slots: 1,
       overlap: 'skip',
+      maxRuns: null,
       fingerprint: { trigger: 'a', options: 'a' },
       ...(withMemo ? { memo } : {})
     }

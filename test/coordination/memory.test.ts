@@ -7,7 +7,9 @@ import { VotingStore } from '../../lib/testing/voting-store.js'
 import { blockContract } from '../fixtures/contract/block-contract.js'
 import { coordinationContract } from '../fixtures/contract/coordination-contract.js'
 import { listen, type WithReplicas } from '../fixtures/contract/requests.js'
+import { runCountContract } from '../fixtures/contract/run-count-contract.js'
 import { slotContract } from '../fixtures/contract/slot-contract.js'
+import { startInSlotContract } from '../fixtures/contract/start-run-contract.js'
 import { confirming, voteContract, type WithNodes } from '../fixtures/contract/vote-contract.js'
 import { waitingContract } from '../fixtures/contract/waiting-contract.js'
 
@@ -25,6 +27,10 @@ coordinationContract(t, withReplicas)
 t.test('blocks', async (t) => blockContract(t, withReplicas))
 
 t.test('slots', async (t) => slotContract(t, withReplicas))
+
+t.test('runs that are counted', async (t) => runCountContract(t, withReplicas))
+
+t.test('runs at the start, in slots', async (t) => startInSlotContract(t, withReplicas))
 
 t.test('what waits', async (t) => waitingContract(t, withReplicas))
 

@@ -6,7 +6,9 @@ import type { HeldLock } from '../../types/coordination.js'
 import { blockContract } from '../fixtures/contract/block-contract.js'
 import { coordinationContract } from '../fixtures/contract/coordination-contract.js'
 import { listen, question, request, type WithReplicas } from '../fixtures/contract/requests.js'
+import { runCountContract } from '../fixtures/contract/run-count-contract.js'
 import { slotContract } from '../fixtures/contract/slot-contract.js'
+import { startInSlotContract } from '../fixtures/contract/start-run-contract.js'
 import { confirming, voteContract } from '../fixtures/contract/vote-contract.js'
 import { waitingContract } from '../fixtures/contract/waiting-contract.js'
 import { redisReplica } from '../fixtures/redis-replicas.js'
@@ -29,6 +31,8 @@ t.test('the contract', (t) =>
       blockContract(t, withReplicas)
       slotContract(t, withReplicas)
       waitingContract(t, withReplicas)
+      runCountContract(t, withReplicas)
+      startInSlotContract(t, withReplicas)
     })
     await t.test('as one of several masters, when all is confirmed', async (t) => {
       coordinationContract(t, async (count, body) => {
@@ -74,6 +78,8 @@ t.test('the contract, over a Cluster client of the app', (t) =>
         blockContract(t, withReplicas)
         slotContract(t, withReplicas)
         waitingContract(t, withReplicas)
+        runCountContract(t, withReplicas)
+        startInSlotContract(t, withReplicas)
       })
       t.ok(
         clients.every(({ status }) => status === 'ready'),

@@ -23,16 +23,19 @@ export interface Claims {
 
 /**
  * What is asked for: a scheduled tick, a tick without a run (it is missed), a run by hand, to take over the run of a
- * replica that died, or to begin what has waited longest for a slot of the job.
+ * replica that died, to begin what has waited longest for a slot of the job, or a run as this replica starts.
  */
-export type ClaimKind = 'tick' | 'miss' | 'manual' | 'recover' | 'waiting'
+export type ClaimKind = 'tick' | 'miss' | 'manual' | 'recover' | 'waiting' | 'start'
 
 export interface ClaimRequest {
   readonly jobId: string
   readonly kind: ClaimKind
   /** The nominal time, in milliseconds since the Unix epoch; with `afterCompletion` the earliest it may be. */
   readonly scheduledTime: number
-  /** The latest tick that is taken with it: `scheduledTime`, or a later one that it stands for. */
+  /**
+   * The latest tick that is taken with it: `scheduledTime`, or a later one that it stands for. Of a run as a replica starts,
+   * the time since which no run must have begun.
+   */
   readonly coversUntil: number
   /** Unique across replicas. */
   readonly runId: string
@@ -52,6 +55,8 @@ export interface ClaimRequest {
   readonly slots: number
   /** What becomes of a tick that finds no slot free: see the job's option. */
   readonly overlap: Overlap
+  /** How many runs of the job the fleet begins; `null` for any number. */
+  readonly maxRuns: number | null
   /**
    * The concurrency key of a run by hand: no other run with it goes on.
    *
@@ -113,6 +118,8 @@ export type ClaimAnswer =
       readonly attempt: number
       /** To `waiting`: the request by hand that has waited; left out for a tick. */
       readonly request?: { readonly id: string; readonly key: string }
+      /** Whether the job has had all of its runs with this one. */
+      readonly isLast?: true
       /** The run that is taken over, unless an earlier takeover of it was given up: then it is not known any more. */
       readonly from?: OpenRun
     }
@@ -137,7 +144,10 @@ export type ClaimAnswer =
       readonly replaces: string | null
       readonly previous: number | null
       readonly resumedAt: number | null
+      readonly isLast?: true
     }
+  /** The job has had all of its runs; `last` is its last claimed tick. */
+  | { readonly status: 'ended'; readonly last: number }
   /** To `waiting`: the job is paused, so that this tick, which has waited, is to be counted and has no run. */
   | { readonly status: 'dropped'; readonly scheduledTime: number }
   /** `first` is true for the one replica that is to count the tick. */

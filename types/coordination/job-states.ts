@@ -46,6 +46,8 @@ export interface JobState {
    * the first replica to have it said, since another trigger was in its place.
    */
   readonly since: number | null
+  /** How many runs of it have begun, as far as they are counted. */
+  readonly runs: number
   /** Whether a run has begun and not ended, so that it may have to be taken over. */
   readonly unfinished: boolean
 }

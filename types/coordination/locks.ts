@@ -42,7 +42,7 @@ export interface Ending {
   /** False for a run that another replica is to take over: its lock is released, its tick stays unfinished. */
   readonly finished: boolean
   /**
-   * Whether it is a takeover that never began, which counts as no attempt; only where it is not `finished`.
+   * Whether it never began: a takeover counts as no attempt then, and a run that is `finished` as none.
    *
    * @default false
    */

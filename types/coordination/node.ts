@@ -42,7 +42,7 @@ export interface CoordinationNode extends Omit<Coordination, 'claim' | 'abandon'
 export type ClaimVote =
   | Exclude<
       ClaimAnswer,
-      { status: 'claimed_elsewhere' | 'overlap' | 'queued' | 'dropped' } | { status: 'paused'; first: false }
+      { status: 'claimed_elsewhere' | 'overlap' | 'queued' | 'dropped' | 'ended' } | { status: 'paused'; first: false }
     >
   | (Extract<ClaimAnswer, { status: 'claimed_elsewhere' }> & { readonly by: string; readonly previous: number | null })
   /** `by` is the run that holds the lock, `''` where none does. */

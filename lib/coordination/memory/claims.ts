@@ -5,6 +5,7 @@ import {
   dueAfter,
   firstAttempt,
   GIVEN_UP,
+  hasEnded,
   isDateBeside,
   isUnfinished,
   resumedAfter,
@@ -58,7 +59,18 @@ export class MemoryClaims {
     }
     if (kind === 'recover') return this.#recover(request, record, moment)
     if (kind === 'waiting') return this.#beginWaiting(request, record, moment)
-    return kind === 'manual' ? this.#runByHand(request, record, moment) : this.#claim(request, record, moment)
+    if (
+      kind !== 'manual' &&
+      record !== undefined &&
+      hasEnded(request, record.runCount) &&
+      !isOwn(record, request.runId)
+    ) {
+      return { status: 'ended', last: record.tick }
+    }
+    if (kind === 'start' && this.#isRefusedAtStart(request, record)) return { status: 'claimed_elsewhere', last: null }
+    return kind === 'manual' || kind === 'start'
+      ? this.#runByHand(request, record, moment)
+      : this.#claim(request, record, moment)
   }
 
   #claim(request: ClaimRequest, known: ClaimRecord | undefined, moment: Moment): ClaimAnswer {
@@ -86,10 +98,7 @@ export class MemoryClaims {
     const before = this.tickBefore(record, isRepeated)
     const previous = accounted(before, record.fingerprint, fingerprint)
     const resumedAt = resumedAfter(previous, this.#store.pauses.resumedAt(jobId))
-    if (isRepeated) {
-      this.#endRepeated(record, request, moment)
-      this.#store.queues.deleteTickOf(jobId, runId)
-    }
+    if (isRepeated) this.#takeBack(record, request, moment)
     const slot = isPaused || kind === 'miss' ? record : this.#slotFor(record, request, monotonic)
     const overlaps = slot === null
     const taken = !(overlaps && waitsForLock(request, isPaused))
@@ -97,9 +106,13 @@ export class MemoryClaims {
     if (isPaused) return { status: 'paused', first: true, previous }
     if (kind === 'miss') return this.#miss(request, record, scheduledTime, previous, resumedAt, moment)
     if (slot === null && request.overlap !== 'skip') {
-      return { status: 'queued', ...this.#queue(record, request, scheduledTime, moment), previous, resumedAt }
+      const place = this.#queue(record, request, scheduledTime, moment)
+      // Its run is sure to begin.
+      if (place.displaced === null) countRun(record, request)
+      return { status: 'queued', ...place, previous, resumedAt, ...last(request, record) }
     }
     if (slot === null) return this.#overlap(record, request, taken, previous, resumedAt, monotonic)
+    countRun(record, request)
     return this.#grant(request, record, slot, scheduledTime, previous, resumedAt, moment)
   }
 
@@ -144,14 +157,17 @@ export class MemoryClaims {
     const next = waiting.find(isFree)
     if (next?.kind === 'tick' && this.#store.pauses.isPaused(jobId)) {
       queues.delete(jobId, next)
+      record.runCount = Math.max(0, record.runCount - 1)
       return { status: 'dropped', scheduledTime: next.scheduledTime }
     }
     const slot = next === undefined ? null : this.#slotFor(record, request, monotonic)
     if (next === undefined || slot === null) return this.#overlap(record, request, false, null, null, monotonic)
     queues.delete(jobId, next)
     if (afterCompletion > 0) record.retainedUntil = monotonic + retention
+    // A tick was counted when it came to wait.
     if (next.kind === 'tick') return this.#grant(request, record, slot, next.scheduledTime, null, null, moment)
     const { id, key, requestedAt } = next
+    countRun(record, request)
     const answer = this.#grant(request, record, slot, requestedAt, null, null, moment)
     slot.key = key
     slot.requestId = id
@@ -179,12 +195,26 @@ export class MemoryClaims {
     return { status: 'overlap', taken, isLeft: isRunLeft, previous, resumedAt }
   }
 
-  /** Ends the request's own run, in another slot than the first: it was granted before, and its reply was lost. */
-  #endRepeated(record: ClaimRecord, { runId }: ClaimRequest, { monotonic }: Moment): void {
+  /**
+   * Takes back what the request was given before, as its reply was lost. Its run in the first slot stays: it is granted anew,
+   * or ended as missed.
+   */
+  #takeBack(record: ClaimRecord, { jobId, runId }: ClaimRequest, { monotonic }: Moment): void {
     const slot = slotOfRun(record, runId)
-    if (slot === undefined) return
-    releaseLock(slot, runId, monotonic)
-    endSlot(record, slot)
+    if (slot !== undefined) {
+      releaseLock(slot, runId, monotonic)
+      endSlot(record, slot)
+    }
+    const isWaiting = this.#store.queues.deleteTickOf(jobId, runId)
+    if (slot !== undefined || isWaiting || isOngoing(record, runId)) record.runCount = Math.max(0, record.runCount - 1)
+  }
+
+  /** Whether there is to be no run at the start of a replica: the job is paused, or a run has begun since a time. */
+  #isRefusedAtStart({ jobId, runId, coversUntil }: ClaimRequest, record: ClaimRecord | undefined): boolean {
+    if (this.#store.pauses.isPaused(jobId)) return true
+    if (record === undefined) return false
+    const runs = [record, ...(record.slots?.values() ?? [])].filter((run) => run.runId !== runId)
+    return record.lastBegun > coversUntil || runs.some(({ startedAt }) => startedAt > coversUntil)
   }
 
   /** A run by hand asks for the lock alone: it knows nothing of the ticks, and runs also while the job is paused. */
@@ -194,12 +224,13 @@ export class MemoryClaims {
     const record = known ?? this.addRecord(request, moment)
     const previous = accounted(this.tickBefore(record, false), record.fingerprint, fingerprint)
     const resumedAt = resumedAfter(previous, this.#store.pauses.resumedAt(jobId))
-    this.#endRepeated(record, request, moment)
+    this.#takeBack(record, request, moment)
     const isKeyed = isKeyHeld(record, request.key ?? '', request.runId, monotonic)
     const slot = isKeyed ? null : this.#slotFor(record, request, monotonic)
     if (slot === null) return this.#overlap(record, request, false, previous, resumedAt, monotonic)
     // An interval from the last end is measured from the end of any run.
     if (afterCompletion > 0) record.retainedUntil = monotonic + retention
+    countRun(record, request)
     return this.#grant(request, record, slot, scheduledTime, previous, resumedAt, moment)
   }
 
@@ -304,7 +335,8 @@ export class MemoryClaims {
     const fencingToken = this.#store.nextFence(now)
     this.begin(slot, runId, fencingToken, now)
     const lock = this.#lock(jobId, runId, ttl, slot, monotonic)
-    return { status: 'granted', lock, fencingToken, previous, resumedAt, scheduledTime, attempt: 1 }
+    const answer = { status: 'granted', lock, fencingToken, previous, resumedAt, scheduledTime, attempt: 1 } as const
+    return request.maxRuns === null ? answer : { ...answer, ...last(request, record) }
   }
 
   /** Takes over a run whose replica died. */
@@ -361,4 +393,24 @@ export class MemoryClaims {
     this.#store.jobs.set(jobId, record)
     return record
   }
+}
+
+/** Whether the job's last run, in its first slot, is a request's own and goes on. */
+function isOngoing({ runId, endedAt }: ClaimRecord, ownId: string): boolean {
+  return runId === ownId && endedAt === 0
+}
+
+/** Whether the tick, or a run, was given to a request before, as its reply was lost. */
+function isOwn(record: ClaimRecord, runId: string): boolean {
+  return record.claimedBy === runId || isOngoing(record, runId)
+}
+
+/** Counts a run, where they are counted. */
+function countRun(record: ClaimRecord, { maxRuns }: ClaimRequest): void {
+  if (maxRuns !== null || record.runCount > 0) record.runCount++
+}
+
+/** What an answer that gives a run says where that is the job's last. */
+function last(request: ClaimRequest, { runCount }: ClaimRecord): { readonly isLast?: true } {
+  return hasEnded(request, runCount) ? { isLast: true } : {}
 }

@@ -175,6 +175,7 @@ export class MemoryCoordination implements Coordination {
       paused: pauses.isPaused(jobId),
       previous: latest(tick, pauses.resumedAt(jobId)),
       since: since.note(request, record, monotonic),
+      runs: record?.runCount ?? 0,
       unfinished: record !== undefined && [record, ...(record.slots?.values() ?? [])].some(isUnfinished)
     }
   }

@@ -22,6 +22,7 @@ export function finishRun(
   if (isLast && (finished || isLeftRequest(run, unbegun))) {
     // Nobody looks for a run by hand: its request waits again.
     if (!finished) store.queues.addFirst(name, entryOf(run))
+    if (unbegun || !finished) noteUnbegun(store.jobs.get(name), run)
     endRun(store, name, run, now, finished)
   }
   if (!finished && unbegun && isLast && run.attempt > 1) {
@@ -31,6 +32,12 @@ export function finishRun(
   }
   const answer = releaseLock(run, token, monotonic)
   return isAbandoned ? 'abandoned' : answer
+}
+
+/** A run has not begun after all: it is none of those that are counted. */
+function noteUnbegun(record: ClaimRecord | undefined, run: SlotRecord): void {
+  run.startedAt = 0
+  if (record !== undefined) record.runCount = Math.max(0, record.runCount - 1)
 }
 
 /** What a run was waited for. */
@@ -58,6 +65,7 @@ function endRun(store: MemoryStore, jobId: string, run: SlotRecord, now: number,
   if (record === undefined) return
   if (record.claimedBy === runId) record.claimedBy = ''
   if (isFirst) return
+  record.lastBegun = Math.max(record.lastBegun, run.startedAt)
   // An interval from the last end is measured from that of any run.
   if (record.endedAt !== 0) record.endedAt = now
   endSlot(record, run)
@@ -77,7 +85,11 @@ export function handBackClaim(
   if (run !== undefined) releaseLock(run, token, monotonic)
   const entry = run !== undefined && waited ? entryOf(run) : null
   const isOpen = run !== undefined && run.runId === token && run.endedAt === 0
+  // A request is counted when its run begins, a tick when it comes to wait.
+  const staysCounted = entry?.kind === 'tick' && store.queues.tickOf(name) === undefined
   if (isOpen) {
+    if (staysCounted) run.startedAt = 0
+    else noteUnbegun(record, run)
     run.runId = ''
     run.isOpen = false
     run.endedAt = afterCompletion > 0 ? scheduledTime - afterCompletion : now
@@ -85,13 +97,13 @@ export function handBackClaim(
   }
   if (waited) {
     if (entry === null || !isOpen) return 'not_ours'
-    if (entry.kind === 'tick' && store.queues.tickOf(name) !== undefined) return 'wasted'
+    if (entry.kind === 'tick' && !staysCounted) return 'wasted'
     store.queues.addFirst(name, entry)
     return 'free'
   }
   if (record.claimedBy !== token) return isOpen ? 'wasted' : 'not_ours'
   record.claimedBy = ''
-  store.queues.deleteTickOf(name, token)
+  if (store.queues.deleteTickOf(name, token)) record.runCount = Math.max(0, record.runCount - 1)
   store.blocks.forget(record.tick)
   // A date that was claimed beside the ticks of another trigger.
   for (const [trigger, by] of record.dates ?? []) if (by === token) record.dates?.delete(trigger)

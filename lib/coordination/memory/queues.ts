@@ -55,10 +55,12 @@ export class Queues {
     else queue.push(tick)
   }
 
-  /** The tick of a claim waits no more, as the claim is taken back or made anew. */
-  deleteTickOf(jobId: string, by: string): void {
+  /** The tick of a claim waits no more, as the claim is taken back or made anew. @returns whether it did */
+  deleteTickOf(jobId: string, by: string): boolean {
     const tick = this.#queues.size > 0 ? this.tickOf(jobId) : undefined
-    if (tick?.by === by) this.delete(jobId, tick)
+    if (tick?.by !== by) return false
+    this.delete(jobId, tick)
+    return true
   }
 
   add(jobId: string, entry: WaitingRequest, brought: string): void {

@@ -46,6 +46,10 @@ export interface ClaimRecord extends SlotRecord {
   slots: Map<number, SlotRecord> | null
   /** How many slots runs of the job have had. */
   slotCount: number
+  /** How many runs have begun, or are sure to as they wait for a slot; counted for `maxRuns`. */
+  runCount: number
+  /** When the last run in another slot than the first began that has ended. */
+  lastBegun: number
   fingerprint: Fingerprint
   /** Dates that were claimed while the job had ticks of other triggers as well: their triggers, with the requests. */
   dates: Map<string, string> | null
@@ -64,6 +68,8 @@ export function newRecord(fingerprint: Fingerprint, retention: number, { now, mo
     endedAt: now,
     slots: null,
     slotCount: 1,
+    runCount: 0,
+    lastBegun: 0,
     fingerprint,
     dates: null,
     retainedUntil: monotonic + retention

@@ -90,26 +90,31 @@ export function agreeOnDue(votes: readonly Vote<ClaimVote>[]): boolean {
   return Math.max(...dues) - Math.min(...dues) <= SAME_DUE
 }
 
-/** Whether a majority has given the lock of a run by hand to one other request. */
-function isOthers({ kind }: ClaimRequest, overlaps: readonly Voted<'overlap'>[], most: number): boolean {
-  return kind === 'manual' && mostFrequent(overlaps.flatMap(({ by }) => (by === '' ? [] : [by]))).count >= most
+/** Whether a run is asked for that has no tick: by hand, or as a replica starts. */
+function isWithoutTick({ kind }: ClaimRequest): boolean {
+  return kind === 'manual' || kind === 'start'
+}
+
+/** Whether a majority has given the lock of such a run to one other request. */
+function isOthers(request: ClaimRequest, overlaps: readonly Voted<'overlap'>[], most: number): boolean {
+  return isWithoutTick(request) && mostFrequent(overlaps.flatMap(({ by }) => (by === '' ? [] : [by]))).count >= most
 }
 
 /**
- * Whether a run by hand keeps its votes while they are split: as with locks by name, that is the request with the lowest id
+ * Whether a run without a tick keeps its votes while they are split: as with locks by name, that is the request with the lowest id
  * of those that have any. Ticks need no such order, as a tick that stays split is asked for again.
  */
-export function isFirstByHand({ kind, runId }: ClaimRequest, votes: readonly Vote<ClaimVote>[]): boolean {
+export function isFirstByHand(request: ClaimRequest, votes: readonly Vote<ClaimVote>[]): boolean {
   return (
-    kind === 'manual' &&
+    isWithoutTick(request) &&
     votes.some((vote) => vote?.status === 'granted') &&
-    votes.every((vote) => vote?.status !== 'overlap' || vote.by > runId)
+    votes.every((vote) => vote?.status !== 'overlap' || vote.by > request.runId)
   )
 }
 
 /** Whether a tick was taken by the request, and is to be confirmed before it is run or counted. */
 export function isToConfirm(request: ClaimRequest, answer: ClaimAnswer | null): boolean {
-  return answer !== null && isMine(answer) && request.kind !== 'manual' && request.kind !== 'recover'
+  return answer !== null && isMine(answer) && !isWithoutTick(request) && request.kind !== 'recover'
 }
 
 /** Whether a majority of nodes holds the tick, or the run by hand, for the request. */
@@ -127,7 +132,7 @@ export function decideWithoutMajority(request: ClaimRequest, votes: readonly Vot
   if (taken && mine >= most) return count.overlap(true)
   if (overlaps.length > 0 && !taken) return count.overlap(false)
   const isLater = early.length > 0 || running.length > 0
-  if (isLater && early.length + running.length + granted.length >= most && request.kind !== 'manual') {
+  if (isLater && early.length + running.length + granted.length >= most && !isWithoutTick(request)) {
     return later(count, most)
   }
   return noMajority(count.unavailable[0]?.error)
@@ -138,6 +143,7 @@ export function decideWithoutMajority(request: ClaimRequest, votes: readonly Vot
  *
  * - `keep`: it is as it should be
  * - `end`: its lock is released, its tick stays claimed, as the tick is accounted for
+ * - `unused`: its lock is released, its run has not begun
  * - `leave`: the same for a tick that another request has and may still hand back
  * - `back`: its lock is released, and its tick can be claimed again
  *
@@ -150,7 +156,7 @@ export function leftover(
   answer: Decision | null,
   vote: ClaimVote,
   isHeld = false
-): 'keep' | 'end' | 'leave' | 'back' {
+): 'keep' | 'end' | 'unused' | 'leave' | 'back' {
   // Others may have given up because of these votes: only the lock is still to be had.
   if (answer === null && isHeld) return 'keep'
   const maybe = vote.status === 'unavailable' && vote.maybe
@@ -166,8 +172,8 @@ export function leftover(
     // A request whose run has ended had its claim confirmed; another one may still hand it back.
     return 'by' in answer && answer.by !== '' ? 'leave' : 'end'
   }
-  // A run by hand has no tick, but the node has recorded that it goes on.
-  return request.kind === 'manual' ? 'end' : 'back'
+  // A run without a tick: but the node has recorded that it goes on.
+  return isWithoutTick(request) ? 'unused' : 'back'
 }
 
 type Claimed = Voted<'claimed_elsewhere'> | Extract<ClaimVote, { status: 'paused'; first: false }>

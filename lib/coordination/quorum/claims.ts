@@ -285,7 +285,8 @@ export class QuorumClaims {
       const lock: HeldLock = { name: jobId, kind: 'job', token: runId, ttl, validUntil: this.#clock.monotonic() + ttl }
       const { scheduledTime } = vote.status === 'granted' ? vote : request
       // A takeover has no tick to hand back: its run stays unfinished.
-      if (fate === 'end' || fate === 'leave') ends.push({ lock, finished: fate === 'end' })
+      if (fate === 'unused') ends.push({ lock, finished: true, unbegun: true })
+      else if (fate === 'end' || fate === 'leave') ends.push({ lock, finished: fate === 'end' })
       else if (request.kind === 'recover') ends.push({ lock, finished: false, unbegun: true })
       else backs.push({ lock, scheduledTime, tell: false, afterCompletion })
     }

@@ -92,6 +92,8 @@ export function combineStates(states: readonly JobState[]): JobState {
     paused: 2 * states.filter((state) => state.paused).length >= states.length,
     previous: largest(states.map((state) => state.previous)),
     since: middle(states.map((state) => state.since)),
+    // Several masters count no runs.
+    runs: 0,
     unfinished: states.some((state) => state.unfinished)
   }
 }

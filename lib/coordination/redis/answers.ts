@@ -8,7 +8,9 @@ import {
   ANSWER_CLAIMED_UP_TO,
   ANSWER_DROPPED,
   ANSWER_EARLY,
+  ANSWER_ENDED,
   ANSWER_GRANTED,
+  ANSWER_LAST,
   ANSWER_OVERLAP,
   ANSWER_OVERLAP_BY,
   ANSWER_PAUSED,
@@ -48,7 +50,7 @@ export function readDiffering(differing: string): Differing[] {
 }
 
 /** An answer as one Redis gives it: only a request that is no vote is told that something waits. */
-export type RedisAnswer = ClaimVote | Extract<ClaimAnswer, { status: 'queued' | 'dropped' }>
+export type RedisAnswer = ClaimVote | Extract<ClaimAnswer, { status: 'queued' | 'dropped' | 'ended' }>
 
 /**
  * Reads the string of answers. What only a vote is told is empty in the others.
@@ -82,6 +84,7 @@ class AnswerReader {
   next(request: ClaimRequest): RedisAnswer {
     const word = this.#word()
     if (word === ANSWER_REQUEST) return this.#forRequest(request)
+    if (word === ANSWER_LAST) return this.#last(request)
     return word === ANSWER_SLOT ? this.#inSlot(request) : this.#read(word, request)
   }
 
@@ -91,6 +94,12 @@ class AnswerReader {
     const key = unescapeField(this.#id())
     const answer = this.next(request)
     return answer.status === 'granted' ? { ...answer, request: { id, key } } : answer
+  }
+
+  /** What was granted, or waits, is the last run that the job has. */
+  #last(request: ClaimRequest): RedisAnswer {
+    const answer = this.next(request)
+    return answer.status === 'granted' || answer.status === 'queued' ? { ...answer, isLast: true } : answer
   }
 
   /** What was granted has another slot than the first. */
@@ -135,6 +144,8 @@ class AnswerReader {
           resumedAt: resumedAtIn(covered)
         }
       }
+      case ANSWER_ENDED:
+        return { status: 'ended', last: this.#number() }
       case ANSWER_DROPPED:
         return { status: 'dropped', scheduledTime: this.#number() }
       case ANSWER_OVERLAP:

@@ -79,6 +79,9 @@ export const KIND_RECOVER = 'r'
 
 export const KIND_WAITING = 'w'
 
+/** A run at the start of a replica. */
+export const KIND_START = 's'
+
 /** Added up to one number. */
 export const FLAG_PAUSED_INITIALLY = 1
 
@@ -133,6 +136,12 @@ export const ANSWER_DROPPED = 'd'
 /** Before an answer that gives a run another slot than the first: the slot. */
 export const ANSWER_SLOT = 's'
 
+/** Before an answer that gives a run: it is the last that `maxRuns` admits. */
+export const ANSWER_LAST = 'l'
+
+/** The job has had all of its runs. */
+export const ANSWER_ENDED = 'e'
+
 /** Of an overlap: added up to one number. */
 export const OVERLAP_TAKEN = 1
 
@@ -151,6 +160,9 @@ export const ENDING_KEEPS_LOCK = '3'
 
 /** It is over, and another run was to replace it. */
 export const ENDING_REPLACED = '4'
+
+/** It has not begun after all, and nobody asks for it again. */
+export const ENDING_UNUSED = '5'
 
 export const RELEASE_LOST = 0
 

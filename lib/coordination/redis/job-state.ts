@@ -17,13 +17,14 @@ export function readState(
 ): JobState {
   const isResumed = pause.startsWith(RESUMED_MARK)
   const resumedAt = isResumed ? Number.parseInt(pause.slice(RESUMED_MARK.length), 10) || null : null
-  const unclaimed = { paused: pause !== '' && !isResumed, previous: resumedAt, since, unfinished: false }
+  const unclaimed = { paused: pause !== '' && !isResumed, previous: resumedAt, since, runs: 0, unfinished: false }
   if (record === null) return unclaimed
-  const { tick, previous, claimedBy, endedAt, runId, attempt, trigger } = record
+  const { tick, previous, claimedBy, endedAt, runId, attempt, trigger, runs } = record
   const last = claimedBy.startsWith(UNCONFIRMED_MARK) ? previous : tick
   const isUnfinished = endedAt === 0 && runId !== NOBODY && claimedBy !== UNCONFIRMED_MARK + runId
   return {
     ...unclaimed,
+    runs,
     previous: last < 0 || trigger !== fingerprint.trigger ? resumedAt : Math.max(last, resumedAt ?? -1),
     unfinished: isUnfinished && attempt > 0 && attempt < MAX_ATTEMPTS
   }

@@ -59,6 +59,8 @@ import {
  * | `K` of a run | its concurrency key, escaped |
  * | `Q` of a run | the request by hand that it is for, which has waited |
  * | `n` of a job | how many slots runs of it have had: those of a replica that defines it with more count for all |
+ * | `c` of a job | how many runs of it have begun, for `maxRuns` |
+ * | `b` of a job | when the last run in another slot than the first began that has ended |
  *
  * Places that are reserved. Nothing writes them yet, and nothing else is to be put there:
  *

@@ -41,6 +41,8 @@ export interface ClaimRecord {
   readonly attempt: number
   readonly trigger: string
   readonly options: string
+  /** How many runs have begun, as far as they are counted. */
+  readonly runs: number
 }
 
 const RECORD = /^(-?\d+) (-?\d+) (\S+) (\d+) (\S+) (\d+) (\d+) (\S+) (-?\d+) (\d+) ([^\s.]+)\.(\S+)$/
@@ -63,7 +65,8 @@ export function readRecord(text: string): ClaimRecord | null {
     runTick: Number(runTick),
     attempt: Number(attempt),
     trigger,
-    options: withoutFields(options)
+    options: withoutFields(options),
+    runs: Number(/;c=(\d+)/.exec(options)?.[1] ?? 0)
   }
 }
 

@@ -15,6 +15,7 @@ import {
   ENDING_LEFT,
   ENDING_REPLACED,
   ENDING_UNBEGUN,
+  ENDING_UNUSED,
   FLAG_PAUSED_INITIALLY,
   FLAG_QUEUES,
   FLAG_REPLACES,
@@ -24,6 +25,7 @@ import {
   KIND_MANUAL,
   KIND_MISS,
   KIND_RECOVER,
+  KIND_START,
   KIND_TICK,
   KIND_WAITING,
   NOBODY
@@ -37,7 +39,8 @@ const KINDS = {
   miss: KIND_MISS,
   manual: KIND_MANUAL,
   recover: KIND_RECOVER,
-  waiting: KIND_WAITING
+  waiting: KIND_WAITING,
+  start: KIND_START
 } as const
 
 /** Requests as the script's arguments: what they have in common, and what each asks for. */
@@ -77,8 +80,8 @@ function writeTemplate(request: ClaimRequest, isVote: boolean): string {
     (request.overlap === 'replace' ? FLAG_REPLACES : 0) +
     (isVote ? FLAG_VOTE : 0)
   const start = `${KINDS[kind]} ${scheduledTime} ${coversUntil} ${ttl} ${retention}`
-  const { slots, key = '' } = request
-  return `${start} ${afterCompletion} ${flags} ${slots} ${writeKey(key)} ${writeFingerprint(fingerprint)}\n`
+  const { slots, maxRuns, key = '' } = request
+  return `${start} ${afterCompletion} ${flags} ${slots} ${maxRuns ?? 0} ${writeKey(key)} ${writeFingerprint(fingerprint)}\n`
 }
 
 /** A concurrency key, which may be any text. */
@@ -104,6 +107,7 @@ function hasTemplateOf(a: ClaimRequest, b: ClaimRequest): boolean {
     a.rerun === b.rerun &&
     a.slots === b.slots &&
     a.overlap === b.overlap &&
+    a.maxRuns === b.maxRuns &&
     a.key === b.key &&
     a.fingerprint.trigger === b.fingerprint.trigger &&
     a.fingerprint.options === b.fingerprint.options
@@ -130,6 +134,7 @@ export function writeEndings(endings: readonly Ending[]): string {
 
 function writeEnding({ finished, unbegun, keepsLock, replaced }: Ending): string {
   if (keepsLock) return ENDING_KEEPS_LOCK
+  if (finished && unbegun) return ENDING_UNUSED
   if (finished) return replaced ? ENDING_REPLACED : ENDING_FINISHED
   return unbegun ? ENDING_UNBEGUN : ENDING_LEFT
 }

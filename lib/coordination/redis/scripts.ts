@@ -188,14 +188,14 @@ end
 local pausedKey, handedKey, takenKey = KEYS[2], KEYS[3], KEYS[5]
 local templates = {}
 local line = 0
-for kind, scheduledTime, coversUntil, ttl, retention, after, flags, slots, key, fingerprint in
-gmatch(ARGV[4], '(%a) (%-?%d+) (%-?%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (%S+)') do
+for kind, scheduledTime, coversUntil, ttl, retention, after, flags, slots, maxRuns, key, fingerprint in
+gmatch(ARGV[4], '(%a) (%-?%d+) (%-?%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (%S+)') do
 flags = tonumber(flags)
 line = line + 1
 templates[tostring(line)] = {
 kind = kind, scheduledTime = tonumber(scheduledTime), coversUntil = tonumber(coversUntil), ttl = ttl,
-retention = retention, after = tonumber(after), slots = tonumber(slots), fingerprint = fingerprint,
-isManual = kind == 'h', key = key ~= '-' and key, queues = flags % (2 * 16) >= 16,
+retention = retention, after = tonumber(after), slots = tonumber(slots), maxRuns = tonumber(maxRuns),
+fingerprint = fingerprint, isManual = kind == 'h' or kind == 's', key = key ~= '-' and key, queues = flags % (2 * 16) >= 16,
 replaces = flags % (2 * 32) >= 32,
 isVote = flags % (2 * 8) >= 8, isRerun = flags % (2 * 4) >= 4,
 waits = flags % (2 * 2) >= 2,
@@ -241,6 +241,10 @@ local isKnown, tick, previous, claimedBy, endedAt, grant, claimedAs, fields
 local claimant, isUnconfirmed, unbegun
 local isPaused, resumedAt
 local slot
+local function countRun(change)
+if template.maxRuns == 0 and (fields == '' or not find(fields, ';c=', 1, true)) then return end
+fields = string.gsub(fields, ';c=%d+', '') .. ';c=' .. math.max(0, (tonumber(match(fields, ';c=(%d+)')) or 0) + change)
+end
 local function isReplaced(id)
 for i = 1, #handed, 2 do
 if handed[i] == '\\127' .. id then return true end
@@ -274,7 +278,9 @@ end
 end
 local function dequeueTickOf(jobId, runId)
 local member, _, _, _, by = waitingTick(jobId)
-if by == runId then dequeue(jobId, member) end
+if by ~= runId then return false end
+dequeue(jobId, member)
+return true
 end
 local function noteSlots(count)
 fields = string.gsub(fields, ';n=%d+', '')
@@ -333,14 +339,25 @@ call('HSET', base .. 'runs:' .. jobId, slot, itsGrant)
 call('PEXPIRE', base .. 'runs:' .. jobId, template.retention)
 end
 function slots.endRepeated()
-local runs = call('HGETALL', base .. 'runs:' .. jobId)
+local runs, isOwn = call('HGETALL', base .. 'runs:' .. jobId), false
 for i = 1, #runs, 2 do
 if match((runs[i + 1]), '^%S+') == runId then
 if textAt(base .. 'slot:' .. (runs[i]) .. ':' .. jobId) == runId then call('DEL', base .. 'slot:' .. (runs[i]) .. ':' .. jobId) end
 call('HDEL', base .. 'runs:' .. jobId, runs[i])
 closed[#closed + 1] = (runs[i + 1]) .. ' ' .. jobId
+isOwn = true
 end
 end
+return isOwn
+end
+function slots.haveBegunSince(time)
+if (tonumber(match(fields, ';b=(%d+)')) or 0) > time then return true end
+local runs = call('HVALS', base .. 'runs:' .. jobId)
+for i = 1, #runs do
+local id, _, startedAt = match((runs[i]), '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
+if id ~= runId and tonumber(startedAt) > time then return true end
+end
+return false
 end
 function slots.takeOver()
 local runs = call('HGETALL', base .. 'runs:' .. jobId)
@@ -408,7 +425,7 @@ enqueue(jobId, order or digits(micros), 't ' .. tickText .. ' ' .. cancelled .. 
 return before or '-1', cancelled
 end
 function slots.dequeueOwnTick()
-dequeueTickOf(jobId, runId)
+return dequeueTickOf(jobId, runId)
 end
 function slots.nextWaiting()
 local members = call('ZRANGE', base .. 'queue:' .. jobId, 0, -1)
@@ -472,7 +489,7 @@ if paused ~= noted then call('HSET', pausedKey, jobId, paused) end
 if sub(paused, 1, 1) == '-' then
 resumedAt, isPaused = tonumber(match(paused, '%d+')) or -1, false
 else
-resumedAt, isPaused = -1, not template.isManual
+resumedAt, isPaused = -1, template.kind ~= 'h'
 end
 end
 local function readUnfinished()
@@ -514,6 +531,12 @@ local itsGrant = runId .. ' ' .. fenceText .. ' ' .. nowText .. ' ' .. slots.wor
 slots.begin(itsGrant)
 opened[#opened + 1] = itsGrant .. ' ' .. jobId
 end
+end
+local function takeBack(isRepeated)
+local isOwn = (endedAt == '0' and match(grant, '^%S+') == runId)
+if isRepeated and template.queues and slotsOf().dequeueOwnTick() then isOwn = true end
+if hasSlots() and slotsOf().endRepeated() then isOwn = true end
+if isOwn then countRun(-1) end
 end
 local function endRepeatedRun()
 if not (endedAt == '0' and match(grant, '^%S+') == runId) then return end
@@ -620,13 +643,11 @@ local function beginTick(scheduledTime, isRepeated)
 local left = template.isRerun and readUnfinished()
 left = left and (left ~= runId and call('EXISTS', lockKey) == 0)
 local isTaken, isLeft = false, left
-if isRepeated and template.queues then slotsOf().dequeueOwnTick() end
 if template.key then
 local isKeyHeld, isKeyLeft = slotsOf().isKeyHeld(template.key)
 if isKeyHeld then return false, isKeyLeft end
 end
 if hasSlots() then
-if isRepeated or template.isManual then slotsOf().endRepeated() end
 isTaken, isLeft = slotsOf().take(left)
 elseif not left then
 isTaken = ((not holder or holder == runId) and call('SET', lockKey, runId, 'PX', template.ttl, holder and 'XX' or 'NX'))
@@ -636,7 +657,8 @@ if (isRepeated or template.isManual) and slot == '1' and (endedAt == '0' and mat
 closed[#closed + 1] = grant .. ' ' .. jobId
 end
 local word = template.key and replica .. ';K=' .. template.key or replica
-beginRun(word, digits(scheduledTime), template.isRerun and not template.isManual and '1' or '0')
+beginRun(word, digits(scheduledTime), template.isRerun and template.kind ~= 'h' and '1' or '0')
+countRun(1)
 return true
 end
 local function writeRunByHand()
@@ -646,21 +668,31 @@ else
 call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields, 'PX', template.retention)
 end
 end
+local function queueTick(scheduledTime, covered)
+local displaced, cancelled = slotsOf().queueTick(digits(scheduledTime))
+if displaced == '-1' then countRun(1) end
+return 'q ' .. covered .. ' ' .. displaced .. ' ' .. cancelled
+end
+local function markLast(text)
+return (template.maxRuns > 0 and (tonumber(match(fields, ';c=(%d+)')) or 0) >= template.maxRuns) and 'l ' .. text or text
+end
 local function claimTick(scheduledTime, coversUntil, isRepeated, isAside)
 local before = (isRepeated or isUnconfirmed) and previous or tick
 local covered = coveredBy(before, resumedAt)
 local answer, flags = '0', 0
+if (isRepeated or template.isManual) and not isPaused then takeBack(isRepeated) end
 if isPaused then
 answer = '3'
 elseif template.kind == 'm' then
 if holder == runId then call('DEL', lockKey) end
 endRepeatedRun()
-if isRepeated and hasSlots() then slotsOf().endRepeated() end
 else
 local isBegun, isLeft = beginTick(scheduledTime, isRepeated)
 if not isBegun then answer, flags = '2', isLeft and 2 or 0 end
 end
 local isTaken = not template.isManual and not (answer == '2' and template.waits)
+local queued = answer == '2' and template.queues and not template.isManual
+and queueTick(scheduledTime, covered)
 if isTaken then
 writeClaim(coversUntil, before, isAside)
 elseif template.isManual and answer == '0' then
@@ -668,13 +700,11 @@ writeRunByHand()
 end
 if answer == '0' then
 local granted = '0 ' .. fenceText .. ' ' .. covered .. ' ' .. digits(scheduledTime)
-return isTaken, slot == '1' and granted or 's ' .. slot .. ' ' .. granted
+return isTaken, markLast(slot == '1' and granted or 's ' .. slot .. ' ' .. granted)
 elseif answer == '3' then
 return false, '3 ' .. covered
-end
-if template.queues and not template.isManual then
-local displaced, cancelled = slotsOf().queueTick(digits(scheduledTime))
-return true, 'q ' .. covered .. ' ' .. displaced .. ' ' .. cancelled
+elseif queued then
+return true, markLast(queued)
 end
 if isTaken then flags = flags + 1 end
 if not template.isVote then return isTaken, '2 ' .. flags .. ' ' .. covered end
@@ -687,6 +717,8 @@ local member, waitingTick, id, key, isAny = slots.nextWaiting()
 if not member then return isAny and '2 0 -1' or '1' end
 if isPaused and not id then
 slots.dequeue(member)
+countRun(-1)
+if isKnown then call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields, 'KEEPTTL') end
 return 'd ' .. waitingTick
 end
 local left = template.isRerun and readUnfinished()
@@ -697,10 +729,20 @@ local word = replica
 if id then word = word .. (key ~= '-' and ';K=' .. key or '') .. ';Q=' .. id end
 slots.dequeue(member)
 beginRun(word, runTick, template.isRerun and '1' or '0')
+if id then countRun(1) end
 writeRunByHand()
 local granted = '0 ' .. fenceText .. ' -1 ' .. runTick
 if slot ~= '1' then granted = 's ' .. slot .. ' ' .. granted end
-return id and 'h ' .. id .. ' ' .. key .. ' ' .. granted or granted
+return markLast(id and 'h ' .. id .. ' ' .. key .. ' ' .. granted or granted)
+end
+local function hasBegunSince(time)
+local id, _, startedAt = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
+if id ~= runId and tonumber(startedAt) > time then return true end
+return hasSlots() and slotsOf().haveBegunSince(time)
+end
+local function refuseAtStart()
+if not (isPaused or hasBegunSince(template.coversUntil)) then return nil end
+return template.isVote and '9 -1 ' .. match(grant, '^%S+') .. ' -1' or '1'
 end
 local function answer(i)
 index, template, runId, jobId = i, templateOf[i], runIds[i], jobIds[i]
@@ -721,6 +763,14 @@ answers[i] = takeOver()
 return answers[i] == '1'
 end
 local isRepeated = claimant == runId
+if template.kind ~= 'h' and (template.maxRuns > 0 and (tonumber(match(fields, ';c=(%d+)')) or 0) >= template.maxRuns) and not (isRepeated or (endedAt == '0' and match(grant, '^%S+') == runId)) then
+answers[i] = 'e ' .. digits(tick)
+return false
+end
+if template.kind == 's' then
+answers[i] = refuseAtStart()
+if answers[i] then return false end
+end
 local isManual, scheduledTime, coversUntil = template.isManual, template.scheduledTime, template.coversUntil
 local early = nil
 if template.after > 0 and not isManual then
@@ -843,6 +893,10 @@ local function readMember(member)
 local runId, word, jobId = match(member, '^(%S+) %d+ %d+ (%S+) %-?%d+ %d+ (.+)$')
 return runId, jobId, word
 end
+local function unbegunGrant(grant)
+local runId, fence, _, word, runTick, attempt = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
+return runId .. ' ' .. fence .. ' 0 ' .. word .. ' ' .. runTick .. ' ' .. attempt
+end
 local function slotOfRun(jobId, runId)
 local runs = redis.call('HGETALL', base .. 'runs:' .. jobId)
 for i = 1, #runs, 2 do
@@ -943,10 +997,16 @@ enqueueAgain(jobIds[i], runTick, word)
 anyWaits = true
 return true
 end
-if ending ~= '1' and ending ~= '4' then return false end
+if ending ~= '1' and ending ~= '4' and ending ~= '5' then return false end
 if request then redis.call('HDEL', base .. 'requests:' .. jobIds[i], request) end
 if ending == '4' then redis.call('HDEL', base .. 'handed', '\\127' .. (runIds[i])) end
 return true
+end
+local function withBegun(fingerprint, grant)
+local _, _, startedAt = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
+local before = tonumber(match(fingerprint, ';b=(%d+)')) or 0
+if tonumber(startedAt) <= before then return fingerprint end
+return string.gsub(fingerprint, ';b=%d+', '') .. ';b=' .. startedAt
 end
 local function endInSlot(i, record)
 local jobId, runId, grant = jobIds[i], runIds[i], runsIn[i]
@@ -958,6 +1018,7 @@ local tick, previous, claimedBy, ended, itsGrant, fingerprint = match((record or
 if tick then
 if claimedBy == runId then claimedBy = '-' end
 if ended ~= '0' then ended = nowText end
+fingerprint = (endings[i] ~= '5' and endings[i] ~= '0') and withBegun(fingerprint, grant) or ((string.gsub(fingerprint, ';c=(%d+)', function(count) return ';c=' .. math.max(0, count - 1) end)))
 record = tick .. ' ' .. previous .. ' ' .. claimedBy .. ' ' .. ended .. ' ' .. itsGrant .. ' ' .. fingerprint
 redis.call('SET', base .. 'claim:' .. jobId, record, 'KEEPTTL')
 end
@@ -984,6 +1045,7 @@ else
 closed[#closed + 1] = grant .. ' ' .. (jobIds[i])
 if isOver(i, grant) then
 if claimedBy == runId or claimedBy == '?' .. runId then claimedBy = '-' end
+if not (endings[i] ~= '5' and endings[i] ~= '0') then grant, fingerprint = unbegunGrant(grant), ((string.gsub(fingerprint, ';c=(%d+)', function(count) return ';c=' .. math.max(0, count - 1) end))) end
 redis.call('SET', claimKey, tick .. ' ' .. previous .. ' ' .. claimedBy .. ' ' .. nowText .. ' ' .. grant .. ' ' .. fingerprint, 'KEEPTTL')
 elseif ending == '2' then
 local before = givenUp(grant)
@@ -1043,6 +1105,10 @@ local function readMember(member)
 local runId, word, jobId = match(member, '^(%S+) %d+ %d+ (%S+) %-?%d+ %d+ (.+)$')
 return runId, jobId, word
 end
+local function unbegunGrant(grant)
+local runId, fence, _, word, runTick, attempt = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
+return runId .. ' ' .. fence .. ' 0 ' .. word .. ' ' .. runTick .. ' ' .. attempt
+end
 local function slotOfRun(jobId, runId)
 local runs = redis.call('HGETALL', base .. 'runs:' .. jobId)
 for i = 1, #runs, 2 do
@@ -1072,7 +1138,9 @@ end
 end
 local function dequeueTickOf(jobId, runId)
 local member, _, _, _, by = waitingTick(jobId)
-if by == runId then dequeue(jobId, member) end
+if by ~= runId then return false end
+dequeue(jobId, member)
+return true
 end
 local function enqueueAgain(jobId, runTick, word)
 local id = match(word, ';Q=([^;]+)')
@@ -1128,31 +1196,39 @@ redis.call('HDEL', base .. 'runs:' .. jobId, slot)
 return true
 end
 local function waitAgain(jobId, claimKey, runId, slot)
-local tick, previous, claimedBy, ended, grant, fingerprint = match(textAt(claimKey), '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
+local tick, previous, claimedBy, ended, itsGrant, fingerprint = match(textAt(claimKey), '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
+local grant = itsGrant
 if slot ~= '1' then grant = redis.call('HGET', base .. 'runs:' .. jobId, slot) end
 if not grant or match(grant, '^%S+') ~= runId or (slot == '1' and ended ~= '0') then return 0 end
 local _, _, _, word, runTick = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
+local isFree = enqueueAgain(jobId, runTick, word)
+if find(word, ';Q=', 1, true) or not isFree then fingerprint = ((string.gsub(fingerprint, ';c=(%d+)', function(count) return ';c=' .. math.max(0, count - 1) end))) end
 if slot == '1' then
 closed[#closed + 1] = grant .. ' ' .. jobId
-redis.call('SET', claimKey, tick .. ' ' .. previous .. ' ' .. claimedBy .. ' ' .. nowText .. ' ' .. grant .. ' ' .. fingerprint, 'KEEPTTL')
+ended, grant = nowText, unbegunGrant(grant)
 else
 endInSlot(jobId, runId, slot)
+grant = itsGrant
 end
-return enqueueAgain(jobId, runTick, word) and 1 or 2
+if tick then
+redis.call('SET', claimKey, tick .. ' ' .. previous .. ' ' .. claimedBy .. ' ' .. ended .. ' ' .. grant .. ' ' .. fingerprint, 'KEEPTTL')
+end
+return isFree and 1 or 2
 end
 local function handBack(jobId, claimKey, runId, handedTick, endedAt, slot)
 local tick, previous, claimedBy, ended, grant, fingerprint = match(textAt(claimKey), '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
 local isOwnRun = slot == '1' and ended == '0' and match(grant, '^%S+') == runId
 if isOwnRun then
 closed[#closed + 1] = grant .. ' ' .. jobId
-ended = tonumber(endedAt) >= 0 and endedAt or nowText
+ended, grant = tonumber(endedAt) >= 0 and endedAt or nowText, unbegunGrant(grant)
 elseif slot ~= '1' and endInSlot(jobId, runId, slot) then
 isOwnRun = true
 else
 strays[runId] = true
 end
+if isOwnRun then fingerprint = ((string.gsub(fingerprint, ';c=(%d+)', function(count) return ';c=' .. math.max(0, count - 1) end))) end
 if claimedBy == runId or claimedBy == '?' .. runId then
-if not isOwnRun then dequeueTickOf(jobId, runId) end
+if not isOwnRun and dequeueTickOf(jobId, runId) then fingerprint = ((string.gsub(fingerprint, ';c=(%d+)', function(count) return ';c=' .. math.max(0, count - 1) end))) end
 if tick == previous then forgetDate(jobId, runId) end
 redis.call('SET', claimKey, previous .. ' ' .. previous .. ' - ' .. ended .. ' ' .. grant .. ' ' .. fingerprint, 'KEEPTTL')
 if tonumber(handedTick) >= 0 then tellHanded(jobId, handedTick, runId) end

@@ -23,9 +23,10 @@
 --
 -- KEYS  fence, paused, handed, the replica's last reply, and `taken:<tick>` where there are blocks
 -- ARGV  maxClockSkew, the replica's word, the call's id or NOBODY, then one line each for
---       the templates of requests: `kind scheduledTime coversUntil ttl retention after flags slots key fingerprint`,
---       with the FLAGs added up (FLAG_VOTE: it is confirmed later, and told who has claimed a tick), and the concurrency
---       key of a run by hand or NOBODY;
+--       the templates of requests: `kind scheduledTime coversUntil ttl retention after flags slots maxRuns key
+--       fingerprint`, with the FLAGs added up (FLAG_VOTE: it is confirmed later, and told who has claimed a tick), 0 for
+--       no `maxRuns`, the concurrency key of a run by hand or NOBODY, and for a run at the start of a replica the time
+--       since which no run must have begun in the place of `coversUntil`;
 --       the requests: `template runId jobId`, with the number of their template's line;
 --       the blocks: `name size`, for the first `size` requests, then for those that follow; `name 0` for those that are
 --       only asked about
@@ -38,6 +39,8 @@
 --       ANSWER_TAKEN_OVER fence scheduledTime attempt id fence startedAt replica lockedUntil
 --                              (the last five as the record had them of the run that is taken over)
 --       ANSWER_SLOT slot       followed by one of those two: the run has this slot, and not the first
+--       ANSWER_LAST            followed by one that grants or queues a run: it is the last that `maxRuns` admits
+--       ANSWER_ENDED last      the job has had all of its runs
 --       ANSWER_CLAIMED_ELSEWHERE
 --       ANSWER_CLAIMED_UP_TO last
 --       ANSWER_CLAIMED_BY last claimedBy covered
@@ -80,14 +83,14 @@ local pausedKey, handedKey, takenKey = KEYS[2], KEYS[3], KEYS[5]
 
 local templates = {}
 local line = 0
-for kind, scheduledTime, coversUntil, ttl, retention, after, flags, slots, key, fingerprint in
-  gmatch(ARGV[4], '(%a) (%-?%d+) (%-?%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (%S+)') do
+for kind, scheduledTime, coversUntil, ttl, retention, after, flags, slots, maxRuns, key, fingerprint in
+  gmatch(ARGV[4], '(%a) (%-?%d+) (%-?%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (%S+)') do
   flags = tonumber(flags)
   line = line + 1
   templates[tostring(line)] = {
     kind = kind, scheduledTime = tonumber(scheduledTime), coversUntil = tonumber(coversUntil), ttl = ttl,
-    retention = retention, after = tonumber(after), slots = tonumber(slots), fingerprint = fingerprint,
-    isManual = kind == KIND_MANUAL, key = key ~= NOBODY and key, queues = flags % (2 * FLAG_QUEUES) >= FLAG_QUEUES,
+    retention = retention, after = tonumber(after), slots = tonumber(slots), maxRuns = tonumber(maxRuns),
+    fingerprint = fingerprint, isManual = kind == KIND_MANUAL or kind == KIND_START, key = key ~= NOBODY and key, queues = flags % (2 * FLAG_QUEUES) >= FLAG_QUEUES,
     replaces = flags % (2 * FLAG_REPLACES) >= FLAG_REPLACES,
     isVote = flags % (2 * FLAG_VOTE) >= FLAG_VOTE, isRerun = flags % (2 * FLAG_RERUN) >= FLAG_RERUN,
     waits = flags % (2 * FLAG_WAITS) >= FLAG_WAITS,
@@ -173,6 +176,21 @@ local function isDate(fingerprint)
   return sub(fingerprint, 1, 1) == DATE_MARK
 end
 
+-- How many runs of the job have begun, or will as they wait for a slot: as far as they are counted, for `maxRuns`.
+local function runCount()
+  return tonumber(match(fields, ';c=(%d+)')) or 0
+end
+
+local function countRun(change)
+  if template.maxRuns == 0 and (fields == '' or not find(fields, ';c=', 1, true)) then return end
+  fields = string.gsub(fields, ';c=%d+', '') .. ';c=' .. math.max(0, runCount() + change)
+end
+
+-- Whether the job has had all of its runs.
+local function hasEnded()
+  return template.maxRuns > 0 and runCount() >= template.maxRuns
+end
+
 -- Takes the lock. One that is the run's own already, as its first reply was lost, gets its whole TTL again.
 local function takeLock()
   return (not holder or holder == runId) and call('SET', lockKey, runId, 'PX', template.ttl, holder and 'XX' or 'NX')
@@ -248,7 +266,7 @@ local function makeAnswer()
     if sub(paused, 1, 1) == RESUMED_MARK then
       resumedAt, isPaused = tonumber(match(paused, '%d+')) or -1, false
     else
-      resumedAt, isPaused = -1, not template.isManual
+      resumedAt, isPaused = -1, template.kind ~= KIND_MANUAL
     end
   end
 
@@ -301,6 +319,15 @@ local function makeAnswer()
       slots.begin(itsGrant)
       opened[#opened + 1] = memberOf(itsGrant, jobId)
     end
+  end
+
+  -- Takes back what the request was given before, as its reply was lost. Its run in the first slot stays: it is granted
+  -- anew, or ended by `endRepeatedRun`.
+  local function takeBack(isRepeated)
+    local isOwn = isOngoing(runId)
+    if isRepeated and template.queues and slotsOf().dequeueOwnTick() then isOwn = true end
+    if hasSlots() and slotsOf().endRepeated() then isOwn = true end
+    if isOwn then countRun(-1) end
   end
 
   -- Ends the request's own run: it was granted before, and its reply was lost.
@@ -428,13 +455,11 @@ local function makeAnswer()
     local left = template.isRerun and readUnfinished()
     left = left and isRunLeft(left)
     local isTaken, isLeft = false, left
-    if isRepeated and template.queues then slotsOf().dequeueOwnTick() end
     if template.key then
       local isKeyHeld, isKeyLeft = slotsOf().isKeyHeld(template.key)
       if isKeyHeld then return false, isKeyLeft end
     end
     if hasSlots() then
-      if isRepeated or template.isManual then slotsOf().endRepeated() end
       isTaken, isLeft = slotsOf().take(left)
     elseif not left then
       isTaken = takeLock()
@@ -444,7 +469,8 @@ local function makeAnswer()
       closed[#closed + 1] = memberOf(grant, jobId)
     end
     local word = template.key and replica .. ';K=' .. template.key or replica
-    beginRun(word, digits(scheduledTime), template.isRerun and not template.isManual and '1' or '0')
+    beginRun(word, digits(scheduledTime), template.isRerun and template.kind ~= KIND_MANUAL and '1' or '0')
+    countRun(1)
     return true
   end
 
@@ -458,24 +484,38 @@ local function makeAnswer()
     end
   end
 
+  -- Puts a tick into the queue of what waits for a slot. Its run is sure to begin: it is counted now.
+  local function queueTick(scheduledTime, covered)
+    local displaced, cancelled = slotsOf().queueTick(digits(scheduledTime))
+    if displaced == '-1' then countRun(1) end
+    return ANSWER_QUEUED .. ' ' .. covered .. ' ' .. displaced .. ' ' .. cancelled
+  end
+
+  -- An answer that gives a run, marked where that is the last.
+  local function markLast(text)
+    return hasEnded() and ANSWER_LAST .. ' ' .. text or text
+  end
+
   -- Claims the tick, with a run where there can be one. Whether the tick is taken by now, and the answer.
   local function claimTick(scheduledTime, coversUntil, isRepeated, isAside)
     local before = (isRepeated or isUnconfirmed) and previous or tick
     local covered = coveredBy(before, resumedAt)
     local answer, flags = ANSWER_GRANTED, 0
+    if (isRepeated or template.isManual) and not isPaused then takeBack(isRepeated) end
     if isPaused then
       answer = ANSWER_PAUSED
     elseif template.kind == KIND_MISS then
       -- Granted before, as its reply was lost, and too late to run now.
       if holder == runId then call('DEL', lockKey) end
       endRepeatedRun()
-      if isRepeated and hasSlots() then slotsOf().endRepeated() end
     else
       local isBegun, isLeft = beginTick(scheduledTime, isRepeated)
       if not isBegun then answer, flags = ANSWER_OVERLAP, isLeft and OVERLAP_LEFT or 0 end
     end
 
     local isTaken = not template.isManual and not (answer == ANSWER_OVERLAP and template.waits)
+    local queued = answer == ANSWER_OVERLAP and template.queues and not template.isManual
+      and queueTick(scheduledTime, covered)
     if isTaken then
       writeClaim(coversUntil, before, isAside)
     elseif template.isManual and answer == ANSWER_GRANTED then
@@ -484,13 +524,11 @@ local function makeAnswer()
 
     if answer == ANSWER_GRANTED then
       local granted = ANSWER_GRANTED .. ' ' .. fenceText .. ' ' .. covered .. ' ' .. digits(scheduledTime)
-      return isTaken, slot == '1' and granted or ANSWER_SLOT .. ' ' .. slot .. ' ' .. granted
+      return isTaken, markLast(slot == '1' and granted or ANSWER_SLOT .. ' ' .. slot .. ' ' .. granted)
     elseif answer == ANSWER_PAUSED then
       return false, ANSWER_PAUSED .. ' ' .. covered
-    end
-    if template.queues and not template.isManual then
-      local displaced, cancelled = slotsOf().queueTick(digits(scheduledTime))
-      return true, ANSWER_QUEUED .. ' ' .. covered .. ' ' .. displaced .. ' ' .. cancelled
+    elseif queued then
+      return true, markLast(queued)
     end
     if isTaken then flags = flags + OVERLAP_TAKEN end
     if not template.isVote then return isTaken, ANSWER_OVERLAP .. ' ' .. flags .. ' ' .. covered end
@@ -505,6 +543,8 @@ local function makeAnswer()
     if not member then return isAny and ANSWER_OVERLAP .. ' 0 -1' or ANSWER_CLAIMED_ELSEWHERE end
     if isPaused and not id then
       slots.dequeue(member)
+      countRun(-1)
+      if isKnown then call('SET', claimKey, recordOfRun(), 'KEEPTTL') end
       return ANSWER_DROPPED .. ' ' .. waitingTick
     end
     local left = template.isRerun and readUnfinished()
@@ -515,10 +555,24 @@ local function makeAnswer()
     if id then word = word .. (key ~= NOBODY and ';K=' .. key or '') .. ';Q=' .. id end
     slots.dequeue(member)
     beginRun(word, runTick, template.isRerun and '1' or '0')
+    if id then countRun(1) end
     writeRunByHand()
     local granted = ANSWER_GRANTED .. ' ' .. fenceText .. ' -1 ' .. runTick
     if slot ~= '1' then granted = ANSWER_SLOT .. ' ' .. slot .. ' ' .. granted end
-    return id and ANSWER_REQUEST .. ' ' .. id .. ' ' .. key .. ' ' .. granted or granted
+    return markLast(id and ANSWER_REQUEST .. ' ' .. id .. ' ' .. key .. ' ' .. granted or granted)
+  end
+
+  -- Whether a run of the job has begun since a time, other than the request's own.
+  local function hasBegunSince(time)
+    local id, _, startedAt = readGrant(grant)
+    if id ~= runId and tonumber(startedAt) > time then return true end
+    return hasSlots() and slotsOf().haveBegunSince(time)
+  end
+
+  -- Whether a run at the start of a replica is not to be; then the answer.
+  local function refuseAtStart()
+    if not (isPaused or hasBegunSince(template.coversUntil)) then return nil end
+    return template.isVote and ANSWER_CLAIMED_BY .. ' -1 ' .. runIdOf(grant) .. ' -1' or ANSWER_CLAIMED_ELSEWHERE
   end
 
   -- Answers a request. Whether all that is asked for is taken, as far as a block goes.
@@ -542,6 +596,14 @@ local function makeAnswer()
     end
 
     local isRepeated = claimant == runId
+    if template.kind ~= KIND_MANUAL and hasEnded() and not (isRepeated or isOngoing(runId)) then
+      answers[i] = ANSWER_ENDED .. ' ' .. digits(tick)
+      return false
+    end
+    if template.kind == KIND_START then
+      answers[i] = refuseAtStart()
+      if answers[i] then return false end
+    end
     local isManual, scheduledTime, coversUntil = template.isManual, template.scheduledTime, template.coversUntil
     local early = nil
     if template.after > 0 and not isManual then

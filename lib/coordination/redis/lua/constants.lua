@@ -64,6 +64,8 @@ local KIND_MISS = 'm'
 local KIND_MANUAL = 'h'
 local KIND_RECOVER = 'r'
 local KIND_WAITING = 'w'
+-- A run at the start of a replica.
+local KIND_START = 's'
 
 -- Added up to one number.
 local FLAG_PAUSED_INITIALLY = 1
@@ -100,6 +102,10 @@ local ANSWER_REQUEST = 'h'
 local ANSWER_DROPPED = 'd'
 -- Before an answer that gives a run another slot than the first: the slot.
 local ANSWER_SLOT = 's'
+-- Before an answer that gives a run: it is the last that `maxRuns` admits.
+local ANSWER_LAST = 'l'
+-- The job has had all of its runs.
+local ANSWER_ENDED = 'e'
 
 -- Of an overlap: added up to one number.
 local OVERLAP_TAKEN = 1
@@ -116,6 +122,8 @@ local ENDING_UNBEGUN = '2'
 local ENDING_KEEPS_LOCK = '3'
 -- It is over, and another run was to replace it.
 local ENDING_REPLACED = '4'
+-- It has not begun after all, and nobody asks for it again.
+local ENDING_UNUSED = '5'
 
 -- What became of its lock.
 

@@ -89,10 +89,23 @@ local function isOver(i, grant)
     anyWaits = true
     return true
   end
-  if ending ~= ENDING_FINISHED and ending ~= ENDING_REPLACED then return false end
+  if ending ~= ENDING_FINISHED and ending ~= ENDING_REPLACED and ending ~= ENDING_UNUSED then return false end
   if request then redis.call('HDEL', base .. KEY_REQUESTS .. jobIds[i], request) end
   if ending == ENDING_REPLACED then redis.call('HDEL', base .. KEY_HANDED, replacedField(runIds[i])) end
   return true
+end
+
+-- Whether a run that is over has begun. One that waits again has not.
+local function isBegun(i)
+  return endings[i] ~= ENDING_UNUSED and endings[i] ~= ENDING_LEFT
+end
+
+-- The fingerprint with when the last run in another slot than the first began.
+local function withBegun(fingerprint, grant)
+  local _, _, startedAt = readGrant(grant)
+  local before = tonumber(match(fingerprint, ';b=(%d+)')) or 0
+  if tonumber(startedAt) <= before then return fingerprint end
+  return string.gsub(fingerprint, ';b=%d+', '') .. ';b=' .. startedAt
 end
 
 -- Ends a run in another slot than the first. Whether it was still there.
@@ -107,6 +120,7 @@ local function endInSlot(i, record)
       if claimedBy == runId then claimedBy = NOBODY end
       -- An interval from the last end is measured from that of any run.
       if ended ~= '0' then ended = nowText end
+      fingerprint = isBegun(i) and withBegun(fingerprint, grant) or withoutRun(fingerprint)
       record = writeRecord(tick, previous, claimedBy, ended, itsGrant, fingerprint)
       redis.call('SET', base .. KEY_CLAIM .. jobId, record, 'KEEPTTL')
     end
@@ -135,6 +149,7 @@ for i = 1, count do
     if isOver(i, grant) then
       -- It is over, and its request is not repeated.
       if claimedBy == runId or claimedBy == UNCONFIRMED_MARK .. runId then claimedBy = NOBODY end
+      if not isBegun(i) then grant, fingerprint = unbegunGrant(grant), withoutRun(fingerprint) end
       redis.call('SET', claimKey, writeRecord(tick, previous, claimedBy, nowText, grant, fingerprint), 'KEEPTTL')
     elseif ending == ENDING_UNBEGUN then
       local before = givenUp(grant)

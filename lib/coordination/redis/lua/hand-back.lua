@@ -64,17 +64,25 @@ end
 
 -- What has waited, and was granted by the claim, waits again.
 local function waitAgain(jobId, claimKey, runId, slot)
-  local tick, previous, claimedBy, ended, grant, fingerprint = readRecord(textAt(claimKey))
+  local tick, previous, claimedBy, ended, itsGrant, fingerprint = readRecord(textAt(claimKey))
+  local grant = itsGrant
   if slot ~= '1' then grant = runInSlot(jobId, slot) end
   if not grant or runIdOf(grant) ~= runId or (slot == '1' and ended ~= '0') then return HAND_BACK_NOT_OURS end
   local _, _, _, word, runTick = readGrant(grant)
+  local isFree = enqueueAgain(jobId, runTick, word)
+  -- A request is counted when its run begins, a tick when it comes to wait.
+  if find(word, ';Q=', 1, true) or not isFree then fingerprint = withoutRun(fingerprint) end
   if slot == '1' then
     closed[#closed + 1] = memberOf(grant, jobId)
-    redis.call('SET', claimKey, writeRecord(tick, previous, claimedBy, nowText, grant, fingerprint), 'KEEPTTL')
+    ended, grant = nowText, unbegunGrant(grant)
   else
     endInSlot(jobId, runId, slot)
+    grant = itsGrant
   end
-  return enqueueAgain(jobId, runTick, word) and HAND_BACK_FREE or HAND_BACK_WASTED
+  if tick then
+    redis.call('SET', claimKey, writeRecord(tick, previous, claimedBy, ended, grant, fingerprint), 'KEEPTTL')
+  end
+  return isFree and HAND_BACK_FREE or HAND_BACK_WASTED
 end
 
 local function handBack(jobId, claimKey, runId, handedTick, endedAt, slot)
@@ -82,14 +90,15 @@ local function handBack(jobId, claimKey, runId, handedTick, endedAt, slot)
   local isOwnRun = slot == '1' and ended == '0' and runIdOf(grant) == runId
   if isOwnRun then
     closed[#closed + 1] = memberOf(grant, jobId)
-    ended = tonumber(endedAt) >= 0 and endedAt or nowText
+    ended, grant = tonumber(endedAt) >= 0 and endedAt or nowText, unbegunGrant(grant)
   elseif slot ~= '1' and endInSlot(jobId, runId, slot) then
     isOwnRun = true
   else
     strays[runId] = true
   end
+  if isOwnRun then fingerprint = withoutRun(fingerprint) end
   if claimedBy == runId or claimedBy == UNCONFIRMED_MARK .. runId then
-    if not isOwnRun then dequeueTickOf(jobId, runId) end
+    if not isOwnRun and dequeueTickOf(jobId, runId) then fingerprint = withoutRun(fingerprint) end
     if tick == previous then forgetDate(jobId, runId) end
     redis.call('SET', claimKey, writeRecord(previous, previous, NOBODY, ended, grant, fingerprint), 'KEEPTTL')
     if tonumber(handedTick) >= 0 then tellHanded(jobId, handedTick, runId) end

@@ -76,16 +76,29 @@ function slots.begin(itsGrant)
   call('PEXPIRE', runsKey(jobId), template.retention)
 end
 
--- Ends the request's own run, in whichever slot: it was granted before, and its reply was lost.
+-- Ends the request's own run, in whichever slot: it was granted before, and its reply was lost. Whether there was one.
 function slots.endRepeated()
-  local runs = call('HGETALL', runsKey(jobId))
+  local runs, isOwn = call('HGETALL', runsKey(jobId)), false
   for i = 1, #runs, 2 do
     if runIdOf(runs[i + 1]) == runId then
       if textAt(slotKey(jobId, runs[i])) == runId then call('DEL', slotKey(jobId, runs[i])) end
       call('HDEL', runsKey(jobId), runs[i])
       closed[#closed + 1] = memberOf(runs[i + 1], jobId)
+      isOwn = true
     end
   end
+  return isOwn
+end
+
+-- Whether a run that has another slot than the first, or had, has begun since a time.
+function slots.haveBegunSince(time)
+  if (tonumber(match(fields, ';b=(%d+)')) or 0) > time then return true end
+  local runs = call('HVALS', runsKey(jobId))
+  for i = 1, #runs do
+    local id, _, startedAt = readGrant(runs[i])
+    if id ~= runId and tonumber(startedAt) > time then return true end
+  end
+  return false
 end
 
 -- A run in another slot than the first that is to be taken over, and the attempt before: its slot is taken. Where
@@ -168,7 +181,7 @@ function slots.queueTick(tickText)
 end
 
 function slots.dequeueOwnTick()
-  dequeueTickOf(jobId, runId)
+  return dequeueTickOf(jobId, runId)
 end
 
 -- What is to begin next of all that waits, and how it is to be taken away; nil for nothing.

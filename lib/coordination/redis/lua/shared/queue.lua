@@ -40,10 +40,12 @@ local function waitingTick(jobId)
   end
 end
 
--- The tick of a claim waits no more, as the claim is taken back or made anew.
+-- The tick of a claim waits no more, as the claim is taken back or made anew. Whether it did.
 local function dequeueTickOf(jobId, runId)
   local member, _, _, _, by = waitingTick(jobId)
-  if by == runId then dequeue(jobId, member) end
+  if by ~= runId then return false end
+  dequeue(jobId, member)
+  return true
 end
 
 -- A run that was waited for begins no more: what it was for waits again, in its place. False for a tick in whose place a

@@ -73,3 +73,14 @@ local function inheritedFields(word)
   end
   return inherited
 end
+
+-- A fingerprint with one run less in the job's fields, where runs are counted: one has not begun.
+local function withoutRun(fingerprint)
+  return (string.gsub(fingerprint, ';c=(%d+)', function(count) return ';c=' .. math.max(0, count - 1) end))
+end
+
+-- A GRANT whose run has not begun.
+local function unbegunGrant(grant)
+  local runId, fence, _, word, runTick, attempt = readGrant(grant)
+  return writeGrant(runId, fence, '0', word, runTick, attempt)
+end
