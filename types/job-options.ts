@@ -171,9 +171,7 @@ export interface JobBase<App, Data, Input = Data> extends JobDefaults {
    * How many runs of the job the fleet begins, 1 or more; then the job ends as one whose trigger has ended. Every run counts that
    * has begun, by a tick or by hand, however it ended; a run that is taken over, or retried, counts once. The count belongs to the
    * job's id, and is kept in Redis for 1,000 days after its last tick; without Redis, as long as the process lives. Refused with
-   * `lock: false`, with `onRedisError: 'run'` and with several Redis masters, where nobody could count.
-   *
-   * @default any number
+   * `lock: false`, with `onRedisError: 'run'` and with several Redis masters, where nobody could count. Left out, it has any number.
    */
   readonly maxRuns?: number
   /**

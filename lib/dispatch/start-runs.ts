@@ -1,5 +1,6 @@
 import type { Clock, TimerHandle } from '../../types/clock.js'
 import type { ClaimAnswer, ClaimRequest, Coordination } from '../../types/coordination.js'
+import { detached } from '../base/async-context.js'
 import { SECOND } from '../base/duration.js'
 import { Idle } from '../base/idle.js'
 import { isOver } from '../coordination/lock-validity.js'
@@ -9,7 +10,7 @@ import type { Capacity } from '../runs/capacity.js'
 import type { Finisher } from '../runs/finisher.js'
 import type { Runner } from '../runs/runner.js'
 import { periodAround } from '../triggers/index.js'
-import { jobLock, toStartRequest } from './claim-request.js'
+import { isMissed, jobLock, toStartRequest } from './claim-request.js'
 import type { Recovery } from './recovery.js'
 import type { UnlockedRuns } from './unlocked.js'
 
@@ -68,8 +69,9 @@ export class StartRuns {
     if (!job.definition.runOnStart || this.#stopped || job.removed || job.hasEnded || this.#asked.has(job)) return
     this.#asked.add(job)
     if (job.definition.lockTtl === null) this.#options.unlocked.startWithReplica(job)
-    // A tick that is late runs now anyway.
-    else if (job.pending === null) this.#askLater(job, 0)
+    // A tick that is late, but within its grace, runs now anyway.
+    else if (job.pending === null || isMissed(job, job.pending, this.#options.coordination.now()))
+      this.#askLater(job, 0)
   }
 
   start(): void {
@@ -92,12 +94,17 @@ export class StartRuns {
   #askLater(job: JobRecord, delay: number): void {
     if (this.#stopped) return
     this.#waiting.add(job)
-    if (!this.#asking) this.#timer ??= this.#options.clock.setTimeout(() => void this.#askAll(), delay)
+    if (this.#asking) return
+    if (delay > 0) this.#timer ??= this.#options.clock.setTimeout(() => void this.#askAll(), delay)
+    else void detached(() => this.#askAll())
   }
 
   async #askAll(): Promise<void> {
+    this.#timer?.cancel()
     this.#timer = null
     this.#asking = true
+    // What comes at the same time shares a call.
+    await new Promise<void>((resolve) => this.#options.clock.setImmediate(resolve))
     const again = new Map<JobRecord, number>()
     while (this.#waiting.size > 0 && !this.#stopped) {
       const batch = [...this.#waiting]
