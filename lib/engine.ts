@@ -7,6 +7,7 @@ import { AbandonedRuns } from './dispatch/abandoned-runs.js'
 import { ClockWatch } from './dispatch/clock-watch.js'
 import { Completion } from './dispatch/completion.js'
 import { Dispatcher } from './dispatch/dispatcher.js'
+import { EndedJobs } from './dispatch/ended-jobs.js'
 import { EventLoopGuard } from './dispatch/event-loop-guard.js'
 import { JobControl } from './dispatch/job-control.js'
 import { LateTicks } from './dispatch/late-ticks.js'
@@ -163,6 +164,7 @@ export class Engine {
     // Who runs it: what is asked for, and what follows from the answers
     const shared = { ...common, runner }
     const account = new TickAccount(journal)
+    const endedJobs = new EndedJobs({ clock, coordination, jobs, newRunId })
     const completion = new Completion({ coordination, wakeAt, onFinished })
     const unlocked = new UnlockedRuns({ ...shared, account, completion })
     const unclaimed = new UnclaimedRuns(shared)
@@ -192,16 +194,17 @@ export class Engine {
       onRequestBegun: (active, requestId, brought) => waitingRuns.begun(active, requestId, brought)
     })
     const isEnding = (): boolean => phases.isEnding
-    const waitingRuns: WaitingRuns = new WaitingRuns({ ...shared, jobs, replicaId, recovery, isRunning, isEnding })
+    const waitingRuns: WaitingRuns = new WaitingRuns({ ...shared, endedJobs, replicaId, recovery, isRunning, isEnding })
     const queuedRuns = new QueuedRuns({ clock, coordination, waitingRuns, newRunId, isEnding })
-    const manualRuns: ManualRuns = new ManualRuns({ ...shared, jobs, recovery, unlocked })
-    const startRuns: StartRuns = new StartRuns({ ...shared, jobs, recovery, unlocked })
+    const manualRuns: ManualRuns = new ManualRuns({ ...shared, endedJobs, recovery, unlocked })
+    const startRuns: StartRuns = new StartRuns({ ...shared, endedJobs, recovery, unlocked })
     const lateTicks = new LateTicks({ coordination, wakeAt, enqueue: (job, tick) => dispatcher.enqueue(job, tick) })
     const survey = new Survey({
       ...shared,
       recovery,
       lateTicks,
       startRuns,
+      endedJobs,
       log,
       jobs,
       nextOf,
@@ -218,6 +221,7 @@ export class Engine {
       unclaimed,
       completion,
       waitingRuns,
+      endedJobs,
       jobs,
       account,
       shuffle: isShared ? createShuffle(replicaId) : null
@@ -261,7 +265,7 @@ export class Engine {
       parts: [
         { open: () => executors.open(), close: () => shutdown.inTime(executors.close()) },
         // The guard is before the dispatcher, so that this has stopped when the guard lets go of what waits.
-        ...[guard, deadlines, dispatcher, recovery, manualRuns, waitingRuns, startRuns, runner, finisher],
+        ...[guard, deadlines, dispatcher, recovery, manualRuns, waitingRuns, startRuns, endedJobs, runner, finisher],
         ...[finished, timetable, new PausePoll(clock, jobs, survey), abandonedRuns, survey],
         ...[coordination, journal, ...(this.metrics === null ? [] : [this.metrics])]
       ],

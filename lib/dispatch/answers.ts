@@ -12,6 +12,7 @@ import { isFromCompletion } from '../triggers/index.js'
 import { isMissed } from './claim-request.js'
 import type { Completion } from './completion.js'
 import type { DueJobs } from './due-jobs.js'
+import type { EndedJobs } from './ended-jobs.js'
 import { ClaimReturns } from './hand-back.js'
 import { decide, grantedTick, type Outcome, type Situation, type TickAnswer } from './outcome.js'
 import { PassedTicks } from './passed-ticks.js'
@@ -34,6 +35,7 @@ export interface AnswersOptions {
   readonly completion: Completion
   readonly unclaimed: UnclaimedRuns
   readonly waitingRuns: WaitingRuns
+  readonly endedJobs: EndedJobs
 }
 
 /** When the answers to a call arrived, on both clocks, and when the call was first made. */
@@ -48,6 +50,7 @@ export interface Received {
 type Granted = Extract<ClaimAnswer, { status: 'granted' }>
 type Elsewhere = Extract<ClaimAnswer, { status: 'claimed_elsewhere' }>
 type Overlap = Extract<ClaimAnswer, { status: 'overlap' }>
+type Ended = Extract<ClaimAnswer, { status: 'ended' }>
 type Queued = Extract<ClaimAnswer, { status: 'queued' }>
 
 /**
@@ -88,7 +91,6 @@ export class Answers {
     handBacks: HandingBack[],
     toRepeat: TickRequest[]
   ): void {
-    const { journal } = this.#options
     const { job, coversUntil } = request
     const { status } = answer
     if (status !== 'early' && status !== 'unavailable') {
@@ -111,10 +113,7 @@ export class Answers {
         this.#onQueued(request, answer)
         return
       case 'ended':
-        // The last of them may be this tick's.
-        if (request.tick.scheduledTime <= answer.last)
-          journal.tickSkipped(job, request.tick.scheduledTime, 'claimed_elsewhere')
-        this.#end(request)
+        this.#onEnded(request, answer)
         return
       case 'paused':
         if (answer.first) {
@@ -169,10 +168,7 @@ export class Answers {
     const run = runner.newRun(job, runId, grantedTick(request, answer), startedBy, answer.fencingToken, now)
     const active = runner.startRun(job, run, answer.lock, job.definition.data, monotonic)
     job.noteLocked()
-    if (answer.isLast) {
-      this.#end(request)
-      return
-    }
+    if (answer.isLast) this.#options.endedJobs.note(job)
     if (isFromCompletion(request.trigger) || this.#keepDueAfter(request, request.coversUntil))
       this.#continueOnceCompleted(active, request)
   }
@@ -270,8 +266,21 @@ export class Answers {
     if (replaces !== null) runner.replace(replaces)
     recovery.expect(job)
     waitingRuns.expect(job)
-    if (answer.isLast) this.#end(request)
-    else this.#continueLater(request, request.coversUntil)
+    if (answer.isLast) this.#options.endedJobs.note(job)
+    this.#continueLater(request, request.coversUntil)
+  }
+
+  /** The job has been given all of its runs: there is no such tick, unless the last of them is this tick's. */
+  #onEnded(request: TickRequest, { last, isSettled }: Ended): void {
+    const { endedJobs, jobs, journal } = this.#options
+    const { job, tick } = request
+    if (tick.scheduledTime <= last) journal.tickSkipped(job, tick.scheduledTime, 'claimed_elsewhere')
+    if (isSettled && job.definition.maxRuns === request.maxRuns) {
+      jobs.end(job)
+      return
+    }
+    endedJobs.note(job)
+    this.#continueLater(request, request.coversUntil)
   }
 
   /** Another replica has claimed the tick. */
@@ -308,11 +317,6 @@ export class Answers {
       if (!hasRun) job.putBack(latest)
       if (job.pending !== null) due.push(job)
     }
-  }
-
-  /** The job has had all of its runs, unless it is defined otherwise by now. */
-  #end({ job, template }: TickRequest): void {
-    if (job.definition.maxRuns === template.maxRuns) this.#options.jobs.end(job)
   }
 
   /** Reports, once per tick, that Redis did not answer. */

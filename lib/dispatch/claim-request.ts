@@ -36,6 +36,11 @@ export function toStartRequest(job: JobRecord, runId: string, scheduledTime: num
   return { ...base, kind: 'start', scheduledTime, coversUntil: since }
 }
 
+/** The request whether a job has had all of its runs: it is never granted. */
+export function toProbe(job: JobRecord, runId: string): ClaimRequest {
+  return toStartRequest(job, runId, 0, -1)
+}
+
 /** The request to take over a run whose replica died. */
 export function toRecoverRequest(job: JobRecord, runId: string, ttl: number): ClaimRequest {
   return { ...requestBase(job, runId, ttl), kind: 'recover', scheduledTime: -1, coversUntil: -1 }

@@ -18,6 +18,7 @@ import { Answers } from './answers.js'
 import { type ClaimCall, makeCall } from './claim-call.js'
 import type { Completion } from './completion.js'
 import { DueJobs } from './due-jobs.js'
+import type { EndedJobs } from './ended-jobs.js'
 import type { TickAnswer } from './outcome.js'
 import type { Recovery } from './recovery.js'
 import type { TickAccount } from './tick-account.js'
@@ -43,6 +44,7 @@ export interface DispatcherOptions {
   readonly unclaimed: UnclaimedRuns
   readonly completion: Completion
   readonly waitingRuns: WaitingRuns
+  readonly endedJobs: EndedJobs
   readonly finisher: Finisher
   readonly account: TickAccount
   readonly journal: Journal

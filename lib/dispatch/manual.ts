@@ -4,12 +4,12 @@ import { Idle } from '../base/idle.js'
 import { isOver } from '../coordination/lock-validity.js'
 import { NotRunningError, RedisUnavailableError } from '../errors.js'
 import type { JobRecord } from '../jobs/job.js'
-import type { JobRegistry } from '../jobs/registry.js'
 import type { Journal } from '../observability/journal.js'
 import type { ActiveRun } from '../runs/active-run.js'
 import type { Finisher } from '../runs/finisher.js'
 import type { Runner } from '../runs/runner.js'
 import { jobLock, toManualRequest } from './claim-request.js'
+import type { EndedJobs } from './ended-jobs.js'
 import type { Recovery } from './recovery.js'
 import type { UnlockedRuns } from './unlocked.js'
 
@@ -19,7 +19,7 @@ const MAX_TRIES = 3
 export interface ManualRunsOptions {
   readonly clock: Clock
   readonly coordination: Coordination
-  readonly jobs: JobRegistry
+  readonly endedJobs: EndedJobs
   readonly runner: Runner
   readonly finisher: Finisher
   readonly recovery: Recovery
@@ -67,7 +67,7 @@ export class ManualRuns {
 
   /** Requests the run once: `late` when its lock has expired by the time the answer is read. */
   async #ask(job: JobRecord, data: unknown, ttl: number, key: string): Promise<ActiveRun | null | 'late'> {
-    const { coordination, jobs, runner, newRunId, clock, finisher, journal, recovery } = this.#options
+    const { coordination, endedJobs, runner, newRunId, clock, finisher, journal, recovery } = this.#options
     const runId = newRunId()
     const scheduledTime = Math.round(coordination.now())
     if (runner.runsUnlocked(job.id)) {
@@ -89,7 +89,7 @@ export class ManualRuns {
         journal.lockFailed(job, scheduledTime, 'held')
         return null
       }
-      if (answer.isLast && !isOver(lock, clock.monotonic())) jobs.end(job)
+      if (answer.isLast) endedJobs.note(job)
       if (!isOver(lock, clock.monotonic())) return this.#run(job, runId, scheduledTime, lock, fencingToken, data)
       // Released first, so that it does not stand in the way of the next request.
       await new Promise<void>((resolve) =>

@@ -5,12 +5,12 @@ import { SECOND } from '../base/duration.js'
 import { Idle } from '../base/idle.js'
 import { isOver } from '../coordination/lock-validity.js'
 import type { JobRecord } from '../jobs/job.js'
-import type { JobRegistry } from '../jobs/registry.js'
 import type { Capacity } from '../runs/capacity.js'
 import type { Finisher } from '../runs/finisher.js'
 import type { Runner } from '../runs/runner.js'
 import { periodAround } from '../triggers/index.js'
 import { isMissed, jobLock, toStartRequest } from './claim-request.js'
+import type { EndedJobs } from './ended-jobs.js'
 import type { Recovery } from './recovery.js'
 import type { UnlockedRuns } from './unlocked.js'
 
@@ -24,7 +24,7 @@ const BATCH = 64
 export interface StartRunsOptions {
   readonly clock: Clock
   readonly coordination: Coordination
-  readonly jobs: JobRegistry
+  readonly endedJobs: EndedJobs
   readonly capacity: Capacity
   readonly runner: Runner
   readonly finisher: Finisher
@@ -150,7 +150,7 @@ export class StartRuns {
 
   /** @returns whether the job has had its turn */
   #apply(job: JobRecord, { runId, ttl, scheduledTime }: ClaimRequest, answer: ClaimAnswer): boolean {
-    const { clock, finisher, jobs, recovery, runner } = this.#options
+    const { clock, endedJobs, finisher, recovery, runner } = this.#options
     switch (answer.status) {
       case 'granted': {
         const { lock, fencingToken } = answer
@@ -160,7 +160,7 @@ export class StartRuns {
           finisher.push({ lock, finished: true, unbegun: true, onReleased() {} })
           return !isLate
         }
-        if (answer.isLast) jobs.end(job)
+        if (answer.isLast) endedJobs.note(job)
         job.noteLocked()
         runner.startRun(job, runner.newRun(job, runId, scheduledTime, 'start', fencingToken), lock)
         return true
@@ -173,7 +173,7 @@ export class StartRuns {
         if (answer.isLeft) recovery.lookNow(job)
         return true
       case 'ended':
-        jobs.end(job)
+        endedJobs.note(job)
         return true
       default:
         return true

@@ -9,6 +9,7 @@ import type { JobRegistry } from '../jobs/registry.js'
 import { logSafely } from '../observability/log.js'
 import { isFromCompletion } from '../triggers/index.js'
 import { retentionOf } from './claim-request.js'
+import type { EndedJobs } from './ended-jobs.js'
 import type { LateTicks } from './late-ticks.js'
 import type { Recovery } from './recovery.js'
 import type { StartRuns } from './start-runs.js'
@@ -22,6 +23,7 @@ export interface SurveyOptions {
   readonly recovery: Recovery
   readonly lateTicks: LateTicks
   readonly startRuns: StartRuns
+  readonly endedJobs: EndedJobs
   readonly log: Logger
   /** The jobs of this process. */
   readonly jobs: JobRegistry
@@ -132,12 +134,12 @@ export class Survey {
   }
 
   #apply(job: JobRecord, state: JobState): void {
-    const { isRunning, jobs, lateTicks, recovery, startRuns } = this.#options
+    const { endedJobs, isRunning, lateTicks, recovery, startRuns } = this.#options
     if (job.removed || !isRunning()) return
     if (job.definition.lockTtl !== null) {
-      if (hasEnded(job.definition, state.runs)) jobs.end(job)
+      if (hasEnded(job.definition, state.runs)) endedJobs.note(job)
       job.noteFleetSince(state.since)
-      if (!job.hasEnded) lateTicks.catchUp(job, state)
+      lateTicks.catchUp(job, state)
       if (state.unfinished) recovery.lookNow(job)
     }
     startRuns.note(job)

@@ -5,7 +5,6 @@ import { hash32 } from '../base/hash.js'
 import { Idle } from '../base/idle.js'
 import { isOver } from '../coordination/lock-validity.js'
 import type { JobRecord } from '../jobs/job.js'
-import type { JobRegistry } from '../jobs/registry.js'
 import type { Journal } from '../observability/journal.js'
 import type { ActiveRun } from '../runs/active-run.js'
 import type { Capacity } from '../runs/capacity.js'
@@ -13,6 +12,7 @@ import type { Finisher } from '../runs/finisher.js'
 import type { HandingBack } from '../runs/retried-releases.js'
 import type { Runner } from '../runs/runner.js'
 import { jobLock, toWaitingRequest } from './claim-request.js'
+import type { EndedJobs } from './ended-jobs.js'
 import type { Recovery } from './recovery.js'
 import { type Brought, dataOf, readBrought, writeResult } from './stored-requests.js'
 
@@ -36,7 +36,7 @@ export interface WaitingRunsOptions {
   readonly replicaId: string
   readonly clock: Clock
   readonly coordination: Coordination
-  readonly jobs: JobRegistry
+  readonly endedJobs: EndedJobs
   readonly capacity: Capacity
   readonly runner: Runner
   readonly finisher: Finisher
@@ -279,7 +279,7 @@ export class WaitingRuns {
     const startedBy = request === undefined ? 'schedule' : 'manual'
     const run = runner.newRun(job, runId, scheduledTime, startedBy, fencingToken)
     job.noteLocked()
-    if (granted.isLast) this.#options.jobs.end(job)
+    if (granted.isLast) this.#options.endedJobs.note(job)
     const active = runner.startRun(job, run, lock, dataOf(brought, job))
     if (request !== undefined) this.begun(active, request.id, brought)
   }

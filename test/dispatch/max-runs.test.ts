@@ -15,7 +15,7 @@ t.test('after its runs a job ends on every replica, as one whose trigger has end
     for (const { scheduler } of members) scheduler.on('removed', ({ reason }) => void removed.push(reason))
     await simulation.advance(2 * MINUTE + SECOND)
     t.ok(members.every(({ scheduler }) => scheduler.get('job')?.nextRun !== null))
-    await simulation.advance(2 * MINUTE)
+    await simulation.advance(MINUTE + SECOND)
     t.equal(runs().length, 3)
     t.ok(members.every(({ scheduler }) => scheduler.get('job')?.nextRun === null))
     t.equal(members.flatMap(({ skipped }) => skipped).filter(([, reason]) => reason === 'claimed_elsewhere').length, 6)
@@ -27,6 +27,7 @@ t.test('after its runs a job ends on every replica, as one whose trigger has end
     t.same(removed, ['finished', 'finished', 'finished'])
     t.ok(members.every(({ scheduler }) => scheduler.get('job') === undefined))
     const late = await join(limited)
+    await simulation.advance(2 * SECOND)
     t.equal(late.scheduler.get('job')?.nextRun, null, 'also on a replica that starts later')
     await simulation.advance(7 * MINUTE)
     t.equal(runs().length, 4)
@@ -55,6 +56,31 @@ t.test('a run counts that has begun: whatever became of it, by a tick or by hand
     t.match(await byHand, { trigger: 'manual' })
     t.equal(runs().length, 4, 'a tick that its condition refuses is none')
     t.ok(runs().every(({ outcome }) => outcome === 'error'))
+  })
+)
+
+t.test('a run that is given back is another tick’s, on whichever replica', (t) =>
+  withFleet(async ({ simulation, start, join, runs }) => {
+    let refused = 0
+    const picky = (member: Member): void => {
+      member.scheduler.add({
+        id: 'job',
+        trigger: { interval: '1m' },
+        maxRuns: 2,
+        when: async ({ run }) => {
+          await member.replica.sleep(70 * SECOND)
+          const isWanted = (run.scheduledTime - start) / MINUTE > 8
+          if (!isWanted) refused++
+          return isWanted
+        },
+        handler() {}
+      })
+    }
+    const members = [await join(picky), await join(picky), await join(picky)]
+    await simulation.advance(30 * MINUTE)
+    t.ok(refused >= 4)
+    t.equal(runs().length, 2)
+    t.ok(members.every(({ scheduler }) => scheduler.get('job') === undefined))
   })
 )
 

@@ -176,7 +176,11 @@ const CASES: readonly Case[] = [
   { what: 'a tick beside another run', answer: overlap(true), outcome: 'overlap' },
   { what: 'one that waits for another run', answer: overlap(false), outcome: 'wait_for_lock' },
   { what: 'one that waits in the store for a slot', answer: queued, outcome: 'queued' },
-  { what: 'a tick of a job that has had all of its runs', answer: { status: 'ended', last: 0 }, outcome: 'ended' },
+  {
+    what: 'a tick of a job that has had all of its runs',
+    answer: { status: 'ended', last: 0, isSettled: true },
+    outcome: 'ended'
+  },
   { what: 'a tick of a paused job', answer: { status: 'paused', first: true, previous: null }, outcome: 'paused' },
   {
     what: 'one that another replica counts',

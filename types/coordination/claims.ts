@@ -118,7 +118,7 @@ export type ClaimAnswer =
       readonly attempt: number
       /** To `waiting`: the request by hand that has waited; left out for a tick. */
       readonly request?: { readonly id: string; readonly key: string }
-      /** Whether the job has had all of its runs with this one. */
+      /** Whether the job has been given all of its runs with this one. */
       readonly isLast?: true
       /** The run that is taken over, unless an earlier takeover of it was given up: then it is not known any more. */
       readonly from?: OpenRun
@@ -146,8 +146,11 @@ export type ClaimAnswer =
       readonly resumedAt: number | null
       readonly isLast?: true
     }
-  /** The job has had all of its runs; `last` is its last claimed tick. */
-  | { readonly status: 'ended'; readonly last: number }
+  /**
+   * The job has been given all of its runs; `last` is its last claimed tick. `isSettled`: none of them goes on or waits, so that
+   * none can be given back.
+   */
+  | { readonly status: 'ended'; readonly last: number; readonly isSettled: boolean }
   /** To `waiting`: the job is paused, so that this tick, which has waited, is to be counted and has no run. */
   | { readonly status: 'dropped'; readonly scheduledTime: number }
   /** `first` is true for the one replica that is to count the tick. */

@@ -65,7 +65,9 @@ export class MemoryClaims {
       hasEnded(request, record.runCount) &&
       !isOwn(record, request.runId)
     ) {
-      return { status: 'ended', last: record.tick }
+      const isOngoing = isHeld(record, moment.monotonic) || heldSlots(record, moment.monotonic).length > 0
+      const isSettled = !isOngoing && this.#store.queues.tickOf(jobId) === undefined
+      return { status: 'ended', last: record.tick, isSettled }
     }
     if (kind === 'start' && this.#isRefusedAtStart(request, record)) return { status: 'claimed_elsewhere', last: null }
     return kind === 'manual' || kind === 'start'

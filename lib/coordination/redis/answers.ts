@@ -145,7 +145,7 @@ class AnswerReader {
         }
       }
       case ANSWER_ENDED:
-        return { status: 'ended', last: this.#number() }
+        return { status: 'ended', last: this.#number(), isSettled: this.#word() === '1' }
       case ANSWER_DROPPED:
         return { status: 'dropped', scheduledTime: this.#number() }
       case ANSWER_OVERLAP:

@@ -424,6 +424,9 @@ cancelled = template.replaces and replace(cancelled) or '-'
 enqueue(jobId, order or digits(micros), 't ' .. tickText .. ' ' .. cancelled .. ' ' .. runId)
 return before or '-1', cancelled
 end
+function slots.isTickWaiting()
+return waitingTick(jobId) ~= nil
+end
 function slots.dequeueOwnTick()
 return dequeueTickOf(jobId, runId)
 end
@@ -764,7 +767,8 @@ return answers[i] == '1'
 end
 local isRepeated = claimant == runId
 if template.kind ~= 'h' and (template.maxRuns > 0 and (tonumber(match(fields, ';c=(%d+)')) or 0) >= template.maxRuns) and not (isRepeated or (endedAt == '0' and match(grant, '^%S+') == runId)) then
-answers[i] = 'e ' .. digits(tick)
+local isUnsettled = holder or slotsOf().areHeld() or slotsOf().isTickWaiting()
+answers[i] = 'e ' .. digits(tick) .. ' ' .. (isUnsettled and '0' or '1')
 return false
 end
 if template.kind == 's' then

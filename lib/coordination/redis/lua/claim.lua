@@ -40,7 +40,8 @@
 --                              (the last five as the record had them of the run that is taken over)
 --       ANSWER_SLOT slot       followed by one of those two: the run has this slot, and not the first
 --       ANSWER_LAST            followed by one that grants or queues a run: it is the last that `maxRuns` admits
---       ANSWER_ENDED last      the job has had all of its runs
+--       ANSWER_ENDED last isSettled
+--                              (the job has had all of its runs; 1 where none of them goes on or waits)
 --       ANSWER_CLAIMED_ELSEWHERE
 --       ANSWER_CLAIMED_UP_TO last
 --       ANSWER_CLAIMED_BY last claimedBy covered
@@ -597,7 +598,8 @@ local function makeAnswer()
 
     local isRepeated = claimant == runId
     if template.kind ~= KIND_MANUAL and hasEnded() and not (isRepeated or isOngoing(runId)) then
-      answers[i] = ANSWER_ENDED .. ' ' .. digits(tick)
+      local isUnsettled = holder or slotsOf().areHeld() or slotsOf().isTickWaiting()
+      answers[i] = ANSWER_ENDED .. ' ' .. digits(tick) .. ' ' .. (isUnsettled and '0' or '1')
       return false
     end
     if template.kind == KIND_START then

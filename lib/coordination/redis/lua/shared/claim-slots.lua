@@ -180,6 +180,10 @@ function slots.queueTick(tickText)
   return before or '-1', cancelled
 end
 
+function slots.isTickWaiting()
+  return waitingTick(jobId) ~= nil
+end
+
 function slots.dequeueOwnTick()
   return dequeueTickOf(jobId, runId)
 end
