@@ -19,4 +19,8 @@ export interface Load {
   readonly due: 'second' | 'never' | number
   /** By how many milliseconds all are due later; only of ours, and where `due` is a number. */
   readonly offset?: number
+  /** How many slots each job has; only of ours. */
+  readonly slots?: number
+  /** How many runs of each job, asked for by hand, go on all the time; only of ours. */
+  readonly held?: number
 }

@@ -3,17 +3,25 @@ import type { Load } from '../load.js'
 import type { StartPeer } from './serve.js'
 
 /** Ours, as it is by default: metrics and finish records on. */
-export const start: StartPeer = async ({ load, ports }, run) => {
+export const start: StartPeer = async ({ load, ports, first }, run) => {
   const urls = ports.map((port) => `redis://127.0.0.1:${port}`)
   const scheduler = createScheduler({ redis: urls.length === 1 ? urls[0] : urls, prefix: 'bench' })
   for (let job = 0; job < load.jobs; job++) {
     scheduler.add({
       id: `job-${job}`,
       trigger: trigger(load, job),
-      handler: async (context) => run(job, context.run.scheduledTime)
+      ...(load.slots === undefined ? {} : { maxInstances: load.slots }),
+      handler: async (context) => {
+        if (context.run.trigger === 'manual') await new Promise(() => {})
+        run(job, context.run.scheduledTime)
+      }
     })
   }
   await scheduler.start()
+  if (!first) return
+  for (let count = 0; count < (load.held ?? 0); count++) {
+    for (let job = 0; job < load.jobs; job++) await scheduler.trigger(`job-${job}`)
+  }
 }
 
 function trigger(
