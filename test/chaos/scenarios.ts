@@ -7,6 +7,7 @@ import { redisData } from './scenarios/redis-data.js'
 import { redisNetwork } from './scenarios/redis-network.js'
 import { redisOutages } from './scenarios/redis-outages.js'
 import { replicaFaults } from './scenarios/replica-faults.js'
+import { slotDeploys } from './scenarios/slot-deploys.js'
 import { slots } from './scenarios/slots.js'
 
 export const scenarios: readonly Scenario[] = [
@@ -19,6 +20,7 @@ export const scenarios: readonly Scenario[] = [
   ...slots,
   ...deploys,
   ...mixedBuilds,
+  ...slotDeploys,
   // What happens to several Redis servers.
   ...masters,
   ...highAvailability

@@ -99,7 +99,7 @@ function minority({ name, promise, masters: count, fault, repair }: MastersFault
           return compare(fleet, verdict, {
             everyTickRuns: true,
             recovery: 1500,
-            also: [[lost.length === 0, `lost their lock: ${lost.map(tell).join(', ')}`]]
+            also: [[lost.length === 0, `lost their lock: ${lost.map(tell).join(', ')}; forgotten at ${forgotten}`]]
           })
         })
       )
