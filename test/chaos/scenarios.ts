@@ -9,6 +9,7 @@ import { redisOutages } from './scenarios/redis-outages.js'
 import { replicaFaults } from './scenarios/replica-faults.js'
 import { slotDeploys } from './scenarios/slot-deploys.js'
 import { slots } from './scenarios/slots.js'
+import { waiting } from './scenarios/waiting.js'
 
 export const scenarios: readonly Scenario[] = [
   // What happens to one Redis, on the way to it, and within it.
@@ -18,6 +19,7 @@ export const scenarios: readonly Scenario[] = [
   // What happens to replicas.
   ...replicaFaults,
   ...slots,
+  ...waiting,
   ...deploys,
   ...mixedBuilds,
   ...slotDeploys,
