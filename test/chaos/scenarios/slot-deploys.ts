@@ -104,7 +104,7 @@ export const slotDeploys: readonly Scenario[] = [
           try {
             await start(fleet, redis, previous, 2)
             await fleet.steady()
-            const calm = scaled(scale, 600, 4000)
+            const calm = scaled(scale, 400, 4000)
             for (let count = 0; count < scaled(scale, 1, 3); count++) {
               await deploy(fleet, redis, present, calm)
               await deploy(fleet, redis, previous, calm)
@@ -147,7 +147,7 @@ export const slotDeploys: readonly Scenario[] = [
           await start(fleet, redis, three, 2)
           await fleet.steady()
           await sleep(duration)
-          const calm = scaled(scale, 600, 4000)
+          const calm = scaled(scale, 400, 4000)
           /** When all replicas had the smaller number. */
           const agreed: { from: number; until: number }[] = []
           for (let count = 0; count < scaled(scale, 1, 3); count++) {

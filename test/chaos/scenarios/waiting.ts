@@ -194,13 +194,14 @@ const wiped: Scenario = {
           }
           if (queues[0]?.requests !== POSTS) failures.push(`${queues[0]?.requests} posts waited`)
           await fleet.recovered()
-          await sleep(2500)
+          await sleep(2000)
           for (const each of posts.slice(SLOTS)) {
             if (runsOfPost(fleet, each).length > 0) failures.push(`post ${each.index} ran though it was lost`)
           }
           // What is asked for now is done.
           const [again] = await post(fleet.replicas[(round + 1) % 3], round, 1, SLOTS + POSTS)
-          await until('a post after it has its run', () => runsOfPost(fleet, again as Post).length > 0)
+          const isDone = (): boolean => runsOfPost(fleet, again as Post).some((run) => !isOpen(run))
+          await until('a post after it has its run', isDone)
         }
         const verdict = await fleet.finish(scaled(scale, 1500, 5000))
         const during = fleet.runs.filter(({ startedAt, endedAt }) =>
@@ -257,7 +258,7 @@ const stubborn: Scenario = {
         options: { lock: { ttl: TTL }, overlap: 'replace' }
       }))
       return withReplicas({ redis: redis.proxy.url, jobs, count: 2 }, async (fleet) => {
-        await sleep(scaled(scale, 6000, 60_000))
+        await sleep(scaled(scale, 5000, 60_000))
         const verdict = await fleet.finish(500)
         const failures: string[] = []
         let across = 0
