@@ -25,6 +25,7 @@ function run(facts: Partial<RunFacts>): RunFacts {
     trigger: 'schedule',
     fencingToken: count,
     replica: 'one',
+    abortedAt: null,
     outcome: 'success',
     lostAt: null,
     ...facts

@@ -215,6 +215,16 @@ for (const { name, replica: word, replicaId, inherited, job } of WORDS) {
     t.ok(Number(await redis.client.zscore(KEYS.open, member)) > Date.now())
   })
 
+  test('an open run whose lock would soon end, before a build that knows no slots finds it overdue', async (t, redis, replica) => {
+    const lockedUntil = Date.now() + 1000
+    const member = await plant(redis, { lockedUntil })
+    t.same(await replica.findAbandoned(), [], 'it is not overdue')
+    t.equal(await redis.client.zscore(KEYS.open, member), `${lockedUntil}`)
+    await redis.client.set(KEYS.lock, 'run-0', 'PX', 20_000)
+    t.same(await replica.findAbandoned(), [])
+    t.ok(Number(await redis.client.zscore(KEYS.open, member)) > Date.now() + 15_000, 'its lock was extended')
+  })
+
   test('what is known of the job', async (t, redis, replica) => {
     await plant(redis)
     const since = TICK - 20_000

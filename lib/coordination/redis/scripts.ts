@@ -1283,15 +1283,15 @@ end
 local fence = redis.call('GET', KEYS[1]) or '0'
 local info = redis.pcall('INFO', 'server')
 local serverId = type(info) == 'string' and match(info, 'run_id:(%w+)') or ''
-local overdue =
-redis.call('ZRANGEBYSCORE', openKey, '-inf', now - 3000, 'WITHSCORES', 'LIMIT', 0, 256)
+local due =
+redis.call('ZRANGEBYSCORE', openKey, '-inf', now + 3000, 'WITHSCORES', 'LIMIT', 0, 256)
 local function isUnconfirmed(runId, jobId)
 local _, _, claimedBy = match(textAt(base .. 'claim:' .. jobId), '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
 return claimedBy == '?' .. runId
 end
 local found = {}
-for i = 1, #overdue, 2 do
-local member = overdue[i]
+for i = 1, #due, 2 do
+local member = due[i]
 local runId, jobId, word = readMember(member)
 local slot = runId and (match(word, ';v=%d+;s=(%d+)') or '1')
 local lockKey = runId and (slot == '1' and base .. 'lock:' .. jobId or base .. 'slot:' .. slot .. ':' .. jobId)
@@ -1300,11 +1300,12 @@ redis.call('ZREM', openKey, member)
 elseif textAt(lockKey) == runId then
 local lockedUntil = now + math.max(redis.call('PTTL', lockKey), 0)
 redis.call('ZADD', openKey, format('%.0f', lockedUntil), member)
+elseif tonumber(due[i + 1]) > now - 3000 then
 elseif isUnconfirmed(runId, jobId) then
 redis.call('ZREM', openKey, member)
 else
 found[#found + 1] = member
-found[#found + 1] = overdue[i + 1]
+found[#found + 1] = due[i + 1]
 end
 end
 redis.call('PEXPIRE', openKey, 604800000)

@@ -12,8 +12,10 @@ import { openAt, PREFIX, scaled, TTL } from './common.js'
 
 type Build = 'previous' | 'this'
 
+export const PREVIOUS_BUILD = new URL('../fixtures/previous-build/index.js', import.meta.url).href
+
 const LIBRARIES: Readonly<Record<Build, string | undefined>> = {
-  previous: new URL('../fixtures/previous-build/index.js', import.meta.url).href,
+  previous: PREVIOUS_BUILD,
   this: undefined
 }
 

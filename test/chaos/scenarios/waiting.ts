@@ -1,0 +1,298 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Fleet, withFleet } from '../fixtures/fleet.js'
+import { judge, type RunFacts } from '../fixtures/judge.js'
+import type { PlannedJob } from '../fixtures/protocol.js'
+import { until } from '../fixtures/redis-process.js'
+import type { Replica } from '../fixtures/replica.js'
+import { type SingleRedis, withSingle } from '../fixtures/topologies.js'
+import { trueNow } from '../fixtures/wrong-clock.js'
+import { compare, type Scenario } from '../scenario.js'
+import { type openAt, openBetween, PREFIX, planOf, scaled, TTL, withReplicas } from './common.js'
+
+// What waits for a slot, when a replica dies, when Redis loses it, and when the handler that it waits for does not listen.
+
+const DAY = 86_400_000
+const POSTS = 5
+const SLOTS = 3
+
+/** What the measurement of a start may be off by, on a machine that is busy. */
+const INEXACT = 100
+
+const keyOf = (kind: string, jobId: string): string => `rls:{${PREFIX}}:${kind}:${jobId}`
+
+/** A job that runs when it is triggered. */
+function byHand(id: string, duration: number, options: object): PlannedJob {
+  return {
+    id,
+    interval: DAY,
+    offset: (trueNow() + DAY / 2) % DAY,
+    duration,
+    options: { lock: { ttl: TTL }, ...options }
+  }
+}
+
+/** The ticks and the requests that wait for a job: `t tick cancelled by` and `r id key hasData`. */
+function readQueue(members: readonly string[]): { ticks: { time: number; by: string }[]; requests: number } {
+  const ticks = members.flatMap((member) => {
+    const [kind, time, , by = ''] = member.split(' ')
+    return kind === 't' ? [{ time: Number(time), by }] : []
+  })
+  return { ticks, requests: members.length - ticks.length }
+}
+
+/** What the ids of a process' runs have in common. */
+function processOf(runId: string): string {
+  return runId.split('-')[0] as string
+}
+
+function tell({ jobId, scheduledTime, replica, outcome }: RunFacts): string {
+  return `${jobId} @ ${scheduledTime} on ${replica} (${outcome})`
+}
+
+function isOpen({ endedAt }: RunFacts): boolean {
+  return endedAt === null
+}
+
+interface Post {
+  readonly round: number
+  readonly index: number
+}
+
+/** The runs of what was posted. */
+function runsOfPost(fleet: Fleet, { round, index }: Post): readonly RunFacts[] {
+  return fleet.runs.filter(({ jobId, data }) => {
+    const post = data as Post | undefined
+    return jobId === 'import' && post?.round === round && post.index === index
+  })
+}
+
+async function post(replica: Replica | undefined, round: number, count: number, from = 0): Promise<Post[]> {
+  const posts = Array.from({ length: count }, (_, index) => ({ round, index: from + index }))
+  for (const data of posts) await replica?.tell({ type: 'post', jobId: 'import', data })
+  return posts
+}
+
+/** A tick that a replica has put into a job's queue, while the job's run goes on elsewhere, and for long enough. */
+async function tickThatWaits(fleet: Fleet, redis: SingleRedis, jobs: readonly PlannedJob[], victim: Replica) {
+  const isVictims = ({ replica }: RunFacts): boolean => replica === victim.plan.name
+  const own = processOf(fleet.runs.find(isVictims)?.runId ?? '')
+  let found: { jobId: string; time: number } | undefined
+  await until('a tick that waits, and was put there by the replica that is to die', async () => {
+    for (const { id } of jobs) {
+      const { ticks } = readQueue(await redis.client.zrange(keyOf('queue', id), '0', '-1'))
+      const run = fleet.runs.find((one) => one.jobId === id && isOpen(one))
+      const isLong = run !== undefined && !isVictims(run) && trueNow() < run.startedAt + 600
+      const tick = ticks.find(({ by }) => processOf(by) === own)
+      if (isLong && tick !== undefined) found = { jobId: id, time: tick.time }
+    }
+    return found !== undefined
+  })
+  return found as { jobId: string; time: number }
+}
+
+const killed: Scenario = {
+  name: 'A replica that has taken five posts is killed (SIGKILL) while these wait, and ticks of its own',
+  promise: 'What waits is not lost with its replica: each request and each tick runs on another one, once',
+  run: ({ scale }) =>
+    withSingle((redis) => {
+      const ticking = Array.from({ length: 8 }, (_, index) => ({
+        id: `waits-${index}`,
+        interval: 500,
+        offset: 60 * index,
+        duration: 1200,
+        options: { lock: { ttl: TTL }, overlap: 'wait' }
+      }))
+      const jobs = [byHand('import', 2500, { maxInstances: SLOTS }), ...ticking]
+      const settings = { jobs, redis: redis.proxy.url, each: () => ({ isApp: true }) }
+      return withFleet(jobs, async (fleet) => {
+        await fleet.start(planOf(settings, 0), planOf(settings, 1), planOf(settings, 2))
+        await fleet.steady(ticking)
+        const crashes: number[] = []
+        const failures: string[] = []
+        for (let round = 0; round < scaled(scale, 1, 10); round++) {
+          const [victim, other] = fleet.replicas.filter(({ alive }) => alive) as [Replica, Replica]
+          // As many as there are slots begin at once.
+          await post(other, round, SLOTS)
+          const begun = (): boolean =>
+            fleet.runs.filter((run) => run.jobId === 'import' && isOpen(run)).length === SLOTS
+          await until('a run in each slot', begun)
+          const posts = await post(victim, round, POSTS, SLOTS)
+          const tick = await tickThatWaits(fleet, redis, ticking, victim)
+          const { requests } = readQueue(await redis.client.zrange(keyOf('queue', 'import'), '0', '-1'))
+          crashes.push(trueNow())
+          await victim.kill()
+          if (requests !== POSTS) failures.push(`${requests} posts waited`)
+          fleet.healed(({ jobId, replica }) => jobId === 'import' && replica !== victim.plan.name)
+          const areDone = (): boolean =>
+            posts.every((each) => runsOfPost(fleet, each).some(({ endedAt, outcome }) => endedAt !== null && outcome))
+          await until('the posts have had their runs', areDone)
+          for (const each of posts) {
+            const runs = runsOfPost(fleet, each)
+            const [run] = runs
+            const isWell = runs.length === 1 && run?.outcome === 'success' && run.replica !== victim.plan.name
+            if (!isWell) failures.push(`post ${each.index} ran as ${runs.map(tell).join(' and ')}`)
+          }
+          const isOfTick = ({ jobId, scheduledTime }: { jobId: string; scheduledTime: number }): boolean =>
+            jobId === tick.jobId && scheduledTime === tick.time
+          const fates = [...fleet.runs, ...fleet.skips.filter(({ type }) => type === 'skipped')].filter(isOfTick)
+          const isRun = fates.length === 1 && fates[0]?.replica !== victim.plan.name
+          if (!isRun) failures.push(`the tick ${tick.jobId} @ ${tick.time} that waited has ${fates.length} fates`)
+          await fleet.start(planOf(settings, 3 + round))
+        }
+        // Begun, or displaced by a later one, by the dead, who had not told of it.
+        const near = (tick: Parameters<ReturnType<typeof openAt>>[0]): boolean =>
+          crashes.some((crash) => openBetween(crash - 2 * TTL, crash)(tick))
+        const verdict = await fleet.finish(scaled(scale, 500, 5000), near)
+        return compare(fleet, verdict, {
+          lost: near,
+          recovery: 5000,
+          reasons: ['coalesced'],
+          also: [[failures.length === 0, failures.join(', ')]]
+        })
+      })
+    })
+}
+
+const wiped: Scenario = {
+  name: 'Redis is wiped (FLUSHALL) while runs hold slots, and ticks and posts wait for one',
+  promise: 'Runs find their locks lost, what waits is lost, one more run a slot begins at most, and it goes on',
+  run: ({ scale }) =>
+    withSingle((redis) => {
+      const crowded = (['skip', 'wait', 'replace'] as const).flatMap((overlap) =>
+        Array.from({ length: 4 }, (_, index) => ({
+          id: `${overlap}-${index}`,
+          interval: 500,
+          offset: 100 * index,
+          duration: 1250,
+          options: { lock: { ttl: TTL }, maxInstances: 2, overlap }
+        }))
+      )
+      const jobs = [byHand('import', 1500, { maxInstances: SLOTS }), ...crowded]
+      const settings = { jobs, redis: redis.proxy.url, each: () => ({ isApp: true }) }
+      return withFleet(jobs, async (fleet) => {
+        await fleet.start(planOf(settings, 0), planOf(settings, 1), planOf(settings, 2))
+        await fleet.steady(crowded)
+        const wipes: { before: number; after: number }[] = []
+        const waited = new Set<string>()
+        const failures: string[] = []
+        for (let round = 0; round < scaled(scale, 1, 5); round++) {
+          const posts = await post(fleet.replicas[round % 3], round, SLOTS + POSTS)
+          await until('a tick that waits', async () => {
+            const queues = await Promise.all(crowded.map(({ id }) => redis.client.exists(keyOf('queue', id))))
+            return queues.includes(1)
+          })
+          const before = trueNow()
+          const multi = redis.client.multi()
+          for (const { id } of jobs) multi.zrange(keyOf('queue', id), '0', '-1')
+          const answers = await multi.flushall().exec()
+          const after = trueNow()
+          wipes.push({ before, after })
+          fleet.healed()
+          const queues = jobs.map((_, index) => readQueue(answers?.[index]?.[1] as string[]))
+          for (const [index, { ticks }] of queues.entries()) {
+            for (const { time } of ticks) waited.add(`${jobs[index]?.id} @ ${time}`)
+          }
+          if (queues[0]?.requests !== POSTS) failures.push(`${queues[0]?.requests} posts waited`)
+          await fleet.recovered()
+          await sleep(2000)
+          for (const each of posts.slice(SLOTS)) {
+            if (runsOfPost(fleet, each).length > 0) failures.push(`post ${each.index} ran though it was lost`)
+          }
+          // What is asked for now is done.
+          const [again] = await post(fleet.replicas[(round + 1) % 3], round, 1, SLOTS + POSTS)
+          const isDone = (): boolean => runsOfPost(fleet, again as Post).some((run) => !isOpen(run))
+          await until('a post after it has its run', isDone)
+        }
+        const verdict = await fleet.finish(scaled(scale, 1500, 5000))
+        const during = fleet.runs.filter(({ startedAt, endedAt }) =>
+          wipes.some(({ before, after }) => startedAt < before && (endedAt ?? 0) > after + INEXACT)
+        )
+        const unaware = during.filter(
+          ({ jobId, outcome }) => outcome !== 'lock_lost' && !(outcome === 'cancelled' && jobId.startsWith('replace'))
+        )
+        const late = during.filter(
+          ({ abortedAt }) =>
+            abortedAt !== null && !wipes.some(({ before, after }) => before <= abortedAt && abortedAt < after + TTL)
+        )
+        // The runs between two wipes are not too many among themselves.
+        const overlapping = [Number.NEGATIVE_INFINITY, ...wipes.map(({ after }) => after)].flatMap((from, index) => {
+          const end = wipes[index]?.before ?? Number.POSITIVE_INFINITY
+          const runs = fleet.runs.filter(({ startedAt }) => startedAt > from + INEXACT && startedAt < end)
+          return judge({ ...fleet.record, runs }, jobs, fleet.from, trueNow()).overlapping
+        })
+        const isWiped = (tick: Parameters<ReturnType<typeof openAt>>[0]): boolean =>
+          wipes.some(({ before, after }) => openBetween(before, after)(tick))
+        return compare(fleet, verdict, {
+          // docs/guarantees.md: a tick can run twice if a replica comes to it after the loss and within its grace.
+          doubled: isWiped,
+          // What waited.
+          lost: ({ jobId, time }) => waited.has(`${jobId} @ ${time}`),
+          // Beside each run that has lost its lock another may begin, until it is told: they are judged apart.
+          overlapping: 2 * crowded.length * wipes.length,
+          recovery: 1500,
+          outcomes: ['success', 'lock_lost', 'cancelled'],
+          also: [
+            [during.length > 0, 'no run went on when Redis was wiped'],
+            [unaware.length === 0, `not told: ${unaware.map(tell).join(', ')}`],
+            [late.length === 0, `told late: ${late.map(tell).join(', ')}`],
+            [overlapping.length === 0, `too many at once: ${overlapping.join(', ')}`],
+            [failures.length === 0, failures.join(', ')]
+          ]
+        })
+      })
+    })
+}
+
+const stubborn: Scenario = {
+  name: "A tick replaces a run on another replica whose handler does not listen (overlap: 'replace')",
+  promise:
+    "The tick runs when the lock's TTL is over, and not before; the run that it replaces is cancelled, and told once",
+  run: ({ scale }) =>
+    withSingle((redis) => {
+      const jobs = Array.from({ length: 6 }, (_, index) => ({
+        id: `stubborn-${index}`,
+        interval: 3000,
+        offset: 400 * index,
+        duration: 4800,
+        stubborn: true,
+        options: { lock: { ttl: TTL }, overlap: 'replace' }
+      }))
+      return withReplicas({ redis: redis.proxy.url, jobs, count: 2 }, async (fleet) => {
+        await sleep(scaled(scale, 5000, 60_000))
+        const verdict = await fleet.finish(500)
+        const failures: string[] = []
+        let across = 0
+        for (const { id } of jobs) {
+          const runs = fleet.runs.filter(({ jobId }) => jobId === id).sort((a, b) => a.startedAt - b.startedAt)
+          for (const [index, run] of runs.entries()) {
+            const next = runs[index + 1]
+            if (next === undefined) continue
+            if (next.replica !== run.replica) across++
+            const { abortedAt, endedAt, outcome } = run
+            const waited = next.startedAt - (abortedAt ?? Number.POSITIVE_INFINITY)
+            // The lock may have been extended a third of its TTL before.
+            const isHeld = next.startedAt < (endedAt ?? 0) && waited < (2 / 3) * TTL - INEXACT
+            const isLate = waited > TTL + 1000
+            if (isHeld || isLate || abortedAt === null)
+              failures.push(`${tell(next)} began ${waited} ms after ${tell(run)}`)
+            if (outcome !== 'cancelled') failures.push(`${tell(run)} was replaced`)
+            const third = runs[index + 2]
+            if (third !== undefined && third.startedAt < (endedAt ?? 0))
+              failures.push(`three at once from ${tell(run)}`)
+          }
+        }
+        return compare(fleet, verdict, {
+          // Those that do not listen go on beside who has replaced them: how many is judged above.
+          overlapping: Number.POSITIVE_INFINITY,
+          outcomes: ['cancelled'],
+          also: [
+            [across > 0, 'no run was replaced by one on another replica'],
+            [fleet.abandoned.length === 0, `${fleet.abandoned.length} runs were told as abandoned`],
+            [failures.length === 0, failures.join(', ')]
+          ]
+        })
+      })
+    })
+}
+
+export const waiting: readonly Scenario[] = [killed, wiped, stubborn]
