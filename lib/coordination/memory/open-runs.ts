@@ -24,11 +24,11 @@ export class MemoryOpenRuns {
     this.#queues = queues
   }
 
-  /** Another run takes the place of a slot's last one. */
-  noteReplaced(run: SlotRecord, jobId: string, moment: Moment): void {
+  /** Another run takes the place of a slot's last one. @param isTakenOver whether it is for the same request */
+  noteReplaced(run: SlotRecord, jobId: string, moment: Moment, isTakenOver = false): void {
     if (!run.isOpen) return
     this.replaced.set(run.runId, openRunOf(run, jobId, moment))
-    if (run.requestId !== '') this.#requestsOfReplaced.set(run.runId, run.requestId)
+    if (run.requestId !== '' && !isTakenOver) this.#requestsOfReplaced.set(run.runId, run.requestId)
   }
 
   /**

@@ -876,6 +876,15 @@ enqueue(jobId, runTick * 1000, 't ' .. runTick .. ' - -')
 end
 return true
 end
+local function isTakenOver(jobId, runId, request)
+local record = redis.pcall('GET', base .. 'claim:' .. jobId)
+local grants = redis.call('HVALS', base .. 'runs:' .. jobId)
+if type(record) == 'string' then grants[#grants + 1] = select(4, match(record, '^(%-?%d+) (%-?%d+) (%S+) 0 ((%S+) %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')) end
+for _, grant in ipairs(grants) do
+if match(grant, '^%S+') ~= runId and match(grant, ';Q=([^;%s]+)') == request then return true end
+end
+return false
+end
 local function closeStrays(strays)
 if not next(strays) then return end
 for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
@@ -883,7 +892,9 @@ local runId, jobId, word = readMember(member)
 if strays[runId] then
 redis.call('ZREM', openKey, member)
 local request = match(word, ';Q=([^;]+)')
-if request then redis.call('HDEL', base .. 'requests:' .. jobId, request) end
+if request and not isTakenOver(jobId, runId, request) then
+redis.call('HDEL', base .. 'requests:' .. jobId, request)
+end
 end
 end
 end
@@ -1086,6 +1097,15 @@ enqueue(jobId, runTick * 1000, 't ' .. runTick .. ' - -')
 end
 return true
 end
+local function isTakenOver(jobId, runId, request)
+local record = redis.pcall('GET', base .. 'claim:' .. jobId)
+local grants = redis.call('HVALS', base .. 'runs:' .. jobId)
+if type(record) == 'string' then grants[#grants + 1] = select(4, match(record, '^(%-?%d+) (%-?%d+) (%S+) 0 ((%S+) %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')) end
+for _, grant in ipairs(grants) do
+if match(grant, '^%S+') ~= runId and match(grant, ';Q=([^;%s]+)') == request then return true end
+end
+return false
+end
 local function closeStrays(strays)
 if not next(strays) then return end
 for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
@@ -1093,7 +1113,9 @@ local runId, jobId, word = readMember(member)
 if strays[runId] then
 redis.call('ZREM', openKey, member)
 local request = match(word, ';Q=([^;]+)')
-if request then redis.call('HDEL', base .. 'requests:' .. jobId, request) end
+if request and not isTakenOver(jobId, runId, request) then
+redis.call('HDEL', base .. 'requests:' .. jobId, request)
+end
 end
 end
 end
