@@ -1,6 +1,6 @@
 import type { Ending, HandBackAnswer, HandedBack, ReleaseAnswer } from '../../../types/coordination.js'
 import { GIVEN_UP } from '../claim-rules.js'
-import type { WaitingEntry } from './queues.js'
+import { entryOf } from './queues.js'
 import { type ClaimRecord, JobLock, type Moment, releaseLock, type SlotRecord } from './record.js'
 import { endSlot } from './slots.js'
 import type { MemoryStore } from './store.js'
@@ -31,12 +31,6 @@ export function finishRun(
   }
   const answer = releaseLock(run, token, monotonic)
   return isAbandoned ? 'abandoned' : answer
-}
-
-/** What a run was waited for. */
-function entryOf({ requestId: id, key, runTick }: SlotRecord): WaitingEntry {
-  if (id === '') return { kind: 'tick', scheduledTime: runTick, replaces: null, by: '' }
-  return { kind: 'request', id, key, hasData: true, requestedAt: runTick }
 }
 
 function isLeftRequest({ requestId }: SlotRecord, unbegun = false): boolean {
@@ -71,11 +65,13 @@ export function handBackClaim(
 ): HandBackAnswer {
   const { name, token } = lock
   const record = store.jobs.get(name)
+  // Its slot may have another run by now: what it was for waits again all the same.
+  const lost = waited ? store.openRuns.takeReplaced(token) : null
   store.openRuns.noteEnd(token)
   if (record === undefined) return 'not_ours'
   const run = JobLock.runOf(lock, store.jobs)
   if (run !== undefined) releaseLock(run, token, monotonic)
-  const entry = run !== undefined && waited ? entryOf(run) : null
+  const own = run !== undefined && waited ? entryOf(run) : null
   const isOpen = run !== undefined && run.runId === token && run.endedAt === 0
   if (isOpen) {
     run.runId = ''
@@ -84,8 +80,12 @@ export function handBackClaim(
     if (run.slot > 1) endSlot(record, run)
   }
   if (waited) {
-    if (entry === null || !isOpen) return 'not_ours'
-    if (entry.kind === 'tick' && store.queues.tickOf(name) !== undefined) return 'wasted'
+    const entry = isOpen ? own : lost
+    if (entry === null) return 'not_ours'
+    if (entry.kind === 'tick') {
+      const { scheduledTime: tick } = entry
+      if (store.queues.tickOf(name) !== undefined || (!isOpen && record.tick > tick)) return `wasted ${tick}`
+    }
     store.queues.addFirst(name, entry)
     return 'free'
   }

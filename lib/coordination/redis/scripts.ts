@@ -1141,7 +1141,7 @@ local function tellHanded(jobId, tick, runId)
 redis.call('HSET', handedKey, jobId, tick .. ' ' .. runId .. ' ' .. nowText)
 redis.call('PEXPIRE', handedKey, 86400000)
 end
-local reply, closed, strays = {}, {}, {}
+local reply, closed, strays, wasted = {}, {}, {}, {}
 local function endInSlot(jobId, runId, slot)
 local grant = redis.call('HGET', base .. 'runs:' .. jobId, slot)
 if not grant or match(grant, '^%S+') ~= runId then return false end
@@ -1149,18 +1149,44 @@ closed[#closed + 1] = grant .. ' ' .. jobId
 redis.call('HDEL', base .. 'runs:' .. jobId, slot)
 return true
 end
+local function takeReplaced(jobId, runId)
+for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
+local id, word, runTick, attempt, itsJob = match(member, '^(%S+) %d+ %d+ (%S+) (%-?%d+) (%d+) (.+)$')
+if id == runId and itsJob == jobId then
+local request = match(word, ';Q=([^;]+)')
+local isLeft
+if request then
+isLeft = redis.call('HEXISTS', base .. 'requests:' .. jobId, request) == 1 and not isTakenOver(jobId, runId, request)
+else
+isLeft = attempt == '0'
+end
+if not isLeft then return nil end
+redis.call('ZREM', openKey, member)
+return runTick, word
+end
+end
+end
 local function waitAgain(jobId, claimKey, runId, slot)
 local tick, previous, claimedBy, ended, grant, fingerprint = match(textAt(claimKey), '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
-if slot ~= '1' then grant = redis.call('HGET', base .. 'runs:' .. jobId, slot) end
-if not grant or match(grant, '^%S+') ~= runId or (slot == '1' and ended ~= '0') then return 0 end
-local _, _, _, word, runTick = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
-if slot == '1' then
-closed[#closed + 1] = grant .. ' ' .. jobId
+if not tick then return 0 end
+local isFirst = slot == '1'
+local itsGrant = isFirst and ended == '0' and grant or not isFirst and redis.call('HGET', base .. 'runs:' .. jobId, slot)
+local _, runTick, word
+if itsGrant and match(itsGrant, '^%S+') == runId then
+_, _, _, word, runTick = match(itsGrant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
+if isFirst then
+closed[#closed + 1] = itsGrant .. ' ' .. jobId
 redis.call('SET', claimKey, tick .. ' ' .. previous .. ' ' .. claimedBy .. ' ' .. nowText .. ' ' .. grant .. ' ' .. fingerprint, 'KEEPTTL')
 else
 endInSlot(jobId, runId, slot)
 end
-return enqueueAgain(jobId, runTick, word) and 1 or 2
+else
+runTick, word = takeReplaced(jobId, runId)
+if not runTick then return 0 end
+if not find(word, ';Q=', 1, true) and tonumber(tick) > tonumber(runTick) then return 2, runTick end
+end
+if enqueueAgain(jobId, runTick, word) then return 1 end
+return 2, runTick
 end
 local function handBack(jobId, claimKey, runId, handedTick, endedAt, slot)
 local tick, previous, claimedBy, ended, grant, fingerprint = match(textAt(claimKey), '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
@@ -1195,14 +1221,16 @@ lockKey = (slot == '1' and base .. 'lock:' .. jobId or base .. 'slot:' .. slot .
 end
 if textAt(lockKey) == runId then redis.call('DEL', lockKey) end
 if waited == 'w' then
-reply[i] = waitAgain(jobId, claimKey, runId, slot)
+local wastedTick
+reply[i], wastedTick = waitAgain(jobId, claimKey, runId, slot)
+if wastedTick then wasted[#wasted + 1] = '\\n' .. i .. ' ' .. wastedTick end
 else
 reply[i] = handBack(jobId, claimKey, runId, handedTick, endedAt, slot)
 end
 end
 if #closed > 0 then redis.call('ZREM', openKey, unpack(closed)) end
 closeStrays(strays)
-local text = table.concat(reply)
+local text = table.concat(reply) .. table.concat(wasted)
 rememberReply(replyKey, callId, text)
 return text
 `
