@@ -1,5 +1,5 @@
 import type { Clock, TimerHandle } from '../../types/clock.js'
-import type { ClaimAnswer, ClaimRequest, Coordination, HeldLock } from '../../types/coordination.js'
+import type { ClaimAnswer, ClaimRequest, Coordination, HandBackAnswer, HeldLock } from '../../types/coordination.js'
 import { SECOND } from '../base/duration.js'
 import { hash32 } from '../base/hash.js'
 import { Idle } from '../base/idle.js'
@@ -28,6 +28,9 @@ const RETRY_DELAY = SECOND
 
 /** How often a replica asks whether one of its runs is to be replaced, while it has one that may be. */
 const REPLACED_POLL = SECOND
+
+/** What answers a hand-back of a tick in whose place a later one has come, before which tick it is. */
+const WASTED = 'wasted '
 
 /** The most jobs asked about in one call. */
 const BATCH = 64
@@ -254,7 +257,7 @@ export class WaitingRuns {
       case 'unavailable': {
         // It may have been granted all the same, and only the reply lost: then it waits again.
         const lock = jobLock(job, request.runId, request.ttl, clock.monotonic())
-        if (answer.maybe) handBacks.push(waitsAgain(lock, () => {}))
+        if (answer.maybe) handBacks.push(this.#waitsAgain(job, lock))
         if (watch !== undefined) this.#answered(watch, RETRY_DELAY)
         return
       }
@@ -273,7 +276,7 @@ export class WaitingRuns {
     // What it has brought could not be read.
     const isUnread = brought instanceof Error
     if (isUnread || isEnding() || job.removed || runner.closed || isOver(lock, clock.monotonic())) {
-      handBacks.push(waitsAgain(lock, () => this.#onLater(job, scheduledTime, request === undefined)))
+      handBacks.push(this.#waitsAgain(job, lock))
       return
     }
     const startedBy = request === undefined ? 'schedule' : 'manual'
@@ -292,9 +295,14 @@ export class WaitingRuns {
     if (brought?.isAwaited) active.onOutcome(() => void writeResult(coordination, requestId, active.run))
   }
 
-  /** A tick that was granted was not begun, and a later one waits in its place. */
-  #onLater(job: JobRecord, scheduledTime: number, isTick: boolean): void {
-    if (isTick) this.#options.journal.tickSkipped(job, scheduledTime, 'coalesced')
+  /** Hands a claim back of what has waited. */
+  #waitsAgain(job: JobRecord, lock: HeldLock): HandingBack {
+    const onHandedBack = (answer: HandBackAnswer): void => {
+      // A later tick has come since.
+      const tick = answer.startsWith(WASTED) ? Number(answer.slice(WASTED.length)) : Number.NaN
+      if (Number.isFinite(tick)) this.#options.journal.tickSkipped(job, tick, 'coalesced')
+    }
+    return { lock, scheduledTime: -1, tell: false, afterCompletion: 0, waited: true, onHandedBack }
   }
 
   #answered(watch: Watch, delay: number): void {
@@ -305,19 +313,5 @@ export class WaitingRuns {
   #forget(job: JobRecord, watch: Watch): void {
     this.#watches.delete(job)
     for (const resolve of watch.asked.splice(0)) resolve()
-  }
-}
-
-/** Hands a claim back of what has waited. @param onWasted called where a later tick waits in its place */
-function waitsAgain(lock: HeldLock, onWasted: () => void): HandingBack {
-  return {
-    lock,
-    scheduledTime: -1,
-    tell: false,
-    afterCompletion: 0,
-    waited: true,
-    onHandedBack: (answer) => {
-      if (answer === 'wasted') onWasted()
-    }
   }
 }

@@ -18,6 +18,8 @@ export class RemoteMemory {
   readonly #link: SimulatedLink
   /** The jobs that the call under way finds to be defined otherwise. */
   #differing: Differing[] = []
+  /** The jobs for which the call under way finds something to wait. */
+  #waiting: string[] = []
   /** Another one after a wipe. */
   #memory: MemoryNode | null = null
   #memoryOf: VotingStore | null = null
@@ -28,8 +30,17 @@ export class RemoteMemory {
   }
 
   /** @throws Silence */
-  exchange<Value>(operate: (memory: MemoryNode) => Promise<Value>): Promise<Value> {
-    return this.#link.exchange(() => operate(this.#reach()))
+  async exchange<Value>(operate: (memory: MemoryNode) => Promise<Value>): Promise<Value> {
+    const { value, waiting } = await this.#link.exchange(async () => {
+      const memory = this.#reach()
+      this.#waiting = []
+      const answered = operate(memory)
+      const waiting = this.#waiting
+      return { value: await answered, waiting }
+    })
+    // It hears of that with the reply, as from Redis.
+    for (const jobId of waiting) this.#options.listener.onWaiting(jobId)
+    return value
   }
 
   async orElse<Value>(operate: (memory: MemoryNode) => Promise<Value>, otherwise: Value): Promise<Value> {
@@ -73,6 +84,8 @@ export class RemoteMemory {
         onNotice() {},
         // Heard of with a reply, by the link.
         onHandedBack() {},
+        onReplaced: (runId) => store.noteReplaced(runId),
+        onWaiting: (jobId) => void this.#waiting.push(jobId),
         onDefinitionDiffers: (...each) => void this.#differing.push(each)
       }
       this.#memory = new MemoryNode(time, store.memory, maxClockSkew, heard, replicaId)

@@ -45,7 +45,7 @@ export class SimulatedNode implements Coordination, CoordinationNode {
   }
 
   readonly waiting: Waiting = {
-    hear: () => this.#store.orElse((memory) => memory.waiting.hear(), undefined),
+    hear: () => this.#hear(),
     enqueue: (request) => this.#store.orThrow('keep a request', (memory) => memory.waiting.enqueue(request)),
     readRequest: (...asked) => this.#store.orThrow('read a request', (memory) => memory.waiting.readRequest(...asked)),
     writeResult: (...told) => this.#store.orThrow('keep a result', (memory) => memory.waiting.writeResult(...told)),
@@ -153,7 +153,8 @@ export class SimulatedNode implements Coordination, CoordinationNode {
     const { store, time } = this.#options
     // Every replica looks every few seconds: where nothing is to be found, the looks are left out.
     const moment = { now: time.now(), monotonic: time.monotonic() }
-    if (store.memory.openRuns.findAbandoned(moment).length === 0) return null
+    const [waiting] = store.memory.queues.jobIds
+    if (waiting === undefined && store.memory.openRuns.findAbandoned(moment).length === 0) return null
     return this.#store.orElse<readonly OpenRun[]>(async (memory) => (await memory.findAbandoned()) ?? [], [])
   }
 
@@ -195,6 +196,12 @@ export class SimulatedNode implements Coordination, CoordinationNode {
     await this.#store.close()
   }
 
+  async #hear(): Promise<void> {
+    const { store, listener } = this.#options
+    const replaced = await this.#store.orElse<readonly string[]>(async () => store.replaced(), [])
+    for (const runId of replaced) listener.onReplaced(runId)
+  }
+
   async #ask<Answer extends ClaimAnswer>(
     requests: readonly ClaimRequest[],
     call: SentCall,
@@ -211,7 +218,7 @@ export class SimulatedNode implements Coordination, CoordinationNode {
     }
     const exchanged = this.#store.exchange(async (memory) => {
       const [asked, differing] = this.#store.differingIn(() => ask(memory, copies))
-      return { ...(await asked), differing, handed: store.handedBack() }
+      return { ...(await asked), differing, handed: store.handedBack(), replaced: store.replaced() }
     })
     // What goes wrong with the reply is a fault of the scheduler, and no outage.
     const reply = await exchanged.catch((cause) => {
@@ -219,7 +226,7 @@ export class SimulatedNode implements Coordination, CoordinationNode {
       return unavailable('claim ticks', cause)
     })
     if (reply instanceof Error) return failed(reply)
-    const { answers, differing, handed, taken } = reply
+    const { answers, differing, handed, replaced, taken } = reply
     for (const answer of answers) {
       // A lock is believed in from when it was asked for, not from when the store set it.
       if (answer.status !== 'granted' || answer.lock === null) continue
@@ -227,6 +234,7 @@ export class SimulatedNode implements Coordination, CoordinationNode {
     }
     for (const each of differing) listener.onDefinitionDiffers(...each)
     this.#link.tell(handed)
+    for (const runId of replaced) listener.onReplaced(runId)
     for (const name of taken) blocks?.onTaken(name)
     return answers
   }

@@ -30,6 +30,7 @@ export class SimulatedStore {
   #network = QUIET
   #waiting: (() => void)[] = []
   #handed = new Map<string, HandedTick>()
+  readonly #replaced = new Set<string>()
   /** @internal called when there is something to hear of */
   readonly onHanded = new Set<() => void>()
 
@@ -84,9 +85,27 @@ export class SimulatedStore {
     return [...this.#handed.values()]
   }
 
+  /** @internal notes a run that is to be replaced: replies tell of it until it is over */
+  noteReplaced(runId: string): void {
+    this.#replaced.add(runId)
+  }
+
+  /** @internal the runs that are to be replaced */
+  replaced(): readonly string[] {
+    if (this.#replaced.size === 0) return []
+    const going = new Set<string>()
+    for (const { token, slots } of this.#memory.jobs.values()) {
+      going.add(token)
+      for (const slot of slots?.values() ?? []) going.add(slot.token)
+    }
+    for (const runId of this.#replaced) if (!going.has(runId)) this.#replaced.delete(runId)
+    return [...this.#replaced]
+  }
+
   /** All it holds is lost. */
   wipe(): void {
     this.#handed.clear()
+    this.#replaced.clear()
     this.#memory = new VotingStore()
   }
 

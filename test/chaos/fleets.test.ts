@@ -1,9 +1,10 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { deployPlan, type FleetPlan, fleetPlan } from './fixtures/fleet-plan.js'
+import { deployPlan, type FleetPlan, fleetPlan, forMasters, slotPlan } from './fixtures/fleet-plan.js'
 import { Simulator } from './fixtures/simulator.js'
 
-// What the simulation of simulation.test.ts does not see: fleets that nothing but deploys befalls, and several masters.
+// What the simulation of simulation.test.ts does not see, or seldom: fleets that nothing but deploys befalls, jobs whose runs
+// overlap or wait, and several masters.
 
 t.setTimeout(600_000)
 t.jobs = 2
@@ -22,6 +23,20 @@ t.test("nothing but deploys: every tick has a run, or a reason that is the job's
   t.comment(`${ticks} ticks`)
 })
 
+t.test('slots, keys, and what waits for them', async (t) => {
+  const simulator = new Simulator()
+  t.teardown(() => simulator.close())
+  const plans: readonly FleetPlan[] = fc.sample(slotPlan, { seed: 53, numRuns: 40 })
+  let ticks = 0
+  for (const plan of plans) {
+    const report = await simulator.simulate(plan)
+    const isKept = report.violations.length === 0
+    t.ok(isKept, isKept ? 'every promise was kept' : `${report.violations.join(', ')}\n${JSON.stringify(plan)}`)
+    ticks += report.ticks
+  }
+  t.comment(`${ticks} ticks`)
+})
+
 // With several masters, one of which is in trouble, a tick may have neither a run nor a reason when a later one overtakes
 // its claim between two masters: docs/guarantees.md says so. All else holds as with one.
 t.test('three masters: every promise kept; while one is in trouble few ticks are not counted', async (t) => {
@@ -30,7 +45,7 @@ t.test('three masters: every promise kept; while one is in trouble few ticks are
   const plans: readonly FleetPlan[] = fc.sample(fleetPlan, { seed: 101, numRuns: 10 })
   let [ticks, uncounted] = [0, 0]
   for (const plan of plans) {
-    const small = { ...plan, masters: 3, jobs: plan.jobs.slice(0, 10) }
+    const small = forMasters(plan, 3, 10)
     const report = await simulator.simulate(small)
     const isUncounted = (violation: string): boolean => / lost the ticks /.test(violation)
     const broken = report.violations.filter((violation) => !isUncounted(violation))

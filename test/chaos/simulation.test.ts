@@ -5,7 +5,8 @@ import type { SimulationResult } from './fixtures/simulate.js'
 
 // The promises under every fault at once: fleets of 2 to 7 replicas with 1 to 50 jobs, clocks that are wrong, processes
 // that die, stand still and are deployed, a store that is killed, hangs and is hard to reach, requests and replies that
-// are lost, pauses. What is held against what is promised is written in fixtures/fleet-simulation.ts.
+// are lost, pauses; some of the jobs have several slots, or ticks and requests by hand that wait. What is held against what
+// is promised is written in fixtures/fleet-simulation.ts, fleet-slots.ts and fleet-requests.ts.
 
 t.setTimeout(900_000)
 

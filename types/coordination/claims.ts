@@ -175,7 +175,7 @@ export interface HandedBack {
   /** As in the claim's request. */
   readonly afterCompletion: number
   /**
-   * Whether it is what has waited for a slot, so that it waits again: it is `wasted` where a later tick waits by now.
+   * Whether it is what has waited for a slot, so that it waits again: it is `wasted` where a later tick has come since.
    *
    * @default false
    */
@@ -183,7 +183,7 @@ export interface HandedBack {
 }
 
 /**
- * `free`: the tick can be claimed again. `wasted`: a later tick was claimed since, so that this one has no run.
- * `not_ours`: the request had not claimed it. `unavailable`: the store did not answer.
+ * `free`: the tick can be claimed again. `wasted`: a later tick was claimed since, so that this one has no run; of what has
+ * waited, followed by which tick it is. `not_ours`: the request had not claimed it. `unavailable`: the store did not answer.
  */
-export type HandBackAnswer = 'free' | 'wasted' | 'not_ours' | 'unavailable'
+export type HandBackAnswer = 'free' | 'wasted' | `wasted ${number}` | 'not_ours' | 'unavailable'

@@ -360,7 +360,7 @@ export class MemoryClaims {
     if (!isOwn(slot)) {
       // Should its holder come back, its claim is over.
       if (record.claimedBy === slot.runId) record.claimedBy = ''
-      this.#store.openRuns.noteReplaced(slot, jobId, moment)
+      this.#store.openRuns.noteReplaced(slot, jobId, moment, true)
       slot.attempt++
       this.begin(slot, runId, fencingToken, now)
     }

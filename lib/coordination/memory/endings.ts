@@ -1,6 +1,6 @@
 import type { Ending, HandBackAnswer, HandedBack, ReleaseAnswer } from '../../../types/coordination.js'
 import { GIVEN_UP } from '../claim-rules.js'
-import type { WaitingEntry } from './queues.js'
+import { entryOf } from './queues.js'
 import { type ClaimRecord, JobLock, type Moment, releaseLock, type SlotRecord } from './record.js'
 import { endSlot } from './slots.js'
 import type { MemoryStore } from './store.js'
@@ -22,7 +22,11 @@ export function finishRun(
   if (isLast && (finished || isLeftRequest(run, unbegun))) {
     // Nobody looks for a run by hand: its request waits again.
     if (!finished) store.queues.addFirst(name, entryOf(run))
-    if (unbegun || !finished) noteUnbegun(store.jobs.get(name), run)
+    if (unbegun || !finished) {
+      const record = store.jobs.get(name)
+      if (record !== undefined) uncount(record)
+      run.startedAt = 0
+    }
     endRun(store, name, run, now, finished)
   }
   if (!finished && unbegun && isLast && run.attempt > 1) {
@@ -35,15 +39,8 @@ export function finishRun(
 }
 
 /** A run has not begun after all: it is none of those that are counted. */
-function noteUnbegun(record: ClaimRecord | undefined, run: SlotRecord): void {
-  run.startedAt = 0
-  if (record !== undefined) record.runCount = Math.max(0, record.runCount - 1)
-}
-
-/** What a run was waited for. */
-function entryOf({ requestId: id, key, runTick }: SlotRecord): WaitingEntry {
-  if (id === '') return { kind: 'tick', scheduledTime: runTick, replaces: null, by: '' }
-  return { kind: 'request', id, key, hasData: true, requestedAt: runTick }
+function uncount(record: ClaimRecord): void {
+  record.runCount = Math.max(0, record.runCount - 1)
 }
 
 function isLeftRequest({ requestId }: SlotRecord, unbegun = false): boolean {
@@ -79,31 +76,35 @@ export function handBackClaim(
 ): HandBackAnswer {
   const { name, token } = lock
   const record = store.jobs.get(name)
+  // Its slot may have another run by now: what it was for waits again all the same.
+  const lost = waited ? store.openRuns.takeReplaced(token) : null
   store.openRuns.noteEnd(token)
   if (record === undefined) return 'not_ours'
   const run = JobLock.runOf(lock, store.jobs)
   if (run !== undefined) releaseLock(run, token, monotonic)
-  const entry = run !== undefined && waited ? entryOf(run) : null
   const isOpen = run !== undefined && run.runId === token && run.endedAt === 0
+  const entry = isOpen && waited ? entryOf(run) : lost
+  const isPassed =
+    entry?.kind === 'tick' &&
+    (store.queues.tickOf(name) !== undefined || (!isOpen && record.tick > entry.scheduledTime))
   // A request is counted when its run begins, a tick when it comes to wait.
-  const staysCounted = entry?.kind === 'tick' && store.queues.tickOf(name) === undefined
+  if ((isOpen || entry !== null) && (entry?.kind !== 'tick' || isPassed)) uncount(record)
   if (isOpen) {
-    if (staysCounted) run.startedAt = 0
-    else noteUnbegun(record, run)
+    run.startedAt = 0
     run.runId = ''
     run.isOpen = false
     run.endedAt = afterCompletion > 0 ? scheduledTime - afterCompletion : now
     if (run.slot > 1) endSlot(record, run)
   }
   if (waited) {
-    if (entry === null || !isOpen) return 'not_ours'
-    if (entry.kind === 'tick' && !staysCounted) return 'wasted'
+    if (entry === null) return 'not_ours'
+    if (entry.kind === 'tick' && isPassed) return `wasted ${entry.scheduledTime}`
     store.queues.addFirst(name, entry)
     return 'free'
   }
   if (record.claimedBy !== token) return isOpen ? 'wasted' : 'not_ours'
   record.claimedBy = ''
-  if (store.queues.deleteTickOf(name, token)) record.runCount = Math.max(0, record.runCount - 1)
+  if (store.queues.deleteTickOf(name, token)) uncount(record)
   store.blocks.forget(record.tick)
   // A date that was claimed beside the ticks of another trigger.
   for (const [trigger, by] of record.dates ?? []) if (by === token) record.dates?.delete(trigger)

@@ -1,7 +1,7 @@
 import type { AbandonVote } from '../../../types/coordination/node.js'
 import type { OpenRun } from '../../../types/coordination.js'
 import { isOverdue, MAX_ATTEMPTS } from '../claim-rules.js'
-import type { Queues } from './queues.js'
+import { entryOf, type Queues, type WaitingEntry } from './queues.js'
 import { type ClaimRecord, isHeldBy, type Moment, openRunOf, type SlotRecord } from './record.js'
 import { endSlot } from './slots.js'
 
@@ -16,19 +16,28 @@ export class MemoryOpenRuns {
   protected readonly abandoned = new Map<string, string>()
   readonly #jobs: ReadonlyMap<string, ClaimRecord>
   readonly #queues: Queues
-  /** The requests that replaced runs were for. */
-  readonly #requestsOfReplaced = new Map<string, string>()
+  /** What replaced runs were for that nobody has taken over. */
+  readonly #replacedEntries = new Map<string, WaitingEntry>()
 
   constructor(jobs: ReadonlyMap<string, ClaimRecord>, queues: Queues) {
     this.#jobs = jobs
     this.#queues = queues
   }
 
-  /** Another run takes the place of a slot's last one. */
-  noteReplaced(run: SlotRecord, jobId: string, moment: Moment): void {
+  /** Another run takes the place of a slot's last one. @param isTakenOver whether it is for the same request */
+  noteReplaced(run: SlotRecord, jobId: string, moment: Moment, isTakenOver = false): void {
     if (!run.isOpen) return
     this.replaced.set(run.runId, openRunOf(run, jobId, moment))
-    if (run.requestId !== '') this.#requestsOfReplaced.set(run.runId, run.requestId)
+    if (!isTakenOver) this.#replacedEntries.set(run.runId, entryOf(run))
+  }
+
+  /** What a replaced run was for, which has not begun; `null` where that is over, taken over, or recorded as abandoned. */
+  takeReplaced(runId: string): WaitingEntry | null {
+    const entry = this.#replacedEntries.get(runId)
+    if (entry === undefined) return null
+    this.#replacedEntries.delete(runId)
+    this.replaced.delete(runId)
+    return entry
   }
 
   /**
@@ -79,7 +88,8 @@ export class MemoryOpenRuns {
   }
 
   #forgetReplaced(runId: string): void {
-    this.#queues.forgetRequest(this.#requestsOfReplaced.get(runId) ?? '')
-    this.#requestsOfReplaced.delete(runId)
+    const entry = this.#replacedEntries.get(runId)
+    if (entry?.kind === 'request') this.#queues.forgetRequest(entry.id)
+    this.#replacedEntries.delete(runId)
   }
 }

@@ -1,3 +1,5 @@
+import type { SlotRecord } from './record.js'
+
 /** What waits for a slot of a job, in the order of its coming. */
 export type WaitingEntry = WaitingTick | WaitingRequest
 
@@ -18,6 +20,12 @@ export interface WaitingRequest {
   readonly hasData: boolean
   /** When it was made, in milliseconds since the Unix epoch. */
   readonly requestedAt: number
+}
+
+/** What a run was waited for. */
+export function entryOf({ requestId: id, key, runTick }: SlotRecord): WaitingEntry {
+  if (id === '') return { kind: 'tick', scheduledTime: runTick, replaces: null, by: '' }
+  return { kind: 'request', id, key, hasData: true, requestedAt: runTick }
 }
 
 /** What waits for slots, and what requests by hand have brought whose run has not ended. */

@@ -141,7 +141,12 @@ export class RedisClaims {
     const args = claims.map(writeHandedBack)
     try {
       const reply = await this.#link.exchange(() => this.#commands.rlsHandBack(keys.length, ...keys, callId, ...args))
-      return claims.map((_claim, index) => HAND_BACK_ANSWERS[Number(reply[index])] ?? 'unavailable')
+      const answers = claims.map((_claim, index) => HAND_BACK_ANSWERS[Number(reply[index])] ?? 'unavailable')
+      for (const line of reply.split('\n').slice(1)) {
+        const [number, tick] = line.split(' ').map(Number)
+        if (number !== undefined && tick !== undefined) answers[number - 1] = `wasted ${tick}`
+      }
+      return answers
     } catch (error) {
       this.#link.unavailable('take claims back', error)
       return claims.map(() => 'unavailable')

@@ -934,6 +934,15 @@ enqueue(jobId, runTick * 1000, 't ' .. runTick .. ' - -')
 end
 return true
 end
+local function isTakenOver(jobId, runId, request)
+local record = redis.pcall('GET', base .. 'claim:' .. jobId)
+local grants = redis.call('HVALS', base .. 'runs:' .. jobId)
+if type(record) == 'string' then grants[#grants + 1] = select(4, match(record, '^(%-?%d+) (%-?%d+) (%S+) 0 ((%S+) %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')) end
+for _, grant in ipairs(grants) do
+if match(grant, '^%S+') ~= runId and match(grant, ';Q=([^;%s]+)') == request then return true end
+end
+return false
+end
 local function closeStrays(strays)
 if not next(strays) then return end
 for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
@@ -941,7 +950,9 @@ local runId, jobId, word = readMember(member)
 if strays[runId] then
 redis.call('ZREM', openKey, member)
 local request = match(word, ';Q=([^;]+)')
-if request then redis.call('HDEL', base .. 'requests:' .. jobId, request) end
+if request and not isTakenOver(jobId, runId, request) then
+redis.call('HDEL', base .. 'requests:' .. jobId, request)
+end
 end
 end
 end
@@ -1158,6 +1169,15 @@ enqueue(jobId, runTick * 1000, 't ' .. runTick .. ' - -')
 end
 return true
 end
+local function isTakenOver(jobId, runId, request)
+local record = redis.pcall('GET', base .. 'claim:' .. jobId)
+local grants = redis.call('HVALS', base .. 'runs:' .. jobId)
+if type(record) == 'string' then grants[#grants + 1] = select(4, match(record, '^(%-?%d+) (%-?%d+) (%S+) 0 ((%S+) %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')) end
+for _, grant in ipairs(grants) do
+if match(grant, '^%S+') ~= runId and match(grant, ';Q=([^;%s]+)') == request then return true end
+end
+return false
+end
 local function closeStrays(strays)
 if not next(strays) then return end
 for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
@@ -1165,7 +1185,9 @@ local runId, jobId, word = readMember(member)
 if strays[runId] then
 redis.call('ZREM', openKey, member)
 local request = match(word, ';Q=([^;]+)')
-if request then redis.call('HDEL', base .. 'requests:' .. jobId, request) end
+if request and not isTakenOver(jobId, runId, request) then
+redis.call('HDEL', base .. 'requests:' .. jobId, request)
+end
 end
 end
 end
@@ -1191,7 +1213,7 @@ local function tellHanded(jobId, tick, runId)
 redis.call('HSET', handedKey, jobId, tick .. ' ' .. runId .. ' ' .. nowText)
 redis.call('PEXPIRE', handedKey, 86400000)
 end
-local reply, closed, strays = {}, {}, {}
+local reply, closed, strays, wasted = {}, {}, {}, {}
 local function endInSlot(jobId, runId, slot)
 local grant = redis.call('HGET', base .. 'runs:' .. jobId, slot)
 if not grant or match(grant, '^%S+') ~= runId then return false end
@@ -1199,25 +1221,49 @@ closed[#closed + 1] = grant .. ' ' .. jobId
 redis.call('HDEL', base .. 'runs:' .. jobId, slot)
 return true
 end
+local function takeReplaced(jobId, runId)
+for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
+local id, word, runTick, attempt, itsJob = match(member, '^(%S+) %d+ %d+ (%S+) (%-?%d+) (%d+) (.+)$')
+if id == runId and itsJob == jobId then
+local request = match(word, ';Q=([^;]+)')
+local isLeft
+if request then
+isLeft = redis.call('HEXISTS', base .. 'requests:' .. jobId, request) == 1 and not isTakenOver(jobId, runId, request)
+else
+isLeft = attempt == '0'
+end
+if not isLeft then return nil end
+redis.call('ZREM', openKey, member)
+return runTick, word
+end
+end
+end
 local function waitAgain(jobId, claimKey, runId, slot)
-local tick, previous, claimedBy, ended, itsGrant, fingerprint = match(textAt(claimKey), '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
-local grant = itsGrant
-if slot ~= '1' then grant = redis.call('HGET', base .. 'runs:' .. jobId, slot) end
-if not grant or match(grant, '^%S+') ~= runId or (slot == '1' and ended ~= '0') then return 0 end
-local _, _, _, word, runTick = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
-local isFree = enqueueAgain(jobId, runTick, word)
-if find(word, ';Q=', 1, true) or not isFree then fingerprint = ((string.gsub(fingerprint, ';c=(%d+)', function(count) return ';c=' .. math.max(0, count - 1) end))) end
-if slot == '1' then
-closed[#closed + 1] = grant .. ' ' .. jobId
+local tick, previous, claimedBy, ended, grant, fingerprint = match(textAt(claimKey), '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
+if not tick then return 0 end
+local isFirst = slot == '1'
+local itsGrant = isFirst and ended == '0' and grant or not isFirst and redis.call('HGET', base .. 'runs:' .. jobId, slot)
+local isOwn = itsGrant and match(itsGrant, '^%S+') == runId
+local _, runTick, word
+if not isOwn then
+runTick, word = takeReplaced(jobId, runId)
+if not runTick then return 0 end
+else
+_, _, _, word, runTick = match(itsGrant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
+if isFirst then
+closed[#closed + 1] = itsGrant .. ' ' .. jobId
 ended, grant = nowText, unbegunGrant(grant)
 else
 endInSlot(jobId, runId, slot)
-grant = itsGrant
 end
-if tick then
+end
+local isRequest = find(word, ';Q=', 1, true)
+local isPassed = not isOwn and not isRequest and tonumber(tick) > tonumber(runTick)
+local isFree = not isPassed and enqueueAgain(jobId, runTick, word)
+if isRequest or not isFree then fingerprint = ((string.gsub(fingerprint, ';c=(%d+)', function(count) return ';c=' .. math.max(0, count - 1) end))) end
 redis.call('SET', claimKey, tick .. ' ' .. previous .. ' ' .. claimedBy .. ' ' .. ended .. ' ' .. grant .. ' ' .. fingerprint, 'KEEPTTL')
-end
-return isFree and 1 or 2
+if isFree then return 1 end
+return 2, runTick
 end
 local function handBack(jobId, claimKey, runId, handedTick, endedAt, slot)
 local tick, previous, claimedBy, ended, grant, fingerprint = match(textAt(claimKey), '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
@@ -1253,14 +1299,16 @@ lockKey = (slot == '1' and base .. 'lock:' .. jobId or base .. 'slot:' .. slot .
 end
 if textAt(lockKey) == runId then redis.call('DEL', lockKey) end
 if waited == 'w' then
-reply[i] = waitAgain(jobId, claimKey, runId, slot)
+local wastedTick
+reply[i], wastedTick = waitAgain(jobId, claimKey, runId, slot)
+if wastedTick then wasted[#wasted + 1] = '\\n' .. i .. ' ' .. wastedTick end
 else
 reply[i] = handBack(jobId, claimKey, runId, handedTick, endedAt, slot)
 end
 end
 if #closed > 0 then redis.call('ZREM', openKey, unpack(closed)) end
 closeStrays(strays)
-local text = table.concat(reply)
+local text = table.concat(reply) .. table.concat(wasted)
 rememberReply(replyKey, callId, text)
 return text
 `

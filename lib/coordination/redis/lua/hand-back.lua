@@ -6,7 +6,8 @@
 -- KEYS  fence, handed, the replica's last reply to a hand-back, then for each claim its lock and its claim
 -- ARGV  the call's id, then for each claim `runId tick endedAt slot`, with -1 for a tick that nobody is told of, -1 for
 --       the end that is now, and `w` after the slot for a run of what has waited, which waits again
--- Reply a string of one digit for each claim, one of the HAND_BACKs
+-- Reply a string of one digit for each claim, one of the HAND_BACKs; then, after a line break each, the number of a claim
+--       of what has waited that is HAND_BACK_WASTED, and its tick
 
 --- @include "strings"
 --- @include "repeated-call"
@@ -51,7 +52,7 @@ local function tellHanded(jobId, tick, runId)
   redis.call('PEXPIRE', handedKey, KEEP_HANDED)
 end
 
-local reply, closed, strays = {}, {}, {}
+local reply, closed, strays, wasted = {}, {}, {}, {}
 
 -- Ends the run in another slot than the first, if it is the claim's own. Whether it was.
 local function endInSlot(jobId, runId, slot)
@@ -62,27 +63,54 @@ local function endInSlot(jobId, runId, slot)
   return true
 end
 
--- What has waited, and was granted by the claim, waits again.
+-- What a run was for that has lost its slot to another one: its time and its word, as it stands among those that are
+-- open. Nil where that is over, taken over, or recorded as abandoned.
+local function takeReplaced(jobId, runId)
+  for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
+    local id, word, runTick, attempt, itsJob = match(member, '^(%S+) %d+ %d+ (%S+) (%-?%d+) (%d+) (.+)$')
+    if id == runId and itsJob == jobId then
+      local request = match(word, ';Q=([^;]+)')
+      local isLeft
+      if request then
+        isLeft = redis.call('HEXISTS', requestsKey(jobId), request) == 1 and not isTakenOver(jobId, runId, request)
+      else
+        isLeft = attempt == '0'
+      end
+      if not isLeft then return nil end
+      redis.call('ZREM', openKey, member)
+      return runTick, word
+    end
+  end
+end
+
+-- What has waited, and was granted by the claim, waits again. Where a later tick has come, which one does not.
 local function waitAgain(jobId, claimKey, runId, slot)
-  local tick, previous, claimedBy, ended, itsGrant, fingerprint = readRecord(textAt(claimKey))
-  local grant = itsGrant
-  if slot ~= '1' then grant = runInSlot(jobId, slot) end
-  if not grant or runIdOf(grant) ~= runId or (slot == '1' and ended ~= '0') then return HAND_BACK_NOT_OURS end
-  local _, _, _, word, runTick = readGrant(grant)
-  local isFree = enqueueAgain(jobId, runTick, word)
-  -- A request is counted when its run begins, a tick when it comes to wait.
-  if find(word, ';Q=', 1, true) or not isFree then fingerprint = withoutRun(fingerprint) end
-  if slot == '1' then
-    closed[#closed + 1] = memberOf(grant, jobId)
-    ended, grant = nowText, unbegunGrant(grant)
+  local tick, previous, claimedBy, ended, grant, fingerprint = readRecord(textAt(claimKey))
+  if not tick then return HAND_BACK_NOT_OURS end
+  local isFirst = slot == '1'
+  local itsGrant = isFirst and ended == '0' and grant or not isFirst and runInSlot(jobId, slot)
+  local isOwn = itsGrant and runIdOf(itsGrant) == runId
+  local _, runTick, word
+  if not isOwn then
+    runTick, word = takeReplaced(jobId, runId)
+    if not runTick then return HAND_BACK_NOT_OURS end
   else
-    endInSlot(jobId, runId, slot)
-    grant = itsGrant
+    _, _, _, word, runTick = readGrant(itsGrant)
+    if isFirst then
+      closed[#closed + 1] = memberOf(itsGrant, jobId)
+      ended, grant = nowText, unbegunGrant(grant)
+    else
+      endInSlot(jobId, runId, slot)
+    end
   end
-  if tick then
-    redis.call('SET', claimKey, writeRecord(tick, previous, claimedBy, ended, grant, fingerprint), 'KEEPTTL')
-  end
-  return isFree and HAND_BACK_FREE or HAND_BACK_WASTED
+  local isRequest = find(word, ';Q=', 1, true)
+  local isPassed = not isOwn and not isRequest and tonumber(tick) > tonumber(runTick)
+  local isFree = not isPassed and enqueueAgain(jobId, runTick, word)
+  -- A request is counted when its run begins, a tick when it comes to wait.
+  if isRequest or not isFree then fingerprint = withoutRun(fingerprint) end
+  redis.call('SET', claimKey, writeRecord(tick, previous, claimedBy, ended, grant, fingerprint), 'KEEPTTL')
+  if isFree then return HAND_BACK_FREE end
+  return HAND_BACK_WASTED, runTick
 end
 
 local function handBack(jobId, claimKey, runId, handedTick, endedAt, slot)
@@ -120,13 +148,15 @@ for i = 1, #ARGV - 1 do
   end
   if textAt(lockKey) == runId then redis.call('DEL', lockKey) end
   if waited == 'w' then
-    reply[i] = waitAgain(jobId, claimKey, runId, slot)
+    local wastedTick
+    reply[i], wastedTick = waitAgain(jobId, claimKey, runId, slot)
+    if wastedTick then wasted[#wasted + 1] = '\n' .. i .. ' ' .. wastedTick end
   else
     reply[i] = handBack(jobId, claimKey, runId, handedTick, endedAt, slot)
   end
 end
 if #closed > 0 then redis.call('ZREM', openKey, unpack(closed)) end
 closeStrays(strays)
-local text = table.concat(reply)
+local text = table.concat(reply) .. table.concat(wasted)
 rememberReply(replyKey, callId, text)
 return text
