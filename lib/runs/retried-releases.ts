@@ -165,13 +165,16 @@ export class RetriedReleases {
 
   async #tryHandBacks(calls: readonly HandBackCall[], answered: boolean): Promise<boolean> {
     let isAnswering = answered
+    const unanswered: HandBackCall[] = []
     for (const call of calls) {
       const { id, claims } = call
       const answers = isAnswering ? await this.#coordination.handBack(claims, id) : []
       isAnswering &&= !answers.includes('unavailable')
-      if (!isAnswering) this.#handBacks.push(call)
+      if (!isAnswering) unanswered.push(call)
       else for (const [index, claim] of claims.entries()) claim.onHandedBack(answers[index] as HandBackAnswer)
     }
+    // Before those that have come meanwhile: after another call the store does not remember its reply to one that it has had.
+    this.#handBacks = [...unanswered, ...this.#handBacks]
     return isAnswering
   }
 

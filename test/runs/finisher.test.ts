@@ -3,7 +3,7 @@ import { MemoryCoordination } from '../../lib/coordination/memory/coordination.j
 import { MemoryStore } from '../../lib/coordination/memory/store.js'
 import { Finisher } from '../../lib/runs/finisher.js'
 import { VirtualClock } from '../../lib/testing/virtual-clock.js'
-import type { Coordination, Ending, HeldLock } from '../../types/coordination.js'
+import type { Coordination, Ending, HandBackAnswer, HeldLock } from '../../types/coordination.js'
 import { listen } from '../fixtures/contract/requests.js'
 
 t.test('so many ends that Redis has not answered for are told all the same, when it answers', async (t) => {
@@ -41,4 +41,37 @@ t.test('so many ends that Redis has not answered for are told all the same, when
   silent = false
   await finisher.retryNow()
   t.same([finished, handedBack, released], [count, 3, count])
+})
+
+t.test('what was handed back and not answered for comes before what is handed back meanwhile', async (t) => {
+  const clock = new VirtualClock()
+  const memory = new MemoryCoordination(clock, new MemoryStore(), 1000, listen())
+  const called: string[] = []
+  let answer: (value: readonly HandBackAnswer[]) => void = () => {}
+  const coordination: Coordination = Object.assign(Object.create(memory) as Coordination, {
+    handBack: (_claims: readonly unknown[], callId: string) => {
+      called.push(callId)
+      return new Promise<readonly HandBackAnswer[]>((resolve) => {
+        answer = resolve
+      })
+    }
+  })
+  let calls = 0
+  const finisher = new Finisher(coordination, clock, () => `call-${++calls}`)
+  const handBack = (token: string): void => {
+    const lock: HeldLock = { name: 'job', kind: 'job', token, ttl: 1000, validUntil: clock.monotonic() + 1000 }
+    void finisher.handBack([{ lock, scheduledTime: 0, afterCompletion: 0, tell: true, onHandedBack() {} }])
+  }
+  handBack('one')
+  await clock.advance(10)
+  handBack('two')
+  answer(['unavailable'])
+  await clock.advance(1000)
+  t.same(called, ['call-1', 'call-1'], 'a store remembers its reply to the last call alone')
+  answer(['free'])
+  await clock.advance(1000)
+  t.same(called, ['call-1', 'call-1', 'call-2'])
+  answer(['free'])
+  await clock.advance(1000)
+  t.equal(called.length, 3)
 })

@@ -134,7 +134,10 @@ export class MemoryClaims {
       const run = runs.find((each) => each.runId === before?.replaces) ?? runs[0]
       replaces = run?.runId ?? null
       // Nobody is to take it over.
-      if (run !== undefined) run.attempt = 0
+      if (run !== undefined && run.attempt > 0) {
+        run.replacedAttempt = run.attempt
+        run.attempt = 0
+      }
       if (replaces !== null && replaces !== before?.replaces) {
         for (const listener of this.#store.listeners) listener.onReplaced(replaces)
       }
@@ -374,6 +377,7 @@ export class MemoryClaims {
 
   protected begin(slot: SlotRecord, runId: string, fencingToken: number, now: number): void {
     slot.runId = runId
+    slot.replacedAttempt = 0
     slot.endedAt = 0
     slot.fencingToken = fencingToken
     slot.startedAt = now

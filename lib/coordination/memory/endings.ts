@@ -29,8 +29,11 @@ export function finishRun(
     }
     endRun(store, name, run, now, finished)
   }
-  if (!finished && unbegun && isLast && run.attempt > 1) {
-    run.attempt--
+  const attempt = run.attempt || run.replacedAttempt
+  if (!finished && unbegun && isLast && attempt > 1) {
+    // Nor is it replaced any more, as it has not begun.
+    run.attempt = attempt - 1
+    run.replacedAttempt = 0
     // Under no request's id: should the request be repeated, it takes the run over like any other.
     run.runId = GIVEN_UP
   }

@@ -20,7 +20,10 @@ export interface SlotRecord extends LockRecord {
   runId: string
   endedAt: number
   runTick: number
+  /** 0 where nobody is to take it over. */
   attempt: number
+  /** Its attempt where it is to be replaced, so that nobody takes it over any more; else 0. */
+  replacedAttempt: number
   fencingToken: number
   startedAt: number
   replicaId: string
@@ -83,6 +86,7 @@ export function newRun(): Omit<SlotRecord, 'slot'> {
     endedAt: 0,
     runTick: -1,
     attempt: 0,
+    replacedAttempt: 0,
     fencingToken: 0,
     startedAt: 0,
     replicaId: '',
