@@ -73,9 +73,9 @@ export function isKeyHeld(record: ClaimRecord, key: string, runId: string, monot
   return runs.some((run) => isUnfinished(run) || goingOn(record, monotonic).includes(run))
 }
 
-/** Forgets a slot whose run is over. */
-export function endSlot(record: ClaimRecord, { slot }: SlotRecord): void {
-  record.slots?.delete(slot)
+/** Forgets a slot whose run is over, unless another run has it by now. */
+export function endSlot(record: ClaimRecord, slot: SlotRecord): void {
+  if (record.slots?.get(slot.slot) === slot) record.slots.delete(slot.slot)
   if (record.slots?.size === 0) record.slots = null
 }
 
