@@ -6,6 +6,7 @@ import { hash32 } from '../base/hash.js'
 import { Idle } from '../base/idle.js'
 import { isOver } from '../coordination/lock-validity.js'
 import type { JobRecord } from '../jobs/job.js'
+import type { Journal } from '../observability/journal.js'
 import type { ActiveRun } from '../runs/active-run.js'
 import type { Capacity } from '../runs/capacity.js'
 import type { Deadline, Deadlines } from '../runs/deadlines.js'
@@ -30,6 +31,7 @@ export interface RecoveryOptions {
   readonly coordination: Coordination
   readonly deadlines: Deadlines
   readonly runner: Runner
+  readonly journal: Journal
   readonly finisher: Finisher
   readonly newRunId: () => string
   /** Called when a run is taken over, with the abandoned run and the id of the one that replaces it. */
@@ -227,7 +229,7 @@ export class Recovery {
 
   async #onAnswer(search: Search, { runId, ttl }: ClaimRequest, answer: ClaimAnswer): Promise<void> {
     const { job } = search
-    const { coordination, runner, finisher, clock, onRequestBegun } = this.#options
+    const { coordination, runner, finisher, clock, journal, onRequestBegun } = this.#options
     if (answer.status === 'unavailable') {
       // The run may have been granted all the same, and only the reply lost: then it is made free to take over again.
       if (answer.maybe) finisher.giveUpTakeover(jobLock(job, runId, ttl, clock.monotonic()))
@@ -242,6 +244,12 @@ export class Recovery {
       if (brought instanceof Error) {
         finisher.giveUpTakeover(lock, () => this.lookNow(job))
         this.#lookAfter(job, ttl + this.#delay)
+        return
+      }
+      if (request !== undefined && brought === null) {
+        journal.requestLost(job, request.id)
+        finisher.push({ lock, finished: true, unbegun: true, onReleased() {} })
+        this.#endSearch(search)
         return
       }
       if (this.#stopped || job.removed || runner.closed) {

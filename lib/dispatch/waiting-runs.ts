@@ -270,11 +270,17 @@ export class WaitingRuns {
   }
 
   async #begin(job: JobRecord, { runId }: ClaimRequest, granted: Granted, handBacks: HandingBack[]): Promise<void> {
-    const { clock, coordination, runner, isEnding } = this.#options
+    const { clock, coordination, finisher, journal, runner, isEnding } = this.#options
     const { lock, fencingToken, scheduledTime, request } = granted
     const brought = request === undefined ? null : await readBrought(coordination, job.id, request.id)
     // What it has brought could not be read.
     const isUnread = brought instanceof Error
+    if (request !== undefined && brought === null) {
+      // With the data of the job it would be another run than the one that was asked for.
+      journal.requestLost(job, request.id)
+      finisher.push({ lock, finished: true, unbegun: true, onReleased() {} })
+      return
+    }
     if (isUnread || isEnding() || job.removed || runner.closed || isOver(lock, clock.monotonic())) {
       handBacks.push(this.#waitsAgain(job, lock))
       return

@@ -123,6 +123,11 @@ export class Journal {
     if (this.#listeners !== null) this.#tell('runAbandoned', open, job?.view ?? null, run)
   }
 
+  /** A request for a run by hand is over, as what it has brought is not known any more. */
+  requestLost({ id }: JobRecord, requestId: string): void {
+    this.#logbook.requestLost(id, requestId)
+  }
+
   /** A run has ended here that another replica has recorded as abandoned, and has told of. */
   abandonedRunEnded(active: JournaledRun): void {
     this.#logbook.abandonedRunEnded(active)

@@ -129,6 +129,11 @@ export class Logbook {
     this.#write('warn', fields, 'a run was abandoned: its replica has died, or lost its lock')
   }
 
+  /** What a run by hand has brought is gone. */
+  requestLost(jobId: string, requestId: string): void {
+    this.#write('warn', { jobId, requestId }, 'a run by hand that had waited is left out: Redis has lost its data')
+  }
+
   /** A run has ended that others have recorded as abandoned. */
   abandonedRunEnded(active: ReportedRun): void {
     const fields = { ...fieldsOf(active, 'abandoned'), endedAs: active.run.outcome }

@@ -1,7 +1,9 @@
 import { once } from 'node:events'
+import { setImmediate as turn } from 'node:timers/promises'
 import Fastify from 'fastify'
 import t from 'tap'
 import scheduler, { createScheduler, type QueuedRun, type Run, type Scheduler } from '../../lib/index.js'
+import { logLines } from '../fixtures/log-lines.js'
 import { type Member, withFleet } from '../fixtures/simulated-fleet.js'
 import { withRedis } from '../fixtures/with-redis.js'
 
@@ -320,5 +322,39 @@ t.test('five POSTs in a row are never four lost ones, and the sixth is told when
     end()
     await app.close()
     await other.close()
+  })
+)
+
+t.test('one whose data Redis has lost is not run with other data, and is told of', (t) =>
+  withRedis(async ({ url, client }) => {
+    const { logger, lines } = logLines()
+    const scheduler = createScheduler({ redis: url, prefix: 'lost', logger })
+    const ran: unknown[] = []
+    let end: () => void = () => {}
+    scheduler.add({
+      id: 'job',
+      data: { whose: 'own' },
+      handler: async ({ data }) => {
+        ran.push(data)
+        await new Promise<void>((resolve) => {
+          end = resolve
+        })
+      }
+    })
+    await scheduler.start()
+    await scheduler.trigger('job', { data: { whose: 'first' } })
+    const waiting = await scheduler.trigger('job', { data: { whose: 'lost' }, overlap: 'wait' })
+    const next = await scheduler.trigger('job', { data: { whose: 'next' }, overlap: 'wait' })
+    t.equal(await client.hdel('rls:{lost}:requests:job', `${waiting?.id}`), 1)
+    end()
+    while (ran.length < 2) await turn()
+    end()
+    await scheduler.close()
+    t.same(ran, [{ whose: 'first' }, { whose: 'next' }])
+    t.not(waiting?.id, next?.id)
+    t.match(
+      lines.filter(({ message }) => /left out/.test(message)),
+      [{ level: 'warn', fields: { jobId: 'job', requestId: waiting?.id } }]
+    )
   })
 )
