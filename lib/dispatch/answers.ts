@@ -272,7 +272,7 @@ export class Answers {
 
   /** The job has been given all of its runs: there is no such tick, unless the last of them is this tick's. */
   #onEnded(request: TickRequest, { last, isSettled }: Ended): void {
-    const { endedJobs, jobs, journal } = this.#options
+    const { endedJobs, jobs, journal, recovery, waitingRuns } = this.#options
     const { job, tick } = request
     if (tick.scheduledTime <= last) journal.tickSkipped(job, tick.scheduledTime, 'claimed_elsewhere')
     if (isSettled && job.definition.maxRuns === request.maxRuns) {
@@ -280,6 +280,9 @@ export class Answers {
       return
     }
     endedJobs.note(job)
+    // Its last run goes on, or waits.
+    recovery.expect(job)
+    if (request.overlap !== 'skip') waitingRuns.suspect(job)
     this.#continueLater(request, request.coversUntil)
   }
 

@@ -52,7 +52,7 @@ function requestBase(
   ttl: number
 ): Omit<ClaimRequest, 'kind' | 'scheduledTime' | 'coversUntil'> {
   const { template } = job
-  const { jobId, afterCompletion, pausedInitially, rerun, slots, maxRuns, fingerprint } = template
+  const { jobId, afterCompletion, pausedInitially, rerun, slots, maxRuns, startsRuns, fingerprint } = template
   const retention = retentionOf(template, afterCompletion)
   return {
     jobId,
@@ -66,6 +66,7 @@ function requestBase(
     slots,
     overlap: 'skip',
     maxRuns,
+    startsRuns,
     fingerprint
   }
 }

@@ -86,10 +86,13 @@ export class EndedJobs {
     const asked = due.filter(([job]) => !job.removed && !job.hasEnded && job.definition.maxRuns !== null)
     for (const [job] of due) this.#turns.delete(job)
     this.#asking = true
-    const answers = asked.length === 0 ? [] : await coordination.claim(asked.map(([job]) => toProbe(job, newRunId())))
+    const probes = asked.map(([job]) => toProbe(job, newRunId()))
+    const answers = probes.length === 0 ? [] : await coordination.claim(probes)
     for (const [index, [job, { delay }]] of asked.entries()) {
       const answer = answers[index]
-      if (answer?.status === 'ended' && answer.isSettled) jobs.end(job)
+      // It may have been given more since.
+      const isSame = probes[index]?.maxRuns === job.definition.maxRuns
+      if (answer?.status === 'ended' && answer.isSettled && isSame) jobs.end(job)
       else if ((answer?.status === 'ended' || answer?.status === 'unavailable') && !this.#stopped) this.#ask(job, delay)
     }
     this.#asking = false

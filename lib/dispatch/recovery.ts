@@ -248,7 +248,7 @@ export class Recovery {
       }
       if (request !== undefined && brought === null) {
         journal.requestLost(job, request.id)
-        finisher.push({ lock, finished: true, unbegun: true, onReleased() {} })
+        finisher.push({ lock, finished: true, onReleased() {} })
         this.#endSearch(search)
         return
       }

@@ -8,7 +8,7 @@ import type { JobRecord } from '../jobs/job.js'
 import type { Capacity } from '../runs/capacity.js'
 import type { Finisher } from '../runs/finisher.js'
 import type { Runner } from '../runs/runner.js'
-import { periodAround } from '../triggers/index.js'
+import { isFromCompletion, periodAround } from '../triggers/index.js'
 import { isMissed, jobLock, toStartRequest } from './claim-request.js'
 import type { EndedJobs } from './ended-jobs.js'
 import type { Recovery } from './recovery.js'
@@ -20,6 +20,8 @@ const RETRY_DELAY = SECOND
 
 /** The most runs requested in one call. */
 const BATCH = 64
+
+type Granted = Extract<ClaimAnswer, { status: 'granted' }>
 
 export interface StartRunsOptions {
   readonly clock: Clock
@@ -39,15 +41,15 @@ export interface StartRunsOptions {
  */
 export class StartRuns {
   readonly #options: StartRunsOptions
-  /** The jobs that are to be asked for. */
-  readonly #waiting = new Set<JobRecord>()
+  /** The jobs that are to be asked for, with the request that may have been granted, as its reply was lost; `null` for none. */
+  readonly #waiting = new Map<JobRecord, ClaimRequest | null>()
   /** The jobs that have had their turn since the start. */
   #asked = new WeakSet<JobRecord>()
   #timer: TimerHandle | null = null
   #asking = false
   #stopped = true
-  /** The ids of the runs that are being requested. */
-  #requestedRunIds: readonly string[] = []
+  /** The requests that are being made. */
+  #requested: readonly ClaimRequest[] = []
   readonly #idle = new Idle(() => this.#asking)
 
   constructor(options: StartRunsOptions) {
@@ -56,7 +58,9 @@ export class StartRuns {
 
   /** The ids of the runs that are being requested. */
   get runIds(): readonly string[] {
-    return this.#requestedRunIds
+    return [...this.#requested, ...this.#waiting.values()].flatMap((request) =>
+      request === null ? [] : [request.runId]
+    )
   }
 
   /** Whether a run of the job is still to be asked for. */
@@ -66,12 +70,14 @@ export class StartRuns {
 
   /** The ticks of a job have begun here, as far as the store has said what it knows of it. */
   note(job: JobRecord): void {
-    if (!job.definition.runOnStart || this.#stopped || job.removed || job.hasEnded || this.#asked.has(job)) return
+    if (this.#stopped || this.#asked.has(job)) return
+    // Also where it gets the option only later.
     this.#asked.add(job)
+    if (!job.definition.runOnStart || job.removed || job.hasEnded) return
+    const now = this.#options.coordination.now()
+    if (periodAround(job.trigger, now) === null) return
     if (job.definition.lockTtl === null) this.#options.unlocked.startWithReplica(job)
-    // A tick that is late, but within its grace, runs now anyway.
-    else if (job.pending === null || isMissed(job, job.pending, this.#options.coordination.now()))
-      this.#askLater(job, 0)
+    else if (!runsAnyway(job, now)) this.#askLater(job, 0)
   }
 
   start(): void {
@@ -83,6 +89,7 @@ export class StartRuns {
     this.#stopped = true
     this.#timer?.cancel()
     this.#timer = null
+    for (const [job, request] of this.#waiting) this.#giveUp(job, request)
     this.#waiting.clear()
   }
 
@@ -91,9 +98,12 @@ export class StartRuns {
     return this.#idle.reached()
   }
 
-  #askLater(job: JobRecord, delay: number): void {
-    if (this.#stopped) return
-    this.#waiting.add(job)
+  #askLater(job: JobRecord, delay: number, request: ClaimRequest | null = null): void {
+    if (this.#stopped) {
+      this.#giveUp(job, request)
+      return
+    }
+    this.#waiting.set(job, request)
     if (this.#asking) return
     if (delay > 0) this.#timer ??= this.#options.clock.setTimeout(() => void this.#askAll(), delay)
     else void detached(() => this.#askAll())
@@ -105,78 +115,95 @@ export class StartRuns {
     this.#asking = true
     // What comes at the same time shares a call.
     await new Promise<void>((resolve) => this.#options.clock.setImmediate(resolve))
-    const again = new Map<JobRecord, number>()
-    while (this.#waiting.size > 0 && !this.#stopped) {
-      const batch = [...this.#waiting]
+    let answered = true
+    while (this.#waiting.size > 0 && !this.#stopped && answered) {
+      const batch = [...this.#waiting.keys()]
         .sort((a, b) => a.lane - b.lane)
         .slice(0, Math.min(BATCH, this.#options.capacity.room))
-      if (batch.length === 0) {
-        for (const job of this.#waiting) again.set(job, ROOM_POLL)
-        break
-      }
-      for (const job of batch) this.#waiting.delete(job)
-      for (const job of await this.#ask(batch)) again.set(job, RETRY_DELAY)
+      if (batch.length === 0) break
+      answered = await this.#ask(batch)
     }
     this.#asking = false
     this.#idle.announce()
-    for (const [job, delay] of again) this.#askLater(job, delay)
+    const [first] = this.#waiting
+    if (first !== undefined) this.#askLater(first[0], answered ? ROOM_POLL : RETRY_DELAY, first[1])
   }
 
-  /** @returns the jobs that are to be asked for again */
-  async #ask(batch: readonly JobRecord[]): Promise<JobRecord[]> {
+  /** @returns whether the store has answered */
+  async #ask(batch: readonly JobRecord[]): Promise<boolean> {
     const { capacity, coordination, newRunId } = this.#options
     const now = Math.round(coordination.now())
     const jobs: JobRecord[] = []
     const requests: ClaimRequest[] = []
+    const repeated = new Set<ClaimRequest>()
     for (const job of batch) {
+      const before = this.#waiting.get(job) ?? null
+      this.#waiting.delete(job)
       const period = periodAround(job.trigger, now)
-      if (period === null || job.removed || job.hasEnded || job.definition.lockTtl === null) continue
+      if (period === null || job.removed || job.hasEnded || job.definition.lockTtl === null) {
+        this.#giveUp(job, before)
+        continue
+      }
+      // Under its id a request that was granted before, as its reply was lost, is granted again.
+      const request = toStartRequest(job, before?.runId ?? newRunId(), now, now - period)
+      if (before !== null) repeated.add(request)
       jobs.push(job)
-      requests.push(toStartRequest(job, newRunId(), now, now - period))
+      requests.push(request)
     }
-    if (jobs.length === 0) return []
-    this.#requestedRunIds = requests.map(({ runId }) => runId)
+    if (jobs.length === 0) return true
+    this.#requested = requests
     capacity.asked(requests.length)
     const answers = await coordination.claim(requests)
-    const again: JobRecord[] = []
     for (const [index, job] of jobs.entries()) {
-      if (!this.#apply(job, requests[index] as ClaimRequest, answers[index] as ClaimAnswer)) again.push(job)
+      const request = requests[index] as ClaimRequest
+      this.#apply(job, request, answers[index] as ClaimAnswer, repeated.has(request))
     }
-    this.#requestedRunIds = []
+    this.#requested = []
     capacity.answered(requests.length)
     capacity.announceRoom()
-    return again
+    return !answers.some(({ status }) => status === 'unavailable')
   }
 
-  /** @returns whether the job has had its turn */
-  #apply(job: JobRecord, { runId, ttl, scheduledTime }: ClaimRequest, answer: ClaimAnswer): boolean {
-    const { clock, endedJobs, finisher, recovery, runner } = this.#options
-    switch (answer.status) {
-      case 'granted': {
-        const { lock, fencingToken } = answer
-        if (lock === null) return true
-        const isLate = isOver(lock, clock.monotonic())
-        if (isLate || this.#stopped || job.removed || runner.closed || runner.runsUnlocked(job.id)) {
-          finisher.push({ lock, finished: true, unbegun: true, onReleased() {} })
-          return !isLate
-        }
-        if (answer.isLast) endedJobs.note(job)
-        job.noteLocked()
-        runner.startRun(job, runner.newRun(job, runId, scheduledTime, 'start', fencingToken), lock)
-        return true
-      }
-      case 'unavailable':
-        // The run may have been granted all the same, and only the reply lost.
-        if (answer.maybe) finisher.giveUp(jobLock(job, runId, ttl, clock.monotonic()))
-        return false
-      case 'overlap':
-        if (answer.isLeft) recovery.lookNow(job)
-        return true
-      case 'ended':
-        endedJobs.note(job)
-        return true
-      default:
-        return true
+  /** @param isRepeated whether the request may have been granted before */
+  #apply(job: JobRecord, request: ClaimRequest, answer: ClaimAnswer, isRepeated: boolean): void {
+    const { endedJobs, recovery } = this.#options
+    if (answer.status === 'granted') {
+      this.#begin(job, request, answer)
+      return
     }
+    if (answer.status === 'unavailable') {
+      this.#askLater(job, RETRY_DELAY, answer.maybe || isRepeated ? request : null)
+      return
+    }
+    if (isRepeated) this.#giveUp(job, request)
+    if (answer.status === 'overlap' && answer.isLeft) recovery.lookNow(job)
+    if (answer.status === 'ended') endedJobs.note(job)
   }
+
+  #begin(job: JobRecord, { runId, scheduledTime }: ClaimRequest, { lock, fencingToken, isLast }: Granted): void {
+    const { clock, endedJobs, finisher, runner } = this.#options
+    if (lock === null) return
+    const isLate = isOver(lock, clock.monotonic())
+    if (isLate || this.#stopped || job.removed || runner.closed || runner.runsUnlocked(job.id)) {
+      // Once the store knows that it has not begun, the run can be had again.
+      const onReleased = (): void => (isLate ? this.#askLater(job, RETRY_DELAY) : undefined)
+      finisher.push({ lock, finished: true, unbegun: true, onReleased })
+      return
+    }
+    if (isLast) endedJobs.note(job)
+    job.noteLocked()
+    runner.startRun(job, runner.newRun(job, runId, scheduledTime, 'start', fencingToken), lock)
+  }
+
+  /** A request is not repeated any more: if it was granted, its run has not begun. */
+  #giveUp(job: JobRecord, request: ClaimRequest | null): void {
+    const { clock, finisher } = this.#options
+    if (request !== null) finisher.giveUp(jobLock(job, request.runId, request.ttl, clock.monotonic()))
+  }
+}
+
+/** Whether a job has a tick that is late, but within its grace, so that it runs now. */
+function runsAnyway(job: JobRecord, now: number): boolean {
+  // That of an interval from the last end only asks whether it is due.
+  return job.pending !== null && !isFromCompletion(job.trigger) && !isMissed(job, job.pending, now)
 }

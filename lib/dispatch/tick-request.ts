@@ -83,6 +83,10 @@ export class TickRequest implements ClaimRequest {
     return this.template.maxRuns
   }
 
+  get startsRuns(): boolean {
+    return this.template.startsRuns
+  }
+
   get grace(): number | null {
     return this.template.grace
   }

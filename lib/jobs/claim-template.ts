@@ -23,6 +23,8 @@ export interface ClaimTemplate {
   readonly overlap: Overlap
   /** How many runs of the job the fleet begins; `null` for any number. */
   readonly maxRuns: number | null
+  /** Whether the job runs as a replica starts. */
+  readonly startsRuns: boolean
   /** Whether the job has a single tick, a date. */
   readonly isOnce: boolean
   readonly fingerprint: Fingerprint
@@ -30,8 +32,18 @@ export interface ClaimTemplate {
 }
 
 export function claimTemplateOf(definition: JobDefinition, trigger: Trigger): ClaimTemplate {
-  const { id, lockTtl, misfireGraceTime, pausedInitially, coalesce, recovery, maxInstances, overlap, maxRuns } =
-    definition
+  const {
+    id,
+    lockTtl,
+    misfireGraceTime,
+    pausedInitially,
+    coalesce,
+    recovery,
+    maxInstances,
+    overlap,
+    maxRuns,
+    runOnStart
+  } = definition
   const { afterCompletion } = trigger
   return Object.freeze({
     jobId: id,
@@ -45,6 +57,7 @@ export function claimTemplateOf(definition: JobDefinition, trigger: Trigger): Cl
     slots: maxInstances,
     overlap,
     maxRuns,
+    startsRuns: runOnStart,
     isOnce: isOnce(definition),
     fingerprint: fingerprintOf(definition, trigger),
     memo: { store: null, record: null }

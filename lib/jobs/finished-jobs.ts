@@ -32,8 +32,9 @@ export class FinishedJobs {
 
   /** Begins or restarts the delay: the job's trigger has no further tick, or a run of such a job has ended. */
   scheduleRemoval(job: JobRecord): void {
-    if (this.#stopped || job.removed) return
+    if (job.removed) return
     job.isFinished = true
+    if (this.#stopped) return
     this.#due.delete(job)
     this.#due.set(job, this.#options.clock.monotonic() + REMOVAL_DELAY)
     this.#arm()

@@ -119,7 +119,7 @@ export class JobRegistry {
     this.#timetable.remove(job)
     this.#pool.release(job.trigger)
     this.#blocks.remove(job)
-    this.#gone.leave(job, this.#timetable.now)
+    if (!job.hasEnded) this.#gone.leave(job, this.#timetable.now)
     job.markRemoved()
     return job
   }
@@ -140,6 +140,7 @@ export class JobRegistry {
     this.#blocks.remove(job)
     job.markEnded()
     this.#timetable.finish(job)
+    this.#gone.leave(job, this.#timetable.now)
   }
 
   /** Corrects the times of all jobs, see `DueState.moveTimes`. */
@@ -164,7 +165,7 @@ export class JobRegistry {
     const isRetimed = trigger !== job.trigger || job.hasEnded
     if (isRetimed) {
       this.#timetable.remove(job)
-      this.#gone.leave(job, this.#timetable.now)
+      if (!job.hasEnded) this.#gone.leave(job, this.#timetable.now)
     }
     this.#blocks.remove(job)
     this.#pool.release(job.trigger)

@@ -276,6 +276,7 @@ function copyRequest(request: ClaimRequest): ClaimRequest {
     slots: request.slots,
     overlap: request.overlap,
     maxRuns: request.maxRuns,
+    startsRuns: request.startsRuns ?? false,
     key: request.key ?? '',
     fingerprint: request.fingerprint
   }

@@ -148,6 +148,8 @@ for (const { name, replica: word, replicaId, inherited, job } of WORDS) {
     const words = ['run-0', '5', `${TICK}`, word, `${TICK}`, '1', fingerprint]
     t.same((await record(redis)).slice(4), words)
     t.same(await members(redis), [])
+    // It has not begun.
+    words[2] = '0'
     await plant(redis)
     t.same(await replica.handBack([{ lock, scheduledTime: TICK, tell: true, afterCompletion: 0 }], 'call-1'), ['free'])
     t.same(await record(redis).then((all) => [...all.slice(0, 3), ...all.slice(4)]), [

@@ -146,7 +146,7 @@ for (const [kind, { asked, answers }] of Object.entries(KINDS)) {
       for (const vote of votes) {
         if (vote === null) continue
         const isHeld = isMine(vote) || (vote.status === 'unavailable' && vote.maybe)
-        const undone = asked.kind === 'manual' ? 'end' : 'back'
+        const undone = asked.kind === 'manual' ? 'unused' : 'back'
         must(leftover(asked, null, vote) === (isHeld ? undone : 'keep'), 'undecided: just what is ours goes back')
         if (answer?.status === 'granted') must(leftover(asked, answer, vote) === 'keep', 'a grant is left as it is')
         if (answer?.status === 'early' || answer?.status === 'unavailable') {

@@ -180,6 +180,21 @@ t.test('no more run at once than there is room for', (t) =>
   })
 )
 
+t.test('an interval from the last end starts with a run', (t) =>
+  withFleet(async ({ simulation, join, runs }) => {
+    simulation.stores[0]?.disturb({ delay: [200, 400] })
+    const joining = [1, 2].map(() => join(atStart({ trigger: { interval: '1h', after: 'completion' } })))
+    await simulation.advance(30 * SECOND)
+    await Promise.all(joining)
+    t.match(
+      runs().map(({ trigger }) => trigger),
+      ['start']
+    )
+    await simulation.advance(HOUR)
+    t.equal(runs().length, 2)
+  })
+)
+
 t.test('with several masters too', (t) =>
   withFleet(
     async ({ simulation, join, runs }) => {

@@ -44,8 +44,8 @@ t.test('definitions differ by their trigger, their options and their data, and b
 
 t.test('a job without the options that came later is the same to a build that knows of none', async (t) => {
   const { id: _id, trigger: _trigger, task: _task, data: _data, schema, ...all } = define()
-  const { priority, maxInstances, overlap, ...options } = all
-  t.strictSame([priority, maxInstances, overlap, schema], ['normal', 1, 'skip', null])
+  const { priority, maxInstances, overlap, maxRuns, runOnStart, ...options } = all
+  t.strictSame([priority, maxInstances, overlap, maxRuns, runOnStart, schema], ['normal', 1, 'skip', null, false, null])
   t.equal(fingerprint().options, hash32(JSON.stringify(options)).toString(36))
 })
 

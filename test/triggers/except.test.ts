@@ -176,7 +176,9 @@ t.test('a tick is left out if and only if it is in a range or in another trigger
       for (let at = each.next(after); at !== null && at <= until; at = each.next(at)) found.push(at)
       if (found.join() !== wanted.join()) throw new Error(`${found} instead of ${wanted}`)
       if (latestTick(each, after, until) !== (wanted.at(-1) ?? null)) throw new Error('the latest')
-      if (countTicks(each, after, until + 1) !== wanted.length) throw new Error('how many')
+      // Of more than a thousand, its budget may end before the last.
+      const count = countTicks(each, after, until + 1)
+      if (count > wanted.length || (count < wanted.length && count < 1000)) throw new Error('how many')
     }
   )
   t.doesNotThrow(() => fc.assert(check, { numRuns: 250 }))

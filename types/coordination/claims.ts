@@ -58,6 +58,12 @@ export interface ClaimRequest {
   /** How many runs of the job the fleet begins; `null` for any number. */
   readonly maxRuns: number | null
   /**
+   * Whether the job runs as replicas start, so that it is remembered when its last run began.
+   *
+   * @default false
+   */
+  readonly startsRuns?: boolean
+  /**
    * The concurrency key of a run by hand: no other run with it goes on.
    *
    * @default ''

@@ -217,7 +217,8 @@ export class MemoryClaims {
   /** Whether there is to be no run at the start of a replica: the job is paused, or a run has begun since a time. */
   #isRefusedAtStart({ jobId, runId, coversUntil }: ClaimRequest, record: ClaimRecord | undefined): boolean {
     if (this.#store.pauses.isPaused(jobId)) return true
-    if (record === undefined) return false
+    // What only asks whether all runs are over is never granted.
+    if (record === undefined) return coversUntil < 0
     const runs = [record, ...(record.slots?.values() ?? [])].filter((run) => run.runId !== runId)
     return record.lastBegun > coversUntil || runs.some(({ startedAt }) => startedAt > coversUntil)
   }
@@ -234,7 +235,9 @@ export class MemoryClaims {
     const slot = isKeyed ? null : this.#slotFor(record, request, monotonic)
     if (slot === null) return this.#overlap(record, request, false, previous, resumedAt, monotonic)
     // An interval from the last end is measured from the end of any run.
-    if (afterCompletion > 0) record.retainedUntil = monotonic + retention
+    if (afterCompletion > 0 || request.maxRuns !== null) {
+      record.retainedUntil = Math.max(record.retainedUntil, monotonic + retention)
+    }
     countRun(record, request)
     return this.#grant(request, record, slot, scheduledTime, previous, resumedAt, moment)
   }
@@ -285,7 +288,9 @@ export class MemoryClaims {
     const { jobId, runId, retention, afterCompletion, fingerprint } = request
     record.claimedBy = runId
     record.previous = before
-    record.retainedUntil = monotonic + retention
+    // Where runs are counted, never for less than before.
+    const retainedUntil = monotonic + retention
+    record.retainedUntil = record.runCount === 0 ? retainedUntil : Math.max(record.retainedUntil, retainedUntil)
     if (isBeside) {
       noteDate(record, fingerprint, runId)
       return
@@ -333,6 +338,7 @@ export class MemoryClaims {
     const { now, monotonic } = moment
     noteTaken(record, slot, request)
     if (slot.runId !== runId) this.#store.openRuns.noteReplaced(slot, jobId, moment)
+    if (request.startsRuns && slot.runId !== runId) record.lastBegun = Math.max(record.lastBegun, slot.startedAt)
     slot.runTick = scheduledTime
     slot.attempt = firstAttempt(rerun, kind)
     slot.key = request.key ?? ''

@@ -15,6 +15,7 @@ export function finishRun(
 ): ReleaseAnswer {
   const { token, name } = lock
   const run = JobLock.runOf(lock, store.jobs)
+  if (finished && unbegun && store.openRuns.isReplaced(token)) uncount(store.jobs.get(name))
   const isAbandoned = store.openRuns.noteEnd(token)
   const isLast = run !== undefined && run.runId === token
   if (isLast) run.isOpen = false
@@ -23,8 +24,7 @@ export function finishRun(
     // Nobody looks for a run by hand: its request waits again.
     if (!finished) store.queues.addFirst(name, entryOf(run))
     if (unbegun || !finished) {
-      const record = store.jobs.get(name)
-      if (record !== undefined) uncount(record)
+      uncount(store.jobs.get(name))
       run.startedAt = 0
     }
     endRun(store, name, run, now, finished)
@@ -42,8 +42,8 @@ export function finishRun(
 }
 
 /** A run has not begun after all: it is none of those that are counted. */
-function uncount(record: ClaimRecord): void {
-  record.runCount = Math.max(0, record.runCount - 1)
+function uncount(record: ClaimRecord | undefined): void {
+  if (record !== undefined) record.runCount = Math.max(0, record.runCount - 1)
 }
 
 function isLeftRequest({ requestId }: SlotRecord, unbegun = false): boolean {
@@ -81,6 +81,7 @@ export function handBackClaim(
   const record = store.jobs.get(name)
   // Its slot may have another run by now: what it was for waits again all the same.
   const lost = waited ? store.openRuns.takeReplaced(token) : null
+  if (!waited && store.openRuns.isReplaced(token)) uncount(record)
   store.openRuns.noteEnd(token)
   if (record === undefined) return 'not_ours'
   const run = JobLock.runOf(lock, store.jobs)

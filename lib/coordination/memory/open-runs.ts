@@ -40,6 +40,11 @@ export class MemoryOpenRuns {
     return entry
   }
 
+  /** Whether a run stands open whose slot has another one by now. */
+  isReplaced(runId: string): boolean {
+    return this.replaced.has(runId)
+  }
+
   /**
    * The end of a run is known.
    *

@@ -96,6 +96,9 @@ export const FLAG_QUEUES = 16
 
 export const FLAG_REPLACES = 32
 
+/** The job runs as replicas start, so that it is remembered when its last run began. */
+export const FLAG_STARTS_RUNS = 64
+
 export const ANSWER_GRANTED = '0'
 
 export const ANSWER_TAKEN_OVER = '6'

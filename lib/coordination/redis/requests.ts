@@ -20,6 +20,7 @@ import {
   FLAG_QUEUES,
   FLAG_REPLACES,
   FLAG_RERUN,
+  FLAG_STARTS_RUNS,
   FLAG_VOTE,
   FLAG_WAITS,
   KIND_MANUAL,
@@ -78,7 +79,8 @@ function writeTemplate(request: ClaimRequest, isVote: boolean): string {
     (request.rerun ? FLAG_RERUN : 0) +
     (request.overlap === 'skip' ? 0 : FLAG_QUEUES) +
     (request.overlap === 'replace' ? FLAG_REPLACES : 0) +
-    (isVote ? FLAG_VOTE : 0)
+    (isVote ? FLAG_VOTE : 0) +
+    (request.startsRuns ? FLAG_STARTS_RUNS : 0)
   const start = `${KINDS[kind]} ${scheduledTime} ${coversUntil} ${ttl} ${retention}`
   const { slots, maxRuns, key = '' } = request
   return `${start} ${afterCompletion} ${flags} ${slots} ${maxRuns ?? 0} ${writeKey(key)} ${writeFingerprint(fingerprint)}\n`
@@ -108,6 +110,7 @@ function hasTemplateOf(a: ClaimRequest, b: ClaimRequest): boolean {
     a.slots === b.slots &&
     a.overlap === b.overlap &&
     a.maxRuns === b.maxRuns &&
+    a.startsRuns === b.startsRuns &&
     a.key === b.key &&
     a.fingerprint.trigger === b.fingerprint.trigger &&
     a.fingerprint.options === b.fingerprint.options

@@ -172,6 +172,12 @@ if find(field, '^%u') then inherited = inherited .. ';' .. field end
 end
 return inherited
 end
+local function withBegun(text, grant)
+local _, _, startedAt = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
+local before = tonumber(match(text, ';b=(%d+)')) or 0
+if tonumber(startedAt) <= before then return text end
+return string.gsub(text, ';b=%d+', '') .. ';b=' .. startedAt
+end
 local function noteFirstClaim(jobId, trigger, retention)
 local key = base .. 'since:' .. jobId
 local _, noted = match(textAt(key), '^(%-?%d+) (%S+)$')
@@ -198,6 +204,7 @@ retention = retention, after = tonumber(after), slots = tonumber(slots), maxRuns
 fingerprint = fingerprint, isManual = kind == 'h' or kind == 's', key = key ~= '-' and key, queues = flags % (2 * 16) >= 16,
 replaces = flags % (2 * 32) >= 32,
 isVote = flags % (2 * 8) >= 8, isRerun = flags % (2 * 4) >= 4,
+startsRuns = flags % (2 * 64) >= 64,
 waits = flags % (2 * 2) >= 2,
 isPausedInitially = flags % (2 * 1) >= 1
 }
@@ -241,10 +248,6 @@ local isKnown, tick, previous, claimedBy, endedAt, grant, claimedAs, fields
 local claimant, isUnconfirmed, unbegun
 local isPaused, resumedAt
 local slot
-local function countRun(change)
-if template.maxRuns == 0 and (fields == '' or not find(fields, ';c=', 1, true)) then return end
-fields = string.gsub(fields, ';c=%d+', '') .. ';c=' .. math.max(0, (tonumber(match(fields, ';c=(%d+)')) or 0) + change)
-end
 local function isReplaced(id)
 for i = 1, #handed, 2 do
 if handed[i] == '\\127' .. id then return true end
@@ -351,9 +354,8 @@ end
 return isOwn
 end
 function slots.haveBegunSince(time)
-if (tonumber(match(fields, ';b=(%d+)')) or 0) > time then return true end
-local runs = call('HVALS', base .. 'runs:' .. jobId)
-for i = 1, #runs do
+local runs = call('HGETALL', base .. 'runs:' .. jobId)
+for i = 2, #runs, 2 do
 local id, _, startedAt = match((runs[i]), '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
 if id ~= runId and tonumber(startedAt) > time then return true end
 end
@@ -460,6 +462,16 @@ madeSlots = madeSlots or makeSlots()
 return madeSlots
 end
 local function makeAnswer()
+local function runCount()
+return tonumber(match(fields, ';c=(%d+)')) or 0
+end
+local function countRun(change)
+if template.maxRuns == 0 and (fields == '' or not find(fields, ';c=', 1, true)) then return end
+fields = string.gsub(fields, ';c=%d+', '') .. ';c=' .. math.max(0, runCount() + change)
+end
+local function hasEnded()
+return template.maxRuns > 0 and runCount() >= template.maxRuns
+end
 local function readJob()
 local text = known[index + 1]
 local t, p, by, e, g, as
@@ -526,6 +538,7 @@ fenceText = digits(fence)
 isFenced = true
 opened[#opened + 1] = digits(now + template.ttl)
 if slot == '1' then
+if template.startsRuns and match(grant, '^%S+') ~= runId then fields = withBegun(fields, grant) end
 endedAt, grant = '0', runId .. ' ' .. fenceText .. ' ' .. nowText .. ' ' .. word .. ' ' .. runTick .. ' ' .. attempt
 opened[#opened + 1] = grant .. ' ' .. jobId
 else
@@ -623,11 +636,15 @@ return '9 ' .. last .. ' ' .. claimant .. ' ' .. coveredBy(previous, -1)
 end
 return template.waits and '7 ' .. digits(tick) or '1'
 end
+local function keptFor()
+if fields == '' or not find(fields, ';c=', 1, true) then return template.retention end
+return digits(math.max(tonumber(template.retention), call('PTTL', claimKey)))
+end
 local function writeClaim(coversUntil, before, isAside)
 local by = template.isVote and claimedBy ~= runId and '?' .. runId or runId
 if isAside then
 noteDate(template.fingerprint, runId)
-call('SET', claimKey, digits(tick) .. ' ' .. digits(tick) .. ' ' .. by .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields, 'PX', template.retention)
+call('SET', claimKey, digits(tick) .. ' ' .. digits(tick) .. ' ' .. by .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields, 'PX', keptFor())
 else
 local isOther = (claimedAs ~= template.fingerprint and match(claimedAs, '^[^.]+') ~= match(template.fingerprint, '^[^.]+'))
 if isOther and tick >= 0 then
@@ -637,7 +654,7 @@ end
 if (isOther or tick < 0) and template.after == 0 and not (sub(template.fingerprint, 1, 1) == '@') then
 noteFirstClaim(jobId, match(template.fingerprint, '^[^.]+'), template.retention)
 end
-call('SET', claimKey, digits(coversUntil) .. ' ' .. digits(before) .. ' ' .. by .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. template.fingerprint .. fields, 'PX', template.retention)
+call('SET', claimKey, digits(coversUntil) .. ' ' .. digits(before) .. ' ' .. by .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. template.fingerprint .. fields, 'PX', keptFor())
 end
 if unbegun then closed[#closed + 1] = unbegun end
 if #handed > 0 and call('HDEL', handedKey, jobId) == 1 then handed = call('HGETALL', handedKey) end
@@ -665,10 +682,10 @@ countRun(1)
 return true
 end
 local function writeRunByHand()
-if isKnown and template.after == 0 then
+if isKnown and template.after == 0 and template.maxRuns == 0 then
 call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields, 'KEEPTTL')
 else
-call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields, 'PX', template.retention)
+call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields, 'PX', keptFor())
 end
 end
 local function queueTick(scheduledTime, covered)
@@ -677,7 +694,7 @@ if displaced == '-1' then countRun(1) end
 return 'q ' .. covered .. ' ' .. displaced .. ' ' .. cancelled
 end
 local function markLast(text)
-return (template.maxRuns > 0 and (tonumber(match(fields, ';c=(%d+)')) or 0) >= template.maxRuns) and 'l ' .. text or text
+return hasEnded() and 'l ' .. text or text
 end
 local function claimTick(scheduledTime, coversUntil, isRepeated, isAside)
 local before = (isRepeated or isUnconfirmed) and previous or tick
@@ -741,6 +758,7 @@ end
 local function hasBegunSince(time)
 local id, _, startedAt = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
 if id ~= runId and tonumber(startedAt) > time then return true end
+if (tonumber(match(fields, ';b=(%d+)')) or 0) > time then return true end
 return hasSlots() and slotsOf().haveBegunSince(time)
 end
 local function refuseAtStart()
@@ -766,8 +784,9 @@ answers[i] = takeOver()
 return answers[i] == '1'
 end
 local isRepeated = claimant == runId
-if template.kind ~= 'h' and (template.maxRuns > 0 and (tonumber(match(fields, ';c=(%d+)')) or 0) >= template.maxRuns) and not (isRepeated or (endedAt == '0' and match(grant, '^%S+') == runId)) then
-local isUnsettled = holder or slotsOf().areHeld() or slotsOf().isTickWaiting()
+if template.kind ~= 'h' and hasEnded() and not (isRepeated or (endedAt == '0' and match(grant, '^%S+') == runId)) then
+local isUnsettled = holder or (hasSlots() and slotsOf().areHeld())
+or (template.queues and slotsOf().isTickWaiting())
 answers[i] = 'e ' .. digits(tick) .. ' ' .. (isUnsettled and '0' or '1')
 return false
 end
@@ -897,6 +916,12 @@ local function readMember(member)
 local runId, word, jobId = match(member, '^(%S+) %d+ %d+ (%S+) %-?%d+ %d+ (.+)$')
 return runId, jobId, word
 end
+local function withBegun(text, grant)
+local _, _, startedAt = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
+local before = tonumber(match(text, ';b=(%d+)')) or 0
+if tonumber(startedAt) <= before then return text end
+return string.gsub(text, ';b=%d+', '') .. ';b=' .. startedAt
+end
 local function unbegunGrant(grant)
 local runId, fence, _, word, runTick, attempt = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
 return runId .. ' ' .. fence .. ' 0 ' .. word .. ' ' .. runTick .. ' ' .. attempt
@@ -936,19 +961,29 @@ return true
 end
 local function isTakenOver(jobId, runId, request)
 local record = redis.pcall('GET', base .. 'claim:' .. jobId)
-local grants = redis.call('HVALS', base .. 'runs:' .. jobId)
-if type(record) == 'string' then grants[#grants + 1] = select(4, match(record, '^(%-?%d+) (%-?%d+) (%S+) 0 ((%S+) %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')) end
-for _, grant in ipairs(grants) do
+local runs = redis.call('HGETALL', base .. 'runs:' .. jobId)
+local ongoing = type(record) == 'string' and select(4, match(record, '^(%-?%d+) (%-?%d+) (%S+) 0 ((%S+) %d+ %d+ %S+ %-?%d+ %d+) (%S+)$'))
+if ongoing then
+runs[#runs + 1] = '1'
+runs[#runs + 1] = ongoing
+end
+for i = 2, #runs, 2 do
+local grant = runs[i]
 if match(grant, '^%S+') ~= runId and match(grant, ';Q=([^;%s]+)') == request then return true end
 end
 return false
 end
+local notBegun = 'unbegun'
 local function closeStrays(strays)
 if not next(strays) then return end
 for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
 local runId, jobId, word = readMember(member)
 if strays[runId] then
 redis.call('ZREM', openKey, member)
+local record = strays[runId] == notBegun and redis.pcall('GET', base .. 'claim:' .. jobId)
+if type(record) == 'string' and find(record, ';c=', 1, true) then
+redis.call('SET', base .. 'claim:' .. jobId, ((string.gsub(record, ';c=(%d+)', function(count) return ';c=' .. math.max(0, count - 1) end))), 'KEEPTTL')
+end
 local request = match(word, ';Q=([^;]+)')
 if request and not isTakenOver(jobId, runId, request) then
 redis.call('HDEL', base .. 'requests:' .. jobId, request)
@@ -999,7 +1034,13 @@ keys[2 * count + 3] = base .. 'waits'
 local known = redis.call('MGET', unpack(keys))
 for i, slot in pairs(slots) do runsIn[i] = redis.call('HGET', base .. 'runs:' .. ((jobIds[i])), slot) end
 local reply, free, closed, strays = {}, {}, {}, {}
+local written = {}
 local anyWaits = known[2 * count + 3]
+local function writeJob(i, tick, previous, claimedBy, ended, grant, fingerprint)
+local record = tick .. ' ' .. previous .. ' ' .. claimedBy .. ' ' .. ended .. ' ' .. grant .. ' ' .. fingerprint
+written[jobIds[i]] = record
+redis.call('SET', base .. 'claim:' .. jobIds[i], record, 'KEEPTTL')
+end
 local function givenUp(grant)
 local _, fence, startedAt, replica, runTick, attempt = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
 return tonumber(attempt) > 1 and '~ ' .. fence .. ' ' .. startedAt .. ' ' .. replica .. ' ' .. runTick .. ' ' .. (attempt - 1)
@@ -1017,12 +1058,6 @@ if request then redis.call('HDEL', base .. 'requests:' .. jobIds[i], request) en
 if ending == '4' then redis.call('HDEL', base .. 'handed', '\\127' .. (runIds[i])) end
 return true
 end
-local function withBegun(fingerprint, grant)
-local _, _, startedAt = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
-local before = tonumber(match(fingerprint, ';b=(%d+)')) or 0
-if tonumber(startedAt) <= before then return fingerprint end
-return string.gsub(fingerprint, ';b=%d+', '') .. ';b=' .. startedAt
-end
 local function endInSlot(i, record)
 local jobId, runId, grant = jobIds[i], runIds[i], runsIn[i]
 if not grant or match(grant, '^%S+') ~= runId then return false end
@@ -1034,8 +1069,7 @@ if tick then
 if claimedBy == runId then claimedBy = '-' end
 if ended ~= '0' then ended = nowText end
 fingerprint = (endings[i] ~= '5' and endings[i] ~= '0') and withBegun(fingerprint, grant) or ((string.gsub(fingerprint, ';c=(%d+)', function(count) return ';c=' .. math.max(0, count - 1) end)))
-record = tick .. ' ' .. previous .. ' ' .. claimedBy .. ' ' .. ended .. ' ' .. itsGrant .. ' ' .. fingerprint
-redis.call('SET', base .. 'claim:' .. jobId, record, 'KEEPTTL')
+writeJob(i, tick, previous, claimedBy, ended, itsGrant, fingerprint)
 end
 elseif endings[i] == '2' then
 local before = givenUp(grant)
@@ -1044,7 +1078,7 @@ end
 return true
 end
 for i = 1, count do
-local ending, runId, claimKey, record = endings[i], runIds[i], keys[2 * i + 1], known[2 * i + 1]
+local ending, runId, record = endings[i], runIds[i], written[jobIds[i]] or known[2 * i + 1]
 reply[i] = 0
 if known[2 * i] == runId and ending ~= '3' then
 free[#free + 1] = keys[2 * i]
@@ -1053,20 +1087,18 @@ end
 local tick, previous, claimedBy, grant, id, fingerprint
 if record and not slots[i] then tick, previous, claimedBy, grant, id, fingerprint = match(record, '^(%-?%d+) (%-?%d+) (%S+) 0 ((%S+) %d+ %d+ %S+ %-?%d+ %d+) (%S+)$') end
 if slots[i] then
-if not endInSlot(i, record) then strays[runId] = true end
+if not endInSlot(i, record) then strays[runId] = (endings[i] == '5' and notBegun or true) end
 elseif id ~= runId then
-strays[runId] = true
+strays[runId] = (endings[i] == '5' and notBegun or true)
 else
 closed[#closed + 1] = grant .. ' ' .. (jobIds[i])
 if isOver(i, grant) then
 if claimedBy == runId or claimedBy == '?' .. runId then claimedBy = '-' end
 if not (endings[i] ~= '5' and endings[i] ~= '0') then grant, fingerprint = unbegunGrant(grant), ((string.gsub(fingerprint, ';c=(%d+)', function(count) return ';c=' .. math.max(0, count - 1) end))) end
-redis.call('SET', claimKey, tick .. ' ' .. previous .. ' ' .. claimedBy .. ' ' .. nowText .. ' ' .. grant .. ' ' .. fingerprint, 'KEEPTTL')
+writeJob(i, tick, previous, claimedBy, nowText, grant, fingerprint)
 elseif ending == '2' then
 local before = givenUp(grant)
-if before then
-redis.call('SET', claimKey, tick .. ' ' .. previous .. ' ' .. claimedBy .. ' 0 ' .. before .. ' ' .. fingerprint, 'KEEPTTL')
-end
+if before then writeJob(i, tick, previous, claimedBy, '0', before, fingerprint) end
 end
 end
 end
@@ -1078,7 +1110,7 @@ for i = 1, given do marks[i] = base .. 'abandoned:' .. runIds[i] end
 local abandoned = given > 0 and redis.call('MGET', unpack(marks)) or {}
 for i = 1, given do
 if abandoned[i] then reply[i] = 2 end
-strays[runIds[i]] = true
+strays[runIds[i]] = (endings[i] == '5' and notBegun or true)
 end
 closeStrays(strays)
 end
@@ -1171,19 +1203,29 @@ return true
 end
 local function isTakenOver(jobId, runId, request)
 local record = redis.pcall('GET', base .. 'claim:' .. jobId)
-local grants = redis.call('HVALS', base .. 'runs:' .. jobId)
-if type(record) == 'string' then grants[#grants + 1] = select(4, match(record, '^(%-?%d+) (%-?%d+) (%S+) 0 ((%S+) %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')) end
-for _, grant in ipairs(grants) do
+local runs = redis.call('HGETALL', base .. 'runs:' .. jobId)
+local ongoing = type(record) == 'string' and select(4, match(record, '^(%-?%d+) (%-?%d+) (%S+) 0 ((%S+) %d+ %d+ %S+ %-?%d+ %d+) (%S+)$'))
+if ongoing then
+runs[#runs + 1] = '1'
+runs[#runs + 1] = ongoing
+end
+for i = 2, #runs, 2 do
+local grant = runs[i]
 if match(grant, '^%S+') ~= runId and match(grant, ';Q=([^;%s]+)') == request then return true end
 end
 return false
 end
+local notBegun = 'unbegun'
 local function closeStrays(strays)
 if not next(strays) then return end
 for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
 local runId, jobId, word = readMember(member)
 if strays[runId] then
 redis.call('ZREM', openKey, member)
+local record = strays[runId] == notBegun and redis.pcall('GET', base .. 'claim:' .. jobId)
+if type(record) == 'string' and find(record, ';c=', 1, true) then
+redis.call('SET', base .. 'claim:' .. jobId, ((string.gsub(record, ';c=(%d+)', function(count) return ';c=' .. math.max(0, count - 1) end))), 'KEEPTTL')
+end
 local request = match(word, ';Q=([^;]+)')
 if request and not isTakenOver(jobId, runId, request) then
 redis.call('HDEL', base .. 'requests:' .. jobId, request)
@@ -1228,7 +1270,7 @@ if id == runId and itsJob == jobId then
 local request = match(word, ';Q=([^;]+)')
 local isLeft
 if request then
-isLeft = redis.call('HEXISTS', base .. 'requests:' .. jobId, request) == 1 and not isTakenOver(jobId, runId, request)
+isLeft = redis.call('HGET', base .. 'requests:' .. jobId, request) and not isTakenOver(jobId, runId, request)
 else
 isLeft = attempt == '0'
 end
@@ -1274,7 +1316,7 @@ ended, grant = tonumber(endedAt) >= 0 and endedAt or nowText, unbegunGrant(grant
 elseif slot ~= '1' and endInSlot(jobId, runId, slot) then
 isOwnRun = true
 else
-strays[runId] = true
+strays[runId] = notBegun
 end
 if isOwnRun then fingerprint = ((string.gsub(fingerprint, ';c=(%d+)', function(count) return ';c=' .. math.max(0, count - 1) end))) end
 if claimedBy == runId or claimedBy == '?' .. runId then

@@ -94,6 +94,7 @@ for kind, scheduledTime, coversUntil, ttl, retention, after, flags, slots, maxRu
     fingerprint = fingerprint, isManual = kind == KIND_MANUAL or kind == KIND_START, key = key ~= NOBODY and key, queues = flags % (2 * FLAG_QUEUES) >= FLAG_QUEUES,
     replaces = flags % (2 * FLAG_REPLACES) >= FLAG_REPLACES,
     isVote = flags % (2 * FLAG_VOTE) >= FLAG_VOTE, isRerun = flags % (2 * FLAG_RERUN) >= FLAG_RERUN,
+    startsRuns = flags % (2 * FLAG_STARTS_RUNS) >= FLAG_STARTS_RUNS,
     waits = flags % (2 * FLAG_WAITS) >= FLAG_WAITS,
     isPausedInitially = flags % (2 * FLAG_PAUSED_INITIALLY) >= FLAG_PAUSED_INITIALLY
   }
@@ -177,21 +178,6 @@ local function isDate(fingerprint)
   return sub(fingerprint, 1, 1) == DATE_MARK
 end
 
--- How many runs of the job have begun, or will as they wait for a slot: as far as they are counted, for `maxRuns`.
-local function runCount()
-  return tonumber(match(fields, ';c=(%d+)')) or 0
-end
-
-local function countRun(change)
-  if template.maxRuns == 0 and (fields == '' or not find(fields, ';c=', 1, true)) then return end
-  fields = string.gsub(fields, ';c=%d+', '') .. ';c=' .. math.max(0, runCount() + change)
-end
-
--- Whether the job has had all of its runs.
-local function hasEnded()
-  return template.maxRuns > 0 and runCount() >= template.maxRuns
-end
-
 -- Takes the lock. One that is the run's own already, as its first reply was lost, gets its whole TTL again.
 local function takeLock()
   return (not holder or holder == runId) and call('SET', lockKey, runId, 'PX', template.ttl, holder and 'XX' or 'NX')
@@ -231,6 +217,21 @@ end
 -- What answers a request. Its parts are made in one function, as Lua looks anew for each variable of an outer function
 -- that a function uses: here it finds all of them once.
 local function makeAnswer()
+  -- How many runs of the job have begun, or will as they wait for a slot: as far as they are counted, for `maxRuns`.
+  local function runCount()
+    return tonumber(match(fields, ';c=(%d+)')) or 0
+  end
+
+  local function countRun(change)
+    if template.maxRuns == 0 and (fields == '' or not find(fields, ';c=', 1, true)) then return end
+    fields = string.gsub(fields, ';c=%d+', '') .. ';c=' .. math.max(0, runCount() + change)
+  end
+
+  -- Whether the job has had all of its runs.
+  local function hasEnded()
+    return template.maxRuns > 0 and runCount() >= template.maxRuns
+  end
+
   -- Reads the record; false for what cannot be read. That may be of a tick that ran, and must not stop the other jobs.
   local function readJob()
     local text = known[index + 1]
@@ -312,6 +313,7 @@ local function makeAnswer()
     isFenced = true
     opened[#opened + 1] = digits(now + template.ttl)
     if slot == '1' then
+      if template.startsRuns and runIdOf(grant) ~= runId then fields = withBegun(fields, grant) end
       endedAt, grant = '0', writeGrant(runId, fenceText, nowText, word, runTick, attempt)
       opened[#opened + 1] = memberOf(grant, jobId)
     else
@@ -429,13 +431,19 @@ local function makeAnswer()
     return template.waits and ANSWER_CLAIMED_UP_TO .. ' ' .. digits(tick) or ANSWER_CLAIMED_ELSEWHERE
   end
 
+  -- For how long the record is kept: where runs are counted, never for less than before.
+  local function keptFor()
+    if fields == '' or not find(fields, ';c=', 1, true) then return template.retention end
+    return digits(math.max(tonumber(template.retention), call('PTTL', claimKey)))
+  end
+
   -- Writes that the tick is claimed.
   local function writeClaim(coversUntil, before, isAside)
     local by = template.isVote and claimedBy ~= runId and UNCONFIRMED_MARK .. runId or runId
     if isAside then
       -- The ticks of the other trigger stay claimed.
       noteDate(template.fingerprint, runId)
-      call('SET', claimKey, recordOf(tick, tick, by, claimedAs .. fields), 'PX', template.retention)
+      call('SET', claimKey, recordOf(tick, tick, by, claimedAs .. fields), 'PX', keptFor())
     else
       local isOther = isOtherTrigger()
       if isOther and tick >= 0 then
@@ -445,7 +453,7 @@ local function makeAnswer()
       if (isOther or tick < 0) and template.after == 0 and not isDate(template.fingerprint) then
         noteFirstClaim(jobId, triggerOf(template.fingerprint), template.retention)
       end
-      call('SET', claimKey, recordOf(coversUntil, before, by, template.fingerprint .. fields), 'PX', template.retention)
+      call('SET', claimKey, recordOf(coversUntil, before, by, template.fingerprint .. fields), 'PX', keptFor())
     end
     if unbegun then closed[#closed + 1] = unbegun end
     if #handed > 0 and call('HDEL', handedKey, jobId) == 1 then handed = call('HGETALL', handedKey) end
@@ -478,10 +486,10 @@ local function makeAnswer()
   -- Writes a run that knows nothing of the ticks, nor for how long the last one must be remembered. But an interval from
   -- the last end is measured from the end of any run.
   local function writeRunByHand()
-    if isKnown and template.after == 0 then
+    if isKnown and template.after == 0 and template.maxRuns == 0 then
       call('SET', claimKey, recordOfRun(), 'KEEPTTL')
     else
-      call('SET', claimKey, recordOfRun(), 'PX', template.retention)
+      call('SET', claimKey, recordOfRun(), 'PX', keptFor())
     end
   end
 
@@ -567,6 +575,7 @@ local function makeAnswer()
   local function hasBegunSince(time)
     local id, _, startedAt = readGrant(grant)
     if id ~= runId and tonumber(startedAt) > time then return true end
+    if (tonumber(match(fields, ';b=(%d+)')) or 0) > time then return true end
     return hasSlots() and slotsOf().haveBegunSince(time)
   end
 
@@ -598,7 +607,8 @@ local function makeAnswer()
 
     local isRepeated = claimant == runId
     if template.kind ~= KIND_MANUAL and hasEnded() and not (isRepeated or isOngoing(runId)) then
-      local isUnsettled = holder or slotsOf().areHeld() or slotsOf().isTickWaiting()
+      local isUnsettled = holder or (hasSlots() and slotsOf().areHeld())
+        or (template.queues and slotsOf().isTickWaiting())
       answers[i] = ANSWER_ENDED .. ' ' .. digits(tick) .. ' ' .. (isUnsettled and '0' or '1')
       return false
     end

@@ -75,6 +75,8 @@ local FLAG_VOTE = 8
 -- A tick that finds no slot free waits in the store, and replaces the oldest run.
 local FLAG_QUEUES = 16
 local FLAG_REPLACES = 32
+-- The job runs as replicas start, so that it is remembered when its last run began.
+local FLAG_STARTS_RUNS = 64
 
 -- Answers to claims, each followed by what claim.lua says.
 

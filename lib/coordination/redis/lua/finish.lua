@@ -70,7 +70,15 @@ keys[2 * count + 3] = base .. KEY_WAITS
 local known = redis.call('MGET', unpack(keys))
 for i, slot in pairs(slots) do runsIn[i] = runInSlot(jobIds[i], slot) end
 local reply, free, closed, strays = {}, {}, {}, {}
+-- The records that have been written by now: several runs of a job may end in one call.
+local written = {}
 local anyWaits = known[2 * count + 3]
+
+local function writeJob(i, tick, previous, claimedBy, ended, grant, fingerprint)
+  local record = writeRecord(tick, previous, claimedBy, ended, grant, fingerprint)
+  written[jobIds[i]] = record
+  redis.call('SET', base .. KEY_CLAIM .. jobIds[i], record, 'KEEPTTL')
+end
 
 -- The GRANT of a run whose takeover never began, from before that. It stands under no request's id, so that this request,
 -- when it is repeated, takes the run over as any other request would.
@@ -100,12 +108,9 @@ local function isBegun(i)
   return endings[i] ~= ENDING_UNUSED and endings[i] ~= ENDING_LEFT
 end
 
--- The fingerprint with when the last run in another slot than the first began.
-local function withBegun(fingerprint, grant)
-  local _, _, startedAt = readGrant(grant)
-  local before = tonumber(match(fingerprint, ';b=(%d+)')) or 0
-  if tonumber(startedAt) <= before then return fingerprint end
-  return string.gsub(fingerprint, ';b=%d+', '') .. ';b=' .. startedAt
+-- What is to become of a run that its record does not have any more.
+local function strayOf(i)
+  return endings[i] == ENDING_UNUSED and notBegun or true
 end
 
 -- Ends a run in another slot than the first. Whether it was still there.
@@ -121,8 +126,7 @@ local function endInSlot(i, record)
       -- An interval from the last end is measured from that of any run.
       if ended ~= '0' then ended = nowText end
       fingerprint = isBegun(i) and withBegun(fingerprint, grant) or withoutRun(fingerprint)
-      record = writeRecord(tick, previous, claimedBy, ended, itsGrant, fingerprint)
-      redis.call('SET', base .. KEY_CLAIM .. jobId, record, 'KEEPTTL')
+      writeJob(i, tick, previous, claimedBy, ended, itsGrant, fingerprint)
     end
   elseif endings[i] == ENDING_UNBEGUN then
     local before = givenUp(grant)
@@ -132,7 +136,7 @@ local function endInSlot(i, record)
 end
 
 for i = 1, count do
-  local ending, runId, claimKey, record = endings[i], runIds[i], keys[2 * i + 1], known[2 * i + 1]
+  local ending, runId, record = endings[i], runIds[i], written[jobIds[i]] or known[2 * i + 1]
   reply[i] = RELEASE_LOST
   if known[2 * i] == runId and ending ~= ENDING_KEEPS_LOCK then
     free[#free + 1] = keys[2 * i]
@@ -141,21 +145,19 @@ for i = 1, count do
   local tick, previous, claimedBy, grant, id, fingerprint
   if record and not slots[i] then tick, previous, claimedBy, grant, id, fingerprint = readOngoing(record) end
   if slots[i] then
-    if not endInSlot(i, record) then strays[runId] = true end
+    if not endInSlot(i, record) then strays[runId] = strayOf(i) end
   elseif id ~= runId then
-    strays[runId] = true
+    strays[runId] = strayOf(i)
   else
     closed[#closed + 1] = memberOf(grant, jobIds[i])
     if isOver(i, grant) then
       -- It is over, and its request is not repeated.
       if claimedBy == runId or claimedBy == UNCONFIRMED_MARK .. runId then claimedBy = NOBODY end
       if not isBegun(i) then grant, fingerprint = unbegunGrant(grant), withoutRun(fingerprint) end
-      redis.call('SET', claimKey, writeRecord(tick, previous, claimedBy, nowText, grant, fingerprint), 'KEEPTTL')
+      writeJob(i, tick, previous, claimedBy, nowText, grant, fingerprint)
     elseif ending == ENDING_UNBEGUN then
       local before = givenUp(grant)
-      if before then
-        redis.call('SET', claimKey, writeRecord(tick, previous, claimedBy, '0', before, fingerprint), 'KEEPTTL')
-      end
+      if before then writeJob(i, tick, previous, claimedBy, '0', before, fingerprint) end
     end
   end
 end
@@ -168,7 +170,7 @@ if closedCount < count then
   local abandoned = given > 0 and redis.call('MGET', unpack(marks)) or {}
   for i = 1, given do
     if abandoned[i] then reply[i] = RELEASE_ABANDONED end
-    strays[runIds[i]] = true
+    strays[runIds[i]] = strayOf(i)
   end
   closeStrays(strays)
 end

@@ -72,7 +72,7 @@ local function takeReplaced(jobId, runId)
       local request = match(word, ';Q=([^;]+)')
       local isLeft
       if request then
-        isLeft = redis.call('HEXISTS', requestsKey(jobId), request) == 1 and not isTakenOver(jobId, runId, request)
+        isLeft = redis.call('HGET', requestsKey(jobId), request) and not isTakenOver(jobId, runId, request)
       else
         isLeft = attempt == '0'
       end
@@ -122,7 +122,7 @@ local function handBack(jobId, claimKey, runId, handedTick, endedAt, slot)
   elseif slot ~= '1' and endInSlot(jobId, runId, slot) then
     isOwnRun = true
   else
-    strays[runId] = true
+    strays[runId] = notBegun
   end
   if isOwnRun then fingerprint = withoutRun(fingerprint) end
   if claimedBy == runId or claimedBy == UNCONFIRMED_MARK .. runId then

@@ -92,9 +92,8 @@ end
 
 -- Whether a run that has another slot than the first, or had, has begun since a time.
 function slots.haveBegunSince(time)
-  if (tonumber(match(fields, ';b=(%d+)')) or 0) > time then return true end
-  local runs = call('HVALS', runsKey(jobId))
-  for i = 1, #runs do
+  local runs = call('HGETALL', runsKey(jobId))
+  for i = 2, #runs, 2 do
     local id, _, startedAt = readGrant(runs[i])
     if id ~= runId and tonumber(startedAt) > time then return true end
   end

@@ -79,6 +79,15 @@ local function withoutRun(fingerprint)
   return (string.gsub(fingerprint, ';c=(%d+)', function(count) return ';c=' .. math.max(0, count - 1) end))
 end
 
+-- The job's fields, or a fingerprint with them, with when the run of a GRANT began: the run is not in the record any more, or
+-- is about to be another.
+local function withBegun(text, grant)
+  local _, _, startedAt = readGrant(grant)
+  local before = tonumber(match(text, ';b=(%d+)')) or 0
+  if tonumber(startedAt) <= before then return text end
+  return string.gsub(text, ';b=%d+', '') .. ';b=' .. startedAt
+end
+
 -- A GRANT whose run has not begun.
 local function unbegunGrant(grant)
   local runId, fence, _, word, runTick, attempt = readGrant(grant)
