@@ -232,7 +232,7 @@ for (const { name, replica: word, replicaId, inherited, job } of WORDS) {
     const since = TICK - 20_000
     await redis.client.set('rls:{test}:since:job', `${since} every-second`, 'PX', 1000)
     t.same(await replica.survey([question({ jobId: 'job', since: TICK, accounted: TICK })]), [
-      { paused: false, previous: TICK, since, unfinished: true }
+      { paused: false, previous: TICK, since, runs: 0, unfinished: true }
     ])
     t.ok((await redis.client.pttl('rls:{test}:since:job')) <= 1000, 'a claim of this trigger is later')
   })
