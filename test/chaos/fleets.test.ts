@@ -12,7 +12,7 @@ t.jobs = 2
 t.test("nothing but deploys: every tick has a run, or a reason that is the job's own", async (t) => {
   const simulator = new Simulator()
   t.teardown(() => simulator.close())
-  const plans: readonly FleetPlan[] = fc.sample(deployPlan, { seed: 31, numRuns: 60 })
+  const plans: readonly FleetPlan[] = fc.sample(deployPlan, { seed: 31, numRuns: 40 })
   let ticks = 0
   for (const plan of plans) {
     const report = await simulator.simulate(plan)
@@ -26,7 +26,7 @@ t.test("nothing but deploys: every tick has a run, or a reason that is the job's
 t.test('slots, keys, and what waits for them', async (t) => {
   const simulator = new Simulator()
   t.teardown(() => simulator.close())
-  const plans: readonly FleetPlan[] = fc.sample(slotPlan, { seed: 53, numRuns: 40 })
+  const plans: readonly FleetPlan[] = fc.sample(slotPlan, { seed: 53, numRuns: 30 })
   let ticks = 0
   for (const plan of plans) {
     const report = await simulator.simulate(plan)
@@ -42,7 +42,7 @@ t.test('slots, keys, and what waits for them', async (t) => {
 t.test('three masters: every promise kept; while one is in trouble few ticks are not counted', async (t) => {
   const simulator = new Simulator()
   t.teardown(() => simulator.close())
-  const plans: readonly FleetPlan[] = fc.sample(fleetPlan, { seed: 101, numRuns: 10 })
+  const plans: readonly FleetPlan[] = fc.sample(fleetPlan, { seed: 101, numRuns: 8 })
   let [ticks, uncounted] = [0, 0]
   for (const plan of plans) {
     const small = forMasters(plan, 3, 10)

@@ -10,7 +10,7 @@ import type { SimulationResult } from './fixtures/simulate.js'
 
 t.setTimeout(900_000)
 
-const TICKS = 1_000_000
+const TICKS = 600_000
 const PROCESSES = 2
 
 function simulateApart(seed: number): Promise<SimulationResult> {

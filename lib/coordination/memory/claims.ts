@@ -69,7 +69,8 @@ export class MemoryClaims {
       const isSettled = !isOngoing && this.#store.queues.tickOf(jobId) === undefined
       return { status: 'ended', last: record.tick, isSettled }
     }
-    if (kind === 'start' && this.#isRefusedAtStart(request, record)) return { status: 'claimed_elsewhere', last: null }
+    if (kind === 'start' && this.#isRefusedAtStart(request, record, moment))
+      return { status: 'claimed_elsewhere', last: null }
     return kind === 'manual' || kind === 'start'
       ? this.#runByHand(request, record, moment)
       : this.#claim(request, record, moment)
@@ -215,10 +216,13 @@ export class MemoryClaims {
   }
 
   /** Whether there is to be no run at the start of a replica: the job is paused, or a run has begun since a time. */
-  #isRefusedAtStart({ jobId, runId, coversUntil }: ClaimRequest, record: ClaimRecord | undefined): boolean {
+  #isRefusedAtStart(request: ClaimRequest, record: ClaimRecord | undefined, { monotonic }: Moment): boolean {
+    const { jobId, runId, coversUntil, slots } = request
     if (this.#store.pauses.isPaused(jobId)) return true
     // What only asks whether all runs are over is never granted.
     if (record === undefined) return coversUntil < 0
+    // Between requests whose votes are split it is decided as between runs by hand.
+    if (slots === 1 && isHeld(record, monotonic) && record.token !== runId) return false
     const runs = [record, ...(record.slots?.values() ?? [])].filter((run) => run.runId !== runId)
     return record.lastBegun > coversUntil || runs.some(({ startedAt }) => startedAt > coversUntil)
   }

@@ -762,6 +762,7 @@ if (tonumber(match(fields, ';b=(%d+)')) or 0) > time then return true end
 return hasSlots() and slotsOf().haveBegunSince(time)
 end
 local function refuseAtStart()
+if not isPaused and template.slots == 1 and holder and holder ~= runId then return nil end
 if not (isPaused or hasBegunSince(template.coversUntil)) then return nil end
 return template.isVote and '9 -1 ' .. match(grant, '^%S+') .. ' -1' or '1'
 end

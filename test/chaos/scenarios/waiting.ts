@@ -72,6 +72,20 @@ async function post(replica: Replica | undefined, round: number, count: number, 
   return posts
 }
 
+/** A replica that has put a tick into a job's queue. */
+async function ownerOfWaiting(fleet: Fleet, redis: SingleRedis, jobs: readonly PlannedJob[]): Promise<Replica> {
+  let found: Replica | undefined
+  await until('a tick that waits', async () => {
+    for (const { id } of jobs) {
+      const { ticks } = readQueue(await redis.client.zrange(keyOf('queue', id), '0', '-1'))
+      const run = fleet.runs.find(({ runId }) => ticks.some(({ by }) => processOf(by) === processOf(runId)))
+      found ??= fleet.replicas.find(({ alive, plan }) => alive && plan.name === run?.replica)
+    }
+    return found !== undefined
+  })
+  return found as Replica
+}
+
 /** A tick that a replica has put into a job's queue, while the job's run goes on elsewhere, and for long enough. */
 async function tickThatWaits(fleet: Fleet, redis: SingleRedis, jobs: readonly PlannedJob[], victim: Replica) {
   const isVictims = ({ replica }: RunFacts): boolean => replica === victim.plan.name
@@ -110,7 +124,9 @@ const killed: Scenario = {
         const crashes: number[] = []
         const failures: string[] = []
         for (let round = 0; round < scaled(scale, 1, 10); round++) {
-          const [victim, other] = fleet.replicas.filter(({ alive }) => alive) as [Replica, Replica]
+          // One that puts ticks into queues: on a busy machine that is most often the same.
+          const victim = await ownerOfWaiting(fleet, redis, ticking)
+          const other = fleet.replicas.find((each) => each.alive && each !== victim) as Replica
           // As many as there are slots begin at once.
           await post(other, round, SLOTS)
           const begun = (): boolean =>
@@ -243,6 +259,9 @@ const wiped: Scenario = {
     })
 }
 
+/** The lock's TTL of the jobs that do not listen: their replica stands still for a while. */
+const STUBBORN_TTL = 2000
+
 const stubborn: Scenario = {
   name: "A tick replaces a run on another replica whose handler does not listen (overlap: 'replace')",
   promise:
@@ -255,7 +274,7 @@ const stubborn: Scenario = {
         offset: 400 * index,
         duration: 4800,
         stubborn: true,
-        options: { lock: { ttl: TTL }, overlap: 'replace' }
+        options: { lock: { ttl: STUBBORN_TTL }, overlap: 'replace' }
       }))
       return withReplicas({ redis: redis.proxy.url, jobs, count: 2 }, async (fleet) => {
         const runsOf = (id: string): RunFacts[] => {
@@ -265,8 +284,13 @@ const stubborn: Scenario = {
           return jobs.some(({ id }) => new Set(runsOf(id).map(({ replica }) => replica)).size > 1)
         }
         await sleep(scaled(scale, 5000, 60_000))
-        // Which replica is first is chance, and on a machine that is busy most often the same.
-        for (let count = 0; count < 40 && !isAcross(); count++) await sleep(500)
+        // The same replica is first for all of the ticks: while it stands still the other claims them.
+        for (let count = 0; count < 12 && !isAcross(); count++) {
+          const run = fleet.runs.findLast(isOpen)
+          const busy = fleet.replicas.find(({ plan }) => plan.name === run?.replica)
+          await busy?.tell({ type: 'block', duration: 500 })
+          await sleep(2500)
+        }
         const verdict = await fleet.finish(500)
         const failures: string[] = []
         let across = 0
@@ -279,8 +303,8 @@ const stubborn: Scenario = {
             const { abortedAt, endedAt, outcome } = run
             const waited = next.startedAt - (abortedAt ?? Number.POSITIVE_INFINITY)
             // The lock may have been extended a third of its TTL before.
-            const isHeld = next.startedAt < (endedAt ?? 0) && waited < (2 / 3) * TTL - INEXACT
-            const isLate = waited > TTL + 1000
+            const isHeld = next.startedAt < (endedAt ?? 0) && waited < (2 / 3) * STUBBORN_TTL - INEXACT
+            const isLate = waited > STUBBORN_TTL + 1000
             if (isHeld || isLate || abortedAt === null)
               failures.push(`${tell(next)} began ${waited} ms after ${tell(run)}`)
             if (outcome !== 'cancelled') failures.push(`${tell(run)} was replaced`)
@@ -303,4 +327,84 @@ const stubborn: Scenario = {
     })
 }
 
-export const waiting: readonly Scenario[] = [killed, wiped, stubborn]
+const keyed: Scenario = {
+  name: 'Replicas are killed while runs by hand with three concurrency keys wait for each other',
+  promise: 'No two runs of one key at once, runs of different keys beside each other, and what was kept runs once',
+  run: ({ scale }) =>
+    withSingle((redis) => {
+      const jobs = [
+        byHand('export', 250, { maxInstances: 4 }),
+        { id: 'second', interval: 1000, duration: 20, options: { lock: { ttl: TTL } } }
+      ]
+      const settings = { jobs, redis: redis.proxy.url }
+      return withFleet(jobs, async (fleet) => {
+        await fleet.start(planOf(settings, 0), planOf(settings, 1), planOf(settings, 2))
+        await fleet.steady(jobs.slice(1))
+        const kept: number[] = []
+        const crashes: { readonly at: number; readonly name: string }[] = []
+        const keyOfNumber = (index: number): string => `user-${index % 3}`
+        let count = 0
+        for (let round = 0; round < scaled(scale, 2, 10); round++) {
+          const alive = fleet.replicas.filter(({ alive }) => alive)
+          for (let each = 0; each < 24; each++) {
+            const index = count++
+            const replica = alive[each % alive.length] as Replica
+            const concurrencyKey = keyOfNumber(index)
+            const asked = replica.tell({ type: 'queue', jobId: 'export', data: { index }, concurrencyKey })
+            const note = (): void => {
+              if (replica.alive) kept.push(index)
+            }
+            void asked.then(note).catch(() => {})
+            await sleep(50)
+          }
+          const [victim] = alive as [Replica, ...Replica[]]
+          crashes.push({ at: trueNow(), name: victim.plan.name })
+          await victim.kill()
+          fleet.healed()
+          await fleet.start(planOf(settings, 3 + round))
+        }
+        const runsOf = (index: number): RunFacts[] => {
+          return fleet.runs.filter(
+            ({ jobId, data }) => jobId === 'export' && (data as { index: number }).index === index
+          )
+        }
+        // What a replica had taken when it was killed has gone with it.
+        const isGone = (index: number): boolean =>
+          runsOf(index).some(({ replica, outcome }) => outcome === null && crashes.some(({ name }) => name === replica))
+        let missing: number[] = []
+        const areDone = (): boolean => {
+          missing = kept.filter((index) => !runsOf(index).some((run) => !isOpen(run)))
+          return missing.length <= crashes.length
+        }
+        await until('what was kept has had its runs', areDone)
+        const verdict = await fleet.finish(scaled(scale, 500, 5000), (tick) =>
+          crashes.some(({ at }) => openBetween(at - 2 * TTL, at)(tick))
+        )
+        const runs = fleet.runs.filter(({ jobId }) => jobId === 'export').sort((a, b) => a.startedAt - b.startedAt)
+        const failures: string[] = []
+        let beside = 0
+        for (const [index, run] of runs.entries()) {
+          const number = (run.data as { index: number }).index
+          for (const later of runs.slice(index + 1)) {
+            if (later.startedAt + INEXACT / 2 >= (run.endedAt ?? 0)) continue
+            if (keyOfNumber((later.data as { index: number }).index) === keyOfNumber(number))
+              failures.push(`${tell(run)} and ${tell(later)} have one key`)
+            else beside++
+          }
+        }
+        for (const index of kept)
+          if (runsOf(index).length > 1 && !isGone(index)) failures.push(`${index} ran ${runsOf(index).length} times`)
+        return compare(fleet, verdict, {
+          lost: (tick) => crashes.some(({ at }) => openBetween(at - 2 * TTL, at)(tick)),
+          recovery: 5000,
+          also: [
+            [kept.length > count / 2, `${kept.length} of ${count} were kept`],
+            [beside > 0, 'no two runs of different keys were beside each other'],
+            [failures.length === 0, failures.slice(0, 10).join(', ')]
+          ]
+        })
+      })
+    })
+}
+
+export const waiting: readonly Scenario[] = [killed, wiped, stubborn, keyed]

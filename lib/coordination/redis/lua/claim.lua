@@ -581,6 +581,8 @@ local function makeAnswer()
 
   -- Whether a run at the start of a replica is not to be; then the answer.
   local function refuseAtStart()
+    -- Between requests whose votes are split it is decided as between runs by hand.
+    if not isPaused and template.slots == 1 and holder and holder ~= runId then return nil end
     if not (isPaused or hasBegunSince(template.coversUntil)) then return nil end
     return template.isVote and ANSWER_CLAIMED_BY .. ' -1 ' .. runIdOf(grant) .. ' -1' or ANSWER_CLAIMED_ELSEWHERE
   end
