@@ -654,7 +654,8 @@ end
 if (isOther or tick < 0) and template.after == 0 and not (sub(template.fingerprint, 1, 1) == '@') then
 noteFirstClaim(jobId, match(template.fingerprint, '^[^.]+'), template.retention)
 end
-call('SET', claimKey, digits(coversUntil) .. ' ' .. digits(before) .. ' ' .. by .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. template.fingerprint .. fields, 'PX', keptFor())
+call('SET', claimKey, digits(coversUntil) .. ' ' .. digits(before) .. ' ' .. by .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. template.fingerprint .. fields, 'PX',
+fields == '' and template.retention or keptFor())
 end
 if unbegun then closed[#closed + 1] = unbegun end
 if #handed > 0 and call('HDEL', handedKey, jobId) == 1 then handed = call('HGETALL', handedKey) end
@@ -667,7 +668,7 @@ if template.key then
 local isKeyHeld, isKeyLeft = slotsOf().isKeyHeld(template.key)
 if isKeyHeld then return false, isKeyLeft end
 end
-if hasSlots() then
+if (template.slots > 1 or fields ~= '') and hasSlots() then
 isTaken, isLeft = slotsOf().take(left)
 elseif not left then
 isTaken = ((not holder or holder == runId) and call('SET', lockKey, runId, 'PX', template.ttl, holder and 'XX' or 'NX'))
@@ -678,7 +679,7 @@ closed[#closed + 1] = grant .. ' ' .. jobId
 end
 local word = template.key and replica .. ';K=' .. template.key or replica
 beginRun(word, digits(scheduledTime), template.isRerun and template.kind ~= 'h' and '1' or '0')
-countRun(1)
+if template.maxRuns > 0 or fields ~= '' then countRun(1) end
 return true
 end
 local function writeRunByHand()
@@ -711,7 +712,7 @@ local isBegun, isLeft = beginTick(scheduledTime, isRepeated)
 if not isBegun then answer, flags = '2', isLeft and 2 or 0 end
 end
 local isTaken = not template.isManual and not (answer == '2' and template.waits)
-local queued = answer == '2' and template.queues and not template.isManual
+local queued = template.queues and answer == '2' and not template.isManual
 and queueTick(scheduledTime, covered)
 if isTaken then
 writeClaim(coversUntil, before, isAside)
@@ -720,7 +721,8 @@ writeRunByHand()
 end
 if answer == '0' then
 local granted = '0 ' .. fenceText .. ' ' .. covered .. ' ' .. digits(scheduledTime)
-return isTaken, markLast(slot == '1' and granted or 's ' .. slot .. ' ' .. granted)
+if slot ~= '1' then granted = 's ' .. slot .. ' ' .. granted end
+return isTaken, template.maxRuns > 0 and markLast(granted) or granted
 elseif answer == '3' then
 return false, '3 ' .. covered
 elseif queued then
@@ -785,7 +787,7 @@ answers[i] = takeOver()
 return answers[i] == '1'
 end
 local isRepeated = claimant == runId
-if template.kind ~= 'h' and hasEnded() and not (isRepeated or (endedAt == '0' and match(grant, '^%S+') == runId)) then
+if template.maxRuns > 0 and template.kind ~= 'h' and hasEnded() and not (isRepeated or (endedAt == '0' and match(grant, '^%S+') == runId)) then
 local isUnsettled = holder or (hasSlots() and slotsOf().areHeld())
 or (template.queues and slotsOf().isTickWaiting())
 answers[i] = 'e ' .. digits(tick) .. ' ' .. (isUnsettled and '0' or '1')
@@ -1032,6 +1034,7 @@ keys[2 * i + 1] = base .. 'claim:' .. jobIds[i]
 end
 keys[2 * count + 2] = openKey
 keys[2 * count + 3] = base .. 'waits'
+local isSlotted = next(slots) ~= nil
 local known = redis.call('MGET', unpack(keys))
 for i, slot in pairs(slots) do runsIn[i] = redis.call('HGET', base .. 'runs:' .. ((jobIds[i])), slot) end
 local reply, free, closed, strays = {}, {}, {}, {}
@@ -1040,7 +1043,7 @@ local anyWaits = known[2 * count + 3]
 local function writeJob(i, tick, previous, claimedBy, ended, grant, fingerprint)
 local record = tick .. ' ' .. previous .. ' ' .. claimedBy .. ' ' .. ended .. ' ' .. grant .. ' ' .. fingerprint
 written[jobIds[i]] = record
-redis.call('SET', base .. 'claim:' .. jobIds[i], record, 'KEEPTTL')
+redis.call('SET', keys[2 * i + 1], record, 'KEEPTTL')
 end
 local function givenUp(grant)
 local _, fence, startedAt, replica, runTick, attempt = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
@@ -1079,7 +1082,8 @@ end
 return true
 end
 for i = 1, count do
-local ending, runId, record = endings[i], runIds[i], written[jobIds[i]] or known[2 * i + 1]
+local ending, runId, record = endings[i], runIds[i], known[2 * i + 1]
+if isSlotted then record = written[jobIds[i]] or record end
 reply[i] = 0
 if known[2 * i] == runId and ending ~= '3' then
 free[#free + 1] = keys[2 * i]
@@ -1093,7 +1097,12 @@ elseif id ~= runId then
 strays[runId] = (endings[i] == '5' and notBegun or true)
 else
 closed[#closed + 1] = grant .. ' ' .. (jobIds[i])
-if isOver(i, grant) then
+if ending == '1' and not isSlotted and not find(grant, ';Q=', 1, true) then
+if claimedBy == runId or claimedBy == '?' .. runId then claimedBy = '-' end
+redis.call(
+'SET', keys[2 * i + 1], tick .. ' ' .. previous .. ' ' .. claimedBy .. ' ' .. nowText .. ' ' .. grant .. ' ' .. fingerprint, 'KEEPTTL'
+)
+elseif isOver(i, grant) then
 if claimedBy == runId or claimedBy == '?' .. runId then claimedBy = '-' end
 if not (endings[i] ~= '5' and endings[i] ~= '0') then grant, fingerprint = unbegunGrant(grant), ((string.gsub(fingerprint, ';c=(%d+)', function(count) return ';c=' .. math.max(0, count - 1) end))) end
 writeJob(i, tick, previous, claimedBy, nowText, grant, fingerprint)

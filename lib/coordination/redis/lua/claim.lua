@@ -453,7 +453,8 @@ local function makeAnswer()
       if (isOther or tick < 0) and template.after == 0 and not isDate(template.fingerprint) then
         noteFirstClaim(jobId, triggerOf(template.fingerprint), template.retention)
       end
-      call('SET', claimKey, recordOf(coversUntil, before, by, template.fingerprint .. fields), 'PX', keptFor())
+      call('SET', claimKey, recordOf(coversUntil, before, by, template.fingerprint .. fields), 'PX',
+        fields == '' and template.retention or keptFor())
     end
     if unbegun then closed[#closed + 1] = unbegun end
     if #handed > 0 and call('HDEL', handedKey, jobId) == 1 then handed = call('HGETALL', handedKey) end
@@ -468,7 +469,7 @@ local function makeAnswer()
       local isKeyHeld, isKeyLeft = slotsOf().isKeyHeld(template.key)
       if isKeyHeld then return false, isKeyLeft end
     end
-    if hasSlots() then
+    if (template.slots > 1 or fields ~= '') and hasSlots() then
       isTaken, isLeft = slotsOf().take(left)
     elseif not left then
       isTaken = takeLock()
@@ -479,7 +480,7 @@ local function makeAnswer()
     end
     local word = template.key and replica .. ';K=' .. template.key or replica
     beginRun(word, digits(scheduledTime), template.isRerun and template.kind ~= KIND_MANUAL and '1' or '0')
-    countRun(1)
+    if template.maxRuns > 0 or fields ~= '' then countRun(1) end
     return true
   end
 
@@ -523,7 +524,7 @@ local function makeAnswer()
     end
 
     local isTaken = not template.isManual and not (answer == ANSWER_OVERLAP and template.waits)
-    local queued = answer == ANSWER_OVERLAP and template.queues and not template.isManual
+    local queued = template.queues and answer == ANSWER_OVERLAP and not template.isManual
       and queueTick(scheduledTime, covered)
     if isTaken then
       writeClaim(coversUntil, before, isAside)
@@ -533,7 +534,8 @@ local function makeAnswer()
 
     if answer == ANSWER_GRANTED then
       local granted = ANSWER_GRANTED .. ' ' .. fenceText .. ' ' .. covered .. ' ' .. digits(scheduledTime)
-      return isTaken, markLast(slot == '1' and granted or ANSWER_SLOT .. ' ' .. slot .. ' ' .. granted)
+      if slot ~= '1' then granted = ANSWER_SLOT .. ' ' .. slot .. ' ' .. granted end
+      return isTaken, template.maxRuns > 0 and markLast(granted) or granted
     elseif answer == ANSWER_PAUSED then
       return false, ANSWER_PAUSED .. ' ' .. covered
     elseif queued then
@@ -608,7 +610,7 @@ local function makeAnswer()
     end
 
     local isRepeated = claimant == runId
-    if template.kind ~= KIND_MANUAL and hasEnded() and not (isRepeated or isOngoing(runId)) then
+    if template.maxRuns > 0 and template.kind ~= KIND_MANUAL and hasEnded() and not (isRepeated or isOngoing(runId)) then
       local isUnsettled = holder or (hasSlots() and slotsOf().areHeld())
         or (template.queues and slotsOf().isTickWaiting())
       answers[i] = ANSWER_ENDED .. ' ' .. digits(tick) .. ' ' .. (isUnsettled and '0' or '1')

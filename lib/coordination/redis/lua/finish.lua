@@ -66,18 +66,20 @@ for i = 1, count do
 end
 keys[2 * count + 2] = openKey
 keys[2 * count + 3] = base .. KEY_WAITS
+-- Whether several of the runs may be of one job.
+local isSlotted = next(slots) ~= nil
 -- All in one command: a Cluster whose slot is moving refuses it as a whole.
 local known = redis.call('MGET', unpack(keys))
 for i, slot in pairs(slots) do runsIn[i] = runInSlot(jobIds[i], slot) end
 local reply, free, closed, strays = {}, {}, {}, {}
--- The records that have been written by now: several runs of a job may end in one call.
+-- The records that have been written by now, where several runs of a job may end in one call.
 local written = {}
 local anyWaits = known[2 * count + 3]
 
 local function writeJob(i, tick, previous, claimedBy, ended, grant, fingerprint)
   local record = writeRecord(tick, previous, claimedBy, ended, grant, fingerprint)
   written[jobIds[i]] = record
-  redis.call('SET', base .. KEY_CLAIM .. jobIds[i], record, 'KEEPTTL')
+  redis.call('SET', keys[2 * i + 1], record, 'KEEPTTL')
 end
 
 -- The GRANT of a run whose takeover never began, from before that. It stands under no request's id, so that this request,
@@ -136,7 +138,8 @@ local function endInSlot(i, record)
 end
 
 for i = 1, count do
-  local ending, runId, record = endings[i], runIds[i], written[jobIds[i]] or known[2 * i + 1]
+  local ending, runId, record = endings[i], runIds[i], known[2 * i + 1]
+  if isSlotted then record = written[jobIds[i]] or record end
   reply[i] = RELEASE_LOST
   if known[2 * i] == runId and ending ~= ENDING_KEEPS_LOCK then
     free[#free + 1] = keys[2 * i]
@@ -150,7 +153,13 @@ for i = 1, count do
     strays[runId] = strayOf(i)
   else
     closed[#closed + 1] = memberOf(grant, jobIds[i])
-    if isOver(i, grant) then
+    if ending == ENDING_FINISHED and not isSlotted and not find(grant, ';Q=', 1, true) then
+      -- Most often.
+      if claimedBy == runId or claimedBy == UNCONFIRMED_MARK .. runId then claimedBy = NOBODY end
+      redis.call(
+        'SET', keys[2 * i + 1], writeRecord(tick, previous, claimedBy, nowText, grant, fingerprint), 'KEEPTTL'
+      )
+    elseif isOver(i, grant) then
       -- It is over, and its request is not repeated.
       if claimedBy == runId or claimedBy == UNCONFIRMED_MARK .. runId then claimedBy = NOBODY end
       if not isBegun(i) then grant, fingerprint = unbegunGrant(grant), withoutRun(fingerprint) end
