@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { deployPlan, type FleetPlan, fleetPlan, forMasters, slotPlan } from './fixtures/fleet-plan.js'
 import { Simulator } from './fixtures/simulator.js'
 
@@ -9,10 +9,9 @@ import { Simulator } from './fixtures/simulator.js'
 t.setTimeout(600_000)
 t.jobs = 2
 
-t.test("nothing but deploys: every tick has a run, or a reason that is the job's own", async (t) => {
+async function hold(t: Test, plans: readonly FleetPlan[]): Promise<void> {
   const simulator = new Simulator()
   t.teardown(() => simulator.close())
-  const plans: readonly FleetPlan[] = fc.sample(deployPlan, { seed: 31, numRuns: 40 })
   let ticks = 0
   for (const plan of plans) {
     const report = await simulator.simulate(plan)
@@ -21,28 +20,20 @@ t.test("nothing but deploys: every tick has a run, or a reason that is the job's
     ticks += report.ticks
   }
   t.comment(`${ticks} ticks`)
-})
+}
 
-t.test('slots, keys, and what waits for them', async (t) => {
-  const simulator = new Simulator()
-  t.teardown(() => simulator.close())
-  const plans: readonly FleetPlan[] = fc.sample(slotPlan, { seed: 53, numRuns: 30 })
-  let ticks = 0
-  for (const plan of plans) {
-    const report = await simulator.simulate(plan)
-    const isKept = report.violations.length === 0
-    t.ok(isKept, isKept ? 'every promise was kept' : `${report.violations.join(', ')}\n${JSON.stringify(plan)}`)
-    ticks += report.ticks
-  }
-  t.comment(`${ticks} ticks`)
-})
+t.test("nothing but deploys: every tick has a run, or a reason that is the job's own", (t) =>
+  hold(t, fc.sample(deployPlan, { seed: 31, numRuns: 60 }))
+)
+
+t.test('slots, keys, and what waits for them', (t) => hold(t, fc.sample(slotPlan, { seed: 53, numRuns: 40 })))
 
 // With several masters, one of which is in trouble, a tick may have neither a run nor a reason when a later one overtakes
 // its claim between two masters: docs/guarantees.md says so. All else holds as with one.
 t.test('three masters: every promise kept; while one is in trouble few ticks are not counted', async (t) => {
   const simulator = new Simulator()
   t.teardown(() => simulator.close())
-  const plans: readonly FleetPlan[] = fc.sample(fleetPlan, { seed: 101, numRuns: 8 })
+  const plans: readonly FleetPlan[] = fc.sample(fleetPlan, { seed: 101, numRuns: 10 })
   let [ticks, uncounted] = [0, 0]
   for (const plan of plans) {
     const small = forMasters(plan, 3, 10)

@@ -5,7 +5,6 @@ import {
   dueAfter,
   firstAttempt,
   GIVEN_UP,
-  hasEnded,
   isDateBeside,
   isUnfinished,
   resumedAfter,
@@ -24,6 +23,7 @@ import {
   releaseLock,
   type SlotRecord
 } from './record.js'
+import { countRun, isOngoing, lastOf, refuseByRuns, uncount } from './run-counts.js'
 import { endSlot, findSlot, goingOn, hasSlots, heldSlots, isKeyHeld, isLeft, noteTaken, slotOfRun } from './slots.js'
 import type { MemoryStore } from './store.js'
 
@@ -59,18 +59,8 @@ export class MemoryClaims {
     }
     if (kind === 'recover') return this.#recover(request, record, moment)
     if (kind === 'waiting') return this.#beginWaiting(request, record, moment)
-    if (
-      kind !== 'manual' &&
-      record !== undefined &&
-      hasEnded(request, record.runCount) &&
-      !isOwn(record, request.runId)
-    ) {
-      const isOngoing = isHeld(record, moment.monotonic) || heldSlots(record, moment.monotonic).length > 0
-      const isSettled = !isOngoing && this.#store.queues.tickOf(jobId) === undefined
-      return { status: 'ended', last: record.tick, isSettled }
-    }
-    if (kind === 'start' && this.#isRefusedAtStart(request, record, moment))
-      return { status: 'claimed_elsewhere', last: null }
+    const refusal = kind === 'manual' ? null : refuseByRuns(this.#store, request, record, moment.monotonic)
+    if (refusal !== null) return refusal
     return kind === 'manual' || kind === 'start'
       ? this.#runByHand(request, record, moment)
       : this.#claim(request, record, moment)
@@ -112,7 +102,7 @@ export class MemoryClaims {
       const place = this.#queue(record, request, scheduledTime, moment)
       // Its run is sure to begin.
       if (place.displaced === null) countRun(record, request)
-      return { status: 'queued', ...place, previous, resumedAt, ...last(request, record) }
+      return { status: 'queued', ...place, previous, resumedAt, ...lastOf(request, record) }
     }
     if (slot === null) return this.#overlap(record, request, taken, previous, resumedAt, monotonic)
     countRun(record, request)
@@ -163,7 +153,7 @@ export class MemoryClaims {
     const next = waiting.find(isFree)
     if (next?.kind === 'tick' && this.#store.pauses.isPaused(jobId)) {
       queues.delete(jobId, next)
-      record.runCount = Math.max(0, record.runCount - 1)
+      uncount(record)
       return { status: 'dropped', scheduledTime: next.scheduledTime }
     }
     const slot = next === undefined ? null : this.#slotFor(record, request, monotonic)
@@ -212,19 +202,7 @@ export class MemoryClaims {
       endSlot(record, slot)
     }
     const isWaiting = this.#store.queues.deleteTickOf(jobId, runId)
-    if (slot !== undefined || isWaiting || isOngoing(record, runId)) record.runCount = Math.max(0, record.runCount - 1)
-  }
-
-  /** Whether there is to be no run at the start of a replica: the job is paused, or a run has begun since a time. */
-  #isRefusedAtStart(request: ClaimRequest, record: ClaimRecord | undefined, { monotonic }: Moment): boolean {
-    const { jobId, runId, coversUntil, slots } = request
-    if (this.#store.pauses.isPaused(jobId)) return true
-    // What only asks whether all runs are over is never granted.
-    if (record === undefined) return coversUntil < 0
-    // Between requests whose votes are split it is decided as between runs by hand.
-    if (slots === 1 && isHeld(record, monotonic) && record.token !== runId) return false
-    const runs = [record, ...(record.slots?.values() ?? [])].filter((run) => run.runId !== runId)
-    return record.lastBegun > coversUntil || runs.some(({ startedAt }) => startedAt > coversUntil)
+    if (slot !== undefined || isWaiting || isOngoing(record, runId)) uncount(record)
   }
 
   /** A run by hand asks for the lock alone: it knows nothing of the ticks, and runs also while the job is paused. */
@@ -351,7 +329,7 @@ export class MemoryClaims {
     this.begin(slot, runId, fencingToken, now)
     const lock = this.#lock(jobId, runId, ttl, slot, monotonic)
     const answer = { status: 'granted', lock, fencingToken, previous, resumedAt, scheduledTime, attempt: 1 } as const
-    return request.maxRuns === null ? answer : { ...answer, ...last(request, record) }
+    return request.maxRuns === null ? answer : { ...answer, ...lastOf(request, record) }
   }
 
   /** Takes over a run whose replica died. */
@@ -409,24 +387,4 @@ export class MemoryClaims {
     this.#store.jobs.set(jobId, record)
     return record
   }
-}
-
-/** Whether the job's last run, in its first slot, is a request's own and goes on. */
-function isOngoing({ runId, endedAt }: ClaimRecord, ownId: string): boolean {
-  return runId === ownId && endedAt === 0
-}
-
-/** Whether the tick, or a run, was given to a request before, as its reply was lost. */
-function isOwn(record: ClaimRecord, runId: string): boolean {
-  return record.claimedBy === runId || isOngoing(record, runId)
-}
-
-/** Counts a run, where they are counted. */
-function countRun(record: ClaimRecord, { maxRuns }: ClaimRequest): void {
-  if (maxRuns !== null || record.runCount > 0) record.runCount++
-}
-
-/** What an answer that gives a run says where that is the job's last. */
-function last(request: ClaimRequest, { runCount }: ClaimRecord): { readonly isLast?: true } {
-  return hasEnded(request, runCount) ? { isLast: true } : {}
 }

@@ -2,6 +2,7 @@ import type { Ending, HandBackAnswer, HandedBack, ReleaseAnswer } from '../../..
 import { GIVEN_UP } from '../claim-rules.js'
 import { entryOf } from './queues.js'
 import { type ClaimRecord, JobLock, type Moment, releaseLock, type SlotRecord } from './record.js'
+import { uncount } from './run-counts.js'
 import { endSlot } from './slots.js'
 import type { MemoryStore } from './store.js'
 
@@ -39,11 +40,6 @@ export function finishRun(
   }
   const answer = releaseLock(run, token, monotonic)
   return isAbandoned ? 'abandoned' : answer
-}
-
-/** A run has not begun after all: it is none of those that are counted. */
-function uncount(record: ClaimRecord | undefined): void {
-  if (record !== undefined) record.runCount = Math.max(0, record.runCount - 1)
 }
 
 function isLeftRequest({ requestId }: SlotRecord, unbegun = false): boolean {
