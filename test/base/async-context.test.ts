@@ -111,10 +111,9 @@ inBoth('an attempt does not see what the one before has entered', async (t, crea
     storage.enterWith('an attempt')
     throw new Error('broken')
   }
-  scheduler.interval('scheduled', 50, handler)
+  scheduler.date('scheduled', Date.now() + 20, handler)
   await nextEvent(scheduler, 'error')
-  scheduler.remove('scheduled')
-  t.same(calls.slice(0, 3), ['none', 'none', 'none'])
+  t.same(calls, ['none', 'none', 'none'])
   calls.length = 0
   scheduler.interval('by hand', NEVER_DUE, handler)
   await storage.run('caller', () => scheduler.trigger('by hand', { wait: true }))
