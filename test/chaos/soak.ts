@@ -175,7 +175,7 @@ const faults = faultsOf(settled)
 const heap = [0, 1, 2].map((index) =>
   (growth(settled, ({ replicas }) => replicas[index]?.heapUsed ?? 0) / 1024).toFixed(1)
 )
-const shown = samples.filter((_, index) => index % Math.ceil(samples.length / 15) === 0 || index === samples.length - 1)
+const shown = samples.filter((_, index) => index % Math.ceil(samples.length / 5) === 0 || index === samples.length - 1)
 const text = [
   `Written by \`npm run soak ${minutes}\` on ${measuredOn()}: ${JOBS.length} locked runs a second, three replicas, one Redis.`,
   markdownTable(HEADER, shown.map(cellsOf)),
