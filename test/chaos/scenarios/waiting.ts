@@ -127,9 +127,9 @@ async function leftBehind(fleet: Fleet, redis: SingleRedis, jobs: readonly Plann
     await post(other, round, SLOTS, first)
     await until('a run in each slot', () => openRuns() === SLOTS)
     const posts = await post(victim, round, POSTS, first + SLOTS)
-    while (areLong(fleet, posted.id, posted.duration)) {
+    while ((await requestsOf(redis, posted.id)) === POSTS && areLong(fleet, posted.id, posted.duration)) {
       const tick = await findWaiting(fleet, redis, ticking, victim)
-      if (tick && (await requestsOf(redis, posted.id)) === POSTS) return { victim, posts, tick }
+      if (tick) return { victim, posts, tick }
       await sleep(10)
     }
     await until('the posts have run', async () => openRuns() === 0 && (await requestsOf(redis, posted.id)) === 0)
