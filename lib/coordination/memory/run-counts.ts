@@ -1,7 +1,7 @@
 import type { ClaimAnswer, ClaimRequest } from '../../../types/coordination.js'
 import { hasEnded } from '../claim-rules.js'
 import { type ClaimRecord, isHeld } from './record.js'
-import { heldSlots } from './slots.js'
+import { heldSlots, slotOfRun } from './slots.js'
 import type { MemoryStore } from './store.js'
 
 // How many runs a job has begun, for `maxRuns`, and when the last one did, for `runOnStart`. The steps are those of
@@ -37,7 +37,7 @@ export function refuseByRuns(
   const { jobId, kind, runId } = request
   if (record !== undefined && hasEnded(request, record.runCount)) {
     // The tick, or a run, may be the request's own, as its reply was lost.
-    if (record.claimedBy !== runId && !isOngoing(record, runId)) {
+    if (record.claimedBy !== runId && !isOngoing(record, runId) && slotOfRun(record, runId) === undefined) {
       const goesOn = isHeld(record, monotonic) || heldSlots(record, monotonic).length > 0
       const isSettled = !goesOn && store.queues.tickOf(jobId) === undefined
       return { status: 'ended', last: record.tick, isSettled }

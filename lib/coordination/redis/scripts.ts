@@ -341,6 +341,13 @@ function slots.begin(itsGrant)
 call('HSET', base .. 'runs:' .. jobId, slot, itsGrant)
 call('PEXPIRE', base .. 'runs:' .. jobId, template.retention)
 end
+function slots.isRepeated()
+local runs = call('HGETALL', base .. 'runs:' .. jobId)
+for i = 2, #runs, 2 do
+if match((runs[i]), '^%S+') == runId then return true end
+end
+return false
+end
 function slots.endRepeated()
 local runs, isOwn = call('HGETALL', base .. 'runs:' .. jobId), false
 for i = 1, #runs, 2 do
@@ -787,7 +794,8 @@ answers[i] = takeOver()
 return answers[i] == '1'
 end
 local isRepeated = claimant == runId
-if template.maxRuns > 0 and template.kind ~= 'h' and hasEnded() and not (isRepeated or (endedAt == '0' and match(grant, '^%S+') == runId)) then
+if template.maxRuns > 0 and template.kind ~= 'h' and hasEnded()
+and not (isRepeated or (endedAt == '0' and match(grant, '^%S+') == runId) or (hasSlots() and slotsOf().isRepeated())) then
 local isUnsettled = holder or (hasSlots() and slotsOf().areHeld())
 or (template.queues and slotsOf().isTickWaiting())
 answers[i] = 'e ' .. digits(tick) .. ' ' .. (isUnsettled and '0' or '1')

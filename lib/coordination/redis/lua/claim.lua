@@ -610,7 +610,8 @@ local function makeAnswer()
     end
 
     local isRepeated = claimant == runId
-    if template.maxRuns > 0 and template.kind ~= KIND_MANUAL and hasEnded() and not (isRepeated or isOngoing(runId)) then
+    if template.maxRuns > 0 and template.kind ~= KIND_MANUAL and hasEnded()
+      and not (isRepeated or isOngoing(runId) or (hasSlots() and slotsOf().isRepeated())) then
       local isUnsettled = holder or (hasSlots() and slotsOf().areHeld())
         or (template.queues and slotsOf().isTickWaiting())
       answers[i] = ANSWER_ENDED .. ' ' .. digits(tick) .. ' ' .. (isUnsettled and '0' or '1')

@@ -76,6 +76,15 @@ function slots.begin(itsGrant)
   call('PEXPIRE', runsKey(jobId), template.retention)
 end
 
+-- Whether a slot has the request's own run: it was granted before, and its reply was lost.
+function slots.isRepeated()
+  local runs = call('HGETALL', runsKey(jobId))
+  for i = 2, #runs, 2 do
+    if runIdOf(runs[i]) == runId then return true end
+  end
+  return false
+end
+
 -- Ends the request's own run, in whichever slot: it was granted before, and its reply was lost. Whether there was one.
 function slots.endRepeated()
   local runs, isOwn = call('HGETALL', runsKey(jobId)), false
