@@ -1,4 +1,5 @@
 import type { Coordination, CoordinationListener, OpenRun } from '../types/coordination.js'
+import type { Health } from '../types/status.js'
 import { detachedMethods } from './base/async-context.js'
 import { createRunIds } from './base/run-ids.js'
 import { createShuffle } from './base/shuffle.js'
@@ -25,6 +26,7 @@ import { UnclaimedRuns } from './dispatch/unclaimed.js'
 import { UnlockedRuns } from './dispatch/unlocked.js'
 import { WaitingRuns } from './dispatch/waiting-runs.js'
 import type { EngineExtensions } from './engine/extensions.js'
+import { Heartbeat } from './engine/heartbeat.js'
 import { Lifecycle } from './engine/lifecycle.js'
 import { Phases } from './engine/phases.js'
 import { RunsByHand } from './engine/runs-by-hand.js'
@@ -37,8 +39,13 @@ import { JobRegistry } from './jobs/registry.js'
 import { createStats } from './jobs/stats.js'
 import { DefinitionWarnings } from './observability/definition-warnings.js'
 import { Events } from './observability/events.js'
+import { FleetStatus } from './observability/fleet-status.js'
+import { HistoryReader } from './observability/history/history.js'
+import { RunEntries } from './observability/history/run-entries.js'
+import { ToldTicks } from './observability/history/told-ticks.js'
 import { Journal } from './observability/journal.js'
 import { Logbook } from './observability/logbook.js'
+import { FleetNumbers } from './observability/metrics/fleet-numbers.js'
 import { Metrics } from './observability/metrics/metrics.js'
 import { MissedLog } from './observability/missed-log.js'
 import { Warnings } from './observability/warnings.js'
@@ -48,6 +55,7 @@ import { Deadlines } from './runs/deadlines.js'
 import { Executors } from './runs/executors/executors.js'
 import { Finisher } from './runs/finisher.js'
 import { NamedLocks } from './runs/named-locks.js'
+import { ProgressReports } from './runs/progress.js'
 import { Runner } from './runs/runner.js'
 import { type DueTick, Timetable } from './timetable/timetable.js'
 
@@ -62,7 +70,10 @@ export class Engine {
   readonly namedLocks: NamedLocks
   readonly capacity: Capacity
   readonly metrics: Metrics | null
+  readonly history: HistoryReader
+  readonly fleetStatus: FleetStatus
   readonly lifecycle: Lifecycle
+  readonly health: () => Health
 
   /** @throws the coded errors of the jobs in the options, and of the registry; then nothing was opened */
   constructor(options: ResolvedOptions, extensions: EngineExtensions = {}) {
@@ -74,7 +85,6 @@ export class Engine {
     // What happened
     const events = new Events(log)
     const logbook = new Logbook(log)
-    const journal = new Journal({ events, log, logbook, missedLog: new MissedLog(log, clock), listeners })
     const warnings = new Warnings(log)
 
     // Who runs it: the store that replicas share
@@ -93,6 +103,19 @@ export class Engine {
     // Redis' answers come in the context of who asked, its connection's news in that of who connected.
     const coordination = createCoordination(options, detachedMethods(listener))
     const isShared = coordination.state.kind !== 'memory'
+    const { history } = options
+    const toldTicks = new ToldTicks({
+      clock,
+      coordination,
+      replicaId,
+      onLeftOut: (count) => warnings.historyLeftOut(count)
+    })
+    const entries = new RunEntries(history, (error) => warnings.redactFailed(error))
+    const missedLog = new MissedLog(log, clock)
+    const journal = new Journal({
+      ...{ events, log, logbook, missedLog, listeners },
+      toldTicks: history === null ? null : toldTicks
+    })
 
     // When it is due
     const timetable: Timetable<JobRecord> = new Timetable(
@@ -145,11 +168,12 @@ export class Engine {
     const newRunId = createRunIds()
     const finisher = new Finisher(coordination, clock, newRunId)
     const namedLocks = new NamedLocks({ coordination, clock, deadlines }, finisher, newRunId)
+    const progress = new ProgressReports(clock, coordination)
     const capacity = new Capacity(options.concurrency, () => {
       recovery.onRoom()
       dispatcher.pump()
     })
-    const common = { clock, coordination, capacity, finisher, journal, newRunId }
+    const common = { clock, coordination, capacity, finisher, journal, newRunId, entries, progress, toldTicks }
     const runner = new Runner({
       ...common,
       replicaId,
@@ -180,6 +204,7 @@ export class Engine {
       newCallId: newRunId,
       runIds,
       jobOf,
+      onLook: () => heartbeat.beat(),
       onLeft: (job) => recovery.noteLeft(job)
     })
     const onTakenOver = (from: OpenRun, runId: string, attempt: number): void => {
@@ -236,6 +261,8 @@ export class Engine {
     const control = new JobControl({ ...shared, replicaId, jobs, survey, isRunning })
     const watched = { jobs, dispatcher, lateTicks, warnings }
     const clockWatch: ClockWatch = new ClockWatch({ ...shared, ...watched, maxClockSkew, timetable })
+    const definitionWarnings = new DefinitionWarnings(coordination, logbook)
+    const outages = new Outages({ ...shared, locksLost: () => runner.locksLost, waiting: () => dispatcher.backlog })
     const news = new StoreNews({
       ...shared,
       ...watched,
@@ -244,21 +271,46 @@ export class Engine {
       abandonedRuns,
       reconciliation: new Reconciliation({ coordination, jobs: () => jobs.values(), newRunId, runIds }),
       namedLocks,
-      outages: new Outages({ ...shared, locksLost: () => runner.locksLost, waiting: () => dispatcher.backlog }),
+      outages,
       clockWatch,
-      definitionWarnings: new DefinitionWarnings(coordination, logbook),
+      definitionWarnings,
       isRunning,
       hasBegun: () => !phases.isNew
     })
 
+    const heartbeat: Heartbeat = new Heartbeat({
+      ...{ clock, coordination, replicaId, isRunning },
+      inTime: (closing) => shutdown.inTime(closing),
+      running: () => runner.size,
+      jobs: () => jobs.size
+    })
+    this.health = () => {
+      const { kind, up, skew } = coordination.state
+      const status = phases.isEnding ? 'closing' : !up || guard.isLate ? 'degraded' : isRunning() ? 'ok' : 'stopped'
+      return {
+        status,
+        coordination: kind,
+        redisUp: up,
+        reason: up ? null : outages.reason,
+        clockSkew: skew,
+        running: runner.size,
+        backlog: dispatcher.backlog
+      }
+    }
     this.options = options
+    this.history = new HistoryReader({ coordination, jobs, history, timezone, log })
+    this.fleetStatus = new FleetStatus(coordination, () => heartbeat.tell())
+    const { fleetStatus } = this
+    const fleet = new FleetNumbers({ clock, jobs, read: (asked) => fleetStatus.of(asked, false) })
+    const conflicts = (): number => definitionWarnings.recent
+    const source = { jobs, dispatcher, coordination, guard, fleet, conflicts }
+    this.metrics = metrics === null ? null : new Metrics(metrics, source, total)
     this.jobs = jobs
     this.control = control
     this.events = events
     this.coordination = coordination
     this.namedLocks = namedLocks
     this.capacity = capacity
-    this.metrics = metrics === null ? null : new Metrics(metrics, { jobs, dispatcher, coordination, guard }, total)
     const shutdown = new Shutdown({ ...shared, closeTimeout, namedLocks })
     this.lifecycle = new Lifecycle({
       phases,
@@ -267,6 +319,8 @@ export class Engine {
         // The guard is before the dispatcher, so that this has stopped when the guard lets go of what waits.
         ...[guard, deadlines, dispatcher, recovery, manualRuns, waitingRuns, startRuns, endedJobs, runner, finisher],
         ...[finished, timetable, new PausePoll(clock, jobs, survey), abandonedRuns, survey],
+        ...[{ close: () => shutdown.inTime(progress.close()) }, { close: () => shutdown.inTime(toldTicks.close()) }],
+        heartbeat,
         ...[coordination, journal, ...(this.metrics === null ? [] : [this.metrics])]
       ],
       shutdown,
@@ -279,7 +333,7 @@ export class Engine {
       }
     })
     const { lifecycle } = this
-    this.runsByHand = new RunsByHand({ jobs, coordination, lifecycle, manualRuns, queuedRuns, waitingRuns })
+    this.runsByHand = new RunsByHand({ jobs, coordination, timezone, lifecycle, manualRuns, queuedRuns, waitingRuns })
     try {
       for (const job of options.jobs) jobs.add(job, options.app)
       this.metrics?.register()

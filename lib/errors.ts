@@ -89,6 +89,12 @@ export const JobUnknownError = createError<[string, string]>(
   'There is no job with the id %s%s',
   404
 )
+/** What became of ticks is not kept: the option `history` is `false`. */
+export const HistoryOffError = createError<[string]>(
+  `${BASE}_HISTORY_OFF`,
+  "The history of the job '%s' cannot be read, as `history` is false",
+  404
+)
 /** A JSON Schema cannot be compiled. */
 export const SchemaInvalidError = createError<[string, string]>(
   `${BASE}_SCHEMA_INVALID`,

@@ -1,6 +1,19 @@
 export type { Clock, TimerHandle } from '../types/clock.js'
 export type { Duration, DurationParts } from '../types/duration.js'
 export type { RemovalReason, SchedulerEventName, SchedulerEvents, SchedulerListener } from '../types/events.js'
+export type {
+  FailedAttempt,
+  HistoryEntry,
+  HistoryOptions,
+  HistoryQuery,
+  HistoryRedact,
+  HistoryRun,
+  HistoryTicks,
+  RedactKind,
+  RunError,
+  RunProgress,
+  TickStory
+} from '../types/history.js'
 export type { Job } from '../types/job.js'
 export type {
   JobChanges,
@@ -60,6 +73,7 @@ export type {
   StandardSchemaIssue,
   StandardSchemaResult
 } from '../types/standard-schema.js'
+export type { Health, JobStatus, ReplicaStatus, RunningRun } from '../types/status.js'
 export type {
   AllTriggerInput,
   AnyTriggerInput,

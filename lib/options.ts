@@ -15,6 +15,7 @@ import { show } from './base/show.js'
 import { OptionInvalidError } from './errors.js'
 import type { ResolvedDefaults } from './jobs/definition.js'
 import { resolveDefaults } from './jobs/options.js'
+import { type ResolvedHistory, resolveHistory } from './observability/history/options.js'
 import { silentLogger } from './observability/log.js'
 import type { ResolvedMetrics } from './observability/metrics/metrics.js'
 import { stderrLogger } from './observability/stderr-logger.js'
@@ -36,6 +37,7 @@ export interface ResolvedOptions {
   readonly jobs: readonly JobOptions[]
   readonly metrics: ResolvedMetrics | null
   readonly durationBuckets: readonly number[]
+  readonly history: ResolvedHistory | null
   readonly log: Logger
   readonly app: unknown
   readonly clock: Clock
@@ -56,6 +58,7 @@ export const SCHEDULER_KEYS = [
   'defaults',
   'jobs',
   'metrics',
+  'history',
   'logger',
   'app',
   'clock',
@@ -91,6 +94,7 @@ export function resolveOptions(options: SchedulerOptions): ResolvedOptions {
     defaults,
     jobs = [],
     metrics,
+    history,
     logger = stderrLogger(),
     app,
     clock = systemClock,
@@ -122,6 +126,7 @@ export function resolveOptions(options: SchedulerOptions): ResolvedOptions {
     defaults: resolveDefaults(defaults),
     jobs: Object.freeze([...jobs]),
     ...resolveMetrics(metrics),
+    history: resolveHistory(history),
     log: logger === false ? silentLogger : logger,
     app,
     clock: detachedClock(clock),

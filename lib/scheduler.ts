@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import type { Duration } from '../types/duration.js'
 import type { SchedulerEventName, SchedulerListener } from '../types/events.js'
+import type { HistoryEntry, HistoryQuery, TickStory } from '../types/history.js'
 import type { Job } from '../types/job.js'
 import type { JobChanges, JobOptions, JobShorthand } from '../types/job-options.js'
 import type { JobData, JobResult } from '../types/job-types.js'
@@ -16,6 +17,7 @@ import type {
   WithLockOptions,
   WithLockResult
 } from '../types/scheduler.js'
+import type { Health, JobStatus, ReplicaStatus } from '../types/status.js'
 import type { PreviewOptions, TriggerInput } from '../types/trigger.js'
 import { detached } from './base/async-context.js'
 import { copyKnown, isPlainObject } from './base/check.js'
@@ -122,6 +124,39 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
   trigger<Id extends string>(id: Id, ...options: TriggerArguments<Id>): Promise<Run<JobResult<Id>> | null>
   trigger(id: string, options: TriggerOptions = {}): Promise<Run | QueuedRun | null> {
     return this.#engine.runsByHand.trigger(id, options)
+  }
+
+  async history(id: string, query: HistoryQuery = {}): Promise<HistoryEntry[]> {
+    const { history, lifecycle } = this.#engine
+    const { limit, before } = history.check(id, query)
+    await lifecycle.openFor(`read the history of the job '${id}'`)
+    return await history.read(id, limit, before)
+  }
+
+  async tick(id: string, scheduledTime: Date | number | string): Promise<TickStory | null> {
+    const { history, lifecycle } = this.#engine
+    const time = history.checkTick(id, scheduledTime)
+    await lifecycle.openFor(`read the history of the job '${id}'`)
+    return await history.tick(id, time)
+  }
+
+  status(id: string): Promise<JobStatus>
+  status(): Promise<JobStatus[]>
+  async status(id?: string): Promise<JobStatus | JobStatus[]> {
+    const { fleetStatus, jobs, lifecycle } = this.#engine
+    const asked = id === undefined ? [...jobs.values()] : [jobs.known(id)]
+    await lifecycle.openFor('read how jobs stand')
+    const states = await fleetStatus.of(asked, id !== undefined)
+    return id === undefined ? states : (states[0] as JobStatus)
+  }
+
+  async fleet(): Promise<ReplicaStatus[]> {
+    await this.#engine.lifecycle.openFor('read the replicas')
+    return await this.#engine.fleetStatus.replicas()
+  }
+
+  health(): Health {
+    return this.#engine.health()
   }
 
   preview(trigger: TriggerInput, options: PreviewOptions = {}): number[] {

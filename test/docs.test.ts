@@ -180,7 +180,8 @@ t.test('options', async (t) => {
   t.strictSame(scheduler.map(({ name }) => name).sort(), [...SCHEDULER_KEYS].sort(), 'types and code agree')
   t.strictSame(metrics.map(({ name }) => name).sort(), [...METRICS_KEYS].sort(), 'types and code agree')
   // `prefix` has no default, and is required only with `redis`.
-  const declared = [...scheduler, ...app, ...prefixed('metrics.', [...metrics, ...plugin])]
+  const history = prefixed('history.', await members('history', 'HistoryOptions'))
+  const declared = [...scheduler, ...app, ...prefixed('metrics.', [...metrics, ...plugin]), ...history]
   await t.test('docs/options.md', async (t) => compareOptions(t, tablesIn(doc('options'), 'All options')[0], declared))
   await t.test('README.md', async (t) => compareOptions(t, tablesIn(page(README), 'Options')[0], declared))
 })
@@ -271,6 +272,7 @@ t.test('methods and their options', async (t) => {
   })
   const declared = {
     trigger: await members('scheduler', 'TriggerOptions'),
+    history: await members('history', 'HistoryQuery'),
     preview: await members('trigger', 'PreviewOptions'),
     withLock: await members('scheduler', 'WithLockOptions'),
     route: await members('plugin', 'TriggerRouteOptions')

@@ -1,4 +1,5 @@
 import type { Claims } from './coordination/claims.js'
+import type { HistoryBounds, Records } from './coordination/history.js'
 import type { Definitions, JobStates } from './coordination/job-states.js'
 import type { CoordinationListener } from './coordination/listener.js'
 import type { Locks } from './coordination/locks.js'
@@ -8,6 +9,7 @@ import type { Waiting } from './coordination/waiting.js'
 
 export type * from './coordination/claims.js'
 export type * from './coordination/fingerprint.js'
+export type * from './coordination/history.js'
 export type * from './coordination/job-states.js'
 export type * from './coordination/listener.js'
 export type * from './coordination/locks.js'
@@ -19,7 +21,7 @@ export type * from './coordination/waiting.js'
  * The seam between the scheduler and what its replicas share. Memory, one Redis (or Cluster) and a quorum of masters
  * implement it. Nothing in it throws for contention, or for trouble with Redis unless it says so: both are answers.
  */
-export interface Coordination extends Claims, Locks, OpenRuns, Pauses, JobStates, Definitions {
+export interface Coordination extends Claims, Locks, OpenRuns, Pauses, JobStates, Definitions, Records {
   /** What is known of the store. */
   readonly state: CoordinationState
   /** What waits for slots; left out where nothing can (several masters). */
@@ -67,5 +69,7 @@ export type CoordinationFactory = (parts: {
   readonly replicaId: string
   /** In milliseconds. */
   readonly maxClockSkew: number
+  /** How much of the history is kept; `null` for none. */
+  readonly history: HistoryBounds | null
   readonly listener: CoordinationListener
 }) => Coordination

@@ -30,6 +30,8 @@ export interface Run<Result = unknown> {
   /** 1, plus one for each retry and each time the run was taken over. */
   readonly attempt: number
   readonly trigger: RunTrigger
+  /** Who asked for a run by hand, as `trigger()` was told; else `null`. */
+  readonly by: string | null
   readonly replicaId: string
   /**
    * Strictly increasing per job; `null` for a run without a lock: `lock: false`, or `onRedisError: 'run'` in an outage.
@@ -81,6 +83,13 @@ export interface RunContext<App = unknown, Data = unknown> {
    * an outage.
    */
   readonly fencingToken: number | null
+  /**
+   * Says how far the run has come, from 0 to 1, and with a note of at most 200 characters where it is: `status()` shows it on every
+   * replica, within a second or so, and the history the last one. A getter too: it may be destructured.
+   *
+   * @throws OptionInvalidError
+   */
+  readonly progress: (share: number, note?: string) => void
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Clock } from './clock.js'
 import type { CoordinationFactory } from './coordination.js'
 import type { Duration } from './duration.js'
 import type { SchedulerEventName, SchedulerListener } from './events.js'
+import type { HistoryEntry, HistoryOptions, HistoryQuery, TickStory } from './history.js'
 import type { Job } from './job.js'
 import type {
   JobChanges,
@@ -19,6 +20,7 @@ import type { IsDataRequired, JobData, JobResult, KnownJobId } from './job-types
 import type { Logger } from './logger.js'
 import type { JobHandler, QueuedRun, Run } from './run.js'
 import type { SchemaInput, SchemaOutput, StandardSchema } from './standard-schema.js'
+import type { Health, JobStatus, ReplicaStatus } from './status.js'
 import type { PreviewOptions, TriggerInput } from './trigger.js'
 
 /** The part that `Redis` and `Cluster` of ioredis 5 and 6 have in common. */
@@ -156,6 +158,13 @@ export interface SchedulerOptions<App = unknown> {
    */
   readonly metrics?: MetricsOptions | false
   /**
+   * How much is kept of what became of each tick, for `history()` and `tick()`; `false` for none. It is kept in Redis, or in
+   * memory without.
+   *
+   * @default {}
+   */
+  readonly history?: HistoryOptions | false
+  /**
    * A pino-like logger; `false` for none.
    *
    * @default warnings and errors to stderr
@@ -200,6 +209,13 @@ export interface TriggerOptions<Data = unknown> {
    * @default 'skip'
    */
   readonly overlap?: 'skip' | 'wait'
+  /** Who asks for it, for people: the history says so. 1 to 200 characters, no control characters. */
+  readonly by?: string
+  /**
+   * The nominal time that the run has, in place of the present: to run a past tick again. A `Date`, an ISO 8601 text, or
+   * milliseconds since the Unix epoch; not later than now.
+   */
+  readonly scheduledTime?: Date | number | string
 }
 
 /** The options of `trigger()`; they may be omitted unless `JobTypes` says that the job's data is required. */
@@ -380,6 +396,41 @@ export interface Scheduler<App = unknown> {
    * @throws JobUnknownError, RedisUnavailableError, NotRunningError, and the errors of data that the job's schema refuses
    */
   trigger<Id extends string>(id: Id, ...options: TriggerArguments<Id>): Promise<Run<JobResult<Id>> | null>
+  /**
+   * What became of a job's ticks, the newest nominal time first: its runs, also those that go on, and ranges of ticks that had no run
+   * with the reason. The same on every replica; kept as long as the option `history` says.
+   *
+   * @throws JobUnknownError for a job that neither this replica nor the history knows; HistoryOffError, OptionInvalidError,
+   *   DateInvalidError, RedisUnavailableError
+   */
+  history(id: string, query?: HistoryQuery): Promise<HistoryEntry[]>
+  /**
+   * What became of one tick: its run, or why it had none. `null` for a time that was no tick, or is forgotten.
+   *
+   * @param scheduledTime its nominal time
+   * @throws as `history`
+   */
+  tick(id: string, scheduledTime: Date | number | string): Promise<TickStory | null>
+  /**
+   * How a job stands in the whole fleet.
+   *
+   * @throws JobUnknownError, RedisUnavailableError
+   */
+  status(id: string): Promise<JobStatus>
+  /**
+   * How all jobs of this process stand, in the order they were added. What is left of the TTLs of their locks is left out.
+   *
+   * @throws RedisUnavailableError
+   */
+  status(): Promise<JobStatus[]>
+  /**
+   * The replicas that were heard of within the last minute, the oldest first.
+   *
+   * @throws RedisUnavailableError
+   */
+  fleet(): Promise<ReplicaStatus[]>
+  /** How this replica is; asks nobody. */
+  health(): Health
   /** Lists the next ticks of a trigger, in milliseconds since the Unix epoch, ascending. */
   preview(trigger: TriggerInput, options?: PreviewOptions): number[]
   /**

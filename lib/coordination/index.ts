@@ -1,5 +1,10 @@
 import type { Clock } from '../../types/clock.js'
-import type { Coordination, CoordinationFactory, CoordinationListener } from '../../types/coordination.js'
+import type {
+  Coordination,
+  CoordinationFactory,
+  CoordinationListener,
+  HistoryBounds
+} from '../../types/coordination.js'
 import type { RedisInput } from '../../types/scheduler.js'
 import { MemoryCoordination } from './memory/coordination.js'
 import { MemoryStore } from './memory/store.js'
@@ -15,6 +20,8 @@ export interface CoordinationOptions {
   /** In milliseconds. */
   readonly maxClockSkew: number
   readonly clock: Clock
+  /** How much of the history is kept; `null` for none. */
+  readonly history: HistoryBounds | null
   /** Makes it in place of all that is built in. */
   readonly coordination: CoordinationFactory | undefined
 }
@@ -25,13 +32,13 @@ export interface CoordinationOptions {
  * @throws RedisUrlInvalidError, OptionInvalidError
  */
 export function createCoordination(options: CoordinationOptions, listener: CoordinationListener): Coordination {
-  const { redis, prefix, replicaId, maxClockSkew, clock } = options
-  if (options.coordination !== undefined) return options.coordination({ replicaId, maxClockSkew, listener })
+  const { redis, prefix, replicaId, maxClockSkew, clock, history } = options
+  if (options.coordination !== undefined) return options.coordination({ replicaId, maxClockSkew, history, listener })
   if (redis === undefined) {
-    return new MemoryCoordination(clock, new MemoryStore(), maxClockSkew, listener, replicaId)
+    return new MemoryCoordination(clock, new MemoryStore(), maxClockSkew, listener, replicaId, history)
   }
   const resolved = resolveRedis(redis)
-  const common = { prefix, replicaId, maxClockSkew, clock }
+  const common = { prefix, replicaId, maxClockSkew, clock, history }
   if (!Array.isArray(resolved)) return new RedisCoordination({ redis: resolved, ...common, listener })
   const masters = resolved.map((master) => ({
     address: master.address,

@@ -1,9 +1,10 @@
 import type { Clock, TimerHandle } from '../../types/clock.js'
-import type { Coordination, OpenRun } from '../../types/coordination.js'
+import type { Coordination, LostRun, OpenRun } from '../../types/coordination.js'
 import { MINUTE, SECOND } from '../base/duration.js'
 import { hash32 } from '../base/hash.js'
 import { RunAbandonedError } from '../errors.js'
 import type { JobRecord } from '../jobs/job.js'
+import type { RunEntries } from '../observability/history/run-entries.js'
 import type { Journal } from '../observability/journal.js'
 import { RunRecord } from '../runs/run-record.js'
 import { mayBeTick } from '../triggers/index.js'
@@ -25,6 +26,7 @@ export interface AbandonedRunsOptions {
   readonly clock: Clock
   readonly coordination: Coordination
   readonly journal: Journal
+  readonly entries: RunEntries
   readonly newCallId: () => string
   /**
    * The ids of this process' runs that are active or whose end is not yet reported: this process reports them itself.
@@ -32,6 +34,8 @@ export interface AbandonedRunsOptions {
   readonly runIds: () => readonly string[]
   /** The job with an id, if this replica has it. */
   readonly jobOf: (jobId: string) => JobRecord | undefined
+  /** Called each time that it looks. */
+  readonly onLook: () => void
   /** Called for a run that is to be taken over. */
   readonly onLeft: (job: JobRecord) => void
 }
@@ -43,7 +47,7 @@ export interface AbandonedRunsOptions {
 export class AbandonedRuns {
   readonly #options: AbandonedRunsOptions
   /** Calls to record runs; each is repeated unchanged until the store answers it. */
-  #calls: { readonly id: string; readonly runs: readonly OpenRun[] }[] = []
+  #calls: { readonly id: string; readonly runs: readonly LostRun[] }[] = []
   #timer: TimerHandle | null = null
   #lookAt = 0
   #isAsking = false
@@ -75,7 +79,7 @@ export class AbandonedRuns {
   /** Records runs as abandoned. */
   record(runs: readonly OpenRun[]): void {
     if (runs.length === 0) return
-    this.#calls.push({ id: this.#options.newCallId(), runs })
+    this.#calls.push({ id: this.#options.newCallId(), runs: runs.map((open) => this.#lostRun(open)) })
     void this.#ask()
   }
 
@@ -93,7 +97,10 @@ export class AbandonedRuns {
   #look(): void {
     const { clock, coordination } = this.#options
     const isDue = clock.monotonic() >= this.#lookAt
-    if (isDue) this.#lookAt = clock.monotonic() + LOOK_INTERVAL
+    if (isDue) {
+      this.#lookAt = clock.monotonic() + LOOK_INTERVAL
+      this.#options.onLook()
+    }
     const looked = isDue && coordination.state.up ? coordination.findAbandoned() : null
     if (looked !== null) void looked.then((found) => this.#found(found))
     if (this.#calls.length > 0) void this.#ask()
@@ -132,20 +139,30 @@ export class AbandonedRuns {
 
   #report(open: OpenRun): void {
     const { journal, jobOf } = this.#options
+    const job = jobOf(open.jobId)
+    journal.runAbandoned(open, job ?? null, job === undefined ? null : this.#runOf(open, job))
+  }
+
+  /** A run with what the history keeps of it. */
+  #lostRun(open: OpenRun): LostRun {
+    const { entries, jobOf } = this.#options
+    if (!entries.isOn) return { ...open, entry: null }
+    const run = this.#runOf(open, jobOf(open.jobId))
+    const duration = (run.finishedAt as number) - run.startedAt
+    const ended = { run, slot: open.slot, attempts: null, progress: null, log: null }
+    return { ...open, entry: entries.entry(ended, { outcome: 'abandoned', error: run.error, duration }) }
+  }
+
+  #runOf(open: OpenRun, job: JobRecord | undefined): RunRecord {
     const { runId, jobId, scheduledTime, startedAt, replicaId, fencingToken, lockedUntil } = open
-    const job = jobOf(jobId)
-    if (job === undefined) {
-      journal.runAbandoned(open, null, null)
-      return
-    }
     // The store does not keep what started a run, so this is inferred from its time and its attempt.
-    const isTick = mayBeTick(job.trigger, scheduledTime)
+    const isTick = job === undefined || mayBeTick(job.trigger, scheduledTime)
     const trigger = open.attempt > 1 ? 'recovery' : isTick ? 'schedule' : 'manual'
     const run = new RunRecord(runId, jobId, scheduledTime, startedAt, trigger, replicaId, fencingToken)
     run.attempt = Math.max(1, open.attempt)
     run.outcome = 'abandoned'
     run.finishedAt = Math.max(startedAt, Math.round(lockedUntil))
     run.error = new RunAbandonedError(jobId, replicaId)
-    journal.runAbandoned(open, job, run)
+    return run
   }
 }

@@ -8,6 +8,7 @@ import type { Journal } from '../observability/journal.js'
 import type { ActiveRun } from '../runs/active-run.js'
 import type { Finisher } from '../runs/finisher.js'
 import type { Runner } from '../runs/runner.js'
+import type { AskedRun } from './asked-run.js'
 import { jobLock, toManualRequest } from './claim-request.js'
 import type { EndedJobs } from './ended-jobs.js'
 import type { Recovery } from './recovery.js'
@@ -43,18 +44,18 @@ export class ManualRuns {
   /**
    * Runs a job now, whatever `concurrency` says.
    *
-   * @param key its concurrency key, `''` for none
+   * @param asked what the run gets, its concurrency key (`''` for none), who asks, and the nominal time, `null` for now
    * @returns the run, or `null` when another run of the job holds the lock
    * @throws RedisUnavailableError when the store does not answer in time; NotRunningError when this process closes
    *   meanwhile
    */
-  async trigger(job: JobRecord, data: unknown, key = ''): Promise<ActiveRun | null> {
+  async trigger(job: JobRecord, asked: AskedRun): Promise<ActiveRun | null> {
     const { lockTtl } = job.definition
-    if (lockTtl === null) return this.#options.unlocked.startManual(job, data)
+    if (lockTtl === null) return this.#options.unlocked.startManual(job, asked)
     this.#asking++
     try {
       for (let count = 1; count <= MAX_TRIES; count++) {
-        const active = await this.#ask(job, data, lockTtl, key)
+        const active = await this.#ask(job, asked, lockTtl)
         if (active !== 'late') return active
       }
     } finally {
@@ -66,7 +67,7 @@ export class ManualRuns {
   }
 
   /** Requests the run once: `late` when its lock has expired by the time the answer is read. */
-  async #ask(job: JobRecord, data: unknown, ttl: number, key: string): Promise<ActiveRun | null | 'late'> {
+  async #ask(job: JobRecord, asked: AskedRun, ttl: number): Promise<ActiveRun | null | 'late'> {
     const { coordination, endedJobs, runner, newRunId, clock, finisher, journal, recovery } = this.#options
     const runId = newRunId()
     const scheduledTime = Math.round(coordination.now())
@@ -75,7 +76,7 @@ export class ManualRuns {
       return null
     }
     this.runIds.add(runId)
-    const [answer] = await coordination.claim([toManualRequest(job, runId, scheduledTime, ttl, key)])
+    const [answer] = await coordination.claim([toManualRequest(job, runId, scheduledTime, ttl, asked.key)])
     this.runIds.delete(runId)
     if (answer?.status === 'granted' && answer.lock !== null) {
       const { lock, fencingToken } = answer
@@ -90,7 +91,7 @@ export class ManualRuns {
         return null
       }
       if (answer.isLast) endedJobs.note(job)
-      if (!isOver(lock, clock.monotonic())) return this.#run(job, runId, scheduledTime, lock, fencingToken, data)
+      if (!isOver(lock, clock.monotonic())) return this.#run(job, runId, scheduledTime, lock, fencingToken, asked)
       // Released first, so that it does not stand in the way of the next request.
       await new Promise<void>((resolve) =>
         finisher.push({ lock, finished: true, unbegun: true, onReleased: () => resolve() })
@@ -114,10 +115,12 @@ export class ManualRuns {
     scheduledTime: number,
     lock: HeldLock,
     fencingToken: number,
-    data: unknown
+    asked: AskedRun
   ): ActiveRun {
     const { runner } = this.#options
-    return runner.startRun(job, runner.newRun(job, runId, scheduledTime, 'manual', fencingToken), lock, data)
+    const run = runner.newRun(job, runId, asked.scheduledTime ?? scheduledTime, 'manual', fencingToken)
+    run.by = asked.by
+    return runner.startRun(job, run, lock, asked.data)
   }
 
   /** Resolves when no claim is under way. */

@@ -15,9 +15,15 @@ export class Outages {
   readonly #options: OutagesOptions
   /** The present outage: since when, on the monotonic clock, and how many locks had been lost before it. */
   #outage: { readonly since: number; readonly locksLost: number } | null = null
+  #reason: string | null = null
 
   constructor(options: OutagesOptions) {
     this.#options = options
+  }
+
+  /** Why claims cannot be had, as it was last said; `null` where that was not said. */
+  get reason(): string | null {
+    return this.#reason
   }
 
   /**
@@ -27,6 +33,7 @@ export class Outages {
   begin(error: Error, refuses: boolean): void {
     const { clock, journal, locksLost } = this.#options
     this.#outage ??= { since: clock.monotonic(), locksLost: locksLost() }
+    this.#reason = error.message
     journal.outageBegan(error, refuses)
   }
 
@@ -36,6 +43,7 @@ export class Outages {
     const outage = this.#outage
     if (outage === null) return false
     this.#outage = null
+    this.#reason = null
     const duration = Math.round(clock.monotonic() - outage.since)
     journal.outageEnded({ duration, waiting: waiting(), locksLost: locksLost() - outage.locksLost })
     return true

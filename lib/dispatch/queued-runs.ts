@@ -32,6 +32,10 @@ export interface QueueRequest {
   /** Its data as JSON; `null` for the job's own. */
   readonly json: string | null
   readonly isAwaited: boolean
+  /** Who asks for it; `null` for nobody in particular. */
+  readonly by: string | null
+  /** Its nominal time; `null` for when it is asked for. */
+  readonly scheduledTime: number | null
 }
 
 /** Runs by hand that wait for others to end: they stand in the store first, so that no death loses them. */
@@ -72,12 +76,13 @@ export class QueuedRuns {
    */
   async keep(
     job: JobRecord,
-    { key, json, isAwaited }: QueueRequest,
+    { key, json, isAwaited, by, scheduledTime }: QueueRequest,
     id = this.#options.newRunId()
   ): Promise<QueuedRun> {
     const requestedAt = Math.floor(this.#options.coordination.now())
-    const brought = `{${json === null ? '' : `"data":${json},`}"isAwaited":${isAwaited}}`
-    const request = { jobId: job.id, id, key, hasData: json !== null, brought, isAwaited }
+    const whose = `${by === null ? '' : `"by":${JSON.stringify(by)},`}${scheduledTime === null ? '' : `"scheduledTime":${scheduledTime},`}`
+    const brought = `{${json === null ? '' : `"data":${json},`}${whose}"isAwaited":${isAwaited}}`
+    const request = { jobId: job.id, id, key, hasData: json !== null || scheduledTime !== null, brought, isAwaited }
     const answer = await this.#waiting.enqueue(request)
     if (answer.status === 'full') throw new JobQueueFullError(job.id)
     return queuedRun(answer.id, job.id, requestedAt)

@@ -269,7 +269,8 @@ export class Recovery {
       }
       this.#endSearch(search)
       if (from !== undefined) this.#options.onTakenOver(from, runId, attempt)
-      const run = runner.newRun(job, runId, scheduledTime, 'recovery', fencingToken)
+      const run = runner.newRun(job, runId, brought?.scheduledTime ?? scheduledTime, 'recovery', fencingToken)
+      run.by = brought?.by ?? null
       run.attempt = attempt
       const active = runner.startRun(job, run, lock, dataOf(brought, job))
       if (request !== undefined) onRequestBegun(active, request.id, brought)

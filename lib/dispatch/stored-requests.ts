@@ -11,6 +11,10 @@ export interface Brought {
   readonly data?: unknown
   /** Whether somebody waits for the result. */
   readonly isAwaited: boolean
+  /** Who asked for it. */
+  readonly by?: string
+  /** The nominal time of its run, where that is another than when it was asked for. */
+  readonly scheduledTime?: number
 }
 
 /** How much of a result or an error is kept, in characters of JSON: a longer one is left out. */

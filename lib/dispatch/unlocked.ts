@@ -5,6 +5,7 @@ import type { ActiveRun } from '../runs/active-run.js'
 import type { Runner } from '../runs/runner.js'
 import type { DueTick } from '../timetable/timetable.js'
 import { isFromCompletion } from '../triggers/index.js'
+import type { AskedRun } from './asked-run.js'
 import { isMissed } from './claim-request.js'
 import type { Completion } from './completion.js'
 import type { TickAccount } from './tick-account.js'
@@ -48,20 +49,22 @@ export class UnlockedRuns {
   }
 
   /** Starts a manual run; `null` when a run of the job is active in this process. */
-  startManual(job: JobRecord, data: unknown): ActiveRun | null {
-    return this.#startWithoutTick(job, data, 'manual')
+  startManual(job: JobRecord, asked: AskedRun): ActiveRun | null {
+    return this.#startWithoutTick(job, 'manual', asked)
   }
 
   /** Starts a run as this replica starts, unless the job is paused. */
   startWithReplica(job: JobRecord): void {
-    if (!job.paused) this.#startWithoutTick(job, job.definition.data, 'start')
+    if (!job.paused) this.#startWithoutTick(job, 'start')
   }
 
-  #startWithoutTick(job: JobRecord, data: unknown, trigger: 'manual' | 'start'): ActiveRun | null {
+  #startWithoutTick(job: JobRecord, trigger: 'manual' | 'start', asked?: AskedRun): ActiveRun | null {
     const { coordination, runner, newRunId, completion } = this.#options
     if (runsHere(job, runner)) return null
-    const run = runner.newRun(job, newRunId(), Math.round(coordination.now()), trigger, null)
-    const active = runner.startRun(job, run, null, data)
+    const scheduledTime = asked?.scheduledTime ?? Math.round(coordination.now())
+    const run = runner.newRun(job, newRunId(), scheduledTime, trigger, null)
+    run.by = asked?.by ?? null
+    const active = runner.startRun(job, run, null, asked === undefined ? job.definition.data : asked.data)
     active.onCompleted(() => {
       // Before the job's first tick there is no interval to restart.
       if (job.lastUnlocked !== null) completion.restart(job)

@@ -286,7 +286,8 @@ export class WaitingRuns {
       return
     }
     const startedBy = request === undefined ? 'schedule' : 'manual'
-    const run = runner.newRun(job, runId, scheduledTime, startedBy, fencingToken)
+    const run = runner.newRun(job, runId, brought?.scheduledTime ?? scheduledTime, startedBy, fencingToken)
+    run.by = brought?.by ?? null
     job.noteLocked()
     if (granted.isLast) this.#options.endedJobs.note(job)
     const active = runner.startRun(job, run, lock, dataOf(brought, job))

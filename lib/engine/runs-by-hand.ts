@@ -13,9 +13,17 @@ import type { JobRecord } from '../jobs/job.js'
 import { checkName } from '../jobs/options.js'
 import type { JobRegistry } from '../jobs/registry.js'
 import { ActiveRun } from '../runs/active-run.js'
+import { readDate } from '../triggers/index.js'
 import type { Lifecycle } from './lifecycle.js'
 
-const KEYS = ['data', 'wait', 'concurrencyKey', 'overlap'] as const satisfies (keyof TriggerOptions)[]
+const KEYS = [
+  'data',
+  'wait',
+  'concurrencyKey',
+  'overlap',
+  'by',
+  'scheduledTime'
+] as const satisfies (keyof TriggerOptions)[]
 
 /** What a run by hand may do when it cannot begin. */
 export const MANUAL_OVERLAPS = ['skip', 'wait'] as const
@@ -23,6 +31,8 @@ export const MANUAL_OVERLAPS = ['skip', 'wait'] as const
 export interface RunsByHandOptions {
   readonly jobs: JobRegistry
   readonly coordination: Coordination
+  /** The time zone of times that do not say theirs. */
+  readonly timezone: string
   readonly lifecycle: Lifecycle
   readonly manualRuns: ManualRuns
   readonly queuedRuns: QueuedRuns
@@ -38,6 +48,9 @@ interface Asked {
   readonly wait: boolean
   readonly key: string
   readonly waits: boolean
+  readonly by: string | null
+  /** The nominal time that the run has; `null` for when it is asked for. */
+  readonly scheduledTime: number | null
 }
 
 /** Runs that are asked for by hand: by `trigger()`, and by routes. */
@@ -57,14 +70,15 @@ export class RunsByHand {
   /** As `Scheduler.trigger`. */
   async trigger(id: string, options: TriggerOptions): Promise<Run | QueuedRun | null> {
     const { manualRuns, queuedRuns } = this.#options
-    const { job, data, json, wait, key, waits } = this.#check(id, options)
+    const asked = this.#check(id, options)
+    const { job, json, wait, key, waits, by, scheduledTime } = asked
     await this.#open(id)
     if (!waits) {
-      const active = await manualRuns.trigger(job, data, key)
+      const active = await manualRuns.trigger(job, asked)
       if (active === null) return null
       return wait ? await outcomeOf(active) : active.run
     }
-    const begun = await queuedRuns.enqueue(job, { key, json, isAwaited: wait })
+    const begun = await queuedRuns.enqueue(job, { key, json, isAwaited: wait, by, scheduledTime })
     if (begun instanceof ActiveRun) return wait ? await outcomeOf(begun) : begun.run
     return wait ? await queuedRuns.result(job, begun) : begun
   }
@@ -76,11 +90,11 @@ export class RunsByHand {
    */
   async keep(id: string, options: TriggerOptions): Promise<() => void> {
     const { coordination, lifecycle, queuedRuns, waitingRuns } = this.#options
-    const { job, json, key } = this.#check(id, { ...options, overlap: 'wait' })
+    const { job, json, key, by, scheduledTime } = this.#check(id, { ...options, overlap: 'wait' })
     // While this scheduler ends, other replicas begin it; in memory there are none.
     if (coordination.state.kind === 'memory') await this.#open(id)
     else await lifecycle.openFor(`trigger the job '${id}'`)
-    await queuedRuns.keep(job, { key, json, isAwaited: false })
+    await queuedRuns.keep(job, { key, json, isAwaited: false, by, scheduledTime })
     return () => void waitingRuns.askFor(job)
   }
 
@@ -105,7 +119,18 @@ export class RunsByHand {
     if (concurrencyKey !== undefined) this.#checkStore(job, 'concurrencyKey', concurrencyKey)
     job.parse(data)
     const json = waits && given.data !== undefined ? serializeData(given.data) : null
-    return { job, data, json, wait, key: concurrencyKey ?? '', waits }
+    const { by = null } = given
+    if (by !== null) checkName(by, '`by`')
+    return { job, data, json, wait, key: concurrencyKey ?? '', waits, by, scheduledTime: this.#readTime(given) }
+  }
+
+  /** @throws DateInvalidError, OptionInvalidError */
+  #readTime({ scheduledTime }: TriggerOptions): number | null {
+    if (scheduledTime === undefined) return null
+    const { coordination, timezone } = this.#options
+    const time = readDate(scheduledTime, 'scheduledTime', timezone)
+    if (time <= coordination.now()) return time
+    throw new OptionInvalidError('scheduledTime', 'a time that has passed', show(scheduledTime))
   }
 
   #canWait(job: JobRecord): boolean {

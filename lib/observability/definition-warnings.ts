@@ -1,4 +1,5 @@
 import type { Coordination, OtherDefinition } from '../../types/coordination.js'
+import { HOUR } from '../base/duration.js'
 import { dataFingerprint } from '../jobs/definition.js'
 import type { JobRecord } from '../jobs/job.js'
 import type { Logbook } from './logbook.js'
@@ -20,6 +21,8 @@ export class DefinitionWarnings {
   readonly #said = new WeakMap<JobRecord, 'that' | 'how'>()
   /** The jobs that there is a warning for. */
   readonly #warned = new Set<string>()
+  /** When it was last found of each job, on the fleet's clock. */
+  readonly #foundAt = new Map<string, number>()
   #isLimitLogged = false
 
   constructor(coordination: Coordination, logbook: Logbook) {
@@ -27,12 +30,21 @@ export class DefinitionWarnings {
     this.#logbook = logbook
   }
 
+  /** How many jobs were found to be defined differently within the last hour. */
+  get recent(): number {
+    const since = this.#coordination.now() - HOUR
+    for (const [id, at] of this.#foundAt) if (at < since) this.#foundAt.delete(id)
+    return this.#foundAt.size
+  }
+
   /** Another replica defines a job differently, or did when the store was asked. */
   async note(job: JobRecord, { fingerprint, replicaId }: OtherDefinition): Promise<void> {
     const said = this.#said.get(job)
     const { id, fingerprint: own } = job
     // The job may have been changed since the store was asked.
-    if (said === 'how' || (own.trigger === fingerprint.trigger && own.options === fingerprint.options)) return
+    if (own.trigger === fingerprint.trigger && own.options === fingerprint.options) return
+    this.#foundAt.set(id, this.#coordination.now())
+    if (said === 'how') return
     this.#said.set(job, 'how')
     const here = valuesOf(job)
     const text = await this.#coordination.shareDefinition(id, own, JSON.stringify(here), fingerprint)

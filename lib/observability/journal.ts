@@ -7,6 +7,7 @@ import { isThenable } from '../base/check.js'
 import type { JobBlock, JobRecord } from '../jobs/job.js'
 import { COUNTER, SKIPPED_COUNTER } from '../jobs/stats.js'
 import type { Events } from './events.js'
+import type { ToldTicks } from './history/told-ticks.js'
 import type { EventLoopLateness, JournalListener, OutageCost, TickRange } from './journal-listener.js'
 import { logSafely } from './log.js'
 import type { Logbook, ReportedRun } from './logbook.js'
@@ -22,6 +23,8 @@ export interface JournalOptions {
   readonly log: Logger
   readonly logbook: Logbook
   readonly missedLog: MissedLog
+  /** Who tells the store what became of ticks; `null` where no history is kept. */
+  readonly toldTicks: ToldTicks | null
   /** Who hears of everything besides. */
   readonly listeners: readonly JournalListener[]
 }
@@ -41,9 +44,11 @@ export class Journal {
   readonly #log: Logger
   readonly #logbook: Logbook
   readonly #missedLog: MissedLog
+  readonly #toldTicks: ToldTicks | null
   readonly #listeners: readonly JournalListener[] | null
 
-  constructor({ events, log, logbook, missedLog, listeners }: JournalOptions) {
+  constructor({ events, log, logbook, missedLog, toldTicks, listeners }: JournalOptions) {
+    this.#toldTicks = toldTicks
     this.#events = events
     this.#heard = events.heard
     this.#log = log
@@ -176,6 +181,7 @@ export class Journal {
 
   ticksSkipped(job: JobRecord, ticks: TickRange, reason: SkipReason): void {
     job.stats.count(SKIPPED_COUNTER[reason], ticks.count)
+    this.#toldTicks?.noteTicks(job, ticks, reason)
     if (this.#listeners !== null) this.#tell('ticksSkipped', job.view, ticks, reason)
   }
 
@@ -193,6 +199,7 @@ export class Journal {
     job.stats.count(COUNTER.missed, count)
     job.stats.count(SKIPPED_COUNTER[reason], count)
     this.#missedLog.note(job.id, reason, first, last, count)
+    this.#toldTicks?.noteTicks(job, ticks, reason)
     if (this.#listeners !== null) this.#tell('ticksMissed', job.view, ticks, reason)
   }
 
@@ -204,6 +211,7 @@ export class Journal {
 
   #countSkipped(job: JobRecord, scheduledTime: number, reason: SkipReason): void {
     job.stats.count(SKIPPED_COUNTER[reason])
+    this.#toldTicks?.noteTick(job, scheduledTime, reason)
     if (this.#heard.skipped) this.#events.emit('skipped', { job: job.view, scheduledTime, reason })
   }
 

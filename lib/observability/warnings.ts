@@ -54,6 +54,16 @@ export class Warnings {
     logSafely(this.#log, isTimezoneGiven ? 'info' : 'warn', { timezone, processTimezone }, message)
   }
 
+  /** What `redact` has been called with is left out of the history. */
+  redactFailed(err: unknown): void {
+    logSafely(this.#log, 'warn', { err }, '`history.redact` failed: the texts that it is called with are left out')
+  }
+
+  /** The store has not answered for so long that some of what became of ticks was not told. */
+  historyLeftOut(entries: number): void {
+    logSafely(this.#log, 'warn', { entries }, 'the history lacks ticks without a run, as Redis did not answer for long')
+  }
+
   /** An interval was given as a number so small that seconds may be meant. */
   bareInterval(jobId: string, interval: number): void {
     if (this.#bareIntervals.has(interval)) return

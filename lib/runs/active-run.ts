@@ -1,11 +1,13 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { Clock } from '../../types/clock.js'
-import type { HeldLock, ReleaseAnswer } from '../../types/coordination.js'
+import type { HeldLock, ReleaseAnswer, RunReport } from '../../types/coordination.js'
+import type { RunProgress } from '../../types/history.js'
 import type { Logger } from '../../types/logger.js'
 import type { RunOutcome } from '../../types/run.js'
 import { isOver } from '../coordination/lock-validity.js'
 import { RunReplacedError } from '../errors.js'
 import type { JobRecord } from '../jobs/job.js'
+import { captureLog, type RunLog } from '../observability/history/run-log.js'
 import type { Deadline } from './deadlines.js'
 import type { Finishing } from './finisher.js'
 import { extensionOf, LockHold, type LockOwner } from './lock-hold.js'
@@ -59,7 +61,15 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
   isStored = false
   /** `null` until it is known to need further attempts. */
   retries: Retries | null = null
+  /** How far it has come, as its handler has said last. */
+  progress: RunProgress | null = null
   readonly #owner: RunOwner<ActiveRun>
+  /** What the store is told of its outcome, made when it is first asked for. */
+  #report: RunReport | null = null
+  /** Whether the store was told of its outcome apart from its end. */
+  #isReported = false
+  /** What it writes by its logger; `null` where that is not kept, or not used. */
+  #capture: RunLog | null = null
   /** Who is called once the outcome is known, and once the run has completed; most runs have nobody to call. */
   #callbacks: { readonly outcome: (() => void)[]; readonly completed: (() => void)[] } | null = null
   #controller: AbortController | null = null
@@ -87,9 +97,45 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
       this.retries = new Retries(new AsyncResource('JobRun'))
   }
 
-  /** What the handler's logger is a child of. */
-  get parentLog(): Logger {
-    return this.#owner.tools.log
+  /** The handler's logger. */
+  get logger(): Logger {
+    const { log, entries } = this.#owner.tools
+    const bindings = { jobId: this.run.jobId, runId: this.run.id }
+    if (!entries.keepsLogs) return log.child(bindings)
+    this.#capture ??= captureLog(log, bindings)
+    return this.#capture.log
+  }
+
+  /** As of `Ending`: `null` before its outcome is known, and where the store has been told of it. */
+  get report(): RunReport | null {
+    if (this.#isReported) return null
+    if (this.#report === null && this.end !== null) this.#report = this.reportOf(this.end)
+    return this.#report
+  }
+
+  /** What the store is to be told of an outcome. */
+  reportOf({ outcome, error }: RunEnd): RunReport {
+    const { run, held, progress, duration } = this
+    const slot = held === null ? null : held.slot || 1
+    const attempts = this.retries?.failed ?? null
+    const ended = { run, slot, attempts, progress, log: this.#capture }
+    return this.#owner.tools.entries.report(ended, { outcome, error, duration })
+  }
+
+  /** The store is told of the run's outcome apart from its end. */
+  reportNow(end: RunEnd): RunReport | null {
+    if (this.#isReported) return null
+    this.#isReported = true
+    return this.reportOf(end)
+  }
+
+  /** The handler says how far it has come. */
+  noteProgress(share: unknown, note: unknown): void {
+    const { progress } = this.#owner.tools
+    const said = progress.read(share, note)
+    if (this.settled || this.run.outcome !== null) return
+    this.progress = said
+    if (this.held !== null) progress.note(this.run.id, said)
   }
 
   /** As of `RunTools`. */
@@ -249,6 +295,7 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
   /** Nothing is left to do for the run: calls those who wait for that. */
   complete(): void {
     this.state = 'completed'
+    if (this.progress !== null) this.#owner.tools.progress.end(this.run.id)
     if (this.#callbacks !== null) for (const callback of this.#callbacks.completed.splice(0)) callback()
   }
 

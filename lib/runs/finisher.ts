@@ -1,5 +1,5 @@
 import type { Clock } from '../../types/clock.js'
-import type { Coordination, Ending, HeldLock, ReleaseAnswer } from '../../types/coordination.js'
+import type { Coordination, Ending, HeldLock, ReleaseAnswer, RunReport } from '../../types/coordination.js'
 import { DAY, MINUTE } from '../base/duration.js'
 import { Idle } from '../base/idle.js'
 import { TimeSlice } from '../base/time-slice.js'
@@ -57,15 +57,20 @@ export class Finisher {
   }
 
   /**
-   * Tells the store that a run's outcome is known, so that no other replica records it as abandoned. Its lock stays.
+   * Tells the store that a run's outcome is known, or about to be, so that no other replica records it as abandoned. Its lock stays.
    *
+   * @param report its outcome, where that is known
    * @param onRecorded as of `Finishing`: called with `abandoned` where another replica was first
    */
-  noteOutcome(lock: HeldLock, onRecorded: (answer: ReleaseAnswer) => void = () => {}): void {
+  noteOutcome(
+    lock: HeldLock,
+    report: RunReport | null = null,
+    onRecorded: (answer: ReleaseAnswer) => void = () => {}
+  ): void {
     const onReleased = (answer: ReleaseAnswer): void => {
       if (answer !== 'unavailable') onRecorded(answer)
     }
-    this.push({ lock, finished: true, keepsLock: true, onReleased, onRecorded })
+    this.push({ lock, finished: true, keepsLock: true, report, onReleased, onRecorded })
   }
 
   /** The ids of the runs whose end is to be told, or whose claim is to be handed back. */
@@ -160,9 +165,9 @@ export class Finisher {
 
   /** Also when its lock is over, the store is to know that the run has ended: no replica is to run it again. */
   #tellLater(finishing: Finishing, now: number): void {
-    const { lock, finished, unbegun = false, keepsLock = false, replaced = false } = finishing
+    const { lock, finished, unbegun = false, keepsLock = false, replaced = false, report = null } = finishing
     this.#retried.addEnd({
-      ending: { lock, finished, unbegun, keepsLock, replaced },
+      ending: { lock, finished, unbegun, keepsLock, replaced, report },
       until: now + END_LIMIT,
       listener: finishing
     })

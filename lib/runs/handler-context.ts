@@ -15,6 +15,7 @@ export class HandlerContext implements RunContext {
   readonly fencingToken: number | null
   readonly #active: ActiveRun
   #log: Logger | null = null
+  #progress: RunContext['progress'] | null = null
 
   /** @throws what the job's schema throws for the run's data, which is then the error of this attempt */
   constructor(active: ActiveRun) {
@@ -27,8 +28,13 @@ export class HandlerContext implements RunContext {
   }
 
   get log(): Logger {
-    this.#log ??= this.#active.parentLog.child({ jobId: this.run.jobId, runId: this.run.id })
+    this.#log ??= this.#active.logger
     return this.#log
+  }
+
+  get progress(): RunContext['progress'] {
+    this.#progress ??= (share, note) => this.#active.noteProgress(share, note)
+    return this.#progress
   }
 
   get signal(): AbortSignal {

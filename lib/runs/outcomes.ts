@@ -1,5 +1,6 @@
 import type { ReleaseAnswer } from '../../types/coordination.js'
 import type { JobRecord } from '../jobs/job.js'
+import type { ToldTicks } from '../observability/history/told-ticks.js'
 import type { Journal } from '../observability/journal.js'
 import type { ActiveRun } from './active-run.js'
 import type { Finisher } from './finisher.js'
@@ -8,6 +9,7 @@ import type { RunEnd } from './run-record.js'
 export interface OutcomesOptions {
   readonly finisher: Finisher
   readonly journal: Journal
+  readonly toldTicks: ToldTicks
   /** Called when a run has ended that another replica is to take over, or this one. */
   readonly onUnfinished: (job: JobRecord) => void
   /** Called when a run has ended of a job whose trigger has no further tick. */
@@ -50,7 +52,7 @@ export class Outcomes {
     this.#decide(active, end)
     if (!active.lockLost) this.#report(active)
     if (held === null) return
-    this.#options.finisher.noteOutcome(held, (answer) => this.onRecorded(active, answer))
+    this.#options.finisher.noteOutcome(held, active.reportNow(end), (answer) => this.onRecorded(active, answer))
   }
 
   /** The handler of a run that is to be replaced is not waited for any longer: its slot is free, though the handler goes on. */
@@ -60,7 +62,8 @@ export class Outcomes {
       if (answer !== 'unavailable') this.onRecorded(active, answer)
     }
     const onRecorded = (answer: ReleaseAnswer): void => this.onRecorded(active, answer)
-    this.#options.finisher.push({ lock: active.lock, finished: true, replaced: true, onReleased, onRecorded })
+    const report = active.reportNow(end)
+    this.#options.finisher.push({ lock: active.lock, finished: true, replaced: true, report, onReleased, onRecorded })
   }
 
   /** As of `Finishing.onReleased`. A run whose lock was lost unnoticed is no success, whatever its handler returned. */
@@ -72,7 +75,11 @@ export class Outcomes {
       if (answer === 'abandoned') this.onRecorded(active, answer)
       return
     }
-    if (active.lockLost && end.outcome === 'success') end = active.aborted as RunEnd
+    if (active.lockLost && end.outcome === 'success') {
+      end = active.aborted as RunEnd
+      // The store has been told otherwise.
+      if (answer === 'lost') this.#options.toldTicks.noteRun(active.job.id, active.reportOf(end), true)
+    }
     // Who waits for the run goes on with its outcome; the report waits until the store has heard of it.
     this.complete(active, end, answer !== 'unavailable' && answer !== 'abandoned')
     if (answer === 'abandoned') this.onRecorded(active, answer)
@@ -94,7 +101,15 @@ export class Outcomes {
     run.outcome = outcome
     run.finishedAt = run.startedAt + Math.round(active.duration)
     if (outcome !== 'success') run.error = error
+    if (active.held === null) this.#tellUnlocked(active, { outcome, error })
     active.announceOutcome()
+  }
+
+  /** The store knows nothing of a run without a lock. */
+  #tellUnlocked(active: ActiveRun, end: RunEnd): void {
+    const { id, definition } = active.job
+    const isLocked = definition.lockTtl !== null
+    this.#options.toldTicks.noteRun(id, active.reportOf(end), isLocked)
   }
 
   #report(active: ActiveRun): void {

@@ -1,8 +1,11 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { Clock, TimerHandle } from '../../types/clock.js'
+import type { FailedAttempt } from '../../types/history.js'
 
 /** The further attempts of a run; most runs need none. */
 export class Retries {
+  /** The attempts that have failed, where the history keeps them. */
+  readonly failed: FailedAttempt[] = []
   /** How often the handler was called again. */
   count = 0
   /** The wait for the next attempt. */

@@ -9,6 +9,8 @@ export class RunRecord implements Run {
   readonly trigger: RunTrigger
   readonly replicaId: string
   readonly fencingToken: number | null
+  /** Who asked for a run by hand. */
+  by: string | null = null
   attempt = 1
   outcome: RunOutcome | null = null
   finishedAt: number | null = null

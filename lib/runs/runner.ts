@@ -4,6 +4,7 @@ import { detached } from '../base/async-context.js'
 import { show } from '../base/show.js'
 import { LockLostError, OptionInvalidError, RunReplacedError, RunTimeoutError } from '../errors.js'
 import type { JobRecord } from '../jobs/job.js'
+import { MAX_KEPT_ATTEMPTS } from '../observability/history/run-entries.js'
 import { ActiveRun } from './active-run.js'
 import { ActiveRuns } from './active-runs.js'
 import { callCondition, callHandler } from './call-handler.js'
@@ -312,10 +313,12 @@ export class Runner implements RunOwner<ActiveRun> {
     const { retry } = active.job.definition
     const count = active.retries?.count ?? 0
     if (retry === null || count >= retry.limit || active.aborted !== null) return false
-    const { clock, journal } = this.#options
+    const { clock, coordination, entries, journal } = this.#options
     const delay = retryDelay(retry, active.run.id, count + 1)
     const retries = active.retries ?? new Retries(null)
     active.retries = retries
+    if (entries.isOn) retries.failed.push(entries.attempt(active.run.attempt, coordination.now(), error))
+    if (retries.failed.length > MAX_KEPT_ATTEMPTS) retries.failed.shift()
     retries.wait(clock, delay, () => this.#attemptAgain(active, retries))
     journal.attemptFailed(active, error, delay)
     return true

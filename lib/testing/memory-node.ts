@@ -11,7 +11,9 @@ import type {
   ConfirmedClaim,
   CoordinationListener,
   HeldLock,
+  HistoryBounds,
   JobState,
+  LostRun,
   OpenRun,
   SurveyRequest
 } from '../../types/coordination.js'
@@ -36,9 +38,10 @@ export class MemoryNode extends MemoryCoordination implements CoordinationNode {
     store: VotingStore,
     maxClockSkew: number,
     listener: CoordinationListener,
-    replicaId: string = ''
+    replicaId: string = '',
+    history: HistoryBounds | null = null
   ) {
-    super(clock, store, maxClockSkew, listener, replicaId)
+    super(clock, store, maxClockSkew, listener, replicaId, history)
     this.#clock = clock
     this.#store = store
     this.#votes = new VotingClaims(store, maxClockSkew, listener, replicaId)
@@ -86,9 +89,8 @@ export class MemoryNode extends MemoryCoordination implements CoordinationNode {
     return true
   }
 
-  async tryToAbandon(runs: readonly OpenRun[], callId: string): Promise<readonly AbandonVote[]> {
-    const monotonic = this.#clock.monotonic()
-    return runs.map((run) => this.#store.openRuns.abandon(run, callId, monotonic))
+  async tryToAbandon(runs: readonly LostRun[], callId: string): Promise<readonly AbandonVote[]> {
+    return runs.map((run) => this.abandonRun(run, callId))
   }
 
   async reopen(runs: readonly OpenRun[], callId: string): Promise<void> {

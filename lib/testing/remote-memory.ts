@@ -1,4 +1,4 @@
-import type { CoordinationListener } from '../../types/coordination.js'
+import type { CoordinationListener, HistoryBounds } from '../../types/coordination.js'
 import { RedisUnavailableError } from '../errors.js'
 import { MemoryNode } from './memory-node.js'
 import type { SimulatedLink, SimulatedLinkOptions } from './simulated-link.js'
@@ -10,6 +10,7 @@ export type Differing = Parameters<CoordinationListener['onDefinitionDiffers']>
 export interface RemoteMemoryOptions extends SimulatedLinkOptions {
   readonly maxClockSkew: number
   readonly replicaId: string
+  readonly history: HistoryBounds | null
 }
 
 /** What a simulated store does for one replica, reached over the replica's connection. */
@@ -72,7 +73,7 @@ export class RemoteMemory {
   }
 
   #reach(): MemoryNode {
-    const { time, store, maxClockSkew, listener, replicaId } = this.#options
+    const { time, store, maxClockSkew, listener, replicaId, history } = this.#options
     if (this.#memory === null || this.#memoryOf !== store.memory) {
       this.#memoryOf = store.memory
       const heard: CoordinationListener = {
@@ -88,7 +89,7 @@ export class RemoteMemory {
         onWaiting: (jobId) => void this.#waiting.push(jobId),
         onDefinitionDiffers: (...each) => void this.#differing.push(each)
       }
-      this.#memory = new MemoryNode(time, store.memory, maxClockSkew, heard, replicaId)
+      this.#memory = new MemoryNode(time, store.memory, maxClockSkew, heard, replicaId, history)
     }
     return this.#memory
   }

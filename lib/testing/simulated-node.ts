@@ -16,17 +16,26 @@ import type {
   HandBackAnswer,
   HandedBack,
   HeldLock,
+  HistoryFact,
   JobState,
+  LostRun,
   OpenRun,
   ReleaseAnswer,
+  ReplicaReport,
+  SeenReplica,
+  StoredHistory,
+  StoredStatus,
   SurveyRequest,
   Waiting
 } from '../../types/coordination.js'
+import type { RunProgress } from '../../types/history.js'
 import { validUntil } from '../coordination/lock-validity.js'
 import { RedisUnavailableError } from '../errors.js'
 import type { MemoryNode } from './memory-node.js'
 import { RemoteMemory, type RemoteMemoryOptions, unavailable } from './remote-memory.js'
 import { type Silence, SimulatedLink } from './simulated-link.js'
+
+const DONE = Promise.resolve()
 
 /**
  * One replica's coordination over a simulated store, alone or as one node of a quorum. What it asks for is copied when it is
@@ -115,9 +124,11 @@ export class SimulatedNode implements Coordination, CoordinationNode {
   }
 
   finish(endings: readonly Ending[]): Promise<readonly ReleaseAnswer[]> {
-    const copies = endings.map(({ lock, finished, unbegun = false, keepsLock = false, replaced = false }) => {
-      return { lock, finished, unbegun, keepsLock, replaced }
-    })
+    const copies = endings.map(
+      ({ lock, finished, unbegun = false, keepsLock = false, replaced = false, report = null }) => {
+        return { lock, finished, unbegun, keepsLock, replaced, report }
+      }
+    )
     const unavailable = endings.map(() => 'unavailable' as const)
     return this.#store.orElse<readonly ReleaseAnswer[]>((memory) => memory.finish(copies), unavailable)
   }
@@ -158,11 +169,11 @@ export class SimulatedNode implements Coordination, CoordinationNode {
     return this.#store.orElse<readonly OpenRun[]>(async (memory) => (await memory.findAbandoned()) ?? [], [])
   }
 
-  abandon(runs: readonly OpenRun[], callId: string): Promise<readonly boolean[] | null> {
+  abandon(runs: readonly LostRun[], callId: string): Promise<readonly boolean[] | null> {
     return this.#store.orElse<readonly boolean[] | null>((memory) => memory.abandon(runs, callId), null)
   }
 
-  tryToAbandon(runs: readonly OpenRun[], callId: string): Promise<readonly AbandonVote[]> {
+  tryToAbandon(runs: readonly LostRun[], callId: string): Promise<readonly AbandonVote[]> {
     const unavailable = runs.map(() => 'unavailable' as const)
     return this.#store.orElse<readonly AbandonVote[]>((memory) => memory.tryToAbandon(runs, callId), unavailable)
   }
@@ -189,6 +200,36 @@ export class SimulatedNode implements Coordination, CoordinationNode {
 
   survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]> {
     return this.#store.orThrow('read jobs', (memory) => memory.survey(jobs))
+  }
+
+  note(facts: readonly HistoryFact[]): Promise<boolean> {
+    return this.#store.orElse((memory) => memory.note(facts), false)
+  }
+
+  readHistory(jobId: string): Promise<StoredHistory> {
+    return this.#store.orThrow('read the history', (memory) => memory.readHistory(jobId))
+  }
+
+  readStatus(jobIds: readonly string[], withLocks: boolean): Promise<readonly StoredStatus[]> {
+    return this.#store.orThrow('read how jobs stand', (memory) => memory.readStatus(jobIds, withLocks))
+  }
+
+  writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<void> {
+    const copy = new Map(progress)
+    return this.#store.orElse((memory) => memory.writeProgress(copy), undefined)
+  }
+
+  /** It comes so often that the network is left out. */
+  beat(report: ReplicaReport | null): Promise<void> {
+    const { store, time, replicaId } = this.#options
+    if (store.state !== 'up') return DONE
+    if (report === null) store.memory.replicas.delete(replicaId)
+    else store.memory.replicas.set(replicaId, { ...report, seenAt: time.now() })
+    return DONE
+  }
+
+  readReplicas(): Promise<readonly SeenReplica[]> {
+    return this.#store.orThrow('read the replicas', (memory) => memory.readReplicas())
   }
 
   async close(): Promise<void> {

@@ -40,9 +40,9 @@ export class SimulatedReplica {
     if (!Number.isFinite(skew)) throw new OptionInvalidError('skew', 'a number of milliseconds', show(skew))
     const clock = new ReplicaClock(time, skew)
     const isCutOff = (): boolean => this.#isCutOff
-    const coordination: CoordinationFactory = ({ maxClockSkew, listener }) => {
+    const coordination: CoordinationFactory = ({ maxClockSkew, history, listener }) => {
       const nodeOf = (store: SimulatedStore, listener: CoordinationListener): SimulatedNode =>
-        new SimulatedNode({ store, time, clock, random, maxClockSkew, replicaId, listener, isCutOff })
+        new SimulatedNode({ store, time, clock, random, maxClockSkew, replicaId, history, listener, isCutOff })
       const [first, ...others] = stores as [SimulatedStore]
       if (others.length === 0) return nodeOf(first, listener)
       const masters = stores.map((store, index) => {

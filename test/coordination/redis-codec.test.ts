@@ -99,7 +99,11 @@ t.test('both sides read what the other writes, and so does the build before', (t
         const reply = (await client.eval(script, 0, ...args)) as unknown[]
         const [record, member, ...read] = reply as [string, string, ...unknown[]]
         const { runFields: _, jobFields: __, jobId: ___, ...expected } = given
-        t.same(readRecord(record), { ...expected, runs: Number(/;c=(\d+)/.exec(jobFields)?.[1] ?? 0) })
+        t.same(readRecord(record), {
+          ...expected,
+          runs: Number(/;c=(\d+)/.exec(jobFields)?.[1] ?? 0),
+          status: /;e=[^;]*/.exec(jobFields)?.[0] ?? ''
+        })
         const { runId, fencingToken, startedAt, replicaId, runTick: scheduledTime, attempt } = given
         const open = { runId, jobId, replicaId, fencingToken, scheduledTime, startedAt, attempt, lockedUntil: 7 }
         t.same(readOpenRun(member, 7), { ...open, slot: readSlot(replica) })

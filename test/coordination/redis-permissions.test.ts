@@ -22,7 +22,10 @@ const page = await readFile(new URL('../../docs/deployment.md', import.meta.url)
 const [, USER = '', RULES = ''] = /^ACL SETUSER (\S+) (.*)$/m.exec(page) ?? []
 const rules = RULES.split(' ')
 const rights = rules.flatMap((rule) => (rule.startsWith('+') ? [rule.slice(1)] : []))
-const OPTIONAL = ['info', 'select', 'cluster|slots']
+/** Without them jobs run, and there is no history. */
+const HISTORY = ['xadd', 'xtrim', 'xrevrange', 'zremrangebyrank']
+
+const OPTIONAL = ['info', 'select', 'cluster|slots', ...HISTORY]
 const PASSWORD = rules.find((rule) => rule.startsWith('>'))?.slice(1) ?? ''
 const PREFIX = /^~rls:\{(.+)\}:\*$/.exec(rules.find((rule) => rule.startsWith('~')) ?? '')?.[1] ?? ''
 
@@ -216,6 +219,27 @@ t.test('each right that is no option is needed: without it Redis is down for job
       t.match(await scheduler.register?.metrics(), /^apscheduler_redis_up 0$/m, right)
       await scheduler.close()
     }
+  })
+)
+
+t.test('without what the history needs there is a warning, jobs run, and reading it is an error', (t) =>
+  withRedis(async (redis) => {
+    await makeUser(redis, HISTORY)
+    t.same(await doAll(urlOf(redis)), ALL)
+    t.ok((await refused(redis)).every((right) => HISTORY.includes(right)))
+    const { logger, lines } = logLines()
+    const scheduler = schedulerOf(urlOf(redis), { logger })
+    scheduler.interval('kept', NEVER_DUE, () => 'result')
+    await scheduler.start()
+    for (let count = 0; count < 2; count++)
+      t.match(await scheduler.trigger('kept', { wait: true }), { outcome: 'success' })
+    await t.rejects(scheduler.history('kept'), { code: 'FST_ERR_RLS_REDIS_UNAVAILABLE', message: /XREVRANGE/ })
+    t.match(await scheduler.status('kept'), { consecutiveFailures: 0, lastSuccess: Number })
+    t.equal(scheduler.health().status, 'ok')
+    await scheduler.close()
+    const warned = lines.flatMap(({ level, message }) => (level === 'warn' ? [message] : []))
+    t.match(warned, [/does not keep the history of jobs: XADD/])
+    t.equal(warned.length, 1)
   })
 )
 

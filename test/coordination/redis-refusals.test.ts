@@ -176,8 +176,11 @@ t.test(
 t.test('all commands that a script calls are tried, and docs/deployment.md names them', async (t) => {
   const { PROBE_SCRIPT, ...others } = scripts
   const called = new Set<string>()
+  const history = new Set<string>()
   for (const script of Object.values(others)) {
     for (const [, name] of script.matchAll(/call\('([A-Z]+)'/g)) if (name !== 'INFO') called.add(name as string)
+    // Jobs run without.
+    for (const [, name] of script.matchAll(/tryHistory\('([A-Z]+)'/g)) history.add(name as string)
   }
   t.ok(called.size > 10)
   const page = await readFile(new URL('../../docs/deployment.md', import.meta.url), 'utf8')
@@ -185,6 +188,8 @@ t.test('all commands that a script calls are tried, and docs/deployment.md names
     t.match(PROBE_SCRIPT, `try('${name}'`)
     t.match(page, ` +${name.toLowerCase()} `)
   }
+  t.ok(history.has('XADD'))
+  for (const name of history) t.match(page, ` +${name.toLowerCase()} `)
 })
 
 t.test('an answer for which nothing is written does not show that claims can be had', (t) =>

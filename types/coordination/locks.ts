@@ -1,3 +1,5 @@
+import type { RunReport } from './history.js'
+
 /** What keeps runs apart: the lock of a job, taken with its claim, and locks by name. */
 export interface Locks {
   /** Gives a lock its whole TTL from now on. `'lost'` is final; `'unavailable'` may be tried again. */
@@ -59,6 +61,12 @@ export interface Ending {
    * @default false
    */
   readonly keepsLock?: boolean
+  /**
+   * The run's outcome; `null` where it has none here, or was told before.
+   *
+   * @default null
+   */
+  readonly report?: RunReport | null
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Coordination } from '../coordination.js'
 import type { ClaimAnswer, ClaimRequest } from './claims.js'
 import type { AcquireAnswer, HeldLock } from './locks.js'
-import type { ConfirmedClaim, OpenRun } from './open-runs.js'
+import type { ConfirmedClaim, LostRun, OpenRun } from './open-runs.js'
 
 /**
  * One store of a quorum. What it answers is its vote, and counts only with those of a majority: a claim it has granted
@@ -29,7 +29,7 @@ export interface CoordinationNode extends Omit<Coordination, 'claim' | 'abandon'
   /** As in `Coordination`, with who holds the lock. */
   acquire(name: string, ttl: number, token: string): Promise<AcquireVote>
   /** As `abandon`, with what has become of each run on this node. */
-  tryToAbandon(runs: readonly OpenRun[], callId: string): Promise<readonly AbandonVote[]>
+  tryToAbandon(runs: readonly LostRun[], callId: string): Promise<readonly AbandonVote[]>
   /** Takes back what a call of `tryToAbandon` has recorded. */
   reopen(runs: readonly OpenRun[], callId: string): Promise<void>
 }

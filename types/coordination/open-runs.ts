@@ -1,3 +1,4 @@
+import type { HistoryRun } from '../history.js'
 import type { Fingerprint } from './fingerprint.js'
 
 /** Runs that have begun and whose end is not recorded: how the fleet notices that a replica died. */
@@ -14,7 +15,7 @@ export interface OpenRuns {
    * @returns for each run whether this call has recorded it, which only one call in the fleet has; `null` when that is
    *   not known
    */
-  abandon(runs: readonly OpenRun[], callId: string): Promise<readonly boolean[] | null>
+  abandon(runs: readonly LostRun[], callId: string): Promise<readonly boolean[] | null>
   /**
    * Tells a store what it has forgotten, as it was restarted with data of the past, or failed over to a replica that lags:
    * that runs of this process have ended, and that ticks are claimed.
@@ -39,6 +40,16 @@ export interface OpenRun {
   readonly lockedUntil: number
   /** Which of the job's slots it has, from 1 on. */
   readonly slot: number
+}
+
+/** A run that is to be recorded as abandoned. */
+export interface LostRun extends OpenRun {
+  /**
+   * What the history keeps of it; `null` for nothing.
+   *
+   * @default null
+   */
+  readonly entry?: HistoryRun | null
 }
 
 /** A claim that is certain: a majority of masters has confirmed it, or a store has forgotten it. */

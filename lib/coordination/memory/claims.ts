@@ -365,6 +365,7 @@ export class MemoryClaims {
 
   protected begin(slot: SlotRecord, runId: string, fencingToken: number, now: number): void {
     slot.runId = runId
+    slot.lastRunId = runId
     slot.replacedAttempt = 0
     slot.endedAt = 0
     slot.fencingToken = fencingToken

@@ -1,4 +1,5 @@
 import type { Clock } from '../../../types/clock.js'
+import type { AbandonVote } from '../../../types/coordination/node.js'
 import type {
   AcquireAnswer,
   ClaimAnswer,
@@ -12,17 +13,26 @@ import type {
   HandBackAnswer,
   HandedBack,
   HeldLock,
+  HistoryBounds,
+  HistoryFact,
   JobState,
+  LostRun,
   OpenRun,
   ReleaseAnswer,
+  ReplicaReport,
+  SeenReplica,
+  StoredHistory,
+  StoredStatus,
   SurveyRequest,
   Waiting
 } from '../../../types/coordination.js'
+import type { RunProgress } from '../../../types/history.js'
 import { accounted, isUnfinished } from '../claim-rules.js'
 import { validUntil } from '../lock-validity.js'
 import { MemoryClaims } from './claims.js'
 import { finishRun, handBackClaim } from './endings.js'
 import { isHeld, isHeldBy, JobLock, type LockRecord, type Moment, releaseLock } from './record.js'
+import { MemoryRecords } from './records.js'
 import type { MemoryStore } from './store.js'
 import { MemoryWaiting } from './waiting.js'
 
@@ -34,14 +44,18 @@ export class MemoryCoordination implements Coordination {
   readonly #store: MemoryStore
   readonly #claims: MemoryClaims
   readonly #listener: CoordinationListener
+  readonly #records: MemoryRecords
 
   constructor(
     clock: Clock,
     store: MemoryStore,
     maxClockSkew: number,
     listener: CoordinationListener,
-    replicaId: string = ''
+    replicaId: string = '',
+    history: HistoryBounds | null = null
   ) {
+    if (history !== null) store.history.bounds = history
+    this.#records = new MemoryRecords(store, () => this.#moment())
     this.waiting = new MemoryWaiting(clock, store)
     this.#clock = clock
     this.#store = store
@@ -130,9 +144,45 @@ export class MemoryCoordination implements Coordination {
     return found.length === 0 ? null : Promise.resolve(found)
   }
 
-  async abandon(runs: readonly OpenRun[], callId: string): Promise<readonly boolean[]> {
-    const monotonic = this.#clock.monotonic()
-    return runs.map((run) => this.#store.openRuns.abandon(run, callId, monotonic) === 'recorded')
+  async abandon(runs: readonly LostRun[], callId: string): Promise<readonly boolean[]> {
+    return runs.map((run) => this.abandonRun(run, callId) === 'recorded')
+  }
+
+  protected abandonRun(run: LostRun, callId: string): Exclude<AbandonVote, 'unavailable'> {
+    const { history, openRuns, progress } = this.#store
+    const { now, monotonic } = this.#moment()
+    const isKnown = openRuns.isAbandoned(run.runId)
+    const vote = openRuns.abandon(run, callId, monotonic)
+    if (vote !== 'recorded' || isKnown) return vote
+    const kept = history.of(run.jobId, now)
+    history.noteEnd(kept, { outcome: 'abandoned', duration: 0, entry: null }, now)
+    if (run.entry) history.addRun(kept, { ...run.entry, progress: progress.get(run.runId) ?? null })
+    progress.delete(run.runId)
+    return vote
+  }
+
+  note(facts: readonly HistoryFact[]): Promise<boolean> {
+    return this.#records.note(facts)
+  }
+
+  readHistory(jobId: string): Promise<StoredHistory> {
+    return this.#records.readHistory(jobId)
+  }
+
+  readStatus(jobIds: readonly string[], _withLocks: boolean): Promise<readonly StoredStatus[]> {
+    return this.#records.readStatus(jobIds)
+  }
+
+  writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<void> {
+    return this.#records.writeProgress(progress)
+  }
+
+  beat(report: ReplicaReport | null): Promise<void> {
+    return this.#records.beat(report)
+  }
+
+  readReplicas(): Promise<readonly SeenReplica[]> {
+    return this.#records.readReplicas()
   }
 
   /** Nothing to do: it forgets nothing. */

@@ -1,4 +1,4 @@
-import type { Ending, HandBackAnswer, HandedBack, ReleaseAnswer } from '../../../types/coordination.js'
+import type { Ending, HandBackAnswer, HandedBack, ReleaseAnswer, RunReport } from '../../../types/coordination.js'
 import { GIVEN_UP } from '../claim-rules.js'
 import { entryOf } from './queues.js'
 import { type ClaimRecord, JobLock, type Moment, releaseLock, type SlotRecord } from './record.js'
@@ -11,14 +11,16 @@ import type { MemoryStore } from './store.js'
 /** Records the end of a run, and releases its lock. */
 export function finishRun(
   store: MemoryStore,
-  { lock, finished, unbegun, keepsLock }: Ending,
+  { lock, finished, unbegun, keepsLock, report = null }: Ending,
   { now, monotonic }: Moment
 ): ReleaseAnswer {
   const { token, name } = lock
   const run = JobLock.runOf(lock, store.jobs)
+  const wasOpen = run?.runId === token ? run.isOpen : store.openRuns.isReplaced(token)
   if (finished && unbegun && store.openRuns.isReplaced(token)) uncount(store.jobs.get(name))
   const isAbandoned = store.openRuns.noteEnd(token)
   const isLast = run !== undefined && run.runId === token
+  if (report !== null && !isAbandoned) noteReport(store, name, run, report, wasOpen, now)
   if (isLast) run.isOpen = false
   if (run === undefined || keepsLock) return isAbandoned ? 'abandoned' : 'lost'
   if (isLast && (finished || isLeftRequest(run, unbegun))) {
@@ -40,6 +42,25 @@ export function finishRun(
   }
   const answer = releaseLock(run, token, monotonic)
   return isAbandoned ? 'abandoned' : answer
+}
+
+/**
+ * The outcome of a run is known.
+ *
+ * @param isFirst whether it was told for the first time
+ */
+function noteReport(
+  { history }: MemoryStore,
+  jobId: string,
+  run: SlotRecord | undefined,
+  report: RunReport,
+  isFirst: boolean,
+  now: number
+): void {
+  const kept = run?.history ?? history.of(jobId, now)
+  if (run !== undefined) run.history = kept
+  if (isFirst) history.noteEnd(kept, report, now)
+  if (report.entry !== null) history.addRun(kept, report.entry)
 }
 
 function isLeftRequest({ requestId }: SlotRecord, unbegun = false): boolean {

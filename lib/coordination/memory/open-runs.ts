@@ -45,6 +45,11 @@ export class MemoryOpenRuns {
     return this.replaced.has(runId)
   }
 
+  /** The runs of a job that stand open whose slots have others by now. */
+  replacedOf(jobId: string): OpenRun[] {
+    return this.replaced.size === 0 ? [] : [...this.replaced.values()].filter((run) => run.jobId === jobId)
+  }
+
   /**
    * The end of a run is known.
    *
@@ -67,6 +72,11 @@ export class MemoryOpenRuns {
       if (record.slots !== null) for (const slot of record.slots.values()) note(slot, jobId)
     })
     return found
+  }
+
+  /** Whether a run was recorded as abandoned. */
+  isAbandoned(runId: string): boolean {
+    return this.abandoned.size > 0 && this.abandoned.has(runId)
   }
 
   /** Records a run as abandoned, by a call. */

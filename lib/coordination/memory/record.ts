@@ -1,4 +1,5 @@
 import type { Fingerprint, HeldLock, OpenRun, ReleaseAnswer } from '../../../types/coordination.js'
+import type { JobHistory } from './history.js'
 
 /** A lock: its holder's token, `''` for none, and when it ends by itself, on the monotonic clock. */
 export interface LockRecord {
@@ -19,6 +20,8 @@ export interface SlotRecord extends LockRecord {
   /** The last granted run, and when it ended; 0 while it goes on. */
   runId: string
   endedAt: number
+  /** The id that it had before it ended. */
+  lastRunId: string
   runTick: number
   /** 0 where nobody is to take it over. */
   attempt: number
@@ -32,6 +35,8 @@ export interface SlotRecord extends LockRecord {
   requestId: string
   /** Whether nobody has recorded what became of it. */
   isOpen: boolean
+  /** What is kept of the job's runs, so that it need not be looked up for each; `null` before the first has ended. */
+  history: JobHistory | null
 }
 
 /**
@@ -84,6 +89,7 @@ export function newRun(): Omit<SlotRecord, 'slot'> {
   return {
     runId: '',
     endedAt: 0,
+    lastRunId: '',
     runTick: -1,
     attempt: 0,
     replacedAttempt: 0,
@@ -93,6 +99,7 @@ export function newRun(): Omit<SlotRecord, 'slot'> {
     key: '',
     requestId: '',
     isOpen: false,
+    history: null,
     token: '',
     expiresAt: 0
   }

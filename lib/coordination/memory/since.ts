@@ -47,6 +47,11 @@ export class MemorySince {
     return at
   }
 
+  /** Since when the fleet has had a job; `null` where that is not known. */
+  timeOf(jobId: string): number | null {
+    return this.#records.get(jobId)?.at ?? null
+  }
+
   /** The first claim of a trigger: from here on its claims say what was taken. */
   noteClaimed(jobId: string, { trigger }: Fingerprint, retention: number, now: number): void {
     const record = this.#records.get(jobId)

@@ -1,6 +1,14 @@
-import type { ClaimAnswer, ClaimMemo, CoordinationListener, HandBackAnswer } from '../../../types/coordination.js'
+import type {
+  ClaimAnswer,
+  ClaimMemo,
+  CoordinationListener,
+  HandBackAnswer,
+  SeenReplica
+} from '../../../types/coordination.js'
+import type { RunProgress } from '../../../types/history.js'
 import { fenceAfter } from '../claim-rules.js'
 import { TakenBlocks } from './blocks.js'
+import { MemoryHistory } from './history.js'
 import { MemoryOpenRuns } from './open-runs.js'
 import { MemoryPauses } from './pauses.js'
 import { Queues } from './queues.js'
@@ -17,6 +25,10 @@ export class MemoryStore {
   readonly blocks = new TakenBlocks()
   readonly queues = new Queues()
   readonly openRuns = new MemoryOpenRuns(this.jobs, this.queues)
+  readonly history = new MemoryHistory()
+  /** How far runs have come, by their ids. */
+  readonly progress = new Map<string, RunProgress>()
+  readonly replicas = new Map<string, SeenReplica>()
   readonly listeners = new Set<CoordinationListener>()
   /** Each replica's last reply, should it have been lost. */
   readonly claimReplies = new WeakMap<CoordinationListener, Reply<ClaimAnswer>>()

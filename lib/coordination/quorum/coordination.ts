@@ -12,11 +12,18 @@ import type {
   HandBackAnswer,
   HandedBack,
   HeldLock,
+  HistoryFact,
   JobState,
+  LostRun,
   OpenRun,
   ReleaseAnswer,
+  ReplicaReport,
+  SeenReplica,
+  StoredHistory,
+  StoredStatus,
   SurveyRequest
 } from '../../../types/coordination.js'
+import type { RunProgress } from '../../../types/history.js'
 import { OptionInvalidError } from '../../errors.js'
 import { ballot } from './ballot.js'
 import { QuorumClaims } from './claims.js'
@@ -24,6 +31,7 @@ import { QuorumListener } from './listener.js'
 import { LockRestorer } from './lock-restorer.js'
 import { QuorumLocks } from './locks.js'
 import { findSameServer, type Master, Member } from './member.js'
+import { QuorumRecords } from './records.js'
 import { combineStates, decideAbandoned, decideHandBack, majorityOf, noMajorityError, type Vote } from './votes.js'
 
 export interface QuorumOptions {
@@ -54,6 +62,7 @@ export class QuorumCoordination implements Coordination {
   readonly #claims: QuorumClaims
   readonly #locks: QuorumLocks
   readonly #restorer: LockRestorer
+  readonly #records: QuorumRecords
   readonly #listener: QuorumListener
   /** The last calls that were answered: repeated under their ids they get the same answers. */
   readonly #lastCalls: LastCalls = { claimed: null, handedBack: null }
@@ -66,6 +75,7 @@ export class QuorumCoordination implements Coordination {
     this.#members = masters.map((master) => {
       return new Member(master, clock, this.#listener, () => this.#listener.update(this.#members))
     })
+    this.#records = new QuorumRecords(this.#members, clock)
     const pause = (): Promise<void> => this.#pause()
     this.#restorer = new LockRestorer(this.#members, clock)
     this.#claims = new QuorumClaims(this.#members, clock, pause, this.#restorer)
@@ -177,7 +187,7 @@ export class QuorumCoordination implements Coordination {
     return [...found.values()].filter(({ count }) => count >= this.#most).map(({ run }) => run)
   }
 
-  async abandon(runs: readonly OpenRun[], callId: string): Promise<readonly boolean[]> {
+  async abandon(runs: readonly LostRun[], callId: string): Promise<readonly boolean[]> {
     const votes = await ballot<Member, readonly AbandonVote[]>(this.#members, this.#clock, {
       ask: ({ node }) => node.tryToAbandon(runs, callId),
       isAnswer: (answers) => !answers.includes('unavailable'),
@@ -188,6 +198,30 @@ export class QuorumCoordination implements Coordination {
     const open = runs.filter((_, index) => outcomes[index] === null)
     if (open.length > 0) for (const { node } of this.#members) void node.reopen(open, callId)
     return outcomes.map((outcome) => outcome === 'recorded')
+  }
+
+  note(facts: readonly HistoryFact[]): Promise<boolean> {
+    return this.#records.note(facts)
+  }
+
+  readHistory(jobId: string): Promise<StoredHistory> {
+    return this.#records.readHistory(jobId)
+  }
+
+  readStatus(jobIds: readonly string[], withLocks: boolean): Promise<readonly StoredStatus[]> {
+    return this.#records.readStatus(jobIds, withLocks)
+  }
+
+  writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<void> {
+    return this.#records.writeProgress(progress)
+  }
+
+  beat(report: ReplicaReport | null): Promise<void> {
+    return this.#records.beat(report)
+  }
+
+  readReplicas(): Promise<readonly SeenReplica[]> {
+    return this.#records.readReplicas()
   }
 
   async shareDefinition(...shared: Parameters<Coordination['shareDefinition']>): Promise<string | null> {

@@ -25,6 +25,7 @@ import {
 import { writeReplica } from './fields.js'
 import type { Keys } from './keys.js'
 import type { RedisLink } from './link.js'
+import type { RedisRecords } from './records.js'
 import {
   writeBlocks,
   writeConfirmation,
@@ -37,6 +38,9 @@ import type { RedisServer } from './server.js'
 
 /** How many claims go into one command. */
 const CHUNK = 1000
+
+/** What a line of finish.lua's reply begins with that says why the history is not kept. */
+const TROUBLE_MARK = String.fromCharCode(127)
 
 const RELEASE_ANSWERS: { readonly [code: number]: ReleaseAnswer } = {
   [RELEASE_LOST]: 'lost',
@@ -59,6 +63,7 @@ export interface RedisClaimsOptions {
   readonly replicaId: string
   /** In milliseconds. */
   readonly maxClockSkew: number
+  readonly records: RedisRecords
   readonly listener: CoordinationListener
 }
 
@@ -71,6 +76,7 @@ export class RedisClaims {
   readonly #clock: Clock
   readonly #replica: string
   readonly #maxClockSkew: number
+  readonly #records: RedisRecords
   readonly #listener: CoordinationListener
   /** `maybe`: whether it may have been executed when it was made before. */
   #lastCall = { id: NOBODY, sent: 0, maybe: false }
@@ -83,6 +89,7 @@ export class RedisClaims {
     this.#clock = options.clock
     this.#replica = writeReplica(options.replicaId)
     this.#maxClockSkew = options.maxClockSkew
+    this.#records = options.records
     this.#listener = options.listener
   }
 
@@ -123,15 +130,24 @@ export class RedisClaims {
   }
 
   async finish(endings: readonly Ending[]): Promise<readonly ReleaseAnswer[]> {
-    const written = writeEndings(endings)
+    const written = writeEndings(endings, this.#records.writeEntry)
+    const { bounds } = this.#records
     try {
-      const reply = await this.#link.exchange(() => this.#commands.rlsFinish(1, this.#keys.fence, written))
+      const reply = await this.#link.exchange(() => this.#commands.rlsFinish(1, this.#keys.fence, written, ...bounds))
       // Most often nothing waits for their jobs.
-      if (reply.length > endings.length) for (const jobId of reply.split('\n').slice(1)) this.#listener.onWaiting(jobId)
+      if (reply.length > endings.length) this.#readNews(reply.split('\n').slice(1))
       return endings.map((_ending, index) => RELEASE_ANSWERS[Number(reply[index])] ?? 'unavailable')
     } catch (error) {
       this.#link.unavailable('release locks', error)
       return endings.map(() => 'unavailable')
+    }
+  }
+
+  /** What is told with the ends of runs: jobs for which something waits, and why the history is not kept. */
+  #readNews(lines: readonly string[]): void {
+    for (const line of lines) {
+      if (line.startsWith(TROUBLE_MARK)) this.#records.tellTrouble(line.slice(TROUBLE_MARK.length))
+      else this.#listener.onWaiting(line)
     }
   }
 
@@ -176,7 +192,9 @@ export class RedisClaims {
 
   async reconcile(until: string, live: readonly string[], claims: readonly ConfirmedClaim[]): Promise<void> {
     const ids = live.join(' ')
-    const ended = this.#link.exchange(() => this.#commands.rlsFinish(1, this.#keys.fence, '', until, ids))
+    const ended = this.#link.exchange(() =>
+      this.#commands.rlsFinish(1, this.#keys.fence, '', ...this.#records.bounds, until, ids)
+    )
     const sent: Promise<unknown>[] = [ended.catch((error: unknown) => this.#link.unavailable('release locks', error))]
     for (let start = 0; start < claims.length; start += CHUNK) sent.push(this.adopt(claims.slice(start, start + CHUNK)))
     await Promise.all(sent)

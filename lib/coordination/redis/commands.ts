@@ -8,6 +8,18 @@ export type ClaimReply = [micros: number, answers: string, differing: string, ha
 
 export type ProbeReply = [micros: number, handed: HandedFields, refused: string, info: string, fence: string]
 
+/** What is known of a job's ticks; an error alone, as text, where that cannot be read. */
+export type HistoryReply = [
+  runs: string[] | string,
+  ticks: string[],
+  record: string,
+  since: string,
+  open: string[],
+  progress: string[],
+  waiting: string,
+  now: number
+]
+
 /** The scripts as ioredis commands: EVALSHA, and EVAL when Redis does not know the script. What each takes, its file says. */
 export interface ScriptCommands {
   rlsClaim(keyCount: number, ...args: (string | number)[]): Promise<ClaimReply>
@@ -30,6 +42,8 @@ export interface ScriptCommands {
   rlsEnqueue(keyCount: number, ...args: string[]): Promise<[id: string, isOwn: '0' | '1']>
   rlsAbandon(keyCount: number, ...args: string[]): Promise<string>
   rlsReopen(keyCount: number, ...args: string[]): Promise<null>
+  rlsNote(keyCount: number, ...args: string[]): Promise<string>
+  rlsHistory(keyCount: number, ...args: string[]): Promise<HistoryReply>
   rlsProbe(keyCount: number, ...args: string[]): Promise<ProbeReply>
 }
 
@@ -48,6 +62,8 @@ const TEXTS = {
   rlsEnqueue: scripts.ENQUEUE_SCRIPT,
   rlsAbandon: scripts.ABANDON_SCRIPT,
   rlsReopen: scripts.REOPEN_SCRIPT,
+  rlsNote: scripts.NOTE_SCRIPT,
+  rlsHistory: scripts.HISTORY_SCRIPT,
   rlsProbe: scripts.PROBE_SCRIPT
 } satisfies Record<keyof ScriptCommands, string>
 

@@ -48,6 +48,16 @@ export const KEY_REPLY = 'reply:'
 
 export const KEY_PROBE = 'probe'
 
+export const KEY_HISTORY = 'history:'
+
+export const KEY_TICKS = 'ticks:'
+
+export const KEY_UNLOCKED = 'unlocked'
+
+export const KEY_PROGRESS = 'progress'
+
+export const KEY_REPLICAS = 'replicas'
+
 /** In the place of an id that is not there: of a run, of a request, of a call. */
 export const NOBODY = '-'
 
@@ -249,6 +259,12 @@ export const MAX_SWEPT = 2000
 
 /** How many slots of a job are looked at first for a free one: most often there is one. */
 export const FIRST_SLOTS = 8
+
+/** How many ranges of ticks without a run are kept of a job. */
+export const MAX_RANGES = 1000
+
+/** How long what is kept for a time outlasts it, so that it need not be told anew each time. */
+export const KEEP_LONGER = 3600000
 
 /** How many run ids have all but their last part in common: as in base/run-ids.ts. */
 export const SERIES = 64

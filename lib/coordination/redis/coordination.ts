@@ -20,12 +20,20 @@ import type {
   HandBackAnswer,
   HandedBack,
   HeldLock,
+  HistoryBounds,
+  HistoryFact,
   JobState,
+  LostRun,
   OpenRun,
   ReleaseAnswer,
+  ReplicaReport,
+  SeenReplica,
+  StoredHistory,
+  StoredStatus,
   SurveyRequest,
   Waiting
 } from '../../../types/coordination.js'
+import type { RunProgress } from '../../../types/history.js'
 import { FleetClock } from '../fleet-clock.js'
 import { RedisClaims } from './claims.js'
 import type { RedisClient } from './client.js'
@@ -35,6 +43,7 @@ import { Keys } from './keys.js'
 import { RedisLink } from './link.js'
 import { RedisLocks } from './locks.js'
 import { RedisOpenRuns } from './open-runs.js'
+import { RedisRecords } from './records.js'
 import { RedisServer } from './server.js'
 import { RedisWaiting } from './waiting.js'
 
@@ -44,6 +53,12 @@ export interface RedisCoordinationOptions {
   readonly replicaId: string
   readonly maxClockSkew: number
   readonly clock: Clock
+  /**
+   * How much of the history is kept; `null` for none.
+   *
+   * @default null
+   */
+  readonly history?: HistoryBounds | null
   readonly listener: CoordinationListener
   /**
    * Whether it is one of several masters, so that the others can do without it.
@@ -62,6 +77,7 @@ interface Opened {
   readonly openRuns: RedisOpenRuns
   readonly jobs: RedisJobs
   readonly waiting: RedisWaiting
+  readonly records: RedisRecords
 }
 
 /** Coordination by one Redis (or Valkey), standalone, behind Sentinels, or a Cluster. */
@@ -105,10 +121,14 @@ export class RedisCoordination implements Coordination, CoordinationNode {
   }
 
   #make(client: Redis | Cluster, redlock: typeof import('redlock')): Opened {
-    const { redis, prefix, replicaId, maxClockSkew, clock: local, listener } = this.#options
+    const { redis, prefix, replicaId, maxClockSkew, clock: local, history = null, listener } = this.#options
     const keys = new Keys(prefix, replicaId)
     const commands = defineScripts(client)
-    const server = new RedisServer(redis.address, keys, commands, listener)
+    const onPast = (isAll?: boolean): void => {
+      records.forget()
+      listener.onPast(isAll)
+    }
+    const server = new RedisServer(redis.address, keys, commands, { ...listener, onPast })
     const link = new RedisLink({
       redis,
       client,
@@ -122,16 +142,18 @@ export class RedisCoordination implements Coordination, CoordinationNode {
       }
     })
     const common = { client, link, server, commands, keys, clock: local, replicaId }
-    const claims = new RedisClaims({ ...common, maxClockSkew, listener })
+    const records: RedisRecords = new RedisRecords({ ...common, bounds: history, listener })
+    const claims = new RedisClaims({ ...common, maxClockSkew, listener, records })
     const onUnreadable = (jobId: string): void => claims.tellUnreadable(jobId)
     return {
       link,
       server,
       claims,
       locks: new RedisLocks({ ...common, module: redlock }),
-      openRuns: new RedisOpenRuns({ ...common, listener }),
+      openRuns: new RedisOpenRuns({ ...common, listener, records }),
       jobs: new RedisJobs({ ...common, onUnreadable, onWaiting: (jobId) => listener.onWaiting(jobId) }),
-      waiting: new RedisWaiting(common)
+      waiting: new RedisWaiting(common),
+      records
     }
   }
 
@@ -194,12 +216,12 @@ export class RedisCoordination implements Coordination, CoordinationNode {
     return this.#opened.openRuns.findAbandoned()
   }
 
-  async abandon(runs: readonly OpenRun[], callId: string): Promise<readonly boolean[] | null> {
+  async abandon(runs: readonly LostRun[], callId: string): Promise<readonly boolean[] | null> {
     const votes = await this.tryToAbandon(runs, callId)
     return votes.includes('unavailable') ? null : votes.map((vote) => vote === 'recorded')
   }
 
-  tryToAbandon(runs: readonly OpenRun[], callId: string): Promise<readonly AbandonVote[]> {
+  tryToAbandon(runs: readonly LostRun[], callId: string): Promise<readonly AbandonVote[]> {
     return this.#opened.openRuns.abandon(runs, callId)
   }
 
@@ -217,6 +239,30 @@ export class RedisCoordination implements Coordination, CoordinationNode {
 
   survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]> {
     return this.#opened.jobs.survey(jobs)
+  }
+
+  note(facts: readonly HistoryFact[]): Promise<boolean> {
+    return this.#opened.records.note(facts)
+  }
+
+  readHistory(jobId: string): Promise<StoredHistory> {
+    return this.#opened.records.readHistory(jobId)
+  }
+
+  readStatus(jobIds: readonly string[], withLocks: boolean): Promise<readonly StoredStatus[]> {
+    return this.#opened.records.readStatus(jobIds, withLocks)
+  }
+
+  writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<void> {
+    return this.#opened.records.writeProgress(progress)
+  }
+
+  beat(report: ReplicaReport | null): Promise<void> {
+    return this.#opened.records.beat(report)
+  }
+
+  readReplicas(): Promise<readonly SeenReplica[]> {
+    return this.#opened.records.readReplicas()
   }
 
   shareDefinition(jobId: string, own: Fingerprint, text: string, other: Fingerprint): Promise<string | null> {

@@ -10,11 +10,15 @@ import {
   KEY_OPEN,
   KEY_PAUSED,
   KEY_PROBE,
+  KEY_PROGRESS,
+  KEY_REPLICAS,
   KEY_REPLY,
   KEY_REQUESTS,
   KEY_RESULT,
+  KEY_SINCE,
   KEY_SLOT,
   KEY_TAKEN,
+  KEY_UNLOCKED,
   KEY_WAITING
 } from './constants.js'
 
@@ -47,7 +51,12 @@ import {
  * | `dates:<job>` | hash: trigger of a date that was claimed beside other ticks to the run, or `-` | claim, hand back | 35 days |
  * | `taken:<tick>` | set: the names of the blocks all of whose jobs have this tick taken | claim, hand back | a minute |
  * | `definition:<trigger>.<options>:<job>` | string: JSON of a definition, for a replica that has another one | shareDefinition | a day |
- * | `reply:<replica>:<random>` | string: `call answers` of this process' last call of claim; with `:handed` after it, of hand back | claim, hand back | an hour |
+ * | `reply:<replica>:<random>` | string: `call answers` of this process' last call of claim; with `:handed` after it, of hand back, with `:noted` of note | claim, hand back, note | an hour |
+ * | `history:<job>` | stream: one entry a run, JSON in the field `e`, see history-codec.ts | finish, abandon, note | what the option `history` says, and up to an hour more |
+ * | `ticks:<job>` | sorted set: ranges of ticks that had no run, see history.lua, by the first; 1,000 at most | note | the same |
+ * | `unlocked` | hash: job to how its runs without a lock have ended, as in the field `e` | note | for ever |
+ * | `progress` | hash: run to JSON of how far it has come | writeProgress; taken away by that and abandon | a day after the last |
+ * | `replicas` | hash: replica to when it was last heard of, and JSON of what it says of itself | beat | a minute after the last |
  * | `probe`, `probe:hash`, `probe:set`, `probe:sorted` | of each type one, to try what may be done | time, probe | a second |
  *
  * Fields of words of a record, see fields.ts:
@@ -61,20 +70,17 @@ import {
  * | `n` of a job | how many slots runs of it have had: those of a replica that defines it with more count for all |
  * | `c` of a job | how many runs of it have begun, for `maxRuns` |
  * | `b` of a job | when the last run in another slot than the first began that has ended |
+ * | `e` of a job | how its runs have ended, see status.lua; always the last one |
  *
  * Places that are reserved. Nothing writes them yet, and nothing else is to be put there:
  *
  * | place | type: what it is to hold | lives |
  * |---|---|---|
- * | field `ok` of a job | when its last successful run ended | as its record |
- * | field `failed` of a job | how many runs have failed since | as its record |
  * | field `ov` of a job | the version of the override under which it was last claimed | as its record |
  * | `pauses` | hash: `all` or `group:<name>` to the pause of all jobs or of a group, as in `paused`; a job's own stays there | for ever |
  * | `overrides` | hash: job to JSON of what operators changed of it, with its `version` | until it is reset |
  * | `schedules` | hash: id to JSON of a job that is kept in the store | until it is removed |
  * | `definitions` | hash: job to JSON of its definition as published, with its fingerprint and when it was last seen | 7 days after no replica has it |
- * | `replicas` | sorted set: replicas, by when they were last seen | a minute |
- * | `history:<job>` | stream: runs with their outcomes, and ranges of ticks that had none with the reason | 100 runs, 7 days |
  * | `changes` | stream: what changed in pauses, overrides, schedules, and commands to replicas | the last 1000 |
  * | `version` | string: how many changes there have been, by which a replica knows what it has missed | for ever |
  */
@@ -89,6 +95,11 @@ export class Keys {
   readonly claimReply: string
   /** This process' last reply to a hand-back. */
   readonly handBackReply: string
+  /** This process' last reply to a note. */
+  readonly noteReply: string
+  readonly unlocked: string
+  readonly progress: string
+  readonly replicas: string
   readonly probe: string
   /** One more of each type that the probe tries. */
   readonly probes: readonly string[]
@@ -104,12 +115,20 @@ export class Keys {
     // Two processes may have been given one id.
     this.claimReply = `${this.#base}${KEY_REPLY}${replicaId}:${randomBytes(6).toString('hex')}`
     this.handBackReply = `${this.claimReply}:handed`
+    this.noteReply = `${this.claimReply}:noted`
+    this.unlocked = this.#base + KEY_UNLOCKED
+    this.progress = this.#base + KEY_PROGRESS
+    this.replicas = this.#base + KEY_REPLICAS
     this.probe = this.#base + KEY_PROBE
     this.probes = [this.probe, `${this.probe}:hash`, `${this.probe}:set`, `${this.probe}:sorted`]
   }
 
   claim(jobId: string): string {
     return this.#base + KEY_CLAIM + jobId
+  }
+
+  since(jobId: string): string {
+    return this.#base + KEY_SINCE + jobId
   }
 
   jobLock(jobId: string): string {

@@ -1,11 +1,12 @@
 import type { Clock } from '../../../types/clock.js'
 import type { AbandonVote } from '../../../types/coordination/node.js'
-import type { CoordinationListener, OpenRun } from '../../../types/coordination.js'
+import type { CoordinationListener, LostRun, OpenRun } from '../../../types/coordination.js'
 import type { ScriptCommands } from './commands.js'
 import { ABANDON_CLOSED, ABANDON_ELSEWHERE, ABANDON_HELD, ABANDON_RECORDED } from './constants.js'
 import type { Keys } from './keys.js'
 import type { RedisLink } from './link.js'
 import { readOpenRun } from './record.js'
+import type { RedisRecords } from './records.js'
 import { writeAbandoned } from './requests.js'
 import type { RedisServer } from './server.js'
 
@@ -22,6 +23,7 @@ export interface RedisOpenRunsOptions {
   readonly commands: ScriptCommands
   readonly keys: Keys
   readonly clock: Clock
+  readonly records: RedisRecords
   readonly listener: CoordinationListener
 }
 
@@ -33,14 +35,16 @@ export class RedisOpenRuns {
   readonly #keys: Keys
   readonly #clock: Clock
   readonly #listener: CoordinationListener
+  readonly #records: RedisRecords
 
-  constructor({ link, server, commands, keys, clock, listener }: RedisOpenRunsOptions) {
+  constructor({ link, server, commands, keys, clock, listener, records }: RedisOpenRunsOptions) {
     this.#link = link
     this.#server = server
     this.#commands = commands
     this.#keys = keys
     this.#clock = clock
     this.#listener = listener
+    this.#records = records
   }
 
   async findAbandoned(): Promise<readonly OpenRun[]> {
@@ -58,8 +62,8 @@ export class RedisOpenRuns {
     }
   }
 
-  async abandon(runs: readonly OpenRun[], callId: string): Promise<readonly AbandonVote[]> {
-    const args = runs.map(writeAbandoned)
+  async abandon(runs: readonly LostRun[], callId: string): Promise<readonly AbandonVote[]> {
+    const args = [...this.#records.bounds, ...runs.map((run) => writeAbandoned(run, this.#records.writeEntry))]
     try {
       const reply = await this.#link.exchange(() => this.#commands.rlsAbandon(1, this.#keys.fence, callId, ...args))
       return runs.map((_run, index) => ABANDON_VOTES[Number(reply[index])] ?? 'unavailable')

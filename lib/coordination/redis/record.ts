@@ -1,4 +1,4 @@
-import type { OpenRun } from '../../../types/coordination.js'
+import type { OpenRun, StoredStatus } from '../../../types/coordination.js'
 import { readReplica, readSlot, withoutFields } from './fields.js'
 
 // What Redis has of a job, `claim:<id>`: its last claimed tick and its last granted run, in words with spaces between.
@@ -43,6 +43,8 @@ export interface ClaimRecord {
   readonly options: string
   /** How many runs have begun, as far as they are counted. */
   readonly runs: number
+  /** How its runs have ended: the job's field `e`, `''` for none. */
+  readonly status: string
 }
 
 const RECORD = /^(-?\d+) (-?\d+) (\S+) (\d+) (\S+) (\d+) (\d+) (\S+) (-?\d+) (\d+) ([^\s.]+)\.(\S+)$/
@@ -66,8 +68,23 @@ export function readRecord(text: string): ClaimRecord | null {
     attempt: Number(attempt),
     trigger,
     options: withoutFields(options),
-    runs: Number(/;c=(\d+)/.exec(options)?.[1] ?? 0)
+    runs: Number(/;c=(\d+)/.exec(options)?.[1] ?? 0),
+    status: /;e=[^;]*/.exec(options)?.[0] ?? ''
   }
+}
+
+/** How the runs of a job have ended, as in lua/shared/status.lua; `text` begins with the mark of a field. */
+export function readStatusField(text: string): Pick<StoredStatus, 'lastSuccess' | 'failures' | 'longest' | 'firstEnd'> {
+  const words = /^;e=(\d+)\/(\d+)\/(\d+)\/(\d+)$/.exec(text)
+  if (words === null) return { lastSuccess: null, failures: 0, longest: 0, firstEnd: null }
+  const [success = 0, failures = 0, longest = 0, first = 0] = words.slice(1).map(Number)
+  return { lastSuccess: success === 0 ? null : success, failures, longest, firstEnd: first }
+}
+
+/** Since when the fleet has had a job, as in lua/shared/since-note.lua; `null` for what is no such note. */
+export function readSince(text: string): number | null {
+  const [, at] = /^(-?\d+) \S+$/.exec(text) ?? []
+  return at === undefined ? null : Number(at)
 }
 
 const OPEN_RUN = /^(\S+) (\d+) (\d+) (\S+) (-?\d+) (\d+) (.+)$/s

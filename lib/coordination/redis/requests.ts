@@ -6,9 +6,11 @@ import type {
   Ending,
   Fingerprint,
   HandedBack,
-  OpenRun,
+  LostRun,
+  RunReport,
   SurveyRequest
 } from '../../../types/coordination.js'
+import type { HistoryRun } from '../../../types/history.js'
 import {
   ENDING_FINISHED,
   ENDING_KEEPS_LOCK,
@@ -125,14 +127,26 @@ export function writeBlocks({ asked, waiting }: ClaimBlocks): string {
   return written
 }
 
-/** Runs that are over. */
-export function writeEndings(endings: readonly Ending[]): string {
+/**
+ * Runs that are over.
+ *
+ * @param writeEntry writes what the history keeps of a run
+ */
+export function writeEndings(endings: readonly Ending[], writeEntry: (run: HistoryRun) => string): string {
   let written = ''
   for (const ending of endings) {
-    const { name, token, slot } = ending.lock
-    written += `${writeEnding(ending)}${slot === undefined ? '' : `:${slot}`} ${token} ${name}\n`
+    const { lock, report = null } = ending
+    const { name, token, slot } = lock
+    const entry = report === null || report.entry === null ? '' : writeEntry(report.entry)
+    const outcome = report === null ? '' : writeReport(report)
+    written += `${writeEnding(ending)}${slot === undefined ? '' : `:${slot}`}${outcome} ${token} ${name}\n${entry}\n`
   }
   return written
+}
+
+/** A run's outcome, as status.lua reads it. */
+export function writeReport({ outcome, duration }: RunReport): string {
+  return outcome === 'success' ? `+${Math.round(duration)}` : '-'
 }
 
 function writeEnding({ finished, unbegun, keepsLock, replaced }: Ending): string {
@@ -164,8 +178,11 @@ export function writeConfirmed(claims: readonly ConfirmedClaim[]): string {
 }
 
 /** A run that is to be recorded as abandoned. */
-export function writeAbandoned({ runId, jobId, slot = 1 }: OpenRun): string {
-  return `${runId} ${slot} ${jobId}`
+export function writeAbandoned(
+  { runId, jobId, slot = 1, entry = null }: LostRun,
+  writeEntry: (run: HistoryRun) => string
+): string {
+  return `${runId} ${slot} ${jobId}\n${entry === null ? '' : writeEntry(entry)}`
 }
 
 /** Whether their code pauses jobs. */

@@ -2,18 +2,50 @@
 
 export const ABANDON_SCRIPT = `
 local find, format, gmatch, match, sub = string.find, string.format, string.gmatch, string.match, string.sub
+local time = redis.call('TIME')
+local micros = time[1] * 1000000 + time[2]
+local now = math.floor(micros / 1000)
 local base = sub(KEYS[1], 1, -1 - #'fence')
 local openKey = base .. 'open'
 local function textAt(key)
 local text = redis.pcall('GET', key)
 return type(text) == 'string' and text or ''
 end
+local function withStatus(text, report, nowText)
+local at = find(text, ';e=', 1, true)
+local success, failed, longest, first, others = '0', '0', '0', nowText, ''
+if at then
+success, failed, longest, first, others = match(text, '^(%d+)/(%d+)/(%d+)/(%d+)(.*)$', at + 3)
+text = sub(text, 1, at - 1)
+end
+if sub(report, 1, 1) == '+' then
+success, failed = nowText, '0'
+longest = format('%.0f', math.max(tonumber(longest), tonumber(report)))
+else
+failed = format('%.0f', failed + 1)
+end
+return text .. others .. ';e=' .. success .. '/' .. failed .. '/' .. longest .. '/' .. first
+end
+local historyError
+local function tryHistory(...)
+local reply = redis.pcall(...)
+if type(reply) ~= 'table' or not reply.err then return reply end
+historyError = historyError or select(1, ...) .. ': ' .. reply.err
+end
+local function keepRun(jobId, entry, bound, retention)
+local key = base .. 'history:' .. jobId
+local isSweep = sub(entry, 1, 1) == '!'
+if isSweep then entry = sub(entry, 2) end
+if not tryHistory('XADD', key, 'MAXLEN', '=', bound, '*', 'e', entry) or not isSweep then return end
+tryHistory('XTRIM', key, 'MINID', '=', format('%.0f', now - retention))
+tryHistory('PEXPIRE', key, format('%.0f', retention + 3600000))
+end
 local callId = ARGV[1]
-local count, keys, runIds, slots, jobIds = 0, { KEYS[1], openKey }, {}, {}, {}
-for i = 2, #ARGV do
-local runId, slot, jobId = match(ARGV[i], '^(%S+) (%d+) (.+)$')
+local count, keys, runIds, slots, jobIds, entries = 0, { KEYS[1], openKey }, {}, {}, {}, {}
+for i = 4, #ARGV do
+local runId, slot, jobId, entry = match(ARGV[i], '^(%S+) (%d+) ([^\\n]+)\\n(.*)$')
 count = count + 1
-runIds[count], slots[count], jobIds[count] = runId, slot, jobId
+runIds[count], slots[count], jobIds[count], entries[count] = runId, slot, jobId, entry
 keys[2 * count + 1] = base .. 'abandoned:' .. runId
 keys[2 * count + 2] = (slot == '1' and base .. 'lock:' .. jobId or base .. 'slot:' .. slot .. ':' .. jobId)
 end
@@ -36,13 +68,30 @@ local grant = redis.call('HGET', base .. 'runs:' .. jobId, slot)
 if grant and match(grant, '^%S+') == runId then redis.call('HDEL', base .. 'runs:' .. jobId, slot) end
 end
 end
-local function abandon(runId, slot, jobId, markKey, mark, holder)
+local function noteFailed(jobId)
+local claimKey = base .. 'claim:' .. jobId
+local tick, previous, claimedBy, ended, grant, fingerprint = match(textAt(claimKey), '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
+if not tick then return end
+fingerprint = withStatus(fingerprint, '-', format('%.0f', now))
+redis.call('SET', claimKey, tick .. ' ' .. previous .. ' ' .. claimedBy .. ' ' .. ended .. ' ' .. grant .. ' ' .. fingerprint, 'KEEPTTL')
+end
+local function keepAbandoned(jobId, runId, entry)
+local progress = tryHistory('HGET', base .. 'progress', runId)
+if progress then
+redis.call('HDEL', base .. 'progress', runId)
+entry = string.gsub(entry, '^(!?{)', '%1"p":' .. string.gsub(progress, '%%', '%%%%') .. ',')
+end
+if entry ~= '' then keepRun(jobId, entry, ARGV[2], tonumber(ARGV[3])) end
+end
+local function abandon(runId, slot, jobId, markKey, mark, holder, entry)
 if mark then return match(mark, '^%S+') == callId and 1 or 2 end
 if holder == runId then return 3 end
 local member = memberOfRun[runId]
 if not member then return 0 end
 redis.call('ZREM', openKey, member)
 redis.call('SET', markKey, callId .. ' ' .. member, 'PX', 604800000)
+noteFailed(jobId)
+keepAbandoned(jobId, runId, entry)
 local isReplaced = redis.call('HDEL', base .. 'handed', '\\127' .. runId) == 1
 local attempt = tonumber((match(member, '^%S+ %d+ %d+ %S+ %-?%d+ (%d+)')))
 if isReplaced or attempt == 0 or attempt >= 10 then forgetRun(runId, slot, jobId, member) end
@@ -50,7 +99,7 @@ return 1
 end
 local reply = {}
 for i = 1, count do
-reply[i] = abandon(runIds[i], slots[i], jobIds[i], keys[2 * i + 1], known[2 * i + 1], known[2 * i + 2])
+reply[i] = abandon(runIds[i], slots[i], jobIds[i], keys[2 * i + 1], known[2 * i + 1], known[2 * i + 2], entries[i])
 end
 return table.concat(reply)
 `
@@ -243,8 +292,8 @@ readNumbers[text] = number
 end
 return number
 end
-local index, template, runId, jobId, claimKey, lockKey, holder
-local isKnown, tick, previous, claimedBy, endedAt, grant, claimedAs, fields
+local template, runId, jobId, claimKey, lockKey, holder
+local isKnown, tick, previous, claimedBy, endedAt, grant, claimedAs, fields, status
 local claimant, isUnconfirmed, unbegun
 local isPaused, resumedAt
 local slot
@@ -479,12 +528,17 @@ end
 local function hasEnded()
 return template.maxRuns > 0 and runCount() >= template.maxRuns
 end
-local function readJob()
+local function readJob(index)
 local text = known[index + 1]
 local t, p, by, e, g, as
 if text then t, p, by, e, g, as = match(text, '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$') end
-fields = ''
+fields, status = '', ''
 if t then
+local at = find(as, ';e=', 1, true)
+if at then
+status = match(as, '^[^;]*', at + 1)
+as, status = sub(as, 1, at - 1) .. sub(as, at + 1 + #status), ';' .. status
+end
 isKnown, tick, previous, claimedBy, endedAt, grant, claimedAs = true, readNumber(t), readNumber(p), by, e, g, as
 if as ~= template.fingerprint then claimedAs, fields = splitFields(as) end
 else
@@ -501,7 +555,7 @@ end
 end
 return true
 end
-local function noteDiffering()
+local function noteDiffering(index)
 local _, _, _, itsReplica = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
 differing[#differing + 1] = (index - 1) .. ':' .. digits(tick) .. ':' .. claimedAs .. ':' .. itsReplica
 end
@@ -580,7 +634,7 @@ taken = attempt + 1
 beginRun(replica .. inheritedFields(fromReplica), runTick, taken)
 if claimedBy == fromId then
 claimedBy = '-'
-call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields, 'KEEPTTL')
+call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields .. status, 'KEEPTTL')
 end
 end
 return concat({
@@ -609,7 +663,7 @@ if not isOwn then
 taken = attempt + 1
 beginRun(replica .. inheritedFields(fromReplica), runTick, taken)
 if claimedBy == id then claimedBy = '-' end
-call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields, 'KEEPTTL')
+call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields .. status, 'KEEPTTL')
 end
 return concat({
 '6', fenceText, runTick, taken, fromId, fromFence, fromStart, fromReplica, lockedUntil
@@ -618,7 +672,7 @@ end
 local function dueAfterCompletion(isRepeated)
 if not isKnown then
 isKnown, endedAt, grant = true, nowText, '- 0 0 - -1 0'
-call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields, 'PX', template.retention)
+call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields .. status, 'PX', template.retention)
 end
 if isRepeated and tick >= 0 then return tick end
 if call('EXISTS', lockKey) == 1 or (hasSlots() and slotsOf().areHeld()) then return nil, now + template.after end
@@ -651,7 +705,7 @@ local function writeClaim(coversUntil, before, isAside)
 local by = template.isVote and claimedBy ~= runId and '?' .. runId or runId
 if isAside then
 noteDate(template.fingerprint, runId)
-call('SET', claimKey, digits(tick) .. ' ' .. digits(tick) .. ' ' .. by .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields, 'PX', keptFor())
+call('SET', claimKey, digits(tick) .. ' ' .. digits(tick) .. ' ' .. by .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields .. status, 'PX', keptFor())
 else
 local isOther = (claimedAs ~= template.fingerprint and match(claimedAs, '^[^.]+') ~= match(template.fingerprint, '^[^.]+'))
 if isOther and tick >= 0 then
@@ -661,7 +715,7 @@ end
 if (isOther or tick < 0) and template.after == 0 and not (sub(template.fingerprint, 1, 1) == '@') then
 noteFirstClaim(jobId, match(template.fingerprint, '^[^.]+'), template.retention)
 end
-call('SET', claimKey, digits(coversUntil) .. ' ' .. digits(before) .. ' ' .. by .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. template.fingerprint .. fields, 'PX',
+call('SET', claimKey, digits(coversUntil) .. ' ' .. digits(before) .. ' ' .. by .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. template.fingerprint .. fields .. status, 'PX',
 fields == '' and template.retention or keptFor())
 end
 if unbegun then closed[#closed + 1] = unbegun end
@@ -691,9 +745,9 @@ return true
 end
 local function writeRunByHand()
 if isKnown and template.after == 0 and template.maxRuns == 0 then
-call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields, 'KEEPTTL')
+call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields .. status, 'KEEPTTL')
 else
-call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields, 'PX', keptFor())
+call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields .. status, 'PX', keptFor())
 end
 end
 local function queueTick(scheduledTime, covered)
@@ -747,7 +801,7 @@ if not member then return isAny and '2 0 -1' or '1' end
 if isPaused and not id then
 slots.dequeue(member)
 countRun(-1)
-if isKnown then call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields, 'KEEPTTL') end
+if isKnown then call('SET', claimKey, digits(tick) .. ' ' .. digits(previous) .. ' ' .. claimedBy .. ' ' .. endedAt .. ' ' .. grant .. ' ' .. claimedAs .. fields .. status, 'KEEPTTL') end
 return 'd ' .. waitingTick
 end
 local left = template.isRerun and readUnfinished()
@@ -776,13 +830,13 @@ if not (isPaused or hasBegunSince(template.coversUntil)) then return nil end
 return template.isVote and '9 -1 ' .. match(grant, '^%S+') .. ' -1' or '1'
 end
 local function answer(i)
-index, template, runId, jobId = i, templateOf[i], runIds[i], jobIds[i]
+template, runId, jobId = templateOf[i], runIds[i], jobIds[i]
 claimKey, lockKey, holder, slot = keys[i + 1], keys[count + i + 1], known[count + i + 1], '1'
-if not readJob() then
+if not readJob(i) then
 answers[i] = 'u'
 return false
 end
-if claimedAs ~= template.fingerprint then noteDiffering() end
+if claimedAs ~= template.fingerprint then noteDiffering(i) end
 local noted = pauses[i]
 if noted or template.isPausedInitially then readPause(noted) else resumedAt, isPaused = -1, false end
 if template.kind == 'w' then
@@ -986,10 +1040,12 @@ return false
 end
 local notBegun = 'unbegun'
 local function closeStrays(strays)
-if not next(strays) then return end
+local found = {}
+if not next(strays) then return found end
 for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
 local runId, jobId, word = readMember(member)
 if strays[runId] then
+found[runId] = true
 redis.call('ZREM', openKey, member)
 local record = strays[runId] == notBegun and redis.pcall('GET', base .. 'claim:' .. jobId)
 if type(record) == 'string' and find(record, ';c=', 1, true) then
@@ -1001,18 +1057,51 @@ redis.call('HDEL', base .. 'requests:' .. jobId, request)
 end
 end
 end
+return found
+end
+local function withStatus(text, report, nowText)
+local at = find(text, ';e=', 1, true)
+local success, failed, longest, first, others = '0', '0', '0', nowText, ''
+if at then
+success, failed, longest, first, others = match(text, '^(%d+)/(%d+)/(%d+)/(%d+)(.*)$', at + 3)
+text = sub(text, 1, at - 1)
+end
+if sub(report, 1, 1) == '+' then
+success, failed = nowText, '0'
+longest = format('%.0f', math.max(tonumber(longest), tonumber(report)))
+else
+failed = format('%.0f', failed + 1)
+end
+return text .. others .. ';e=' .. success .. '/' .. failed .. '/' .. longest .. '/' .. first
+end
+local historyError
+local function tryHistory(...)
+local reply = redis.pcall(...)
+if type(reply) ~= 'table' or not reply.err then return reply end
+historyError = historyError or select(1, ...) .. ': ' .. reply.err
+end
+local function keepRun(jobId, entry, bound, retention)
+local key = base .. 'history:' .. jobId
+local isSweep = sub(entry, 1, 1) == '!'
+if isSweep then entry = sub(entry, 2) end
+if not tryHistory('XADD', key, 'MAXLEN', '=', bound, '*', 'e', entry) or not isSweep then return end
+tryHistory('XTRIM', key, 'MINID', '=', format('%.0f', now - retention))
+tryHistory('PEXPIRE', key, format('%.0f', retention + 3600000))
 end
 local nowText = format('%.0f', now)
 local count, endings, runIds, jobIds, keys = 0, {}, {}, {}, { KEYS[1] }
+local reports, entries = {}, {}
 local slots, runsIn = {}, {}
-for ending, slot, runId, jobId in gmatch(ARGV[1], '(%d):?(%d*) (%S+) ([^\\n]+)') do
+for ending, slot, report, runId, jobId, entry in
+gmatch(ARGV[1], '(%d):?(%d*)(%S*) (%S+) ([^\\n]+)\\n([^\\n]*)\\n') do
 count = count + 1
 endings[count], runIds[count], jobIds[count] = ending, runId, jobId
+reports[count], entries[count] = report, entry
 if slot == '0' then slot = slotOfRun(jobId, runId) end
 if slot ~= '' and slot ~= '1' then slots[count] = slot end
 end
 local given = count
-if ARGV[2] then
+if ARGV[4] then
 local function readRunId(id)
 local own, series, index = match(id, '^(%S+%-)(%d+)%-(%d+)$')
 if own then return own, tonumber(series) * 64 + tonumber(index) end
@@ -1028,13 +1117,13 @@ local runId, jobId, word = readMember(member)
 local itsOwn, itsOrder = readRunId(runId or '')
 if itsOwn == own and itsOrder < order and not isLive[runId] then
 count = count + 1
-endings[count], runIds[count], jobIds[count] = '1', runId, jobId
+endings[count], runIds[count], jobIds[count], reports[count] = '1', runId, jobId, ''
 local slot = (match(word, ';v=%d+;s=(%d+)') or '1')
 if slot ~= '1' then slots[count] = slot end
 end
 end
 end
-addForgotten(ARGV[2], ARGV[3])
+addForgotten(ARGV[4], ARGV[5])
 end
 for i = 1, count do
 keys[2 * i] = slots[i] and base .. 'slot:' .. (slots[i]) .. ':' .. (jobIds[i]) or base .. 'lock:' .. jobIds[i]
@@ -1052,6 +1141,14 @@ local function writeJob(i, tick, previous, claimedBy, ended, grant, fingerprint)
 local record = tick .. ' ' .. previous .. ' ' .. claimedBy .. ' ' .. ended .. ' ' .. grant .. ' ' .. fingerprint
 written[jobIds[i]] = record
 redis.call('SET', keys[2 * i + 1], record, 'KEEPTTL')
+end
+local function withOutcome(i, fingerprint)
+if reports[i] == '' then return fingerprint end
+return withStatus(fingerprint, reports[i], nowText)
+end
+local function isToldNow(i, grant)
+return endings[i] == '3' and reports[i] ~= ''
+and redis.call('ZSCORE', openKey, grant .. ' ' .. (jobIds[i]))
 end
 local function givenUp(grant)
 local _, fence, startedAt, replica, runTick, attempt = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
@@ -1081,8 +1178,11 @@ if tick then
 if claimedBy == runId then claimedBy = '-' end
 if ended ~= '0' then ended = nowText end
 fingerprint = (endings[i] ~= '5' and endings[i] ~= '0') and withBegun(fingerprint, grant) or ((string.gsub(fingerprint, ';c=(%d+)', function(count) return ';c=' .. math.max(0, count - 1) end)))
-writeJob(i, tick, previous, claimedBy, ended, itsGrant, fingerprint)
+writeJob(i, tick, previous, claimedBy, ended, itsGrant, withOutcome(i, fingerprint))
 end
+elseif isToldNow(i, grant) then
+local tick, previous, claimedBy, ended, itsGrant, fingerprint = match((record or ''), '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
+if tick then writeJob(i, tick, previous, claimedBy, ended, itsGrant, withOutcome(i, fingerprint)) end
 elseif endings[i] == '2' then
 local before = givenUp(grant)
 if before then redis.call('HSET', base .. 'runs:' .. jobId, slots[i], before) end
@@ -1108,12 +1208,15 @@ closed[#closed + 1] = grant .. ' ' .. (jobIds[i])
 if ending == '1' and not isSlotted and not find(grant, ';Q=', 1, true) then
 if claimedBy == runId or claimedBy == '?' .. runId then claimedBy = '-' end
 redis.call(
-'SET', keys[2 * i + 1], tick .. ' ' .. previous .. ' ' .. claimedBy .. ' ' .. nowText .. ' ' .. grant .. ' ' .. fingerprint, 'KEEPTTL'
+'SET', keys[2 * i + 1],
+tick .. ' ' .. previous .. ' ' .. claimedBy .. ' ' .. nowText .. ' ' .. grant .. ' ' .. withOutcome(i, fingerprint), 'KEEPTTL'
 )
 elseif isOver(i, grant) then
 if claimedBy == runId or claimedBy == '?' .. runId then claimedBy = '-' end
 if not (endings[i] ~= '5' and endings[i] ~= '0') then grant, fingerprint = unbegunGrant(grant), ((string.gsub(fingerprint, ';c=(%d+)', function(count) return ';c=' .. math.max(0, count - 1) end))) end
-writeJob(i, tick, previous, claimedBy, nowText, grant, fingerprint)
+writeJob(i, tick, previous, claimedBy, nowText, grant, withOutcome(i, fingerprint))
+elseif isToldNow(i, grant) then
+writeJob(i, tick, previous, claimedBy, '0', grant, withOutcome(i, fingerprint))
 elseif ending == '2' then
 local before = givenUp(grant)
 if before then writeJob(i, tick, previous, claimedBy, '0', before, fingerprint) end
@@ -1130,7 +1233,18 @@ for i = 1, given do
 if abandoned[i] then reply[i] = 2 end
 strays[runIds[i]] = (endings[i] == '5' and notBegun or true)
 end
-closeStrays(strays)
+local found = closeStrays(strays)
+for i = 1, given do
+local record = reports[i] ~= '' and found[runIds[i]] and redis.pcall('GET', keys[2 * i + 1])
+local tick, previous, claimedBy, ended, grant, fingerprint
+if type(record) == 'string' then tick, previous, claimedBy, ended, grant, fingerprint = match(record, '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$') end
+if tick then writeJob(i, tick, previous, claimedBy, ended, grant, withOutcome(i, fingerprint)) end
+end
+end
+for i = 1, given do
+if entries[i] ~= '' and reply[i] ~= 2 then
+keepRun(jobIds[i], entries[i], ARGV[2], tonumber(ARGV[3]))
+end
 end
 local text = table.concat(reply, '', 1, given)
 if anyWaits and count > 0 then
@@ -1140,6 +1254,7 @@ for i = 1, count do
 if places[i] then text = text .. '\\n' .. jobIds[i] end
 end
 end
+if historyError then text = text .. '\\n\\127' .. historyError end
 return text
 `
 
@@ -1235,10 +1350,12 @@ return false
 end
 local notBegun = 'unbegun'
 local function closeStrays(strays)
-if not next(strays) then return end
+local found = {}
+if not next(strays) then return found end
 for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
 local runId, jobId, word = readMember(member)
 if strays[runId] then
+found[runId] = true
 redis.call('ZREM', openKey, member)
 local record = strays[runId] == notBegun and redis.pcall('GET', base .. 'claim:' .. jobId)
 if type(record) == 'string' and find(record, ';c=', 1, true) then
@@ -1250,6 +1367,7 @@ redis.call('HDEL', base .. 'requests:' .. jobId, request)
 end
 end
 end
+return found
 end
 local nowText = format('%.0f', now)
 local marks, seen = {}, {}
@@ -1373,6 +1491,55 @@ rememberReply(replyKey, callId, text)
 return text
 `
 
+export const HISTORY_SCRIPT = `
+local find, format, gmatch, match, sub = string.find, string.format, string.gmatch, string.match, string.sub
+local time = redis.call('TIME')
+local micros = time[1] * 1000000 + time[2]
+local now = math.floor(micros / 1000)
+local base = sub(KEYS[1], 1, -1 - #'fence')
+local openKey = base .. 'open'
+local function textAt(key)
+local text = redis.pcall('GET', key)
+return type(text) == 'string' and text or ''
+end
+local function readMember(member)
+local runId, word, jobId = match(member, '^(%S+) %d+ %d+ (%S+) %-?%d+ %d+ (.+)$')
+return runId, jobId, word
+end
+local function waitingTick(jobId)
+local members = redis.call('ZRANGE', base .. 'queue:' .. jobId, 0, -1, 'WITHSCORES')
+for i = 1, #members, 2 do
+local tick, cancelled, by = match(members[i], '^t (%-?%d+) (%S+) (%S+)$')
+if tick then return members[i], tick, cancelled, members[i + 1], by end
+end
+end
+local historyError
+local function tryHistory(...)
+local reply = redis.pcall(...)
+if type(reply) ~= 'table' or not reply.err then return reply end
+historyError = historyError or select(1, ...) .. ': ' .. reply.err
+end
+local jobId, bound = ARGV[1], ARGV[2]
+local runs = {}
+for i, entry in ipairs(tryHistory('XREVRANGE', base .. 'history:' .. jobId, '+', '-', 'COUNT', bound) or {}) do
+runs[i] = entry[2][2]
+end
+if historyError then return { historyError } end
+local ticks = redis.call('ZRANGE', base .. 'ticks:' .. jobId, 0, -1, 'REV')
+local open, progress = {}, {}
+for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
+local runId, itsJob = readMember(member)
+if itsJob == jobId then
+open[#open + 1] = member
+progress[#progress + 1] = redis.call('HGET', base .. 'progress', runId) or ''
+end
+end
+local _, waiting = waitingTick(jobId)
+return {
+runs, ticks, textAt(base .. 'claim:' .. jobId), textAt(base .. 'since:' .. jobId), open, progress, waiting or '', now
+}
+`
+
 export const LOOK_SCRIPT = `
 local find, format, gmatch, match, sub = string.find, string.format, string.gmatch, string.match, string.sub
 local time = redis.call('TIME')
@@ -1418,6 +1585,126 @@ end
 end
 redis.call('PEXPIRE', openKey, 604800000)
 return { micros, fence, serverId, found, redis.call('ZRANGE', base .. 'waiting', 0, 1000 - 1) }
+`
+
+export const NOTE_SCRIPT = `
+local find, format, gmatch, match, sub = string.find, string.format, string.gmatch, string.match, string.sub
+local function replyBefore(key, callId)
+local last = redis.pcall('GET', key)
+if type(last) ~= 'string' or sub(last, 1, #callId + 1) ~= callId .. ' ' then return nil end
+return sub(last, #callId + 2)
+end
+local function rememberReply(key, callId, reply)
+redis.call('SET', key, callId .. ' ' .. reply, 'PX', 3600000)
+end
+local callId, replyKey, bound, retention = ARGV[1], KEYS[2], ARGV[2], tonumber(ARGV[3])
+local before = replyBefore(replyKey, callId)
+if before then return before end
+local time = redis.call('TIME')
+local micros = time[1] * 1000000 + time[2]
+local now = math.floor(micros / 1000)
+local base = sub(KEYS[1], 1, -1 - #'fence')
+local openKey = base .. 'open'
+local function textAt(key)
+local text = redis.pcall('GET', key)
+return type(text) == 'string' and text or ''
+end
+local function withStatus(text, report, nowText)
+local at = find(text, ';e=', 1, true)
+local success, failed, longest, first, others = '0', '0', '0', nowText, ''
+if at then
+success, failed, longest, first, others = match(text, '^(%d+)/(%d+)/(%d+)/(%d+)(.*)$', at + 3)
+text = sub(text, 1, at - 1)
+end
+if sub(report, 1, 1) == '+' then
+success, failed = nowText, '0'
+longest = format('%.0f', math.max(tonumber(longest), tonumber(report)))
+else
+failed = format('%.0f', failed + 1)
+end
+return text .. others .. ';e=' .. success .. '/' .. failed .. '/' .. longest .. '/' .. first
+end
+local historyError
+local function tryHistory(...)
+local reply = redis.pcall(...)
+if type(reply) ~= 'table' or not reply.err then return reply end
+historyError = historyError or select(1, ...) .. ': ' .. reply.err
+end
+local function keepRun(jobId, entry, bound, retention)
+local key = base .. 'history:' .. jobId
+local isSweep = sub(entry, 1, 1) == '!'
+if isSweep then entry = sub(entry, 2) end
+if not tryHistory('XADD', key, 'MAXLEN', '=', bound, '*', 'e', entry) or not isSweep then return end
+tryHistory('XTRIM', key, 'MINID', '=', format('%.0f', now - retention))
+tryHistory('PEXPIRE', key, format('%.0f', retention + 3600000))
+end
+local nowText = format('%.0f', now)
+local function rangeNear(key, time, isBefore)
+local found
+if isBefore then
+found = tryHistory('ZRANGE', key, time, '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, 1)
+else
+found = tryHistory('ZRANGE', key, '(' .. time, '+inf', 'BYSCORE', 'LIMIT', 0, 1)
+end
+return found and found[1]
+end
+local function sweepRanges(key)
+for _, member in ipairs(tryHistory('ZRANGE', key, 0, 1) or {}) do
+local _, last = match(member, '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+)')
+if tonumber(last) < now - retention then redis.call('ZREM', key, member) end
+end
+end
+local function keepTicks(jobId, first, last, following, count, reason, rest)
+local key = base .. 'ticks:' .. jobId
+local member = rangeNear(key, first, true)
+if member then
+local itsFirst, itsLast, itsNext, itsCount, itsReason = match(member, '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+)')
+if tonumber(itsLast) >= tonumber(last) then return end
+if itsNext == first and itsReason == reason then
+redis.call('ZREM', key, member)
+first, count = itsFirst, itsCount + count
+end
+end
+member = rangeNear(key, last, false)
+if member then
+local itsFirst, itsLast, itsNext, itsCount, itsReason = match(member, '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+)')
+if itsFirst == following and itsReason == reason then
+redis.call('ZREM', key, member)
+last, following, count = itsLast, itsNext, itsCount + count
+end
+end
+local range = first .. ' ' .. last .. ' ' .. following .. ' ' .. format('%.0f', count) .. ' ' .. reason .. ' ' .. rest
+if not tryHistory('ZADD', key, first, range) then return end
+tryHistory('ZREMRANGEBYRANK', key, 0, -1 - 1000)
+sweepRanges(key)
+tryHistory('PEXPIRE', key, format('%.0f', retention + 3600000))
+end
+local function noteUnlocked(jobId, report)
+local key = base .. 'unlocked'
+tryHistory('HSET', key, jobId, withStatus(tryHistory('HGET', key, jobId) or '', report, nowText))
+end
+local function correct(jobId, report)
+local claimKey = base .. 'claim:' .. jobId
+local tick, previous, claimedBy, ended, grant, fingerprint = match(textAt(claimKey), '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
+if not tick then return end
+fingerprint = withStatus(fingerprint, report, nowText)
+redis.call('SET', claimKey, tick .. ' ' .. previous .. ' ' .. claimedBy .. ' ' .. ended .. ' ' .. grant .. ' ' .. fingerprint, 'KEEPTTL')
+end
+for i = 4, #ARGV do
+local kind, report, jobId, entry = match(ARGV[i], '^([rc]) (%S+) ([^\\n]+)\\n(.*)$')
+if kind then
+if kind == 'r' then noteUnlocked(jobId, report) else correct(jobId, report) end
+if entry ~= '' then keepRun(jobId, entry, bound, retention) end
+else
+local first, last, following, count, reason, rest
+first, last, following, count, reason, rest, jobId =
+match(ARGV[i], '^t (%-?%d+) (%-?%d+) (%S+) (%d+) (%S+) (%S+ %d+) (.+)$')
+keepTicks(jobId, first, last, following, tonumber(count), reason, rest)
+end
+end
+local text = historyError or ''
+rememberReply(replyKey, callId, text)
+return text
 `
 
 export const PAUSES_SCRIPT = `

@@ -1,6 +1,8 @@
 import type { Coordination } from '../../../types/coordination.js'
+import { VERSION } from '../../base/version.js'
 import type { JobRegistry } from '../../jobs/registry.js'
 import { COUNTER, type CountedStats, type Histogram, SKIPPED_COUNTER } from '../../jobs/stats.js'
+import type { FleetJob, FleetNumbers } from './fleet-numbers.js'
 import type { Labels, Subject } from './scrape.js'
 
 type MetricType = 'counter' | 'gauge' | 'histogram'
@@ -39,6 +41,9 @@ export interface Source {
   readonly dispatcher: DueTicks
   readonly guard: EventLoop
   readonly coordination: Coordination
+  readonly fleet: FleetNumbers
+  /** How many jobs another replica was found to define otherwise of late. */
+  readonly conflicts: () => number
 }
 
 /** What a metric is, and how its numbers are read. */
@@ -46,6 +51,8 @@ export interface Definition {
   readonly type: MetricType
   readonly help: string
   readonly aggregator: Aggregator
+  /** Whether it shows the whole fleet, of which the store is asked. */
+  readonly isOfFleet?: true
   /** @param name the metric's, with its prefix */
   samples(subjects: readonly Subject[], source: Source, name: string): Sample[]
 }
@@ -84,10 +91,20 @@ export const DEFINITIONS: Readonly<Record<string, Definition>> = {
   job_last_run_timestamp_seconds: gauge('max', 'Start of the last run in this process; 0 for none.', ({ stats }) =>
     inSeconds(stats.lastRun)
   ),
-  job_last_success_timestamp_seconds: gauge(
-    'max',
-    'End of the last successful run in this process; 0 for none.',
-    ({ stats }) => inSeconds(stats.lastSuccess)
+  job_last_success_timestamp_seconds: ofFleet('End of the last successful run in the fleet; 0 for none.', (subject) =>
+    inSeconds(subject.lastSuccess)
+  ),
+  job_expected_success_timestamp_seconds: ofFleet(
+    'By when the next run in the fleet is to have succeeded; 0 while paused, and where no tick is to come.',
+    (subject) => inSeconds(subject.expectedSuccess)
+  ),
+  job_consecutive_failures: ofFleet(
+    'Runs in the fleet that failed since the last success.',
+    ({ failures }) => failures
+  ),
+  job_oldest_run_start_timestamp_seconds: ofFleet(
+    'Start of the run in the fleet that has gone on for longest; 0 for none.',
+    (subject) => inSeconds(subject.oldestStart)
   ),
   jobs_total: single('max', 'Jobs of this process.', ({ jobs }) => jobs.size),
   jobs_active: single('max', 'Jobs of this process that are not paused and have a next tick.', ({ jobs }) => {
@@ -104,6 +121,17 @@ export const DEFINITIONS: Readonly<Record<string, Definition>> = {
   throttled: single('max', '1 while ticks of low priority wait because the event loop is late.', ({ guard }) =>
     guard.isLate ? 1 : 0
   ),
+  definition_conflict: single(
+    'max',
+    'Jobs that another replica was found to define otherwise within the last hour.',
+    ({ conflicts }) => conflicts()
+  ),
+  info: {
+    type: 'gauge',
+    help: "1, with this package's version.",
+    aggregator: 'max',
+    samples: () => [{ labels: { version: VERSION }, value: 1 }]
+  },
   clock_skew_seconds: single(
     'average',
     "This process' clock minus Redis' clock.",
@@ -130,6 +158,18 @@ function counters(help: string, label: string, places: Record<string, number>): 
 
 function gauge(aggregator: Aggregator, help: string, read: (subject: Subject) => number): Definition {
   return numbers('gauge', aggregator, help, [{ labels: {}, read }])
+}
+
+/** A number that is the same on every replica. */
+function ofFleet(help: string, read: (subject: FleetJob) => number): Definition {
+  return {
+    type: 'gauge',
+    help,
+    aggregator: 'max',
+    isOfFleet: true,
+    samples: (subjects, { fleet }) =>
+      subjects.map((subject) => ({ labels: {}, sharedLabels: subject.labels, value: read(subject.inFleet(fleet)) }))
+  }
 }
 
 interface Series<Value> {

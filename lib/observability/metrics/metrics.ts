@@ -89,6 +89,7 @@ class Metric {
 
   async #samples(): Promise<Sample[]> {
     const { scrape, source } = this.#numbers
+    if (this.#definition.isOfFleet) await source.fleet.refresh()
     await scrape.turn()
     return this.#definition.samples(scrape.subjects, source, this.#fullName)
   }

@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { JobRecord } from '../../jobs/job.js'
 import type { JobRegistry } from '../../jobs/registry.js'
 import type { CountedStats } from '../../jobs/stats.js'
+import type { FleetJob, FleetNumbers } from './fleet-numbers.js'
 
 export type Labels = Readonly<Record<string, string | number>>
 
@@ -13,6 +14,8 @@ export interface Subject {
   readonly paused: number
   /** The earliest next tick, in milliseconds since the Unix epoch, or `null` for none. */
   readonly nextRun: number | null
+  /** How it stands in the whole fleet. */
+  inFleet(fleet: FleetNumbers): FleetJob
 }
 
 /** With up to this many jobs all metrics are written in one turn of the event loop, which takes some milliseconds. */
@@ -57,6 +60,10 @@ class OneJob implements Subject {
   get nextRun(): number | null {
     return this.#job.view.nextRun
   }
+
+  inFleet(fleet: FleetNumbers): FleetJob {
+    return fleet.of(this.#job)
+  }
 }
 
 class AllJobs implements Subject {
@@ -83,4 +90,23 @@ class AllJobs implements Subject {
     }
     return earliest
   }
+
+  /** The job that is due first, the last success of any, the most failures in a row, and the oldest run. */
+  inFleet(fleet: FleetNumbers): FleetJob {
+    let all: FleetJob = { expectedSuccess: null, lastSuccess: null, failures: 0, oldestStart: null }
+    for (const job of this.#jobs.values()) {
+      const each = fleet.of(job)
+      all = {
+        expectedSuccess: earlier(all.expectedSuccess, each.expectedSuccess),
+        lastSuccess: Math.max(all.lastSuccess ?? 0, each.lastSuccess ?? 0) || null,
+        failures: Math.max(all.failures, each.failures),
+        oldestStart: earlier(all.oldestStart, each.oldestStart)
+      }
+    }
+    return all
+  }
+}
+
+function earlier(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? (a ?? b) : Math.min(a, b)
 }

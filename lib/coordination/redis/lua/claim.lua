@@ -144,9 +144,9 @@ local function readNumber(text)
 end
 
 -- The job that is being answered: its request,
-local index, template, runId, jobId, claimKey, lockKey, holder
--- what its record says, with the fields of the fingerprint's word apart,
-local isKnown, tick, previous, claimedBy, endedAt, grant, claimedAs, fields
+local template, runId, jobId, claimKey, lockKey, holder
+-- what its record says, with the fields of the fingerprint's word apart, and of these the one of status.lua,
+local isKnown, tick, previous, claimedBy, endedAt, grant, claimedAs, fields, status
 -- the request that has claimed the last tick, whether that is not confirmed, and how its run stands in `open` if so,
 local claimant, isUnconfirmed, unbegun
 -- what is known of its pause,
@@ -166,7 +166,7 @@ end
 
 -- The record with another run.
 local function recordOfRun()
-  return recordOf(tick, previous, claimedBy, claimedAs .. fields)
+  return recordOf(tick, previous, claimedBy, claimedAs .. fields .. status)
 end
 
 local function isOtherTrigger()
@@ -233,12 +233,17 @@ local function makeAnswer()
   end
 
   -- Reads the record; false for what cannot be read. That may be of a tick that ran, and must not stop the other jobs.
-  local function readJob()
+  local function readJob(index)
     local text = known[index + 1]
     local t, p, by, e, g, as
     if text then t, p, by, e, g, as = readRecord(text) end
-    fields = ''
+    fields, status = '', ''
     if t then
+      local at = find(as, ';e=', 1, true)
+      if at then
+        status = match(as, '^[^;]*', at + 1)
+        as, status = sub(as, 1, at - 1) .. sub(as, at + 1 + #status), ';' .. status
+      end
       isKnown, tick, previous, claimedBy, endedAt, grant, claimedAs = true, readNumber(t), readNumber(p), by, e, g, as
       if as ~= template.fingerprint then claimedAs, fields = splitFields(as) end
     else
@@ -257,7 +262,7 @@ local function makeAnswer()
     return true
   end
 
-  local function noteDiffering()
+  local function noteDiffering(index)
     local _, _, _, itsReplica = readGrant(grant)
     differing[#differing + 1] = (index - 1) .. ':' .. digits(tick) .. ':' .. claimedAs .. ':' .. itsReplica
   end
@@ -443,7 +448,7 @@ local function makeAnswer()
     if isAside then
       -- The ticks of the other trigger stay claimed.
       noteDate(template.fingerprint, runId)
-      call('SET', claimKey, recordOf(tick, tick, by, claimedAs .. fields), 'PX', keptFor())
+      call('SET', claimKey, recordOf(tick, tick, by, claimedAs .. fields .. status), 'PX', keptFor())
     else
       local isOther = isOtherTrigger()
       if isOther and tick >= 0 then
@@ -453,7 +458,7 @@ local function makeAnswer()
       if (isOther or tick < 0) and template.after == 0 and not isDate(template.fingerprint) then
         noteFirstClaim(jobId, triggerOf(template.fingerprint), template.retention)
       end
-      call('SET', claimKey, recordOf(coversUntil, before, by, template.fingerprint .. fields), 'PX',
+      call('SET', claimKey, recordOf(coversUntil, before, by, template.fingerprint .. fields .. status), 'PX',
         fields == '' and template.retention or keptFor())
     end
     if unbegun then closed[#closed + 1] = unbegun end
@@ -591,13 +596,13 @@ local function makeAnswer()
 
   -- Answers a request. Whether all that is asked for is taken, as far as a block goes.
   local function answer(i)
-    index, template, runId, jobId = i, templateOf[i], runIds[i], jobIds[i]
+    template, runId, jobId = templateOf[i], runIds[i], jobIds[i]
     claimKey, lockKey, holder, slot = keys[i + 1], keys[count + i + 1], known[count + i + 1], '1'
-    if not readJob() then
+    if not readJob(i) then
       answers[i] = ANSWER_UNREADABLE
       return false
     end
-    if claimedAs ~= template.fingerprint then noteDiffering() end
+    if claimedAs ~= template.fingerprint then noteDiffering(i) end
     local noted = pauses[i]
     if noted or template.isPausedInitially then readPause(noted) else resumedAt, isPaused = -1, false end
     if template.kind == KIND_WAITING then

@@ -31,6 +31,11 @@ local KEY_ABANDONED = 'abandoned:'
 local KEY_DEFINITION = 'definition:'
 local KEY_REPLY = 'reply:'
 local KEY_PROBE = 'probe'
+local KEY_HISTORY = 'history:'
+local KEY_TICKS = 'ticks:'
+local KEY_UNLOCKED = 'unlocked'
+local KEY_PROGRESS = 'progress'
+local KEY_REPLICAS = 'replicas'
 
 -- Words in records.
 
@@ -202,6 +207,12 @@ local MAX_SWEPT = 2000
 
 -- How many slots of a job are looked at first for a free one: most often there is one.
 local FIRST_SLOTS = 8
+
+-- How many ranges of ticks without a run are kept of a job.
+local MAX_RANGES = 1000
+
+-- How long what is kept for a time outlasts it, so that it need not be told anew each time.
+local KEEP_LONGER = HOUR
 
 -- How many run ids have all but their last part in common: as in base/run-ids.ts.
 local SERIES = 64

@@ -3,11 +3,15 @@
 -- open.
 --
 -- KEYS  fence
--- ARGV  for each run a line `ending:slot runId jobId`, with one of the ENDINGs; without `:slot` for the first slot;
+-- ARGV  for each run a line `ending:slotreport runId jobId`, with one of the ENDINGs; without `:slot` for the first slot;
+--       `report` as in status.lua, or nothing where the outcome is not told; and a line with what the history keeps of it,
+--       see history.lua, or an empty one;
+--       how many runs the history keeps of a job, and for how long;
 --       where the caller's other runs that stand open are to end as well, an id of its own, before which theirs were
 --       made, and the ids of those that go on
 -- Reply a string of one digit for each run given, one of the RELEASEs; where something waits for their jobs, followed by
---       those jobs, each after a line break
+--       those jobs, each after a line break; where the history could not be kept, by why, after a line break and the
+--       character 127
 
 --- @include "strings"
 --- @include "clock"
@@ -17,20 +21,26 @@
 --- @include "queue"
 --- @include "replaced"
 --- @include "close-strays"
+--- @include "status"
+--- @include "history"
 
 local nowText = format('%.0f', now)
 local count, endings, runIds, jobIds, keys = 0, {}, {}, {}, { KEYS[1] }
+-- How they ended, and what the history keeps of them.
+local reports, entries = {}, {}
 -- The slots of those that have another one than the first, and the runs that are known to be in these.
 local slots, runsIn = {}, {}
-for ending, slot, runId, jobId in gmatch(ARGV[1], '(%d):?(%d*) (%S+) ([^\n]+)') do
+for ending, slot, report, runId, jobId, entry in
+  gmatch(ARGV[1], '(%d):?(%d*)(%S*) (%S+) ([^\n]+)\n([^\n]*)\n') do
   count = count + 1
   endings[count], runIds[count], jobIds[count] = ending, runId, jobId
+  reports[count], entries[count] = report, entry
   if slot == '0' then slot = slotOfRun(jobId, runId) end
   if slot ~= '' and slot ~= '1' then slots[count] = slot end
 end
 local given = count
 
-if ARGV[2] then
+if ARGV[4] then
   -- What the ids of one process begin with, and the place of this one in their order.
   local function readRunId(id)
     local own, series, index = match(id, '^(%S+%-)(%d+)%-(%d+)$')
@@ -50,14 +60,14 @@ if ARGV[2] then
       -- What was asked for later may come first.
       if itsOwn == own and itsOrder < order and not isLive[runId] then
         count = count + 1
-        endings[count], runIds[count], jobIds[count] = ENDING_FINISHED, runId, jobId
+        endings[count], runIds[count], jobIds[count], reports[count] = ENDING_FINISHED, runId, jobId, ''
         local slot = slotIn(word)
         if slot ~= '1' then slots[count] = slot end
       end
     end
   end
 
-  addForgotten(ARGV[2], ARGV[3])
+  addForgotten(ARGV[4], ARGV[5])
 end
 
 for i = 1, count do
@@ -80,6 +90,18 @@ local function writeJob(i, tick, previous, claimedBy, ended, grant, fingerprint)
   local record = writeRecord(tick, previous, claimedBy, ended, grant, fingerprint)
   written[jobIds[i]] = record
   redis.call('SET', keys[2 * i + 1], record, 'KEEPTTL')
+end
+
+-- A fingerprint with the job's fields once the run's outcome is known.
+local function withOutcome(i, fingerprint)
+  if reports[i] == '' then return fingerprint end
+  return withStatus(fingerprint, reports[i], nowText)
+end
+
+-- Whether the outcome of a run that keeps its lock is told for the first time.
+local function isToldNow(i, grant)
+  return endings[i] == ENDING_KEEPS_LOCK and reports[i] ~= ''
+    and redis.call('ZSCORE', openKey, memberOf(grant, jobIds[i]))
 end
 
 -- The GRANT of a run whose takeover never began, from before that. It stands under no request's id, so that this request,
@@ -128,8 +150,11 @@ local function endInSlot(i, record)
       -- An interval from the last end is measured from that of any run.
       if ended ~= '0' then ended = nowText end
       fingerprint = isBegun(i) and withBegun(fingerprint, grant) or withoutRun(fingerprint)
-      writeJob(i, tick, previous, claimedBy, ended, itsGrant, fingerprint)
+      writeJob(i, tick, previous, claimedBy, ended, itsGrant, withOutcome(i, fingerprint))
     end
+  elseif isToldNow(i, grant) then
+    local tick, previous, claimedBy, ended, itsGrant, fingerprint = readRecord(record or '')
+    if tick then writeJob(i, tick, previous, claimedBy, ended, itsGrant, withOutcome(i, fingerprint)) end
   elseif endings[i] == ENDING_UNBEGUN then
     local before = givenUp(grant)
     if before then redis.call('HSET', runsKey(jobId), slots[i], before) end
@@ -157,13 +182,16 @@ for i = 1, count do
       -- Most often.
       if claimedBy == runId or claimedBy == UNCONFIRMED_MARK .. runId then claimedBy = NOBODY end
       redis.call(
-        'SET', keys[2 * i + 1], writeRecord(tick, previous, claimedBy, nowText, grant, fingerprint), 'KEEPTTL'
+        'SET', keys[2 * i + 1],
+        writeRecord(tick, previous, claimedBy, nowText, grant, withOutcome(i, fingerprint)), 'KEEPTTL'
       )
     elseif isOver(i, grant) then
       -- It is over, and its request is not repeated.
       if claimedBy == runId or claimedBy == UNCONFIRMED_MARK .. runId then claimedBy = NOBODY end
       if not isBegun(i) then grant, fingerprint = unbegunGrant(grant), withoutRun(fingerprint) end
-      writeJob(i, tick, previous, claimedBy, nowText, grant, fingerprint)
+      writeJob(i, tick, previous, claimedBy, nowText, grant, withOutcome(i, fingerprint))
+    elseif isToldNow(i, grant) then
+      writeJob(i, tick, previous, claimedBy, '0', grant, withOutcome(i, fingerprint))
     elseif ending == ENDING_UNBEGUN then
       local before = givenUp(grant)
       if before then writeJob(i, tick, previous, claimedBy, '0', before, fingerprint) end
@@ -181,7 +209,20 @@ if closedCount < count then
     if abandoned[i] then reply[i] = RELEASE_ABANDONED end
     strays[runIds[i]] = strayOf(i)
   end
-  closeStrays(strays)
+  local found = closeStrays(strays)
+  for i = 1, given do
+    -- It had lost its lock, so that the record is of another run by now.
+    local record = reports[i] ~= '' and found[runIds[i]] and redis.pcall('GET', keys[2 * i + 1])
+    local tick, previous, claimedBy, ended, grant, fingerprint
+    if type(record) == 'string' then tick, previous, claimedBy, ended, grant, fingerprint = readRecord(record) end
+    if tick then writeJob(i, tick, previous, claimedBy, ended, grant, withOutcome(i, fingerprint)) end
+  end
+end
+for i = 1, given do
+  -- Who has recorded it as abandoned has kept that.
+  if entries[i] ~= '' and reply[i] ~= RELEASE_ABANDONED then
+    keepRun(jobIds[i], entries[i], ARGV[2], tonumber(ARGV[3]))
+  end
 end
 local text = table.concat(reply, '', 1, given)
 if anyWaits and count > 0 then
@@ -191,4 +232,5 @@ if anyWaits and count > 0 then
     if places[i] then text = text .. '\n' .. jobIds[i] end
   end
 end
+if historyError then text = text .. '\n\127' .. historyError end
 return text

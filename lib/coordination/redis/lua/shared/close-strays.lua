@@ -16,14 +16,16 @@ end
 
 -- Takes runs, the keys of a table, out of those that are open, when their records do not say any more how they stand
 -- there. What the requests that they were for have brought is of no use any more, unless they were taken over. Those that
--- have `notBegun` there are none of the runs that are counted.
+-- have `notBegun` there are none of the runs that are counted. Those that were open.
 local notBegun = 'unbegun'
 
 local function closeStrays(strays)
-  if not next(strays) then return end
+  local found = {}
+  if not next(strays) then return found end
   for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
     local runId, jobId, word = readMember(member)
     if strays[runId] then
+      found[runId] = true
       redis.call('ZREM', openKey, member)
       local record = strays[runId] == notBegun and redis.pcall('GET', base .. KEY_CLAIM .. jobId)
       if type(record) == 'string' and find(record, ';c=', 1, true) then
@@ -35,4 +37,5 @@ local function closeStrays(strays)
       end
     end
   end
+  return found
 end

@@ -1,0 +1,271 @@
+import type { Cluster, Redis } from 'ioredis'
+import type {
+  CoordinationListener,
+  HistoryBounds,
+  HistoryFact,
+  OngoingRun,
+  OpenRun,
+  Records,
+  ReplicaReport,
+  RunReport,
+  SeenReplica,
+  StoredHistory,
+  StoredStatus
+} from '../../../types/coordination.js'
+import type { HistoryRun, RunProgress } from '../../../types/history.js'
+import { DAY, HOUR, MINUTE } from '../../base/duration.js'
+import { RedisUnavailableError } from '../../errors.js'
+import { forgottenUntil, onePerRun } from '../history-rules.js'
+import type { ScriptCommands } from './commands.js'
+import { readProgress, readRun, readTicks, writeProgress, writeRun, writeTicks } from './history-codec.js'
+import type { Keys } from './keys.js'
+import type { RedisLink } from './link.js'
+import { type ClaimRecord, readOpenRun, readRecord, readSince, readStatusField } from './record.js'
+import { writeReport } from './requests.js'
+
+/** How many jobs go into one command. */
+const CHUNK = 1000
+
+/** How often it is told anew for how long a job's history is kept. */
+const SWEEP_EVERY = HOUR
+
+/** How many runs of a job are read where no history is kept any more. */
+const DEFAULT_BOUNDS: HistoryBounds = { runs: 100, retention: 7 * DAY }
+
+export interface RedisRecordsOptions {
+  readonly client: Redis | Cluster
+  readonly link: RedisLink
+  readonly commands: ScriptCommands
+  readonly keys: Keys
+  readonly replicaId: string
+  readonly bounds: HistoryBounds | null
+  readonly listener: CoordinationListener
+}
+
+/** What became of ticks, and how jobs and replicas stand, in one Redis. */
+export class RedisRecords implements Records {
+  readonly #options: RedisRecordsOptions
+  /** The jobs for which it was told within the last hour how long their history is kept. */
+  readonly #swept = new Set<string>()
+  #sweptSince = Number.NEGATIVE_INFINITY
+  #calls = 0
+  #lastNote: { readonly facts: readonly HistoryFact[]; readonly id: string } | null = null
+
+  constructor(options: RedisRecordsOptions) {
+    this.#options = options
+  }
+
+  get bounds(): readonly [runs: string, retention: string] {
+    const { runs, retention } = this.#options.bounds ?? DEFAULT_BOUNDS
+    return [`${runs}`, `${retention}`]
+  }
+
+  /** What the history keeps of a run, as the scripts take it. */
+  readonly writeEntry = (run: HistoryRun): string => {
+    const now = this.#options.link.clock.now()
+    if (now - this.#sweptSince >= SWEEP_EVERY || now < this.#sweptSince) {
+      this.#swept.clear()
+      this.#sweptSince = now
+    }
+    const { jobId } = run
+    const isSwept = this.#swept.has(jobId)
+    if (!isSwept) this.#swept.add(jobId)
+    return isSwept ? writeRun(run) : `!${writeRun(run)}`
+  }
+
+  /** The store may have lost its data. */
+  forget(): void {
+    this.#swept.clear()
+  }
+
+  /** The history could not be kept. */
+  tellTrouble(reason: string): void {
+    this.#options.listener.onUnsafe(`Redis does not keep the history of jobs: ${reason}`)
+  }
+
+  async note(facts: readonly HistoryFact[]): Promise<boolean> {
+    const { link, commands, keys, replicaId } = this.#options
+    // The same facts again are a call that is repeated, as its reply was lost.
+    const isRepeated = this.#lastNote?.facts === facts
+    const id = isRepeated && this.#lastNote !== null ? this.#lastNote.id : `${replicaId}-${++this.#calls}`
+    this.#lastNote = { facts, id }
+    const args = facts.map((fact) => this.#writeFact(fact))
+    try {
+      const reply = await link.exchange(() =>
+        commands.rlsNote(2, keys.fence, keys.noteReply, id, ...this.bounds, ...args)
+      )
+      if (reply !== '') this.tellTrouble(reply)
+      return true
+    } catch (error) {
+      link.unavailable('keep the history', error)
+      return false
+    }
+  }
+
+  async readHistory(jobId: string): Promise<StoredHistory> {
+    const { link, commands, keys } = this.#options
+    const [limit] = this.bounds
+    const reply = await link.command('read the history', () => commands.rlsHistory(1, keys.fence, jobId, limit))
+    if (typeof reply[0] === 'string') throw new RedisUnavailableError('read the history', reply[0])
+    const [entries, members, recordText, since, open, progress, waiting, now] = reply
+    const runs = entries.map((text) => readRun(jobId, text))
+    const ticks = members.map((member) => readTicks(jobId, member))
+    const bounds = this.#options.bounds ?? DEFAULT_BOUNDS
+    const oldest = now - bounds.retention
+    const read = onePerRun(runs.filter((run) => run !== null))
+    const ranges = ticks.filter((range) => range !== null)
+    const record = readRecord(recordText)
+    return {
+      runs: read.filter((run) => (run.finishedAt ?? now) >= oldest),
+      ticks: ranges.filter((range) => range.last >= oldest),
+      forgottenUntil: forgottenUntil(read, ranges, bounds, now),
+      ongoing: open.flatMap((member, index) => {
+        const run = readOpenRun(member, 0)
+        return run === null ? [] : [toOngoing(run, readProgress(progress[index]))]
+      }),
+      claimedUntil: record === null || record.tick < 0 ? null : record.tick,
+      since: readSince(since),
+      waiting: waiting === '' ? null : Number(waiting),
+      unreadable: [...runs, ...ticks].filter((entry) => entry === null).length
+    }
+  }
+
+  async readStatus(jobIds: readonly string[], withLocks: boolean): Promise<readonly StoredStatus[]> {
+    const { client, link, keys } = this.#options
+    return await link.command('read how jobs stand', async () => {
+      const chunks: (readonly string[])[] = []
+      for (let start = 0; start < jobIds.length; start += CHUNK) chunks.push(jobIds.slice(start, start + CHUNK))
+      const [members, progress, ...read] = await Promise.all([
+        client.zrange(keys.open, '0', '-1'),
+        client.hgetall(keys.progress),
+        ...chunks.map((ids) =>
+          Promise.all([
+            client.mget(ids.map((jobId) => keys.claim(jobId))),
+            client.mget(ids.map((jobId) => keys.since(jobId))),
+            client.hmget(keys.unlocked, ...ids)
+          ])
+        )
+      ])
+      const ongoing = new Map<string, OngoingRun[]>()
+      for (const member of members) {
+        const run = readOpenRun(member, 0)
+        if (run === null) continue
+        const runs = ongoing.get(run.jobId) ?? []
+        runs.push(toOngoing(run, readProgress(progress[run.runId])))
+        ongoing.set(run.jobId, runs)
+      }
+      const states = read.flatMap(([records, sinces, unlocked], chunk) =>
+        (chunks[chunk] as readonly string[]).map((jobId, index) => {
+          const text = records[index]
+          const record = text == null ? null : readRecord(text)
+          const ended = readStatusField(record?.status ?? unlocked[index] ?? '')
+          const since = readSince(sinces[index] ?? '')
+          return { ...ended, ...lastOf(record), ongoing: ongoing.get(jobId) ?? [], since }
+        })
+      )
+      return withLocks ? await this.#withLocks(jobIds, states) : states
+    })
+  }
+
+  async #withLocks(jobIds: readonly string[], states: readonly StoredStatus[]): Promise<readonly StoredStatus[]> {
+    const { client, keys } = this.#options
+    const ttlOf = async (name: string, { slot, runId }: OngoingRun): Promise<number | null> => {
+      const key = keys.lock({ name, kind: 'job', token: runId, slot, ttl: 0, validUntil: 0 })
+      const [holder, ttl] = await Promise.all([client.get(key), client.pttl(key)])
+      return holder === runId && ttl >= 0 ? ttl : null
+    }
+    return Promise.all(
+      states.map(async (state, index) => ({
+        ...state,
+        ongoing: await Promise.all(
+          state.ongoing.map(async (run) => ({ ...run, lockTtl: await ttlOf(jobIds[index] as string, run) }))
+        )
+      }))
+    )
+  }
+
+  async writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<void> {
+    const { client, link, keys } = this.#options
+    const written = [...progress].flatMap(([runId, each]) => (each === null ? [] : [runId, writeProgress(each)]))
+    const ended = [...progress].flatMap(([runId, each]) => (each === null ? [runId] : []))
+    try {
+      await link.exchange(() =>
+        Promise.all([
+          ...(written.length > 0 ? [client.hset(keys.progress, ...written), client.pexpire(keys.progress, DAY)] : []),
+          ...(ended.length > 0 ? [client.hdel(keys.progress, ...ended)] : [])
+        ])
+      )
+    } catch (error) {
+      link.unavailable('note the progress of runs', error)
+    }
+  }
+
+  async beat(report: ReplicaReport | null): Promise<void> {
+    const { client, link, keys, replicaId } = this.#options
+    try {
+      await link.exchange(async () => {
+        if (report === null) return await client.hdel(keys.replicas, replicaId)
+        const value = `${Math.round(link.clock.now())} ${JSON.stringify(report)}`
+        return await Promise.all([client.hset(keys.replicas, replicaId, value), client.pexpire(keys.replicas, MINUTE)])
+      })
+    } catch (error) {
+      link.unavailable('say that this replica is there', error)
+    }
+  }
+
+  async readReplicas(): Promise<readonly SeenReplica[]> {
+    const { client, link, keys } = this.#options
+    const fields = await link.command('read the replicas', () => client.hgetall(keys.replicas))
+    const now = link.clock.now()
+    const gone: string[] = []
+    const replicas = Object.entries(fields).flatMap(([replicaId, text]) => {
+      const replica = readReplicaReport(text)
+      if (replica !== null && replica.seenAt >= now - MINUTE) return [replica]
+      gone.push(replicaId)
+      return []
+    })
+    if (gone.length > 0) void link.exchange(() => client.hdel(keys.replicas, ...gone)).catch(() => {})
+    return replicas
+  }
+
+  #writeFact(fact: HistoryFact): string {
+    if (fact.kind === 'ticks') return writeTicks(fact.ticks)
+    const { jobId, report, isCorrection } = fact
+    return `${isCorrection ? 'c' : 'r'} ${writeReport(report)} ${jobId}\n${this.#entryOf(report)}`
+  }
+
+  #entryOf({ entry }: RunReport): string {
+    return entry === null ? '' : this.writeEntry(entry)
+  }
+}
+
+function toOngoing(run: OpenRun, progress: RunProgress | null): OngoingRun {
+  const { runId, replicaId, fencingToken, scheduledTime, startedAt, attempt, slot } = run
+  return {
+    runId,
+    replicaId,
+    fencingToken,
+    scheduledTime,
+    startedAt,
+    attempt: Math.max(1, attempt),
+    slot,
+    lockTtl: null,
+    progress
+  }
+}
+
+function lastOf(record: ClaimRecord | null): Pick<StoredStatus, 'last' | 'lastEnd'> {
+  if (record === null || record.startedAt === 0) return { last: null, lastEnd: null }
+  const { runId, replicaId, fencingToken, runTick: scheduledTime, startedAt, attempt, endedAt } = record
+  const last = { runId, replicaId, fencingToken, scheduledTime, startedAt, attempt, slot: 1 }
+  return { last, lastEnd: endedAt === 0 ? null : endedAt }
+}
+
+function readReplicaReport(text: string): SeenReplica | null {
+  const [, seenAt, json] = /^(\d+) (.+)$/s.exec(text) ?? []
+  try {
+    return json === undefined ? null : { ...(JSON.parse(json) as ReplicaReport), seenAt: Number(seenAt) }
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,123 @@
+import type { RunReport } from '../../../types/coordination.js'
+import type { FailedAttempt, HistoryRun, RunProgress } from '../../../types/history.js'
+import type { Run, RunOutcome } from '../../../types/run.js'
+import { shortJson } from '../../base/short-json.js'
+import { errorText } from './error-text.js'
+import type { ResolvedHistory } from './options.js'
+import { createRedactor } from './redactor.js'
+import type { RunLog } from './run-log.js'
+
+/** How many characters are kept of a result, and of the error of an attempt that was followed by another. */
+const MAX_RESULT = 1024
+const MAX_ATTEMPT_ERROR = 500
+
+/** How many characters are read of a text that is redacted before it is cut. */
+const READ_FACTOR = 4
+
+/** How many failed attempts are kept of a run: the last ones. */
+export const MAX_KEPT_ATTEMPTS = 20
+
+const NO_LOG: readonly string[] = Object.freeze([])
+const NO_ATTEMPTS: readonly FailedAttempt[] = Object.freeze([])
+
+/** A run as the history is told of it. */
+export interface EndedRun {
+  readonly run: Run
+  readonly slot: number | null
+  readonly attempts: readonly FailedAttempt[] | null
+  readonly progress: RunProgress | null
+  /** What it wrote by its logger; `null` where that was not kept. */
+  readonly log: Pick<RunLog, 'lines'> | null
+}
+
+/** How a run has ended. */
+export interface RunEnding {
+  readonly outcome: RunOutcome
+  readonly error?: unknown
+  /** In milliseconds. */
+  readonly duration: number
+}
+
+/** Makes of runs what the history keeps of them. None of it throws, whatever handlers return and throw. */
+export class RunEntries {
+  readonly #history: ResolvedHistory | null
+  readonly #redact: ReturnType<typeof createRedactor>
+  readonly #isRedacted: boolean
+
+  /** @param onRedactFailed called once */
+  constructor(history: ResolvedHistory | null, onRedactFailed: (error: unknown) => void) {
+    this.#history = history
+    this.#isRedacted = history?.redact !== undefined
+    this.#redact = createRedactor(history?.redact, onRedactFailed)
+  }
+
+  /** Whether what runs write by their loggers is kept. */
+  get keepsLogs(): boolean {
+    return this.#history !== null && this.#history.logs !== false
+  }
+
+  get isOn(): boolean {
+    return this.#history !== null
+  }
+
+  /** What the store is told of a run that has ended. */
+  report(ended: EndedRun, ending: RunEnding): RunReport {
+    const { outcome, duration } = ending
+    return { outcome, duration, entry: this.#history === null ? null : this.entry(ended, ending) }
+  }
+
+  /** An attempt that has failed, and is followed by another. */
+  attempt(attempt: number, at: number, error: unknown): FailedAttempt {
+    const { name, message } = errorText(error, MAX_ATTEMPT_ERROR)
+    return { attempt, at: Math.round(at), error: { name, message: this.#redact(message, 'error'), stack: null } }
+  }
+
+  entry({ run, slot, attempts, progress, log }: EndedRun, { outcome, error, duration }: RunEnding): HistoryRun {
+    const isFailed = outcome !== 'success'
+    return {
+      kind: 'run',
+      id: run.id,
+      jobId: run.jobId,
+      scheduledTime: run.scheduledTime,
+      startedAt: run.startedAt,
+      finishedAt: run.startedAt + Math.round(duration),
+      duration: Math.round(duration * 10) / 10,
+      outcome,
+      trigger: run.trigger,
+      by: run.by,
+      attempt: run.attempt,
+      attempts: attempts === null ? NO_ATTEMPTS : attempts,
+      slot,
+      replicaId: run.replicaId,
+      fencingToken: run.fencingToken,
+      progress,
+      result: run.result === undefined || isFailed ? null : this.#result(run.result),
+      error: isFailed ? this.#error(error) : null,
+      log: log === null || !(isFailed || this.#history?.logs === 'all') ? NO_LOG : this.#lines(log)
+    }
+  }
+
+  #result(result: unknown): string | null {
+    if (!this.#isRedacted) return shortJson(result, MAX_RESULT)
+    const text = shortJson(result, READ_FACTOR * MAX_RESULT)
+    return text === null ? null : cut(this.#redact(text, 'result'), MAX_RESULT)
+  }
+
+  #error(error: unknown): HistoryRun['error'] {
+    const text = errorText(error)
+    if (!this.#isRedacted) return text
+    const { message, stack } = text
+    const redacted = { message: this.#redact(message, 'error'), stack: stack && this.#redact(stack, 'error') }
+    return { ...text, ...redacted }
+  }
+
+  #lines(log: Pick<RunLog, 'lines'>): readonly string[] {
+    return log.lines().map((line) => this.#redact(line, 'log'))
+  }
+}
+
+/** A text of at most so many characters, with its end marked where it is cut. */
+function cut(text: string, limit: number): string {
+  if (text.length <= limit) return text
+  return `${text.slice(0, limit - 1).replace(/[\uD800-\uDBFF]$/, '')}…`
+}
