@@ -1,6 +1,7 @@
 import type { ClaimAnswer, ClaimMemo, CoordinationListener, HandBackAnswer } from '../../../types/coordination.js'
 import { fenceAfter } from '../claim-rules.js'
 import { TakenBlocks } from './blocks.js'
+import { MemoryChanges } from './changes.js'
 import { MemoryOpenRuns } from './open-runs.js'
 import { MemoryPauses } from './pauses.js'
 import { Queues } from './queues.js'
@@ -13,6 +14,7 @@ export class MemoryStore {
   /** Locks by name. */
   readonly named = new Map<string, LockRecord>()
   readonly pauses = new MemoryPauses()
+  readonly changes = new MemoryChanges(this.pauses)
   readonly since = new MemorySince()
   readonly blocks = new TakenBlocks()
   readonly queues = new Queues()

@@ -8,6 +8,8 @@ import type {
   CoordinationNode
 } from '../../../types/coordination/node.js'
 import type {
+  ChangeAnswer,
+  ChangeRequest,
   ClaimAnswer,
   ClaimBlocks,
   ClaimRequest,
@@ -23,10 +25,12 @@ import type {
   JobState,
   OpenRun,
   ReleaseAnswer,
+  Standing,
   SurveyRequest,
   Waiting
 } from '../../../types/coordination.js'
 import { FleetClock } from '../fleet-clock.js'
+import { RedisChanges } from './changes.js'
 import { RedisClaims } from './claims.js'
 import type { RedisClient } from './client.js'
 import { defineScripts } from './commands.js'
@@ -57,6 +61,7 @@ export interface RedisCoordinationOptions {
 interface Opened {
   readonly link: RedisLink
   readonly server: RedisServer
+  readonly changes: RedisChanges
   readonly claims: RedisClaims
   readonly locks: RedisLocks
   readonly openRuns: RedisOpenRuns
@@ -108,7 +113,10 @@ export class RedisCoordination implements Coordination, CoordinationNode {
     const { redis, prefix, replicaId, maxClockSkew, clock: local, listener } = this.#options
     const keys = new Keys(prefix, replicaId)
     const commands = defineScripts(client)
-    const server = new RedisServer(redis.address, keys, commands, listener)
+    const server = new RedisServer(redis.address, keys, commands, listener, {
+      note: (version) => changes.note(version),
+      forget: () => changes.forget()
+    })
     const link = new RedisLink({
       redis,
       client,
@@ -121,12 +129,14 @@ export class RedisCoordination implements Coordination, CoordinationNode {
         onRefused: (message) => listener.onUnsafe(`Redis refuses what it is asked: ${message}`)
       }
     })
-    const common = { client, link, server, commands, keys, clock: local, replicaId }
+    const changes: RedisChanges = new RedisChanges({ client, link, commands, keys, listener })
+    const common = { client, link, server, changes, commands, keys, clock: local, replicaId }
     const claims = new RedisClaims({ ...common, maxClockSkew, listener })
     const onUnreadable = (jobId: string): void => claims.tellUnreadable(jobId)
     return {
       link,
       server,
+      changes,
       claims,
       locks: new RedisLocks({ ...common, module: redlock }),
       openRuns: new RedisOpenRuns({ ...common, listener }),
@@ -207,12 +217,16 @@ export class RedisCoordination implements Coordination, CoordinationNode {
     return this.#opened.openRuns.reopen(runs, callId)
   }
 
-  pause(jobId: string, note: string | undefined): Promise<void> {
-    return this.#opened.jobs.pause(jobId, note)
+  change(request: ChangeRequest): Promise<ChangeAnswer> {
+    return this.#opened.changes.change(request, '')
   }
 
-  resume(jobId: string): Promise<void> {
-    return this.#opened.jobs.resume(jobId)
+  changeAt(request: ChangeRequest, at: number | null): Promise<ChangeAnswer> {
+    return this.#opened.changes.change(request, at)
+  }
+
+  standing(): Promise<Standing> {
+    return this.#opened.changes.standing()
   }
 
   survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]> {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Fingerprint, HeldLock } from '../../../types/coordination.js'
 import {
+  KEY_CHANGES,
   KEY_CLAIM,
   KEY_DEFINITION,
   KEY_FENCE,
@@ -15,6 +16,7 @@ import {
   KEY_RESULT,
   KEY_SLOT,
   KEY_TAKEN,
+  KEY_VERSION,
   KEY_WAITING
 } from './constants.js'
 
@@ -41,14 +43,20 @@ import {
  * | `named:<name>` | string: the token that holds a lock by name | acquire, extend, release, restore | the lock's TTL |
  * | `open` | sorted set: runs that have begun and not ended, see record.ts, by when their lock ends | claim, adopt, finish, hand back, look, abandon, reopen | 7 days after the last look |
  * | `abandoned:<run>` | string: the call that recorded the run as abandoned, and how it stood in `open` | abandon, reopen | 7 days |
- * | `paused` | hash: job to its pause. `{...}` is a pause by an operator (JSON: note, replicaId, at), `-<time>` its end, `-` a resumption of what was not paused; `{}` is a pause by code, `-<time>~` its end | pause, resume, claim, pauses | for ever |
+ * | `paused` | hash: job to its pause. `{...}` is a pause by an operator (its entry in `changes`; of a build before those JSON with note, replicaId, at), `-<time>` its end, `-` a resumption of what was not paused; `{}` is a pause by code, `-<time>~` its end | change, claim, pauses | for ever |
+ * | `pauses` | hash: `all` or `group:<name>` to the pause of all jobs or of a group, as in `paused` | change | for ever |
+ * | `standing` | string: `1` where there is anything in `pauses` | change | for ever |
+ * | `version` | string: how many changes there have been, by which a replica knows what it has missed | change | for ever |
+ * | `changes` | stream: `<version>-0` to JSON of a change in `c` | change | the last 1000 |
+ * | `changed` | hash: scope, which is `all`, `group:<name>` or `job:<job>`, to its last change as in `changes` | change | for ever |
+ * | `change:<id>` | string: a change as in `changes`, should it be asked for again | change | a day |
  * | `handed` | hash: job to `tick run time` of a claim that was handed back; DEL and a run to `-1 run time` of what is to replace it | hand back, claim; taken away by claim, finish, abandon | a day |
  * | `since:<job>` | string: `time trigger`, since when the fleet has had the job with this trigger | since, claim, adopt | as long as a claim; 7 days from the first one |
  * | `dates:<job>` | hash: trigger of a date that was claimed beside other ticks to the run, or `-` | claim, hand back | 35 days |
  * | `taken:<tick>` | set: the names of the blocks all of whose jobs have this tick taken | claim, hand back | a minute |
  * | `definition:<trigger>.<options>:<job>` | string: JSON of a definition, for a replica that has another one | shareDefinition | a day |
  * | `reply:<replica>:<random>` | string: `call answers` of this process' last call of claim; with `:handed` after it, of hand back | claim, hand back | an hour |
- * | `probe`, `probe:hash`, `probe:set`, `probe:sorted` | of each type one, to try what may be done | time, probe | a second |
+ * | `probe`, `probe:hash`, `probe:set`, `probe:sorted`, `probe:stream` | of each type one, to try what may be done | time, probe | a second |
  *
  * Fields of words of a record, see fields.ts:
  *
@@ -69,18 +77,19 @@ import {
  * | field `ok` of a job | when its last successful run ended | as its record |
  * | field `failed` of a job | how many runs have failed since | as its record |
  * | field `ov` of a job | the version of the override under which it was last claimed | as its record |
- * | `pauses` | hash: `all` or `group:<name>` to the pause of all jobs or of a group, as in `paused`; a job's own stays there | for ever |
  * | `overrides` | hash: job to JSON of what operators changed of it, with its `version` | until it is reset |
  * | `schedules` | hash: id to JSON of a job that is kept in the store | until it is removed |
  * | `definitions` | hash: job to JSON of its definition as published, with its fingerprint and when it was last seen | 7 days after no replica has it |
  * | `replicas` | sorted set: replicas, by when they were last seen | a minute |
  * | `history:<job>` | stream: runs with their outcomes, and ranges of ticks that had none with the reason | 100 runs, 7 days |
- * | `changes` | stream: what changed in pauses, overrides, schedules, and commands to replicas | the last 1000 |
- * | `version` | string: how many changes there have been, by which a replica knows what it has missed | for ever |
  */
 export class Keys {
   readonly fence: string
   readonly paused: string
+  /** The feed of changes. */
+  readonly changes: string
+  /** The version of the last change. */
+  readonly version: string
   readonly handed: string
   readonly open: string
   /** The jobs for which something waits. */
@@ -98,6 +107,8 @@ export class Keys {
     this.#base = `rls:{${prefix}}:`
     this.fence = this.#base + KEY_FENCE
     this.paused = this.#base + KEY_PAUSED
+    this.changes = this.#base + KEY_CHANGES
+    this.version = this.#base + KEY_VERSION
     this.handed = this.#base + KEY_HANDED
     this.open = this.#base + KEY_OPEN
     this.waiting = this.#base + KEY_WAITING
@@ -105,7 +116,7 @@ export class Keys {
     this.claimReply = `${this.#base}${KEY_REPLY}${replicaId}:${randomBytes(6).toString('hex')}`
     this.handBackReply = `${this.claimReply}:handed`
     this.probe = this.#base + KEY_PROBE
-    this.probes = [this.probe, `${this.probe}:hash`, `${this.probe}:set`, `${this.probe}:sorted`]
+    this.probes = [this.probe, ...['hash', 'set', 'sorted', 'stream'].map((type) => `${this.probe}:${type}`)]
   }
 
   claim(jobId: string): string {

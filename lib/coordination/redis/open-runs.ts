@@ -1,6 +1,7 @@
 import type { Clock } from '../../../types/clock.js'
 import type { AbandonVote } from '../../../types/coordination/node.js'
 import type { CoordinationListener, OpenRun } from '../../../types/coordination.js'
+import type { RedisChanges } from './changes.js'
 import type { ScriptCommands } from './commands.js'
 import { ABANDON_CLOSED, ABANDON_ELSEWHERE, ABANDON_HELD, ABANDON_RECORDED } from './constants.js'
 import type { Keys } from './keys.js'
@@ -19,6 +20,7 @@ const ABANDON_VOTES: { readonly [code: number]: AbandonVote } = {
 export interface RedisOpenRunsOptions {
   readonly link: RedisLink
   readonly server: RedisServer
+  readonly changes: RedisChanges
   readonly commands: ScriptCommands
   readonly keys: Keys
   readonly clock: Clock
@@ -29,14 +31,16 @@ export interface RedisOpenRunsOptions {
 export class RedisOpenRuns {
   readonly #link: RedisLink
   readonly #server: RedisServer
+  readonly #changes: RedisChanges
   readonly #commands: ScriptCommands
   readonly #keys: Keys
   readonly #clock: Clock
   readonly #listener: CoordinationListener
 
-  constructor({ link, server, commands, keys, clock, listener }: RedisOpenRunsOptions) {
+  constructor({ link, server, changes, commands, keys, clock, listener }: RedisOpenRunsOptions) {
     this.#link = link
     this.#server = server
+    this.#changes = changes
     this.#commands = commands
     this.#keys = keys
     this.#clock = clock
@@ -47,9 +51,10 @@ export class RedisOpenRuns {
     const sent = this.#clock.monotonic()
     try {
       const reply = await this.#link.exchange(() => this.#commands.rlsLook(1, this.#keys.fence))
-      const [micros, fence, serverId, found, waiting] = reply
+      const [micros, fence, serverId, found, waiting, version] = reply
       this.#link.clock.sample(sent, micros / 1000)
       this.#server.note(serverId, Number(fence))
+      this.#changes.note(version)
       for (const jobId of waiting) this.#listener.onWaiting(jobId)
       return readOpenRuns(found)
     } catch (error) {
