@@ -10,11 +10,11 @@ import { Completion } from './dispatch/completion.js'
 import { Dispatcher } from './dispatch/dispatcher.js'
 import { EndedJobs } from './dispatch/ended-jobs.js'
 import { EventLoopGuard } from './dispatch/event-loop-guard.js'
+import { FleetChanges } from './dispatch/fleet-changes.js'
 import { JobControl } from './dispatch/job-control.js'
 import { LateTicks } from './dispatch/late-ticks.js'
 import { ManualRuns } from './dispatch/manual.js'
 import { Outages } from './dispatch/outages.js'
-import { PausePoll } from './dispatch/pause-poll.js'
 import { QueuedRuns } from './dispatch/queued-runs.js'
 import { Reconciliation } from './dispatch/reconciliation.js'
 import { Recovery } from './dispatch/recovery.js'
@@ -27,6 +27,7 @@ import { UnlockedRuns } from './dispatch/unlocked.js'
 import { WaitingRuns } from './dispatch/waiting-runs.js'
 import type { EngineExtensions } from './engine/extensions.js'
 import { Heartbeat } from './engine/heartbeat.js'
+import { Levers } from './engine/levers.js'
 import { Lifecycle } from './engine/lifecycle.js'
 import { Phases } from './engine/phases.js'
 import { RunsByHand } from './engine/runs-by-hand.js'
@@ -67,6 +68,7 @@ export class Engine {
   readonly events: Events
   readonly coordination: Coordination
   readonly runsByHand: RunsByHand
+  readonly levers: Levers
   readonly namedLocks: NamedLocks
   readonly capacity: Capacity
   readonly metrics: Metrics | null
@@ -96,6 +98,7 @@ export class Engine {
       onHandedBack: (jobId, scheduledTime, by) => news.onHandedBack(jobId, scheduledTime, by),
       onWaiting: (jobId) => news.onWaiting(jobId),
       onReplaced: (runId) => news.onReplaced(runId),
+      onChanges: (changes, isComplete) => news.onChanges(changes, isComplete),
       onDefinitionDiffers: (jobId, tick, other) => news.onDefinitionDiffers(jobId, tick, other),
       onUnsafe: (reason) => warnings.storeUnsafe(reason),
       onNotice: (level, message) => warnings.storeNotice(level, message)
@@ -258,7 +261,13 @@ export class Engine {
       onLate: () => dispatcher.holdLow(),
       onTime: () => dispatcher.releaseLow()
     })
-    const control = new JobControl({ ...shared, replicaId, jobs, survey, isRunning })
+    const fleetChanges = new FleetChanges({
+      ...shared,
+      jobs,
+      log,
+      beforeClaims: (reading) => survey.alsoWaitFor(reading)
+    })
+    const control = new JobControl({ ...shared, replicaId, jobs, survey, fleetChanges, isRunning })
     const watched = { jobs, dispatcher, lateTicks, warnings }
     const clockWatch: ClockWatch = new ClockWatch({ ...shared, ...watched, maxClockSkew, timetable })
     const definitionWarnings = new DefinitionWarnings(coordination, logbook)
@@ -267,6 +276,7 @@ export class Engine {
       ...shared,
       ...watched,
       survey,
+      fleetChanges,
       waitingRuns,
       abandonedRuns,
       reconciliation: new Reconciliation({ coordination, jobs: () => jobs.values(), newRunId, runIds }),
@@ -318,7 +328,7 @@ export class Engine {
         { open: () => executors.open(), close: () => shutdown.inTime(executors.close()) },
         // The guard is before the dispatcher, so that this has stopped when the guard lets go of what waits.
         ...[guard, deadlines, dispatcher, recovery, manualRuns, waitingRuns, startRuns, endedJobs, runner, finisher],
-        ...[finished, timetable, new PausePoll(clock, jobs, survey), abandonedRuns, survey],
+        ...[finished, timetable, fleetChanges, abandonedRuns, survey],
         ...[{ close: () => shutdown.inTime(progress.close()) }, { close: () => shutdown.inTime(toldTicks.close()) }],
         heartbeat,
         ...[coordination, journal, ...(this.metrics === null ? [] : [this.metrics])]
@@ -334,6 +344,7 @@ export class Engine {
     })
     const { lifecycle } = this
     this.runsByHand = new RunsByHand({ jobs, coordination, timezone, lifecycle, manualRuns, queuedRuns, waitingRuns })
+    this.levers = new Levers({ jobs, coordination, lifecycle, control, timezone })
     try {
       for (const job of options.jobs) jobs.add(job, options.app)
       this.metrics?.register()

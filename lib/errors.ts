@@ -95,6 +95,14 @@ export const HistoryOffError = createError<[string]>(
   "The history of the job '%s' cannot be read, as `history` is false",
   404
 )
+/** No job in this process belongs to this group, and none is paused by it. */
+export const GroupUnknownError = createError<[string]>(`${BASE}_GROUP_UNKNOWN`, 'There is no job in the group %s', 404)
+/** Something else is in force than was expected (`expectedVersion`): somebody was faster. Nothing was changed. */
+export const JobChangedError = createError<[string, string, string, string]>(
+  `${BASE}_JOB_CHANGED`,
+  'Could not %s: `expectedVersion` is %s, and %s has changed it %s',
+  412
+)
 /** A JSON Schema cannot be compiled. */
 export const SchemaInvalidError = createError<[string, string]>(
   `${BASE}_SCHEMA_INVALID`,

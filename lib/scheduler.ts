@@ -5,6 +5,7 @@ import type { HistoryEntry, HistoryQuery, TickStory } from '../types/history.js'
 import type { Job } from '../types/job.js'
 import type { JobChanges, JobOptions, JobShorthand } from '../types/job-options.js'
 import type { JobData, JobResult } from '../types/job-types.js'
+import type { ChangeOptions, JobPause, PauseOptions, PauseTarget } from '../types/pause.js'
 import type { JobHandler, QueuedRun, Run } from '../types/run.js'
 import type {
   MetricsRegister,
@@ -101,19 +102,12 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
     return this.#engine.control.remove(id, 'manual')
   }
 
-  async pause(id: string, note?: string): Promise<void> {
-    const job = this.#engine.jobs.known(id)
-    if (note !== undefined && (typeof note !== 'string' || note.length > 500)) {
-      throw new OptionInvalidError('note', 'a string of at most 500 characters', show(note))
-    }
-    await this.#engine.lifecycle.openFor('pause a job')
-    await this.#engine.control.pause(job, note)
+  pause(target: PauseTarget, options?: PauseOptions | string): Promise<JobPause> {
+    return this.#engine.levers.pause(target, options)
   }
 
-  async resume(id: string): Promise<void> {
-    const job = this.#engine.jobs.known(id)
-    await this.#engine.lifecycle.openFor('resume a job')
-    await this.#engine.control.resume(job)
+  resume(target: PauseTarget, options?: ChangeOptions): Promise<readonly JobPause[]> {
+    return this.#engine.levers.resume(target, options)
   }
 
   trigger<Id extends string>(

@@ -250,6 +250,16 @@ t.test('when.ts: once there is something to do', async (t) => {
   t.strictSame(await finish('when.ts'), ['sent a, b', 'nothing to send: condition'])
 })
 
+t.test('pause-group.ts: a group is paused, and a pause ends by itself', async (t) => {
+  t.strictSame(await finish('pause-group.ts'), [
+    'daily-report is paused with its group by ada: the totals are wrong',
+    'meanwhile the reports ran 0 times, health goes on: true',
+    'FST_ERR_RLS_JOB_CHANGED',
+    'health is paused: true',
+    'health is paused: false, the reports run: true'
+  ])
+})
+
 t.test('waiting-runs.ts: in order, and one at a time for each user', async (t) => {
   t.strictSame(await finish('waiting-runs.ts'), [
     'imported a.csv',

@@ -106,7 +106,7 @@ t.test('nothing is opened after close', async (t) => {
       const scheduler = over(redis)
       scheduler.interval('a', NEVER_DUE, noop)
       await scheduler.close()
-      await t.rejects(scheduler[what]('a'), { code: 'FST_ERR_RLS_NOT_RUNNING' }, what)
+      await t.rejects(scheduler[what]('a') as Promise<unknown>, { code: 'FST_ERR_RLS_NOT_RUNNING' }, what)
       await scheduler.close()
     }
     t.equal(await connections(redis), before)

@@ -1,12 +1,13 @@
+import type { Changes } from './coordination/changes.js'
 import type { Claims } from './coordination/claims.js'
 import type { HistoryBounds, Records } from './coordination/history.js'
 import type { Definitions, JobStates } from './coordination/job-states.js'
 import type { CoordinationListener } from './coordination/listener.js'
 import type { Locks } from './coordination/locks.js'
 import type { OpenRuns } from './coordination/open-runs.js'
-import type { Pauses } from './coordination/pauses.js'
 import type { Waiting } from './coordination/waiting.js'
 
+export type * from './coordination/changes.js'
 export type * from './coordination/claims.js'
 export type * from './coordination/fingerprint.js'
 export type * from './coordination/history.js'
@@ -14,14 +15,13 @@ export type * from './coordination/job-states.js'
 export type * from './coordination/listener.js'
 export type * from './coordination/locks.js'
 export type * from './coordination/open-runs.js'
-export type * from './coordination/pauses.js'
 export type * from './coordination/waiting.js'
 
 /**
  * The seam between the scheduler and what its replicas share. Memory, one Redis (or Cluster) and a quorum of masters
  * implement it. Nothing in it throws for contention, or for trouble with Redis unless it says so: both are answers.
  */
-export interface Coordination extends Claims, Locks, OpenRuns, Pauses, JobStates, Definitions, Records {
+export interface Coordination extends Claims, Locks, OpenRuns, Changes, JobStates, Definitions, Records {
   /** What is known of the store. */
   readonly state: CoordinationState
   /** What waits for slots; left out where nothing can (several masters). */

@@ -189,6 +189,19 @@ export interface JobBase<App, Data, Input = Data> extends JobDefaults {
    * @default false
    */
   readonly paused?: boolean
+  /**
+   * The group that it belongs to, which is paused and resumed as one: 1 to 100 characters, no control characters. `null` is
+   * none.
+   *
+   * @default null
+   */
+  readonly group?: string | null
+  /**
+   * What it is for, for people: at most 500 characters. `null` is nothing.
+   *
+   * @default null
+   */
+  readonly description?: string | null
 }
 
 /** Requires `data` unless its type allows `undefined`, which a handler gets when there is no `data`. */

@@ -1,3 +1,4 @@
+import type { JobPause } from './pause.js'
 import type { TriggerObject } from './trigger.js'
 
 /** A live, read-only view of a job. All times are in milliseconds since the Unix epoch. */
@@ -8,8 +9,14 @@ export interface Job<Data = unknown> {
   readonly trigger: TriggerObject | null
   /** As it was given, whatever a `schema` makes of it. */
   readonly data: Data
-  /** Whether this replica knows the job to be paused. */
+  /** The group that it belongs to; `null` for none. */
+  readonly group: string | null
+  /** What it is for; `null` for nothing. */
+  readonly description: string | null
+  /** Whether this replica knows the job to be paused: by itself, with its group, or with all jobs. */
   readonly paused: boolean
+  /** The pauses in force that this replica knows of: the job's own, its group's, and that of all jobs. */
+  readonly pauses: readonly JobPause[]
   /** The number of active runs of the job in this process. */
   readonly running: number
   /**

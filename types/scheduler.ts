@@ -18,6 +18,7 @@ import type {
 } from './job-options.js'
 import type { IsDataRequired, JobData, JobResult, KnownJobId } from './job-types.js'
 import type { Logger } from './logger.js'
+import type { ChangeOptions, JobPause, PauseOptions, PauseTarget } from './pause.js'
 import type { JobHandler, QueuedRun, Run } from './run.js'
 import type { SchemaInput, SchemaOutput, StandardSchema } from './standard-schema.js'
 import type { Health, JobStatus, ReplicaStatus } from './status.js'
@@ -365,18 +366,23 @@ export interface Scheduler<App = unknown> {
    */
   remove(id: string): boolean
   /**
-   * Pauses a job for the whole fleet: its ticks have no run until it is resumed. Manual runs are still possible.
+   * Pauses a job, a group or all jobs for the whole fleet: their ticks have no run until they are resumed, or until `until`.
+   * Manual runs are still possible. Every replica knows it within a second; no run goes against it meanwhile, but for jobs with
+   * `lock: false`. A pause in the place of another one replaces it.
    *
-   * @param note why, for people; at most 500 characters
-   * @throws JobUnknownError, RedisUnavailableError
+   * @param options or a string, which is the `note`
+   * @returns the pause, with the version for `expectedVersion`
+   * @throws JobUnknownError, GroupUnknownError, OptionInvalidError, OptionUnknownError, JobChangedError, RedisUnavailableError
    */
-  pause(id: string, note?: string): Promise<void>
+  pause(target: PauseTarget, options?: PauseOptions | string): Promise<JobPause>
   /**
-   * Resumes a paused job for the whole fleet. Ticks that were due during the pause are not caught up on.
+   * Resumes what was paused by `pause` with the same target. Ticks that were due during the pause are not caught up on. A job
+   * that is also paused with its group, or with all jobs, stays paused.
    *
-   * @throws JobUnknownError, RedisUnavailableError
+   * @returns the pauses that are in force all the same: none where it runs again
+   * @throws JobUnknownError, GroupUnknownError, OptionInvalidError, OptionUnknownError, JobChangedError, RedisUnavailableError
    */
-  resume(id: string): Promise<void>
+  resume(target: PauseTarget, options?: ChangeOptions): Promise<readonly JobPause[]>
   /**
    * Runs a job once the runs of it that stand in its way have ended, on whichever replica has room first.
    *

@@ -52,7 +52,7 @@ function requestBase(
   ttl: number
 ): Omit<ClaimRequest, 'kind' | 'scheduledTime' | 'coversUntil'> {
   const { template } = job
-  const { jobId, afterCompletion, pausedInitially, rerun, slots, maxRuns, startsRuns, fingerprint } = template
+  const { jobId, afterCompletion, pausedInitially, group, rerun, slots, maxRuns, startsRuns, fingerprint } = template
   const retention = retentionOf(template, afterCompletion)
   return {
     jobId,
@@ -61,6 +61,7 @@ function requestBase(
     retention,
     afterCompletion,
     pausedInitially,
+    group,
     waits: false,
     rerun,
     slots,

@@ -1,10 +1,13 @@
-import type { Coordination } from '../../types/coordination.js'
+import type { Change, ChangeEffect, Coordination, PauseScope } from '../../types/coordination.js'
 import type { RemovalReason } from '../../types/events.js'
 import type { JobChanges, JobOptions } from '../../types/job-options.js'
-import { nextInSequence } from '../base/sequence.js'
+import type { JobPause } from '../../types/pause.js'
+import { show } from '../base/show.js'
+import { JobChangedError } from '../errors.js'
 import type { JobRecord } from '../jobs/job.js'
 import type { JobRegistry } from '../jobs/registry.js'
 import type { Journal } from '../observability/journal.js'
+import type { FleetChanges } from './fleet-changes.js'
 import type { Survey } from './survey.js'
 
 export interface JobControlOptions {
@@ -12,9 +15,22 @@ export interface JobControlOptions {
   readonly coordination: Coordination
   readonly jobs: JobRegistry
   readonly survey: Survey
+  readonly fleetChanges: FleetChanges
   readonly journal: Journal
+  readonly newRunId: () => string
   /** Whether this replica takes ticks at present. */
   readonly isRunning: () => boolean
+}
+
+/** Who asks for a change, and what must be in force; left out, this replica, and anything. */
+export interface AskedChange {
+  readonly by: string | undefined
+  readonly expectedVersion: string | null | undefined
+}
+
+export interface AskedPause extends AskedChange {
+  readonly note: string | null
+  readonly until: number | null
 }
 
 /** Adds, modifies, removes, pauses and resumes jobs: in this process, in the store, and for the journal. */
@@ -53,32 +69,53 @@ export class JobControl {
   }
 
   /**
-   * Pauses a job for the fleet.
+   * Pauses a job, a group or all jobs for the fleet.
    *
-   * @throws RedisUnavailableError
+   * @throws RedisUnavailableError, JobChangedError
    */
-  async pause(job: JobRecord, note: string | undefined): Promise<void> {
-    const { coordination, journal, replicaId } = this.#options
-    await coordination.pause(job.id, note)
-    journal.paused(this.#learnPaused(job, true), replicaId, note)
+  async pause(scope: PauseScope, { note, until, ...asked }: AskedPause): Promise<JobPause> {
+    const { journal, jobs } = this.#options
+    const change = await this.#change({ kind: 'pause', scope, note, until }, asked)
+    const { id: version, by, at } = change
+    journal.paused(jobs.within(scope), scope, { by, note, until })
+    const of = scope === 'all' ? 'all' : scope.startsWith('job:') ? 'job' : 'group'
+    return { of, note, by, at, until, version }
   }
 
   /**
-   * Resumes a job for the fleet.
+   * Resumes what was paused by `pause` with the same scope.
    *
-   * @throws RedisUnavailableError
+   * @returns what pauses it all the same
+   * @throws RedisUnavailableError, JobChangedError
    */
-  async resume(job: JobRecord): Promise<void> {
-    const { coordination, journal, replicaId } = this.#options
-    await coordination.resume(job.id)
-    journal.resumed(this.#learnPaused(job, false), replicaId)
+  async resume(scope: PauseScope, asked: AskedChange): Promise<readonly JobPause[]> {
+    const { journal, jobs } = this.#options
+    const { by } = await this.#change({ kind: 'resume', scope }, asked)
+    const resumed = jobs.within(scope)
+    journal.resumed(resumed, scope, by)
+    if (scope.startsWith('job:')) return resumed[0]?.pauses ?? []
+    const pause = jobs.pauseOf('all')
+    return pause === null ? [] : [pause]
   }
 
-  /** @returns the present job with that id, as it may have been removed and added again meanwhile */
-  #learnPaused(job: JobRecord, paused: boolean): JobRecord {
-    const { jobs } = this.#options
-    const known = jobs.get(job.id) ?? job
-    jobs.learnPaused(known, paused, nextInSequence())
-    return known
+  /** Makes a change for the fleet, and applies it here. */
+  async #change(effect: ChangeEffect, { by, expectedVersion }: AskedChange): Promise<Change> {
+    const { coordination, fleetChanges, newRunId, replicaId } = this.#options
+    const expected = expectedVersion === undefined ? {} : { expected: expectedVersion }
+    const answer = await coordination.change({ ...effect, id: newRunId(), by: by ?? replicaId, ...expected })
+    if (answer.status === 'conflict') {
+      const who = answer.by === null ? 'somebody' : `'${answer.by}'`
+      const when = answer.at === null ? 'since' : `at ${new Date(answer.at).toISOString()}`
+      throw new JobChangedError(nameOf(effect), show(expectedVersion), who, when)
+    }
+    fleetChanges.apply(answer.change)
+    return answer.change
   }
+}
+
+/** What a change is, for an error. */
+function nameOf({ kind, scope }: ChangeEffect): string {
+  if (scope === 'all') return `${kind} all jobs`
+  const [what, ...id] = scope.split(':')
+  return `${kind} the ${what} '${id.join(':')}'`
 }

@@ -1,4 +1,4 @@
-import type { CoordinationListener, OtherDefinition } from '../../types/coordination.js'
+import type { Change, CoordinationListener, OtherDefinition } from '../../types/coordination.js'
 import { nextInSequence } from '../base/sequence.js'
 import type { JobRegistry } from '../jobs/registry.js'
 import type { DefinitionWarnings } from '../observability/definition-warnings.js'
@@ -9,6 +9,7 @@ import type { Runner } from '../runs/runner.js'
 import type { AbandonedRuns } from './abandoned-runs.js'
 import type { ClockWatch } from './clock-watch.js'
 import type { Dispatcher } from './dispatcher.js'
+import type { FleetChanges } from './fleet-changes.js'
 import type { LateTicks } from './late-ticks.js'
 import type { Outages } from './outages.js'
 import type { Reconciliation } from './reconciliation.js'
@@ -19,6 +20,7 @@ export interface StoreNewsOptions {
   readonly jobs: JobRegistry
   readonly dispatcher: Dispatcher
   readonly survey: Survey
+  readonly fleetChanges: FleetChanges
   readonly runner: Runner
   readonly waitingRuns: WaitingRuns
   readonly lateTicks: LateTicks
@@ -45,13 +47,14 @@ export class StoreNews implements Omit<CoordinationListener, 'onUnsafe' | 'onNot
   }
 
   onUp(): void {
-    const { outages, abandonedRuns, clockWatch, survey, finisher, dispatcher, isRunning } = this.#options
+    const { outages, abandonedRuns, clockWatch, fleetChanges, survey, finisher, dispatcher, isRunning } = this.#options
     if (outages.end()) {
       // The store may have been restarted with old data, so it is reconciled before anything is requested.
       this.onPast()
       abandonedRuns.postpone()
     }
     clockWatch.restart()
+    fleetChanges.readOn()
     if (isRunning()) survey.askAbout()
     // Locks to release are released before anything is requested, so that an own lock does not look like an overlap.
     void finisher.retryNow()
@@ -89,6 +92,10 @@ export class StoreNews implements Omit<CoordinationListener, 'onUnsafe' | 'onNot
 
   onReplaced(runId: string): void {
     this.#options.runner.replace(runId)
+  }
+
+  onChanges(changes: readonly Change[], isComplete: boolean): void {
+    this.#options.fleetChanges.onChanges(changes, isComplete)
   }
 
   onDefinitionDiffers(jobId: string, tick: number, other: OtherDefinition): void {

@@ -69,6 +69,11 @@ export class Survey {
     void this.#track(this.#ask(jobs))
   }
 
+  /** Lets claims wait for something else as they do for a survey. */
+  alsoWaitFor(promise: Promise<void>): void {
+    void this.#track(promise)
+  }
+
   start(): void {
     this.askAbout()
   }
@@ -126,6 +131,7 @@ export class Survey {
       jobId: id,
       fingerprint: template.fingerprint,
       pausedInitially: definition.pausedInitially,
+      group: template.group,
       since: isAccounted ? Math.floor(presentSince) : null,
       isOnce: template.isOnce,
       accounted: isAccounted ? Math.floor(known) : 0,

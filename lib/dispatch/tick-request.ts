@@ -63,6 +63,10 @@ export class TickRequest implements ClaimRequest {
     return this.template.pausedInitially
   }
 
+  get group(): string {
+    return this.template.group
+  }
+
   get waits(): boolean {
     return this.template.waits
   }

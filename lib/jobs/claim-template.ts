@@ -13,6 +13,8 @@ export interface ClaimTemplate {
   /** The job's `misfireGraceTime`, in milliseconds; `null` for the default. */
   readonly grace: number | null
   readonly pausedInitially: boolean
+  /** The job's group; `''` for none. */
+  readonly group: string
   /** Whether a tick that finds the lock held waits for it. */
   readonly waits: boolean
   /** Whether a run whose replica died is taken over. */
@@ -37,6 +39,7 @@ export function claimTemplateOf(definition: JobDefinition, trigger: Trigger): Cl
     lockTtl,
     misfireGraceTime,
     pausedInitially,
+    group,
     coalesce,
     recovery,
     maxInstances,
@@ -52,6 +55,7 @@ export function claimTemplateOf(definition: JobDefinition, trigger: Trigger): Cl
     ttl: lockTtl,
     grace: misfireGraceTime,
     pausedInitially,
+    group: group ?? '',
     waits: coalesce === 'all' && afterCompletion === null,
     rerun: recovery === 'rerun',
     slots: maxInstances,

@@ -51,6 +51,10 @@ export interface JobDefinition extends ResolvedDefaults {
   readonly maxRuns: number | null
   /** Whether the job runs as a replica starts, unless a run has begun within its last period. */
   readonly runOnStart: boolean
+  /** The group that it is paused and resumed with; `null` for none. */
+  readonly group: string | null
+  /** What it is for, for people; `null` for nothing. */
+  readonly description: string | null
 }
 
 /**
@@ -62,7 +66,8 @@ export const LATER_DEFAULTS = Object.freeze({
   overlap: 'skip',
   priority: 'normal',
   maxRuns: null,
-  runOnStart: false
+  runOnStart: false,
+  group: null
 }) satisfies Partial<JobDefinition>
 
 type LaterOptions = Pick<JobDefinition, keyof typeof LATER_DEFAULTS>
@@ -89,9 +94,12 @@ export function fingerprintOf(definition: JobDefinition, { key }: Trigger): Fing
     priority,
     maxRuns,
     runOnStart,
+    group,
+    // It says nothing of what the job does.
+    description: _description,
     ...options
   } = definition
-  const later = writeLater({ maxInstances, overlap, priority, maxRuns, runOnStart })
+  const later = writeLater({ maxInstances, overlap, priority, maxRuns, runOnStart, group })
   const written = `${JSON.stringify(schema === null ? options : { ...options, schema })}${later}`
   return {
     trigger: `${isOnce(definition) ? DATE_MARK : ''}${hashed(key)}`,

@@ -1,6 +1,7 @@
 import type { Fingerprint } from '../../types/coordination.js'
 import type { Executor } from '../../types/executor.js'
 import type { Job } from '../../types/job.js'
+import type { JobPause } from '../../types/pause.js'
 import type { JobCondition } from '../../types/run.js'
 import type { Trigger } from '../../types/trigger.js'
 import { DAY } from '../base/duration.js'
@@ -12,6 +13,7 @@ import { isOnce, type JobDefinition } from './definition.js'
 import { DueState } from './due-state.js'
 import type { ResolvedHandler } from './handler.js'
 import { DEFAULT_GRACE } from './options.js'
+import type { Pauses } from './pauses.js'
 import { laneOf } from './priority.js'
 import type { DataSchema } from './schema.js'
 import type { JobStats } from './stats.js'
@@ -59,12 +61,18 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   #template: ClaimTemplate | null = null
   #removed = false
   #ended = false
+  readonly #pauses: Pauses
   #paused: boolean
+  /** When its pause is over by itself, by the fleet's clock. */
+  #pausedUntil = Number.POSITIVE_INFINITY
   /** When this replica asked or said whether the job is paused, in this process' sequence. */
   #pauseKnownAt = 0
 
-  /** @param viewOf makes the job that users see */
-  constructor(meaning: CompiledJob, app: unknown, stats: JobStats, viewOf: (job: JobRecord) => Job) {
+  /**
+   * @param pauses what is known of pauses
+   * @param viewOf makes the job that users see
+   */
+  constructor(meaning: CompiledJob, app: unknown, stats: JobStats, pauses: Pauses, viewOf: (job: JobRecord) => Job) {
     super()
     const { definition, trigger, handler, schema, condition } = meaning
     this.id = definition.id
@@ -77,7 +85,9 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
     this.#schema = schema
     this.#condition = condition
     this.#lane = laneOf(definition.priority)
-    this.#paused = definition.pausedInitially
+    this.#pauses = pauses
+    this.#paused = false
+    this.notePauses(0)
     this.view = viewOf(this)
   }
 
@@ -126,7 +136,13 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
 
   /** Whether this replica knows the job to be paused. */
   get paused(): boolean {
-    return this.#paused
+    if (!this.#paused) return false
+    return this.#pausedUntil === Number.POSITIVE_INFINITY || this.#pauses.now < this.#pausedUntil
+  }
+
+  /** The pauses in force that this replica knows of. */
+  get pauses(): readonly JobPause[] {
+    return this.paused ? this.#pauses.of(this) : []
   }
 
   /** What the requests for all of the job's ticks have in common. */
@@ -184,17 +200,32 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   }
 
   /**
-   * Notes whether the job is paused.
+   * Notes whether the store has answered as if the job were paused.
    *
-   * @param askedAt when that was asked or said, in this process' sequence; older news than the latest is ignored
+   * @param askedAt when it was asked, in this process' sequence; older news than the latest is ignored
    * @returns whether that is news
    */
   learnPaused(paused: boolean, askedAt: number): boolean {
     if (askedAt < this.#pauseKnownAt) return false
     this.#pauseKnownAt = askedAt
-    const isNews = paused !== this.#paused
+    if (paused === this.#paused) return false
     this.#paused = paused
-    return isNews
+    this.#pausedUntil = Number.POSITIVE_INFINITY
+    if (!paused) this.#pauses.forget(this.id)
+    return true
+  }
+
+  /**
+   * Notes what is known of pauses by now.
+   *
+   * @param knownAt when that was asked for or said, in this process' sequence; older news than the latest is ignored
+   */
+  notePauses(knownAt: number): void {
+    if (knownAt < this.#pauseKnownAt) return
+    this.#pauseKnownAt = knownAt
+    const pauses = this.#pauses.of(this)
+    this.#paused = pauses.length > 0
+    this.#pausedUntil = pauses.reduce((until, pause) => Math.max(until, pause.until ?? Number.POSITIVE_INFINITY), 0)
   }
 
   markEnded(): void {

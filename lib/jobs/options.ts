@@ -47,6 +47,8 @@ export const JOB_KEYS = [
   'when',
   'maxRuns',
   'runOnStart',
+  'group',
+  'description',
   ...DEFAULT_KEYS
 ] as const satisfies (keyof JobOptions)[]
 /** Options of ticks, refused where they are given to a job without a trigger. `defaults` may have them all the same. */
@@ -81,6 +83,13 @@ const FACTORY_DEFAULTS = Object.freeze({
 }) satisfies ResolvedDefaults
 
 const OVERLAPS = ['skip', 'wait', 'replace'] as const
+
+/** The longest name of a group, and the longest text for people. */
+const MAX_GROUP = 100
+const MAX_TEXT = 500
+
+/** Cc are the control characters, Zl and Zp break lines, Cs are halves of a character that UTF-8 cannot carry. */
+const NAME = /^[^\p{Cc}\p{Zl}\p{Zp}\p{Cs}]+$/u
 
 /** The most slots of a job. */
 const MAX_INSTANCES = 1000
@@ -132,6 +141,9 @@ export function resolveJob(
     }
     const { runOnStart = before?.runOnStart ?? LATER_DEFAULTS.runOnStart } = given
     if (typeof runOnStart !== 'boolean') throw new OptionInvalidError('runOnStart', 'true or false', show(runOnStart))
+    const { group = before?.group ?? null, description = before?.description ?? null } = given
+    if (group !== null) checkGroup(group)
+    if (description !== null) checkText(description, 'description')
     if (typeof paused !== 'boolean') throw new OptionInvalidError('paused', 'true or false', show(paused))
     const schema = given.schema === undefined ? (base?.schema ?? null) : resolveSchema(given.schema, compile)
     const definition: JobDefinition = Object.freeze({
@@ -146,6 +158,8 @@ export function resolveJob(
       overlap: oneOf(given.overlap, 'overlap', OVERLAPS, before?.overlap ?? LATER_DEFAULTS.overlap),
       maxRuns,
       runOnStart,
+      group,
+      description,
       ...resolveShared(given, before ?? defaults)
     })
     checkTogether(definition)
@@ -246,9 +260,24 @@ function describeJob(options: unknown): string {
  * @throws JobIdInvalidError
  */
 export function checkName(value: unknown, what: string): asserts value is string {
-  // Cc are the control characters, Zl and Zp break lines, Cs are halves of a character that UTF-8 cannot carry.
-  if (typeof value === 'string' && value.length <= 200 && /^[^\p{Cc}\p{Zl}\p{Zp}\p{Cs}]+$/u.test(value)) return
+  if (typeof value === 'string' && value.length <= 200 && NAME.test(value)) return
   throw new JobIdInvalidError(what, show(value))
+}
+
+/** Refuses the name of a group that Redis or a log line could not carry well. @throws OptionInvalidError */
+export function checkGroup(value: unknown): asserts value is string {
+  if (typeof value === 'string' && value.length <= MAX_GROUP && NAME.test(value)) return
+  throw new OptionInvalidError(
+    'group',
+    `a string of 1 to ${MAX_GROUP} characters without control characters`,
+    show(value)
+  )
+}
+
+/** Refuses a text for people that is too long. @throws OptionInvalidError */
+export function checkText(value: unknown, name: string): asserts value is string {
+  if (typeof value === 'string' && value.length <= MAX_TEXT) return
+  throw new OptionInvalidError(name, `a string of at most ${MAX_TEXT} characters`, show(value))
 }
 
 /** @throws OptionInvalidError, OptionUnknownError, DurationInvalidError */

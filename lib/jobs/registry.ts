@@ -1,8 +1,12 @@
+import type { Change, PauseScope, Standing } from '../../types/coordination.js'
 import type { JobChanges, JobOptions } from '../../types/job-options.js'
+import type { JobPause } from '../../types/pause.js'
 import type { Trigger } from '../../types/trigger.js'
 import { copyKnown } from '../base/check.js'
 import { PEER_JOB_NAMES } from '../base/peer-names.js'
+import { nextInSequence } from '../base/sequence.js'
 import { show } from '../base/show.js'
+import { groupScope, jobScope } from '../coordination/scopes.js'
 import { inJob, JobDuplicateError, JobUnknownError, OptionInvalidError } from '../errors.js'
 import type { Timetable } from '../timetable/timetable.js'
 import { BY_HAND, TriggerPool } from '../triggers/index.js'
@@ -12,6 +16,7 @@ import type { HandlerResolver } from './handler.js'
 import { type JobBlocks, JobRecord } from './job.js'
 import { JOB_KEYS, type ResolvedJob, resolveJob } from './options.js'
 import { ownAjv } from './own-ajv.js'
+import { Pauses } from './pauses.js'
 import type { CompilerOf } from './schema.js'
 import type { JobStats } from './stats.js'
 import { JobView } from './view.js'
@@ -32,6 +37,7 @@ export class JobRegistry {
   readonly #check: (definition: JobDefinition) => void
   readonly #compilerOf: CompilerOf
   readonly #gone = new GoneJobs()
+  readonly #pauses: Pauses
   readonly #viewOf: (job: JobRecord) => JobView<JobRecord>
 
   /**
@@ -60,6 +66,7 @@ export class JobRegistry {
     this.#newStats = newStats
     this.#pool = new TriggerPool({ timezone })
     this.#timetable = timetable
+    this.#pauses = new Pauses(() => timetable.now)
     this.#viewOf = (job) => new JobView(job, timetable)
   }
 
@@ -134,6 +141,48 @@ export class JobRegistry {
     if (job.learnPaused(paused, askedAt) && !job.removed && !job.hasEnded) this.#blocks.update(job)
   }
 
+  /**
+   * Notes that jobs were paused or resumed.
+   *
+   * @param knownAt when this process learned of it, in its sequence
+   * @returns the jobs that it is about
+   */
+  notePause(change: Change, knownAt: number): JobRecord[] {
+    const scope = this.#pauses.note(change, knownAt)
+    if (scope === null) return []
+    const jobs = this.within(scope)
+    for (const job of jobs) this.#notePauses(job, knownAt)
+    return jobs
+  }
+
+  /**
+   * Notes all that is in force.
+   *
+   * @param askedAt when that was asked for, in this process' sequence
+   */
+  noteStanding(standing: Standing, askedAt: number): void {
+    this.#pauses.noteAll(standing, askedAt)
+    for (const job of this.#jobs.values()) this.#notePauses(job, askedAt)
+  }
+
+  /** The jobs that a pause is about. */
+  within(scope: PauseScope): JobRecord[] {
+    return [...this.#jobs.values()].filter(({ id, definition: { group } }) => {
+      return scope === 'all' || scope === jobScope(id) || (group !== null && scope === groupScope(group))
+    })
+  }
+
+  /** The pause in force of a group or of all jobs. */
+  pauseOf(scope: PauseScope): JobPause | null {
+    return this.#pauses.ofScope(scope)
+  }
+
+  #notePauses(job: JobRecord, knownAt: number): void {
+    const { paused } = job
+    job.notePauses(knownAt)
+    if (job.paused !== paused && !job.removed && !job.hasEnded) this.#blocks.update(job)
+  }
+
   /** Ends a job that has had all of its runs, like one whose trigger has ended. */
   end(job: JobRecord): void {
     if (job.hasEnded || job.removed) return
@@ -152,7 +201,7 @@ export class JobRegistry {
   /** Makes a job from a definition, whatever its source. */
   #create(resolved: ResolvedJob, app: unknown): JobRecord {
     const trigger = this.#acquire(resolved)
-    const job = new JobRecord({ ...resolved, trigger }, app, this.#newStats(), this.#viewOf)
+    const job = new JobRecord({ ...resolved, trigger }, app, this.#newStats(), this.#pauses, this.#viewOf)
     this.#jobs.set(job.id, job)
     this.#timetable.add(job)
     this.#blocks.add(job)
@@ -161,6 +210,7 @@ export class JobRegistry {
   }
 
   #redefine(job: JobRecord, resolved: ResolvedJob): void {
+    const { group } = job.definition
     const trigger = this.#acquire(resolved)
     const isRetimed = trigger !== job.trigger || job.hasEnded
     if (isRetimed) {
@@ -170,6 +220,7 @@ export class JobRegistry {
     this.#blocks.remove(job)
     this.#pool.release(job.trigger)
     job.redefine({ ...resolved, trigger })
+    if (job.definition.group !== group) job.notePauses(nextInSequence())
     if (isRetimed) {
       job.dropDue()
       this.#timetable.add(job)

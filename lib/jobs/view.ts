@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import type { Job } from '../../types/job.js'
+import type { JobPause } from '../../types/pause.js'
 import type { TriggerObject } from '../../types/trigger.js'
 import type { JobDefinition } from './definition.js'
 import type { JobStats } from './stats.js'
@@ -9,6 +10,7 @@ export interface ViewedJob {
   readonly id: string
   readonly definition: JobDefinition
   readonly paused: boolean
+  readonly pauses: readonly JobPause[]
   readonly removed: boolean
   readonly stats: JobStats
 }
@@ -40,8 +42,20 @@ export class JobView<Viewed extends ViewedJob> implements Job {
     return this.#job.definition.data
   }
 
+  get group(): string | null {
+    return this.#job.definition.group
+  }
+
+  get description(): string | null {
+    return this.#job.definition.description
+  }
+
   get paused(): boolean {
     return this.#job.paused
+  }
+
+  get pauses(): readonly JobPause[] {
+    return this.#job.pauses
   }
 
   get running(): number {
@@ -66,7 +80,7 @@ export class JobView<Viewed extends ViewedJob> implements Job {
   }
 
   toJSON(): Job {
-    const { id, name, trigger, data, paused, running, nextRun, lastRun, lastSuccess } = this
-    return { id, name, trigger, data, paused, running, nextRun, lastRun, lastSuccess }
+    const { id, name, trigger, data, group, description, paused, pauses, running, nextRun, lastRun, lastSuccess } = this
+    return { id, name, trigger, data, group, description, paused, pauses, running, nextRun, lastRun, lastSuccess }
   }
 }

@@ -79,7 +79,7 @@ export class DefinitionWarnings {
 
 /** What a definition says, as a log may show it. Data may be secret: only its fingerprint is shown. */
 function valuesOf({ definition, trigger }: JobRecord): Values {
-  const { id: _id, trigger: _trigger, task: _task, data: _data, ...options } = definition
+  const { id: _id, trigger: _trigger, task: _task, data: _data, description: _description, ...options } = definition
   const data = dataFingerprint(definition)
   // Which npm gives to a process that it starts.
   const version = process.env.npm_package_version

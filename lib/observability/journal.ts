@@ -1,4 +1,4 @@
-import type { OpenRun } from '../../types/coordination.js'
+import type { OpenRun, PauseScope } from '../../types/coordination.js'
 import type { RemovalReason, SchedulerEventName } from '../../types/events.js'
 import type { Logger } from '../../types/logger.js'
 import type { Run, SkipReason } from '../../types/run.js'
@@ -10,7 +10,7 @@ import type { Events } from './events.js'
 import type { ToldTicks } from './history/told-ticks.js'
 import type { EventLoopLateness, JournalListener, OutageCost, TickRange } from './journal-listener.js'
 import { logSafely } from './log.js'
-import type { Logbook, ReportedRun } from './logbook.js'
+import type { Logbook, LoggedPause, ReportedRun } from './logbook.js'
 import type { MissedLog } from './missed-log.js'
 
 /** A run as the journal is told of it. */
@@ -232,18 +232,22 @@ export class Journal {
     if (this.#listeners !== null) this.#tell('jobRemoved', job.view, reason)
   }
 
-  /** This process has paused a job for the fleet. @param by its replica id */
-  paused({ id, view }: JobRecord, by: string, note: string | undefined): void {
-    this.#logbook.paused(id, by, note)
-    if (this.#heard.paused) this.#events.emit('paused', { job: view })
-    if (this.#listeners !== null) this.#tell('paused', view, by, note)
+  /** This process has paused jobs for the fleet. @param scope what was paused: these jobs, and those elsewhere */
+  paused(jobs: readonly JobRecord[], scope: PauseScope, pause: LoggedPause): void {
+    this.#logbook.paused(scope, jobs.length, pause)
+    for (const { view } of jobs) {
+      if (this.#heard.paused) this.#events.emit('paused', { job: view })
+      if (this.#listeners !== null) this.#tell('paused', view, pause.by, pause.note ?? undefined)
+    }
   }
 
   /** As `paused`. */
-  resumed({ id, view }: JobRecord, by: string): void {
-    this.#logbook.resumed(id, by)
-    if (this.#heard.resumed) this.#events.emit('resumed', { job: view })
-    if (this.#listeners !== null) this.#tell('resumed', view, by)
+  resumed(jobs: readonly JobRecord[], scope: PauseScope, by: string): void {
+    this.#logbook.resumed(scope, jobs.length, by)
+    for (const { view } of jobs) {
+      if (this.#heard.resumed) this.#events.emit('resumed', { job: view })
+      if (this.#listeners !== null) this.#tell('resumed', view, by)
+    }
   }
 
   // The scheduler

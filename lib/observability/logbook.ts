@@ -1,4 +1,4 @@
-import type { OpenRun } from '../../types/coordination.js'
+import type { OpenRun, PauseScope } from '../../types/coordination.js'
 import type { Logger } from '../../types/logger.js'
 import type { Run } from '../../types/run.js'
 import { SECOND } from '../base/duration.js'
@@ -19,6 +19,14 @@ export interface ReportedRun {
   /** Its lock, if it has one. */
   readonly held: object | null
   readonly lockLost: boolean
+}
+
+/** A pause as the log shows it. */
+export interface LoggedPause {
+  readonly by: string
+  readonly note: string | null
+  /** In milliseconds since the Unix epoch; `null` for no end of its own. */
+  readonly until: number | null
 }
 
 /**
@@ -69,13 +77,14 @@ export class Logbook {
     )
   }
 
-  /** This process has paused a job. */
-  paused(jobId: string, by: string, note: string | undefined): void {
-    this.#write('info', { jobId, by, ...(note === undefined ? {} : { note }) }, `the job '${jobId}' was paused`)
+  /** This process has paused a job, a group or all jobs. @param jobs how many of this process that are */
+  paused(scope: PauseScope, jobs: number, { by, note, until }: LoggedPause): void {
+    const fields = { ...scopeFieldsOf(scope, jobs), by, ...(note === null ? {} : { note }), ...timeOf('until', until) }
+    this.#write('info', fields, `${inWords(scope)} paused`)
   }
 
-  resumed(jobId: string, by: string): void {
-    this.#write('info', { jobId, by }, `the job '${jobId}' was resumed`)
+  resumed(scope: PauseScope, jobs: number, by: string): void {
+    this.#write('info', { ...scopeFieldsOf(scope, jobs), by }, `${inWords(scope)} resumed`)
   }
 
   /** @param refuses whether Redis answers, and grants nothing */
@@ -183,6 +192,21 @@ export class Logbook {
   #write(level: LogLevel, fields: Record<string, unknown>, message: string): void {
     logSafely(this.#log, level, fields, message)
   }
+}
+
+function scopeFieldsOf(scope: PauseScope, jobs: number): Record<string, unknown> {
+  if (scope.startsWith('job:')) return { jobId: scope.slice('job:'.length) }
+  return scope === 'all' ? { jobs } : { group: scope.slice('group:'.length), jobs }
+}
+
+function inWords(scope: PauseScope): string {
+  if (scope === 'all') return 'all jobs were'
+  const [what, ...name] = scope.split(':')
+  return `the ${what} '${name.join(':')}' was`
+}
+
+function timeOf(name: string, ms: number | null): Record<string, string> {
+  return ms === null ? {} : { [name]: new Date(ms).toISOString() }
 }
 
 function countOf(count: number, what: string): string {

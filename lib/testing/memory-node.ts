@@ -7,6 +7,8 @@ import type {
   CoordinationNode
 } from '../../types/coordination/node.js'
 import type {
+  ChangeAnswer,
+  ChangeRequest,
   ClaimRequest,
   ConfirmedClaim,
   CoordinationListener,
@@ -72,6 +74,10 @@ export class MemoryNode extends MemoryCoordination implements CoordinationNode {
     for (const claim of claims) this.#votes.adopt(claim, moment)
   }
 
+  async changeAt(request: ChangeRequest, at: number | null): Promise<ChangeAnswer> {
+    return this.#store.changes.make(request, at, Math.floor(this.#clock.now()), true, (change) => this.tell(change))
+  }
+
   override async acquire(name: string, ttl: number, token: string): Promise<AcquireVote> {
     const holder = this.#store.named.get(name)?.token
     const answer = await super.acquire(name, ttl, token)
@@ -118,11 +124,11 @@ export class MemoryNode extends MemoryCoordination implements CoordinationNode {
   override async survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]> {
     const states = await super.survey(jobs)
     return states.map((state, index) => {
-      const { jobId, fingerprint } = jobs[index] as SurveyRequest
+      const { jobId, fingerprint, group = '' } = jobs[index] as SurveyRequest
       const record = this.#store.jobs.get(jobId)
       if (record === undefined || !this.#store.isUnconfirmed(record)) return state
       const tick = accounted(record.previous, record.fingerprint, fingerprint) ?? Number.NEGATIVE_INFINITY
-      const previous = Math.max(tick, this.#store.pauses.resumedAt(jobId))
+      const previous = Math.max(tick, this.#store.pauses.resumedAt(jobId, group, this.#clock.now()))
       return { ...state, previous: Number.isFinite(previous) ? previous : null }
     })
   }

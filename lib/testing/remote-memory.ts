@@ -1,4 +1,5 @@
 import type { CoordinationListener, HistoryBounds } from '../../types/coordination.js'
+import { ChangeFeed } from '../coordination/change-feed.js'
 import { RedisUnavailableError } from '../errors.js'
 import { MemoryNode } from './memory-node.js'
 import type { SimulatedLink, SimulatedLinkOptions } from './simulated-link.js'
@@ -17,6 +18,9 @@ export interface RemoteMemoryOptions extends SimulatedLinkOptions {
 export class RemoteMemory {
   readonly #options: RemoteMemoryOptions
   readonly #link: SimulatedLink
+  readonly #feed: ChangeFeed
+  /** What the last reply was of: another one after a wipe. */
+  #heardOf: VotingStore | null = null
   /** The jobs that the call under way finds to be defined otherwise. */
   #differing: Differing[] = []
   /** The jobs for which the call under way finds something to wait. */
@@ -28,19 +32,35 @@ export class RemoteMemory {
   constructor(options: RemoteMemoryOptions, link: SimulatedLink) {
     this.#options = options
     this.#link = link
+    this.#feed = new ChangeFeed({
+      read: (after) => {
+        const { store } = options
+        return this.#exchange(async () => {
+          const { changes } = store.memory
+          return { changes: changes.after(after), version: changes.version }
+        })
+      },
+      tell: (changes, isComplete) => options.listener.onChanges(changes, isComplete)
+    })
+    link.isBehind = () => this.#feed.known !== options.store.memory.changes.version
+    link.look = () => this.exchange(async () => options.store.handedBack())
   }
 
   /** @throws Silence */
   async exchange<Value>(operate: (memory: MemoryNode) => Promise<Value>): Promise<Value> {
-    const { value, waiting } = await this.#link.exchange(async () => {
+    const { store, listener } = this.#options
+    const { value, waiting, version, of } = await this.#exchange(async () => {
       const memory = this.#reach()
       this.#waiting = []
       const answered = operate(memory)
       const waiting = this.#waiting
-      return { value: await answered, waiting }
+      return { value: await answered, waiting, version: store.memory.changes.version, of: store.memory }
     })
     // It hears of that with the reply, as from Redis.
-    for (const jobId of waiting) this.#options.listener.onWaiting(jobId)
+    for (const jobId of waiting) listener.onWaiting(jobId)
+    if (this.#heardOf !== of) this.#feed.forget()
+    this.#heardOf = of
+    this.#feed.note(version)
     return value
   }
 
@@ -72,6 +92,10 @@ export class RemoteMemory {
     await this.#memory?.close()
   }
 
+  #exchange<Value>(operate: () => Promise<Value>): Promise<Value> {
+    return this.#link.exchange(operate)
+  }
+
   #reach(): MemoryNode {
     const { time, store, maxClockSkew, listener, replicaId, history } = this.#options
     if (this.#memory === null || this.#memoryOf !== store.memory) {
@@ -83,8 +107,9 @@ export class RemoteMemory {
         onClockStep() {},
         onUnsafe() {},
         onNotice() {},
-        // Heard of with a reply, by the link.
+        // Heard of with a reply.
         onHandedBack() {},
+        onChanges() {},
         onReplaced: (runId) => store.noteReplaced(runId),
         onWaiting: (jobId) => void this.#waiting.push(jobId),
         onDefinitionDiffers: (...each) => void this.#differing.push(each)

@@ -46,6 +46,10 @@ interface Reply<Value> {
  */
 export class SimulatedLink {
   readonly fleetClock: FleetClock
+  /** Whether there are changes that the replica has not heard of. */
+  isBehind: () => boolean = () => false
+  /** Asks what was handed back. */
+  look: () => Promise<readonly HandedTick[]> = async () => []
   readonly #options: SimulatedLinkOptions
   #up: boolean | null = null
   #closed = false
@@ -61,14 +65,14 @@ export class SimulatedLink {
   }
 
   async open(): Promise<void> {
-    this.#options.store.onHanded.add(this.#onHanded)
+    this.#options.store.onNews.add(this.#onNews)
     await this.#connect()
-    this.#onHanded()
+    this.#onNews()
   }
 
   close(): void {
     this.#closed = true
-    this.#options.store.onHanded.delete(this.#onHanded)
+    this.#options.store.onNews.delete(this.#onNews)
   }
 
   /**
@@ -135,27 +139,27 @@ export class SimulatedLink {
   }
 
   /**
-   * A replica that asks for nothing else looks at the store now and then, and hears of what was handed back by that. Without
-   * anything to hear the looks are left out.
+   * A replica that asks for nothing else looks at the store now and then, and hears by that of what was changed or handed
+   * back. Without anything to hear the looks are left out.
    */
-  readonly #onHanded = (): void => {
+  readonly #onNews = (): void => {
     const { store, clock } = this.#options
-    if (this.#isLooking || this.#closed || store.handedBack().length === 0) return
+    if (this.#isLooking || this.#closed || (store.handedBack().length === 0 && !this.isBehind())) return
     this.#isLooking = true
     const age = clock.monotonic() - this.fleetClock.sampledAt
     clock.setTimeout(() => void this.#look(), age < MEASURE_EVERY ? MEASURE_EVERY - age : MEASURE_EVERY)
   }
 
   async #look(): Promise<void> {
-    const { clock, store } = this.#options
+    const { clock } = this.#options
     if (!this.#closed && clock.monotonic() - this.fleetClock.sampledAt >= MEASURE_EVERY) {
-      await this.exchange(async () => store.handedBack()).then(
+      await this.look().then(
         (handed) => this.tell(handed),
         () => {}
       )
     }
     this.#isLooking = false
-    this.#onHanded()
+    this.#onNews()
   }
 
   #fail(reason: string, maybe: boolean): Silence {

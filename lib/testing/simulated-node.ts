@@ -6,6 +6,8 @@ import type {
   CoordinationNode
 } from '../../types/coordination/node.js'
 import type {
+  ChangeAnswer,
+  ChangeRequest,
   ClaimAnswer,
   ClaimBlocks,
   ClaimRequest,
@@ -23,6 +25,7 @@ import type {
   ReleaseAnswer,
   ReplicaReport,
   SeenReplica,
+  Standing,
   StoredHistory,
   StoredStatus,
   SurveyRequest,
@@ -190,12 +193,16 @@ export class SimulatedNode implements Coordination, CoordinationNode {
     return this.#store.orElse((memory) => memory.shareDefinition(...shared), null)
   }
 
-  async pause(jobId: string): Promise<void> {
-    await this.#store.orThrow('pause a job', (memory) => memory.pause(jobId))
+  change(request: ChangeRequest): Promise<ChangeAnswer> {
+    return this.#change((memory) => memory.change(request))
   }
 
-  async resume(jobId: string): Promise<void> {
-    await this.#store.orThrow('resume a job', (memory) => memory.resume(jobId))
+  changeAt(request: ChangeRequest, at: number | null): Promise<ChangeAnswer> {
+    return this.#change((memory) => memory.changeAt(request, at))
+  }
+
+  standing(): Promise<Standing> {
+    return this.#store.orThrow('read what is in force', (memory) => memory.standing())
   }
 
   survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]> {
@@ -235,6 +242,14 @@ export class SimulatedNode implements Coordination, CoordinationNode {
   async close(): Promise<void> {
     this.#link.close()
     await this.#store.close()
+  }
+
+  #change(make: (memory: MemoryNode) => Promise<ChangeAnswer>): Promise<ChangeAnswer> {
+    return this.#store.orThrow('change jobs', async (memory) => {
+      const answer = await make(memory)
+      this.#options.store.tellNews()
+      return answer
+    })
   }
 
   async #hear(): Promise<void> {
@@ -312,6 +327,7 @@ function copyRequest(request: ClaimRequest): ClaimRequest {
     retention: request.retention,
     afterCompletion: request.afterCompletion,
     pausedInitially: request.pausedInitially,
+    group: request.group ?? '',
     waits: request.waits,
     rerun: request.rerun,
     slots: request.slots,

@@ -32,7 +32,7 @@ export class SimulatedStore {
   #handed = new Map<string, HandedTick>()
   readonly #replaced = new Set<string>()
   /** @internal called when there is something to hear of */
-  readonly onHanded = new Set<() => void>()
+  readonly onNews = new Set<() => void>()
 
   /** @internal what it holds */
   get memory(): VotingStore {
@@ -73,7 +73,12 @@ export class SimulatedStore {
   /** @internal notes a tick that was handed back: every reply tells of it until somebody has claimed it */
   noteHandedBack(handed: HandedTick): void {
     this.#handed.set(handed.jobId, handed)
-    for (const listener of this.onHanded) listener()
+    this.tellNews()
+  }
+
+  /** @internal there is something to hear of */
+  tellNews(): void {
+    for (const listener of this.onNews) listener()
   }
 
   /** @internal what was handed back, and not claimed since */

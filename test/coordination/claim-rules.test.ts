@@ -3,7 +3,7 @@ import t, { type Test } from 'tap'
 import type { ClaimAnswer, ClaimRequest } from '../../types/coordination.js'
 import { BEFORE, DATE, HOURLY, NOW, ROWS, type Row } from '../fixtures/claim-rows.js'
 import { AROUND_ABANDONED, memorySide, redisSide, type Side } from '../fixtures/claim-sides.js'
-import { question, request } from '../fixtures/contract/requests.js'
+import { pause, question, request } from '../fixtures/contract/requests.js'
 import { withRedis } from '../fixtures/with-redis.js'
 
 const DAY = 24 * 60 * 60 * 1000
@@ -19,7 +19,7 @@ async function check(t: Test, side: Side, row: Row, jobId: string): Promise<void
   const now = Date.now()
   const before = at({ ...BEFORE, ...row.before }, now)
   await side.write(jobId, before)
-  if (row.isPaused) await side.coordination.pause(jobId, undefined)
+  if (row.isPaused) await pause(side.coordination, jobId)
   if (row.resumedAt !== undefined) await side.resumedAt(jobId, at(row.resumedAt, now))
   if (row.date !== undefined) await side.noteDate(jobId, DATE.trigger, row.date)
   const { scheduledTime = NOW } = row.ask

@@ -4,7 +4,7 @@ import type { QuorumCoordination } from '../../lib/coordination/quorum/coordinat
 import type { HeldLock } from '../../types/coordination.js'
 import { until } from '../chaos/fixtures/redis-process.js'
 import { withProxies } from '../chaos/fixtures/tcp-proxy.js'
-import { listen, question, request } from '../fixtures/contract/requests.js'
+import { listen, pause, question, request, resume } from '../fixtures/contract/requests.js'
 import {
   type Granted,
   granted,
@@ -410,14 +410,14 @@ t.test('a pause written with a node down is read after another one was wiped', (
       return (await replica().survey([question({ jobId: 'job' })]))[0]?.paused
     }
     c.kill()
-    await one.pause('job', 'a note')
+    await pause(one, 'job')
     t.equal(await isPaused(), true)
     c.wake()
     await sleep(50)
     a.wipe()
     t.equal(await isPaused(), true)
     t.match(await one.claim([request({ jobId: 'job' })]), [{ status: 'paused', first: true }])
-    await one.resume('job')
+    await resume(one, 'job')
     t.equal(await isPaused(), false)
   })
 )

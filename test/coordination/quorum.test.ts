@@ -12,7 +12,7 @@ import type {
   HeldLock
 } from '../../types/coordination.js'
 import { coordinationContract } from '../fixtures/contract/coordination-contract.js'
-import { listen, request } from '../fixtures/contract/requests.js'
+import { listen, pause, request } from '../fixtures/contract/requests.js'
 import {
   ask,
   type Granted,
@@ -232,7 +232,7 @@ t.test('a majority that is down is trouble, said at once; when it comes back all
     t.same(await one.finish([{ lock, finished: true }]), ['unavailable'])
     t.match(await one.acquire('name', 1000, 'token'), { status: 'unavailable' })
     t.equal(a.store.named.has('name'), false)
-    await t.rejects(one.pause('job', undefined), { code: 'FST_ERR_RLS_REDIS_UNAVAILABLE' })
+    await t.rejects(pause(one, 'job'), { code: 'FST_ERR_RLS_REDIS_UNAVAILABLE' })
     await t.rejects(one.survey([]), { code: 'FST_ERR_RLS_REDIS_UNAVAILABLE' })
     b.wake()
     c.wake()

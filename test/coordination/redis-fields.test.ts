@@ -3,7 +3,7 @@
 import t, { type Test } from 'tap'
 import type { RedisCoordination } from '../../lib/coordination/redis/coordination.js'
 import type { HeldLock, OpenRun, OtherDefinition } from '../../types/coordination.js'
-import { FINGERPRINT, question, request } from '../fixtures/contract/requests.js'
+import { FINGERPRINT, pause, question, request } from '../fixtures/contract/requests.js'
 import { redisReplica } from '../fixtures/redis-replicas.js'
 import { type TestRedis, withRedis } from '../fixtures/with-redis.js'
 
@@ -103,7 +103,7 @@ for (const { name, replica: word, replicaId, inherited, job } of WORDS) {
     await plant(redis, { endedAt: TICK + 1, claimedBy: '-' })
     const asked = request({ jobId: 'job', afterCompletion: 1000, scheduledTime: 0, runId: 'run-1', kind: 'miss' })
     t.match(await replica.claim([asked]), [{ status: 'granted', scheduledTime: TICK + 1001 }])
-    await replica.pause('job', 'why')
+    await pause(replica, 'job')
     t.match(await replica.claim([request({ jobId: 'job' })]), [{ status: 'paused', first: true }])
     t.same((await record(redis)).slice(7), [word, `${TICK}`, '1', fingerprint])
   })

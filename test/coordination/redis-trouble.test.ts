@@ -22,7 +22,7 @@ type TestScheduler = Scheduler<undefined>
 async function withScheduler(
   redis: TestRedis,
   options: SchedulerOptions<undefined>,
-  body: (scheduler: TestScheduler) => Promise<void>
+  body: (scheduler: TestScheduler) => Promise<unknown>
 ): Promise<void> {
   const scheduler = createScheduler({ redis: redis.url, prefix: 'app', closeTimeout: 500, ...options })
   try {
@@ -395,7 +395,7 @@ t.test('deploys: a pause by code ends with it and comes back with a rollback, on
   withRedis(async (redis) => {
     const deploy = async (
       paused: boolean,
-      meanwhile: (scheduler: TestScheduler) => Promise<void> = async () => {}
+      meanwhile: (scheduler: TestScheduler) => Promise<unknown> = async () => {}
     ): Promise<string> => {
       let found = ''
       await withScheduler(redis, {}, async (scheduler) => {

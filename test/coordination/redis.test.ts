@@ -5,7 +5,7 @@ import { systemClock } from '../../lib/base/clock.js'
 import type { HeldLock } from '../../types/coordination.js'
 import { blockContract } from '../fixtures/contract/block-contract.js'
 import { coordinationContract } from '../fixtures/contract/coordination-contract.js'
-import { listen, question, request, type WithReplicas } from '../fixtures/contract/requests.js'
+import { listen, pause, question, request, type WithReplicas } from '../fixtures/contract/requests.js'
 import { runCountContract } from '../fixtures/contract/run-count-contract.js'
 import { slotContract } from '../fixtures/contract/slot-contract.js'
 import { startInSlotContract } from '../fixtures/contract/start-run-contract.js'
@@ -269,7 +269,7 @@ t.test('a Redis that hangs is trouble within its time limit, and not contention'
       t.same(finish, ['unavailable'])
       t.match(acquire, { status: 'unavailable' })
       t.equal(replica.state.up, false)
-      await t.rejects(replica.pause('job', undefined), { code: 'FST_ERR_RLS_REDIS_UNAVAILABLE' })
+      await t.rejects(pause(replica, 'job'), { code: 'FST_ERR_RLS_REDIS_UNAVAILABLE' })
       redis.resume()
       await sleep(200)
       // The lock by name was granted after we had given up: by its token it can be released all the same.

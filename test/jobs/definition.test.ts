@@ -44,9 +44,15 @@ t.test('definitions differ by their trigger, their options and their data, and b
 
 t.test('a job without the options that came later is the same to a build that knows of none', async (t) => {
   const { id: _id, trigger: _trigger, task: _task, data: _data, schema, ...all } = define()
-  const { priority, maxInstances, overlap, maxRuns, runOnStart, ...options } = all
-  t.strictSame([priority, maxInstances, overlap, maxRuns, runOnStart, schema], ['normal', 1, 'skip', null, false, null])
+  const { priority, maxInstances, overlap, maxRuns, runOnStart, group, description, ...options } = all
+  const later = [priority, maxInstances, overlap, maxRuns, runOnStart, group, description, schema]
+  t.strictSame(later, ['normal', 1, 'skip', null, false, null, null, null])
   t.equal(fingerprint().options, hash32(JSON.stringify(options)).toString(36))
+})
+
+t.test('a description says nothing of what a job does, a group does', async (t) => {
+  t.strictSame(fingerprint({ description: 'what it is for' }), fingerprint())
+  t.not(fingerprint({ group: 'one' }).options, fingerprint().options)
 })
 
 t.test('data that cannot be written down tells nothing apart, and is no error', async (t) => {

@@ -2,6 +2,7 @@ import t from 'tap'
 import { MINUTE } from '../../lib/base/duration.js'
 import type { Scheduler } from '../../lib/index.js'
 import type { JobOptions } from '../../types/job-options.js'
+import { resume } from '../fixtures/contract/requests.js'
 import { withHeldAnswers } from '../fixtures/held-answers.js'
 
 const NOOP = { id: 'job', trigger: { cron: '* * * * *' }, handler() {} } as const
@@ -22,7 +23,7 @@ t.test('an answer that was asked for before a pause does not undo it', (t) =>
     await scheduler.pause('job')
     await answers.letGo('claim')
     t.equal(scheduler.get('job')?.paused, true)
-    await answers.replica().resume('job')
+    await resume(answers.replica(), 'job')
     await clock.advance(MINUTE)
     t.equal(scheduler.get('job')?.paused, false, 'one that was asked for later counts')
   }, START)
@@ -74,12 +75,12 @@ t.test('a job that is removed and added, modified or rescheduled while it is bei
     add(scheduler)
     for (const change of changes) {
       for (const operation of ['pause', 'resume'] as const) {
-        answers.hold(operation, true)
+        answers.hold('change', true)
         const done = scheduler[operation]('job')
         await clock.advance(1)
         change()
         await clock.advance(1)
-        await answers.letGo(operation)
+        await answers.letGo('change')
         await done
         t.equal(scheduler.get('job')?.paused, operation === 'pause')
       }

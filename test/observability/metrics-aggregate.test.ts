@@ -80,7 +80,10 @@ t.test('all numbers are those of the single jobs, put together', async (t) => {
           await (seconds === 53 ? clock.freeze(seconds * SECOND) : clock.advance(seconds * SECOND))
         seen.push([seconds, await apart.scrape(), await together.scrape()])
         for (const id of ['quick', 'slow', 'broken', 'once']) {
-          const [one, other] = both.map(({ scheduler }) => JSON.stringify(scheduler.get(id)))
+          // Who has paused, and by which change, is another one.
+          const [one, other] = both.map(({ scheduler }) =>
+            JSON.stringify({ ...JSON.parse(JSON.stringify(scheduler.get(id) ?? {})), pauses: [] })
+          )
           t.equal(other, one, 'what users see of a job is the same')
         }
       }

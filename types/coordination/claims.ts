@@ -47,6 +47,12 @@ export interface ClaimRequest {
   readonly afterCompletion: number
   /** Whether the job's code pauses it: it is paused unless an operator has resumed it. */
   readonly pausedInitially: boolean
+  /**
+   * The job's group, whose pause is the job's.
+   *
+   * @default ''
+   */
+  readonly group?: string
   /** Leave the tick unclaimed when the lock is held: it waits for the lock. For `waiting`: only requests by hand begin. */
   readonly waits: boolean
   /** A run whose replica died is to be taken over before there is another one. */

@@ -26,6 +26,12 @@ export interface SurveyRequest {
   readonly fingerprint: Fingerprint
   /** As in a claim's request. */
   readonly pausedInitially: boolean
+  /**
+   * As in a claim's request.
+   *
+   * @default ''
+   */
+  readonly group?: string
   /** Since when this replica has had the job with this trigger; `null` where nothing follows from that. */
   readonly since: number | null
   /** Whether `since` is noted only in place of another trigger's: a date is accounted for without. */

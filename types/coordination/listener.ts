@@ -1,3 +1,4 @@
+import type { Change } from './changes.js'
 import type { Fingerprint } from './fingerprint.js'
 
 /** What a coordination tells the scheduler on its own account. */
@@ -31,6 +32,12 @@ export interface CoordinationListener {
   onWaiting(jobId: string): void
   /** Another is to replace a run, which may be this process' own. May come more than once. */
   onReplaced(runId: string): void
+  /**
+   * What was changed for the whole fleet, by this replica or another: in the order in which it was changed, each at least once.
+   *
+   * @param isComplete `false` where nobody can say any more what was missed: all that is in force is to be read anew
+   */
+  onChanges(changes: readonly Change[], isComplete: boolean): void
   /** The job's last claimed tick, `tick`, was claimed by a replica that defines the job otherwise. */
   onDefinitionDiffers(jobId: string, tick: number, other: OtherDefinition): void
   /** Something is wrong with the store that its operators should know, such as a setting by which it may lose data. */

@@ -1,4 +1,5 @@
 import type { Coordination } from '../coordination.js'
+import type { ChangeAnswer, ChangeRequest } from './changes.js'
 import type { ClaimAnswer, ClaimRequest } from './claims.js'
 import type { AcquireAnswer, HeldLock } from './locks.js'
 import type { ConfirmedClaim, LostRun, OpenRun } from './open-runs.js'
@@ -26,6 +27,12 @@ export interface CoordinationNode extends Omit<Coordination, 'claim' | 'abandon'
    * @returns whether it was set
    */
   restoreLock(lock: HeldLock): Promise<boolean>
+  /**
+   * As in `Coordination`, unless it knows of a later change of the same: then it leaves that as it is.
+   *
+   * @param at when it is made; `null` only looks whether what is expected is in force, and answers `made` as if it were
+   */
+  changeAt(request: ChangeRequest, at: number | null): Promise<ChangeAnswer>
   /** As in `Coordination`, with who holds the lock. */
   acquire(name: string, ttl: number, token: string): Promise<AcquireVote>
   /** As `abandon`, with what has become of each run on this node. */

@@ -59,7 +59,7 @@ export class MemoryClaims {
     }
     if (kind === 'recover') return this.#recover(request, record, moment)
     if (kind === 'waiting') return this.#beginWaiting(request, record, moment)
-    const refusal = kind === 'manual' ? null : refuseByRuns(this.#store, request, record, moment.monotonic)
+    const refusal = kind === 'manual' ? null : refuseByRuns(this.#store, request, record, moment)
     if (refusal !== null) return refusal
     return kind === 'manual' || kind === 'start'
       ? this.#runByHand(request, record, moment)
@@ -67,7 +67,7 @@ export class MemoryClaims {
   }
 
   #claim(request: ClaimRequest, known: ClaimRecord | undefined, moment: Moment): ClaimAnswer {
-    const { jobId, kind, runId, afterCompletion, fingerprint } = request
+    const { jobId, kind, runId, afterCompletion, fingerprint, group = '' } = request
     const { now, monotonic } = moment
     let record = known
     let { scheduledTime, coversUntil } = request
@@ -82,7 +82,7 @@ export class MemoryClaims {
 
     record ??= this.addRecord(request, moment)
     const isRepeated = record.claimedBy === runId
-    const isPaused = this.#store.pauses.isPaused(jobId)
+    const isPaused = this.#store.pauses.isPaused(jobId, group, now)
     const isBeside = scheduledTime < record.tick && this.isBeside(record, request)
     if (scheduledTime <= record.tick && !isRepeated && !isBeside) {
       return this.#refuse(request, record, scheduledTime, isPaused)
@@ -90,7 +90,7 @@ export class MemoryClaims {
 
     const before = this.tickBefore(record, isRepeated)
     const previous = accounted(before, record.fingerprint, fingerprint)
-    const resumedAt = resumedAfter(previous, this.#store.pauses.resumedAt(jobId))
+    const resumedAt = resumedAfter(previous, this.#store.pauses.resumedAt(jobId, group, now))
     if (isRepeated) this.#takeBack(record, request, moment)
     const slot = isPaused || kind === 'miss' ? record : this.#slotFor(record, request, monotonic)
     const overlaps = slot === null
@@ -139,8 +139,8 @@ export class MemoryClaims {
 
   /** Begins what has waited longest for a slot. */
   #beginWaiting(request: ClaimRequest, known: ClaimRecord | undefined, moment: Moment): ClaimAnswer {
-    const { jobId, runId, afterCompletion, retention } = request
-    const { monotonic } = moment
+    const { jobId, runId, afterCompletion, retention, group = '' } = request
+    const { now, monotonic } = moment
     const { queues } = this.#store
     if (!queues.isWaiting(jobId)) return { status: 'claimed_elsewhere', last: null }
     const record = known ?? this.addRecord(request, moment)
@@ -151,7 +151,7 @@ export class MemoryClaims {
     const waiting = queues.of(jobId).filter(({ kind }) => kind === 'request' || !request.waits)
     if (waiting.length === 0) return { status: 'claimed_elsewhere', last: null }
     const next = waiting.find(isFree)
-    if (next?.kind === 'tick' && this.#store.pauses.isPaused(jobId)) {
+    if (next?.kind === 'tick' && this.#store.pauses.isPaused(jobId, group, now)) {
       queues.delete(jobId, next)
       uncount(record)
       return { status: 'dropped', scheduledTime: next.scheduledTime }
@@ -207,11 +207,11 @@ export class MemoryClaims {
 
   /** A run by hand asks for the lock alone: it knows nothing of the ticks, and runs also while the job is paused. */
   #runByHand(request: ClaimRequest, known: ClaimRecord | undefined, moment: Moment): ClaimAnswer {
-    const { jobId, scheduledTime, afterCompletion, retention, fingerprint } = request
-    const { monotonic } = moment
+    const { jobId, scheduledTime, afterCompletion, retention, fingerprint, group = '' } = request
+    const { now, monotonic } = moment
     const record = known ?? this.addRecord(request, moment)
     const previous = accounted(this.tickBefore(record, false), record.fingerprint, fingerprint)
-    const resumedAt = resumedAfter(previous, this.#store.pauses.resumedAt(jobId))
+    const resumedAt = resumedAfter(previous, this.#store.pauses.resumedAt(jobId, group, now))
     this.#takeBack(record, request, moment)
     const isKeyed = isKeyHeld(record, request.key ?? '', request.runId, monotonic)
     const slot = isKeyed ? null : this.#slotFor(record, request, monotonic)
@@ -334,14 +334,14 @@ export class MemoryClaims {
 
   /** Takes over a run whose replica died. */
   #recover(asked: ClaimRequest, record: ClaimRecord | undefined, moment: Moment): ClaimAnswer {
-    const { jobId, runId } = asked
+    const { jobId, runId, group = '' } = asked
     const { now, monotonic } = moment
     // Taken over before, and the reply was lost.
     const isOwn = (slot: SlotRecord): boolean => slot.runId === runId && slot.endedAt === 0
     const slots = record === undefined ? [] : [record, ...(record.slots?.values() ?? [])]
     const unfinished = slots.filter((slot) => isOwn(slot) || isUnfinished(slot))
     if (record === undefined || unfinished.length === 0) return { status: 'claimed_elsewhere', last: null }
-    if (this.#store.pauses.isPaused(jobId)) return { status: 'paused', first: false }
+    if (this.#store.pauses.isPaused(jobId, group, now)) return { status: 'paused', first: false }
     const slot = unfinished.find((each) => !isHeld(each, monotonic) || each.token === runId)
     if (slot === undefined) {
       return { status: 'running', remaining: Math.min(...unfinished.map(({ expiresAt }) => expiresAt)) - monotonic }

@@ -2,6 +2,9 @@ import type { Clock } from '../../../types/clock.js'
 import type { AbandonVote } from '../../../types/coordination/node.js'
 import type {
   AcquireAnswer,
+  Change,
+  ChangeAnswer,
+  ChangeRequest,
   ClaimAnswer,
   ClaimBlocks,
   ClaimRequest,
@@ -21,6 +24,7 @@ import type {
   ReleaseAnswer,
   ReplicaReport,
   SeenReplica,
+  Standing,
   StoredHistory,
   StoredStatus,
   SurveyRequest,
@@ -188,12 +192,13 @@ export class MemoryCoordination implements Coordination {
   /** Nothing to do: it forgets nothing. */
   async reconcile(..._forgotten: Parameters<Coordination['reconcile']>): Promise<void> {}
 
-  async pause(jobId: string): Promise<void> {
-    this.#store.pauses.pause(jobId)
+  async change(request: ChangeRequest): Promise<ChangeAnswer> {
+    const now = Math.floor(this.#clock.now())
+    return this.#store.changes.make(request, now, now, false, (change) => this.tell(change))
   }
 
-  async resume(jobId: string): Promise<void> {
-    this.#store.pauses.resume(jobId, this.#clock.now())
+  async standing(): Promise<Standing> {
+    return this.#store.changes.standing
   }
 
   async survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]> {
@@ -213,8 +218,13 @@ export class MemoryCoordination implements Coordination {
     this.#store.listeners.delete(this.#listener)
   }
 
+  /** Tells every replica of a change. */
+  protected tell(change: Change): void {
+    for (const listener of this.#store.listeners) this.#clock.setImmediate(() => listener.onChanges([change], true))
+  }
+
   #stateOf(request: SurveyRequest, moment: Moment): JobState {
-    const { jobId, fingerprint, pausedInitially, retention } = request
+    const { jobId, fingerprint, pausedInitially, retention, group = '' } = request
     const { now, monotonic } = moment
     const { pauses, since } = this.#store
     pauses.noteCode(jobId, pausedInitially, now)
@@ -222,8 +232,8 @@ export class MemoryCoordination implements Coordination {
     if (record !== undefined) record.retainedUntil = Math.max(record.retainedUntil, monotonic + retention)
     const tick = record === undefined ? null : accounted(record.tick, record.fingerprint, fingerprint)
     return {
-      paused: pauses.isPaused(jobId),
-      previous: latest(tick, pauses.resumedAt(jobId)),
+      paused: pauses.isPaused(jobId, group, now),
+      previous: latest(tick, pauses.resumedAt(jobId, group, now)),
       since: since.note(request, record, monotonic),
       runs: record?.runCount ?? 0,
       unfinished: record !== undefined && [record, ...(record.slots?.values() ?? [])].some(isUnfinished)

@@ -1,6 +1,6 @@
 import type { ClaimAnswer, ClaimRequest } from '../../../types/coordination.js'
 import { hasEnded } from '../claim-rules.js'
-import { type ClaimRecord, isHeld } from './record.js'
+import { type ClaimRecord, isHeld, type Moment } from './record.js'
 import { heldSlots, slotOfRun } from './slots.js'
 import type { MemoryStore } from './store.js'
 
@@ -32,8 +32,9 @@ export function refuseByRuns(
   store: MemoryStore,
   request: ClaimRequest,
   record: ClaimRecord | undefined,
-  monotonic: number
+  moment: Moment
 ): ClaimAnswer | null {
+  const { monotonic } = moment
   const { jobId, kind, runId } = request
   if (record !== undefined && hasEnded(request, record.runCount)) {
     // The tick, or a run, may be the request's own, as its reply was lost.
@@ -43,18 +44,19 @@ export function refuseByRuns(
       return { status: 'ended', last: record.tick, isSettled }
     }
   }
-  const isRefused = kind === 'start' && isRefusedAtStart(store, request, record, monotonic)
+  const isRefused = kind === 'start' && isRefusedAtStart(store, request, record, moment)
   return isRefused ? { status: 'claimed_elsewhere', last: null } : null
 }
 
 /** Whether there is to be no run at the start of a replica: the job is paused, or a run has begun since a time. */
 function isRefusedAtStart(
   store: MemoryStore,
-  { jobId, runId, coversUntil, slots }: ClaimRequest,
+  { jobId, runId, coversUntil, slots, group = '' }: ClaimRequest,
   record: ClaimRecord | undefined,
-  monotonic: number
+  moment: Moment
 ): boolean {
-  if (store.pauses.isPaused(jobId)) return true
+  const { monotonic } = moment
+  if (store.pauses.isPaused(jobId, group, moment.now)) return true
   // What only asks whether all runs are over is never granted.
   if (record === undefined) return coversUntil < 0
   // Between requests whose votes are split it is decided as between runs by hand.

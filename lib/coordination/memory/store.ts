@@ -8,6 +8,7 @@ import type {
 import type { RunProgress } from '../../../types/history.js'
 import { fenceAfter } from '../claim-rules.js'
 import { TakenBlocks } from './blocks.js'
+import { MemoryChanges } from './changes.js'
 import { MemoryHistory } from './history.js'
 import { MemoryOpenRuns } from './open-runs.js'
 import { MemoryPauses } from './pauses.js'
@@ -21,6 +22,7 @@ export class MemoryStore {
   /** Locks by name. */
   readonly named = new Map<string, LockRecord>()
   readonly pauses = new MemoryPauses()
+  readonly changes = new MemoryChanges(this.pauses)
   readonly since = new MemorySince()
   readonly blocks = new TakenBlocks()
   readonly queues = new Queues()

@@ -2,6 +2,8 @@ import type { Clock } from '../../../types/clock.js'
 import type { AbandonVote } from '../../../types/coordination/node.js'
 import type {
   AcquireAnswer,
+  ChangeAnswer,
+  ChangeRequest,
   ClaimAnswer,
   ClaimRequest,
   ConfirmedClaim,
@@ -19,20 +21,31 @@ import type {
   ReleaseAnswer,
   ReplicaReport,
   SeenReplica,
+  Standing,
   StoredHistory,
   StoredStatus,
   SurveyRequest
 } from '../../../types/coordination.js'
 import type { RunProgress } from '../../../types/history.js'
-import { OptionInvalidError } from '../../errors.js'
+import { SECOND } from '../../base/duration.js'
+import { createRunIds } from '../../base/run-ids.js'
+import { OptionInvalidError, RedisUnavailableError } from '../../errors.js'
 import { ballot } from './ballot.js'
 import { QuorumClaims } from './claims.js'
 import { QuorumListener } from './listener.js'
 import { LockRestorer } from './lock-restorer.js'
 import { QuorumLocks } from './locks.js'
-import { findSameServer, type Master, Member } from './member.js'
+import { findSameServer, type Master, Member, type Sent } from './member.js'
 import { QuorumRecords } from './records.js'
-import { combineStates, decideAbandoned, decideHandBack, majorityOf, noMajorityError, type Vote } from './votes.js'
+import {
+  combineStanding,
+  combineStates,
+  decideAbandoned,
+  decideHandBack,
+  majorityOf,
+  noMajorityError,
+  type Vote
+} from './votes.js'
 
 export interface QuorumOptions {
   readonly masters: readonly Master[]
@@ -41,6 +54,15 @@ export interface QuorumOptions {
   /** From 0 up to, not including, 1. */
   readonly random?: () => number
 }
+
+/** The lock by name under which changes are made: no lock of the app's can have this name. */
+const CHANGES_LOCK = `${String.fromCharCode(127)}changes`
+
+/** How long a replica that died while it made a change keeps others from making one. */
+const CHANGES_LOCK_TTL = 5 * SECOND
+
+/** How long others are waited for that make one. */
+const CHANGE_WAIT = 6 * SECOND
 
 interface LastCalls {
   claimed: { readonly callId: string; readonly answers: readonly ClaimAnswer[] } | null
@@ -64,6 +86,7 @@ export class QuorumCoordination implements Coordination {
   readonly #restorer: LockRestorer
   readonly #records: QuorumRecords
   readonly #listener: QuorumListener
+  readonly #newToken = createRunIds()
   /** The last calls that were answered: repeated under their ids they get the same answers. */
   readonly #lastCalls: LastCalls = { claimed: null, handedBack: null }
 
@@ -71,7 +94,7 @@ export class QuorumCoordination implements Coordination {
     this.#clock = clock
     this.#random = random
     this.#most = majorityOf(masters.length)
-    this.#listener = new QuorumListener(listener, clock)
+    this.#listener = new QuorumListener(listener, clock, masters.length)
     this.#members = masters.map((master) => {
       return new Member(master, clock, this.#listener, () => this.#listener.update(this.#members))
     })
@@ -233,12 +256,25 @@ export class QuorumCoordination implements Coordination {
     await Promise.all(this.#members.map(({ node }) => node.reconcile(until, live, claims)))
   }
 
-  async pause(jobId: string, note: string | undefined): Promise<void> {
-    await this.#setPause('pause a job', jobId, ({ node }) => node.pause(jobId, note))
+  async change(request: ChangeRequest): Promise<ChangeAnswer> {
+    const what = `${request.kind} jobs`
+    const lock = await this.#lockChanges(what)
+    try {
+      return await this.#changeLocked(what, request)
+    } finally {
+      await this.#locks.release(lock)
+    }
   }
 
-  async resume(jobId: string): Promise<void> {
-    await this.#setPause('resume a job', jobId, ({ node }) => node.resume(jobId))
+  async standing(): Promise<Standing> {
+    const votes = await ballot<Member, Standing | Error>(this.#members, this.#clock, {
+      ask: ({ node }) => node.standing().catch((error: Error) => error),
+      isAnswer: (answer) => !(answer instanceof Error),
+      isDecided: () => false
+    })
+    const answers = votes.filter((vote) => vote !== null && !(vote instanceof Error)) as Standing[]
+    if (answers.length < this.#most) throw noMajorityError('read what is in force', reasonIn(votes))
+    return combineStanding(answers)
   }
 
   async survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]> {
@@ -258,29 +294,72 @@ export class QuorumCoordination implements Coordination {
     await Promise.all(this.#members.map((member) => member.close()))
   }
 
-  async #setPause(what: string, jobId: string, write: (member: Member) => Promise<void>): Promise<void> {
-    const isDone = (votes: readonly Vote<Error | 'done'>[]): boolean => {
-      return votes.filter((vote) => vote === 'done').length >= this.#most
+  /**
+   * Changes are made one after the other, so that all masters come to the same, and that what is expected is still so when
+   * the change is made.
+   */
+  async #lockChanges(what: string): Promise<HeldLock> {
+    const end = this.#clock.monotonic() + CHANGE_WAIT
+    for (;;) {
+      const answer = await this.#locks.acquire(CHANGES_LOCK, CHANGES_LOCK_TTL, this.#newToken())
+      if (answer.status === 'granted') return answer.lock
+      if (answer.status === 'unavailable') throw noMajorityError(what, answer.error.message)
+      if (this.#clock.monotonic() >= end) throw new RedisUnavailableError(what, 'others change something all the time')
+      await this.#pause()
     }
+  }
+
+  async #changeLocked(what: string, { expected, ...request }: ChangeRequest): Promise<ChangeAnswer> {
+    if (expected !== undefined) {
+      const looks = await this.#askToChange((member) => {
+        return member.node.changeAt({ ...request, expected }, null).catch((error: Error) => error)
+      })
+      const conflicts = looks.filter((answer) => !(answer instanceof Error) && answer?.status === 'conflict')
+      if (conflicts.length >= this.#most) return lastOf(conflicts as Conflict[])
+      if (looks.filter(isMade).length < this.#most) throw noMajorityError(what, reasonIn(looks))
+    }
+    const sent: Sent = { request, at: Math.floor(this.now()) }
     let failed = false
-    const votes = await ballot<Member, Error | 'done'>(this.#members, this.#clock, {
-      ask: async (member) => (await member.setPause(jobId, () => write(member))) ?? 'done',
-      isAnswer: (answer) => answer === 'done',
-      isDecided: () => false,
-      onLate: (member) => {
-        if (failed) member.forgetPause(jobId)
+    const votes = await this.#askToChange(
+      (member) => member.change(sent),
+      (member) => {
+        if (failed) member.forgetChange(sent)
       }
-    })
-    if (isDone(votes)) return
+    )
+    if (votes.filter(isMade).length >= this.#most) {
+      return { status: 'made', change: { ...request, at: sent.at, version: sent.at } }
+    }
     failed = true
-    for (const member of this.#members) member.forgetPause(jobId)
+    for (const member of this.#members) member.forgetChange(sent)
     throw noMajorityError(what, reasonIn(votes))
+  }
+
+  #askToChange(
+    ask: (member: Member) => Promise<ChangeAnswer | Error>,
+    onLate: (member: Member) => void = () => {}
+  ): Promise<Vote<ChangeAnswer | Error>[]> {
+    return ballot<Member, ChangeAnswer | Error>(this.#members, this.#clock, {
+      ask,
+      isAnswer: (answer) => !(answer instanceof Error),
+      isDecided: () => false,
+      onLate
+    })
   }
 
   /** A random delay, so that replicas whose votes were split do not meet again. */
   #pause(): Promise<void> {
     return new Promise((resolve) => this.#clock.setTimeout(resolve, 5 + 35 * this.#random()))
   }
+}
+
+type Conflict = Extract<ChangeAnswer, { status: 'conflict' }>
+
+function isMade(vote: Vote<ChangeAnswer | Error>): boolean {
+  return vote !== null && !(vote instanceof Error) && vote.status === 'made'
+}
+
+function lastOf(conflicts: readonly Conflict[]): Conflict {
+  return conflicts.reduce((last, each) => ((each.at ?? 0) > (last.at ?? 0) ? each : last))
 }
 
 /** Two names of one server look like two masters by their addresses. */

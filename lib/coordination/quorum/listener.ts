@@ -1,7 +1,8 @@
 import type { Clock } from '../../../types/clock.js'
-import type { CoordinationListener, OtherDefinition } from '../../../types/coordination.js'
+import type { Change, CoordinationListener, OtherDefinition } from '../../../types/coordination.js'
 import { SECOND } from '../../base/duration.js'
 import { RedisUnavailableError } from '../../errors.js'
+import { QuorumChanges } from './changes.js'
 import { findSameServer, type Member, type NodeListener } from './member.js'
 import { majorityOf } from './votes.js'
 
@@ -21,9 +22,17 @@ export class QuorumListener implements NodeListener {
   /** Nodes whose outage has been reported. */
   readonly #missing = new Set<Member>()
 
-  constructor(listener: CoordinationListener, clock: Clock) {
+  readonly #changes: QuorumChanges
+
+  /** @param masters how many there are */
+  constructor(listener: CoordinationListener, clock: Clock, masters: number) {
     this.#listener = listener
     this.#clock = clock
+    this.#changes = new QuorumChanges(masters, (changes, isComplete) => listener.onChanges(changes, isComplete))
+  }
+
+  readonly onChangesOf = (member: object, changes: readonly Change[], isComplete: boolean): void => {
+    this.#changes.note(member, changes, isComplete)
   }
 
   readonly onClockStep = (): void => this.#listener.onClockStep()

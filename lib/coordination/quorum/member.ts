@@ -1,6 +1,9 @@
 import type { Clock, TimerHandle } from '../../../types/clock.js'
 import type { CoordinationNode } from '../../../types/coordination/node.js'
 import type {
+  Change,
+  ChangeAnswer,
+  ChangeRequest,
   CoordinationListener,
   Ending,
   HandBackAnswer,
@@ -9,6 +12,7 @@ import type {
   ReleaseAnswer
 } from '../../../types/coordination.js'
 import { MINUTE, SECOND } from '../../base/duration.js'
+import { scopeOf } from '../scopes.js'
 import type { Voter } from './ballot.js'
 
 /** How many unheard releases are remembered for a node: any beyond that end with their TTL. */
@@ -27,13 +31,21 @@ const TELL_AGAIN = SECOND / 2
 const BATCH = 256
 
 /** What a node tells its quorum, apart from going up and down. */
-export type NodeListener = Omit<CoordinationListener, 'onUp' | 'onDown'>
+export type NodeListener = Omit<CoordinationListener, 'onUp' | 'onDown' | 'onChanges'> & {
+  onChangesOf(member: object, changes: readonly Change[], isComplete: boolean): void
+}
 
 /** One of several masters, before it is opened. */
 export interface Master {
   /** Where it is, without credentials; `''` for one that is nowhere. */
   readonly address: string
   connect(listener: CoordinationListener): CoordinationNode
+}
+
+/** A change that the masters are told, and the time that counts on all of them. */
+export interface Sent {
+  readonly request: ChangeRequest
+  readonly at: number
 }
 
 /** What a node was told and has not confirmed to have heard: to let go of something. */
@@ -62,7 +74,8 @@ export class Member implements Voter {
   readonly #clock: Clock
   readonly #onChange: () => void
   readonly #unheard = new Map<string, UnheardRelease>()
-  readonly #pauses = new Map<string, () => Promise<void>>()
+  /** Changes that it has not heard of, by what they are of. */
+  readonly #changes = new Map<string, Sent>()
   /** What the node was told to let go of, and how, without an answer yet: a node that hangs may do so at any time. */
   readonly #lettingGo = new Map<string, UnheardRelease['kind']>()
   #isCatchingUp = false
@@ -86,6 +99,7 @@ export class Member implements Voter {
         listener.onPast()
       },
       onDown: (error, refuses = false) => this.noteTrouble(error, refuses),
+      onChanges: (changes, isComplete) => listener.onChangesOf(this, changes, isComplete),
       onUnsafe: (reason) => listener.onUnsafe(address === '' ? reason : `${address}: ${reason}`)
     })
   }
@@ -127,25 +141,23 @@ export class Member implements Voter {
     return answer
   }
 
-  /**
-   * Pauses or resumes a job. Where that fails it is tried again once the node answers.
-   *
-   * @returns why it failed, or `null`
-   */
-  async setPause(jobId: string, write: () => Promise<void>): Promise<Error | null> {
-    this.#pauses.delete(jobId)
+  /** Makes a change. Where that fails it is tried again once the node answers, unless there is a later one of the same by then. */
+  async change(sent: Sent): Promise<ChangeAnswer | Error> {
+    const key = scopeOf(sent.request) || sent.request.id
+    const known = this.#changes.get(key)
+    if (known === undefined || known.at <= sent.at) this.#changes.set(key, sent)
     try {
-      await write()
-      return null
+      const answer = await this.node.changeAt(sent.request, sent.at)
+      if (this.#changes.get(key) === sent) this.#changes.delete(key)
+      return answer
     } catch (error) {
-      if (!this.#pauses.has(jobId)) this.#pauses.set(jobId, write)
       return error as Error
     }
   }
 
-  /** No majority has heard of a pause or resumption, so that it is not tried again. */
-  forgetPause(jobId: string): void {
-    this.#pauses.delete(jobId)
+  /** No majority has heard of a change, so that it is not tried again. */
+  forgetChange(sent: Sent): void {
+    for (const [key, kept] of this.#changes) if (kept === sent) this.#changes.delete(key)
   }
 
   /**
@@ -179,7 +191,7 @@ export class Member implements Voter {
   }
 
   #catchUpIf(answers: boolean): void {
-    if (answers && this.#unheard.size + this.#pauses.size > 0) void this.catchUp()
+    if (answers && this.#unheard.size + this.#changes.size > 0) void this.catchUp()
   }
 
   /** The node is told again until it has heard, and not only when it comes up or answers something else. */
@@ -204,7 +216,7 @@ export class Member implements Voter {
   async catchUp(): Promise<void> {
     if (this.#isCatchingUp) return
     this.#isCatchingUp = true
-    for (const [jobId, write] of [...this.#pauses]) await this.setPause(jobId, write)
+    for (const sent of [...this.#changes.values()]) await this.change(sent)
     let answered = true
     for (let batch = this.#nextBatch(); answered && batch.length > 0; batch = answered ? this.#nextBatch() : []) {
       answered = await this.#send(batch)

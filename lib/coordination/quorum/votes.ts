@@ -1,5 +1,12 @@
 import type { AbandonVote, AcquireVote } from '../../../types/coordination/node.js'
-import type { AcquireAnswer, HandBackAnswer, JobState, ReleaseAnswer } from '../../../types/coordination.js'
+import type {
+  AcquireAnswer,
+  HandBackAnswer,
+  JobState,
+  ReleaseAnswer,
+  Standing,
+  StandingPause
+} from '../../../types/coordination.js'
 import { RedisUnavailableError } from '../../errors.js'
 
 // What the answers of several independent nodes to one question come to: pure functions of those answers. Those to a
@@ -95,6 +102,26 @@ export function combineStates(states: readonly JobState[]): JobState {
     // Several masters count no runs.
     runs: 0,
     unfinished: states.some((state) => state.unfinished)
+  }
+}
+
+/**
+ * What is in force, from what at least a majority of nodes know. As for a job's state something is paused if half of them say
+ * so; of several pauses the last one counts.
+ */
+export function combineStanding(answers: readonly Standing[]): Standing {
+  const byScope = new Map<string, StandingPause[]>()
+  for (const pause of answers.flatMap(({ pauses }) => pauses)) {
+    const known = byScope.get(pause.scope)
+    if (known === undefined) byScope.set(pause.scope, [pause])
+    else known.push(pause)
+  }
+  const pauses = [...byScope.values()].filter((each) => 2 * each.length >= answers.length)
+  const counts = new Map<string, number>()
+  for (const jobId of answers.flatMap(({ resumed }) => resumed)) counts.set(jobId, (counts.get(jobId) ?? 0) + 1)
+  return {
+    pauses: pauses.map((each) => each.reduce((last, pause) => ((pause.at ?? 0) > (last.at ?? 0) ? pause : last))),
+    resumed: [...counts].flatMap(([jobId, count]) => (2 * count > answers.length ? [jobId] : []))
   }
 }
 

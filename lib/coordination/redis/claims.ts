@@ -11,6 +11,7 @@ import type {
   ReleaseAnswer
 } from '../../../types/coordination.js'
 import { type RedisAnswer, readAnswers, readDiffering, unreadable } from './answers.js'
+import type { RedisChanges } from './changes.js'
 import type { ScriptCommands } from './commands.js'
 import {
   ANSWER_UNREADABLE,
@@ -57,6 +58,7 @@ const HAND_BACK_ANSWERS: { readonly [code: number]: HandBackAnswer } = {
 export interface RedisClaimsOptions {
   readonly link: RedisLink
   readonly server: RedisServer
+  readonly changes: RedisChanges
   readonly commands: ScriptCommands
   readonly keys: Keys
   readonly clock: Clock
@@ -71,6 +73,7 @@ export interface RedisClaimsOptions {
 export class RedisClaims {
   readonly #link: RedisLink
   readonly #server: RedisServer
+  readonly #changes: RedisChanges
   readonly #commands: ScriptCommands
   readonly #keys: Keys
   readonly #clock: Clock
@@ -84,6 +87,7 @@ export class RedisClaims {
   constructor(options: RedisClaimsOptions) {
     this.#link = options.link
     this.#server = options.server
+    this.#changes = options.changes
     this.#commands = options.commands
     this.#keys = options.keys
     this.#clock = options.clock
@@ -103,7 +107,8 @@ export class RedisClaims {
     if (blocks !== undefined) keys.push(this.#keys.taken(blocks.scheduledTime))
     const { templates, requests: written } = writeRequests(requests, isVote)
     const writtenBlocks = blocks === undefined ? '' : writeBlocks(blocks)
-    const args = [this.#maxClockSkew, this.#replica, callId, templates, written, writtenBlocks]
+    const known = this.#changes.known
+    const args = [this.#maxClockSkew, this.#replica, callId, known, templates, written, writtenBlocks]
     const sent = this.#clock.monotonic()
     // A lock is believed in from when it was first asked for.
     const call = callId !== NOBODY && callId === this.#lastCall.id ? this.#lastCall : { id: callId, sent, maybe: false }
@@ -111,7 +116,7 @@ export class RedisClaims {
     try {
       // An answer that comes too late is dropped: the call is repeated, or what it may have claimed is taken back.
       const reply = await this.#link.exchangeDue(() => this.#commands.rlsClaim(keys.length, ...keys, ...args))
-      const [micros, answers, differing, handed, taken] = reply
+      const [micros, answers, differing, handed, taken, version] = reply
       this.#link.clock.sample(sent, micros / 1000)
       const isGranted = this.#server.noteAnswers(answers)
       // A call without an id has written nothing where nothing is granted; nor has one whose reply is repeated.
@@ -121,6 +126,7 @@ export class RedisClaims {
       if (answers.includes(ANSWER_UNREADABLE)) this.#tellUnreadable(requests, read)
       if (handed.length > 0) this.#server.tellHanded(handed)
       if (blocks !== undefined && taken !== undefined) tellTaken(blocks, taken)
+      if (version !== undefined) this.#changes.note(version)
       return read
     } catch (cause) {
       const error = this.#link.claimUnavailable('claim ticks', cause)

@@ -4,9 +4,23 @@ import * as scripts from './scripts.js'
 /** What was handed back, as the hash has it: each job's id, followed by `tick run time`. */
 export type HandedFields = readonly string[]
 
-export type ClaimReply = [micros: number, answers: string, differing: string, handed: HandedFields, taken?: string]
+export type ClaimReply = [
+  micros: number,
+  answers: string,
+  differing: string,
+  handed: HandedFields,
+  taken?: string,
+  version?: string
+]
 
-export type ProbeReply = [micros: number, handed: HandedFields, refused: string, info: string, fence: string]
+export type ProbeReply = [
+  micros: number,
+  handed: HandedFields,
+  refused: string,
+  info: string,
+  fence: string,
+  version: string
+]
 
 /** What is known of a job's ticks; an error alone, as text, where that cannot be read. */
 export type HistoryReply = [
@@ -31,14 +45,15 @@ export interface ScriptCommands {
   ): Promise<[micros: number, fencingToken: number, holder?: string]>
   rlsConfirm(keyCount: number, ...args: (string | number)[]): Promise<string>
   rlsAdopt(keyCount: number, ...args: string[]): Promise<null>
-  rlsResume(keyCount: number, ...args: string[]): Promise<null>
+  rlsChange(keyCount: number, ...args: string[]): Promise<[status: string, entry: string]>
+  rlsStanding(keyCount: number, key: string): Promise<[version: string, ofJobs: string[], ofOthers: string[]]>
   rlsPauses(keyCount: number, ...args: string[]): Promise<string[]>
   rlsSince(keyCount: number, ...args: string[]): Promise<string>
-  rlsTime(keyCount: number, ...args: string[]): Promise<[micros: number, handed: HandedFields]>
+  rlsTime(keyCount: number, ...args: string[]): Promise<[micros: number, handed: HandedFields, version: string]>
   rlsLook(
     keyCount: number,
     key: string
-  ): Promise<[micros: number, fence: string, serverId: string, found: string[], waiting: string[]]>
+  ): Promise<[micros: number, fence: string, serverId: string, found: string[], waiting: string[], version: string]>
   rlsEnqueue(keyCount: number, ...args: string[]): Promise<[id: string, isOwn: '0' | '1']>
   rlsAbandon(keyCount: number, ...args: string[]): Promise<string>
   rlsReopen(keyCount: number, ...args: string[]): Promise<null>
@@ -54,7 +69,8 @@ const TEXTS = {
   rlsAcquire: scripts.ACQUIRE_SCRIPT,
   rlsConfirm: scripts.CONFIRM_SCRIPT,
   rlsAdopt: scripts.ADOPT_SCRIPT,
-  rlsResume: scripts.RESUME_SCRIPT,
+  rlsChange: scripts.CHANGE_SCRIPT,
+  rlsStanding: scripts.STANDING_SCRIPT,
   rlsPauses: scripts.PAUSES_SCRIPT,
   rlsSince: scripts.SINCE_SCRIPT,
   rlsTime: scripts.TIME_SCRIPT,

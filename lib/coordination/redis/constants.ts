@@ -10,6 +10,18 @@ export const KEY_FENCE = 'fence'
 
 export const KEY_PAUSED = 'paused'
 
+export const KEY_PAUSES = 'pauses'
+
+export const KEY_STANDING = 'standing'
+
+export const KEY_VERSION = 'version'
+
+export const KEY_CHANGES = 'changes'
+
+export const KEY_CHANGED = 'changed'
+
+export const KEY_CHANGE = 'change:'
+
 export const KEY_HANDED = 'handed'
 
 export const KEY_OPEN = 'open'
@@ -78,6 +90,23 @@ export const RESUMED_MARK = '-'
 
 /** What is noted of a job whose pause by code has ended ends with it. */
 export const BY_CODE_MARK = '~'
+
+/** What a scope is that is not one job's begins with, or is. */
+export const JOB_SCOPE = 'job:'
+
+export const GROUP_SCOPE = 'group:'
+
+export const ALL_SCOPE = 'all'
+
+/** The version of a pause by code, which is no change. */
+export const VERSION_BY_CODE = 'code'
+
+export const CHANGE_MADE = 'm'
+
+export const CHANGE_CONFLICT = 'c'
+
+/** How many changes a replica that was away can catch up on. */
+export const KEEP_CHANGES = 1000
 
 export const KIND_TICK = 't'
 
@@ -229,6 +258,9 @@ export const KEEP_TAKEN = 60000
 
 /** How long a call's reply is kept, should it be repeated. */
 export const KEEP_REPLY = 3600000
+
+/** How long a change is remembered by its id, should it be asked for again. */
+export const KEEP_CHANGE = 86400000
 
 /** How long it is remembered that a run was recorded as abandoned, should its replica come back. */
 export const KEEP_ABANDONED = 604800000

@@ -8,6 +8,8 @@ import type {
   CoordinationNode
 } from '../../../types/coordination/node.js'
 import type {
+  ChangeAnswer,
+  ChangeRequest,
   ClaimAnswer,
   ClaimBlocks,
   ClaimRequest,
@@ -28,6 +30,7 @@ import type {
   ReleaseAnswer,
   ReplicaReport,
   SeenReplica,
+  Standing,
   StoredHistory,
   StoredStatus,
   SurveyRequest,
@@ -35,6 +38,7 @@ import type {
 } from '../../../types/coordination.js'
 import type { RunProgress } from '../../../types/history.js'
 import { FleetClock } from '../fleet-clock.js'
+import { RedisChanges } from './changes.js'
 import { RedisClaims } from './claims.js'
 import type { RedisClient } from './client.js'
 import { defineScripts } from './commands.js'
@@ -72,6 +76,7 @@ export interface RedisCoordinationOptions {
 interface Opened {
   readonly link: RedisLink
   readonly server: RedisServer
+  readonly changes: RedisChanges
   readonly claims: RedisClaims
   readonly locks: RedisLocks
   readonly openRuns: RedisOpenRuns
@@ -128,7 +133,16 @@ export class RedisCoordination implements Coordination, CoordinationNode {
       records.forget()
       listener.onPast(isAll)
     }
-    const server = new RedisServer(redis.address, keys, commands, { ...listener, onPast })
+    const server = new RedisServer(
+      redis.address,
+      keys,
+      commands,
+      { ...listener, onPast },
+      {
+        note: (version) => changes.note(version),
+        forget: () => changes.forget()
+      }
+    )
     const link = new RedisLink({
       redis,
       client,
@@ -141,13 +155,15 @@ export class RedisCoordination implements Coordination, CoordinationNode {
         onRefused: (message) => listener.onUnsafe(`Redis refuses what it is asked: ${message}`)
       }
     })
-    const common = { client, link, server, commands, keys, clock: local, replicaId }
+    const changes: RedisChanges = new RedisChanges({ client, link, commands, keys, listener })
+    const common = { client, link, server, changes, commands, keys, clock: local, replicaId }
     const records: RedisRecords = new RedisRecords({ ...common, bounds: history, listener })
     const claims = new RedisClaims({ ...common, maxClockSkew, listener, records })
     const onUnreadable = (jobId: string): void => claims.tellUnreadable(jobId)
     return {
       link,
       server,
+      changes,
       claims,
       locks: new RedisLocks({ ...common, module: redlock }),
       openRuns: new RedisOpenRuns({ ...common, listener, records }),
@@ -229,12 +245,16 @@ export class RedisCoordination implements Coordination, CoordinationNode {
     return this.#opened.openRuns.reopen(runs, callId)
   }
 
-  pause(jobId: string, note: string | undefined): Promise<void> {
-    return this.#opened.jobs.pause(jobId, note)
+  change(request: ChangeRequest): Promise<ChangeAnswer> {
+    return this.#opened.changes.change(request, '')
   }
 
-  resume(jobId: string): Promise<void> {
-    return this.#opened.jobs.resume(jobId)
+  changeAt(request: ChangeRequest, at: number | null): Promise<ChangeAnswer> {
+    return this.#opened.changes.change(request, at)
+  }
+
+  standing(): Promise<Standing> {
+    return this.#opened.changes.standing()
   }
 
   survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]> {

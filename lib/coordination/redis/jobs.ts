@@ -16,32 +16,18 @@ export interface RedisJobsOptions {
   readonly link: RedisLink
   readonly commands: ScriptCommands
   readonly keys: Keys
-  readonly replicaId: string
   /** Called with the id of a job whose record cannot be read. */
   onUnreadable(jobId: string): void
   /** Called with the id of a job for which something waits. */
   onWaiting(jobId: string): void
 }
 
-/** What one Redis knows of jobs beside their claims: pauses, since when they are there, how they are defined. */
+/** What one Redis knows of jobs beside their claims: whether they are paused, since when they are there, how they are defined. */
 export class RedisJobs {
   readonly #options: RedisJobsOptions
 
   constructor(options: RedisJobsOptions) {
     this.#options = options
-  }
-
-  async pause(jobId: string, note: string | undefined): Promise<void> {
-    const { client, link, keys, replicaId } = this.#options
-    const value = JSON.stringify({ note, replicaId, at: Math.round(link.clock.now()) })
-    await link.command('pause a job', () => client.hset(keys.paused, jobId, value))
-  }
-
-  async resume(jobId: string): Promise<void> {
-    const { link, commands, keys } = this.#options
-    // Remembered, so that a definition with `paused: true` does not pause the job again at the next deploy, and that
-    // nothing is caught up on for the time it was paused.
-    await link.command('resume a job', () => commands.rlsResume(1, keys.paused, jobId))
   }
 
   async survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]> {
@@ -56,7 +42,7 @@ export class RedisJobs {
     const { client, link, commands, keys, onUnreadable, onWaiting } = this.#options
     const [pauses, records, times, waiting] = await link.command('read jobs', () =>
       Promise.all([
-        commands.rlsPauses(1, keys.paused, writePauses(jobs)),
+        commands.rlsPauses(1, keys.fence, writePauses(jobs)),
         client.mget(jobs.map(({ jobId }) => keys.claim(jobId))),
         commands.rlsSince(1, keys.fence, writeSince(jobs)),
         client.zrange(keys.waiting, '0', `${CHUNK - 1}`)

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Fingerprint, HeldLock } from '../../../types/coordination.js'
 import {
+  KEY_CHANGES,
   KEY_CLAIM,
   KEY_DEFINITION,
   KEY_FENCE,
@@ -19,6 +20,7 @@ import {
   KEY_SLOT,
   KEY_TAKEN,
   KEY_UNLOCKED,
+  KEY_VERSION,
   KEY_WAITING
 } from './constants.js'
 
@@ -45,7 +47,13 @@ import {
  * | `named:<name>` | string: the token that holds a lock by name | acquire, extend, release, restore | the lock's TTL |
  * | `open` | sorted set: runs that have begun and not ended, see record.ts, by when their lock ends | claim, adopt, finish, hand back, look, abandon, reopen | 7 days after the last look |
  * | `abandoned:<run>` | string: the call that recorded the run as abandoned, and how it stood in `open` | abandon, reopen | 7 days |
- * | `paused` | hash: job to its pause. `{...}` is a pause by an operator (JSON: note, replicaId, at), `-<time>` its end, `-` a resumption of what was not paused; `{}` is a pause by code, `-<time>~` its end | pause, resume, claim, pauses | for ever |
+ * | `paused` | hash: job to its pause. `{...}` is a pause by an operator (its entry in `changes`; of a build before those JSON with note, replicaId, at), `-<time>` its end, `-` a resumption of what was not paused; `{}` is a pause by code, `-<time>~` its end | change, claim, pauses | for ever |
+ * | `pauses` | hash: `all` or `group:<name>` to the pause of all jobs or of a group, as in `paused` | change | for ever |
+ * | `standing` | string: `1` where there is anything in `pauses` | change | for ever |
+ * | `version` | string: how many changes there have been, by which a replica knows what it has missed | change | for ever |
+ * | `changes` | stream: `<version>-0` to JSON of a change in `c` | change | the last 1000 |
+ * | `changed` | hash: scope, which is `all`, `group:<name>` or `job:<job>`, to its last change as in `changes` | change | for ever |
+ * | `change:<id>` | string: a change as in `changes`, should it be asked for again | change | a day |
  * | `handed` | hash: job to `tick run time` of a claim that was handed back; DEL and a run to `-1 run time` of what is to replace it | hand back, claim; taken away by claim, finish, abandon | a day |
  * | `since:<job>` | string: `time trigger`, since when the fleet has had the job with this trigger | since, claim, adopt | as long as a claim; 7 days from the first one |
  * | `dates:<job>` | hash: trigger of a date that was claimed beside other ticks to the run, or `-` | claim, hand back | 35 days |
@@ -57,7 +65,7 @@ import {
  * | `unlocked` | hash: job to how its runs without a lock have ended, as in the field `e` | note | for ever |
  * | `progress` | hash: run to JSON of how far it has come | writeProgress; taken away by that and abandon | a day after the last |
  * | `replicas` | hash: replica to when it was last heard of, and JSON of what it says of itself | beat | a minute after the last |
- * | `probe`, `probe:hash`, `probe:set`, `probe:sorted` | of each type one, to try what may be done | time, probe | a second |
+ * | `probe`, `probe:hash`, `probe:set`, `probe:sorted`, `probe:stream` | of each type one, to try what may be done | time, probe | a second |
  *
  * Fields of words of a record, see fields.ts:
  *
@@ -77,16 +85,17 @@ import {
  * | place | type: what it is to hold | lives |
  * |---|---|---|
  * | field `ov` of a job | the version of the override under which it was last claimed | as its record |
- * | `pauses` | hash: `all` or `group:<name>` to the pause of all jobs or of a group, as in `paused`; a job's own stays there | for ever |
  * | `overrides` | hash: job to JSON of what operators changed of it, with its `version` | until it is reset |
  * | `schedules` | hash: id to JSON of a job that is kept in the store | until it is removed |
  * | `definitions` | hash: job to JSON of its definition as published, with its fingerprint and when it was last seen | 7 days after no replica has it |
- * | `changes` | stream: what changed in pauses, overrides, schedules, and commands to replicas | the last 1000 |
- * | `version` | string: how many changes there have been, by which a replica knows what it has missed | for ever |
  */
 export class Keys {
   readonly fence: string
   readonly paused: string
+  /** The feed of changes. */
+  readonly changes: string
+  /** The version of the last change. */
+  readonly version: string
   readonly handed: string
   readonly open: string
   /** The jobs for which something waits. */
@@ -109,6 +118,8 @@ export class Keys {
     this.#base = `rls:{${prefix}}:`
     this.fence = this.#base + KEY_FENCE
     this.paused = this.#base + KEY_PAUSED
+    this.changes = this.#base + KEY_CHANGES
+    this.version = this.#base + KEY_VERSION
     this.handed = this.#base + KEY_HANDED
     this.open = this.#base + KEY_OPEN
     this.waiting = this.#base + KEY_WAITING
@@ -120,7 +131,7 @@ export class Keys {
     this.progress = this.#base + KEY_PROGRESS
     this.replicas = this.#base + KEY_REPLICAS
     this.probe = this.#base + KEY_PROBE
-    this.probes = [this.probe, `${this.probe}:hash`, `${this.probe}:set`, `${this.probe}:sorted`]
+    this.probes = [this.probe, ...['hash', 'set', 'sorted', 'stream'].map((type) => `${this.probe}:${type}`)]
   }
 
   claim(jobId: string): string {

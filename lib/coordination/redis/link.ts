@@ -31,9 +31,9 @@ export interface RedisLinkOptions {
 
 /**
  * How old a measurement of Redis' clock may grow before it is asked for again. A replica that asks for nothing else hears by
- * that, within about this time, what was handed back, and notices that Redis does not answer.
+ * that, within a second, what was changed and what was handed back, and notices that Redis does not answer.
  */
-export const MEASURE_EVERY = SECOND
+export const MEASURE_EVERY = (9 * SECOND) / 10
 
 /** How long ago a claim, or another write, may be before it is tried whether one can be had. */
 const PROVE_EVERY = 10 * SECOND

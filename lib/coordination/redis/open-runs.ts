@@ -1,6 +1,7 @@
 import type { Clock } from '../../../types/clock.js'
 import type { AbandonVote } from '../../../types/coordination/node.js'
 import type { CoordinationListener, LostRun, OpenRun } from '../../../types/coordination.js'
+import type { RedisChanges } from './changes.js'
 import type { ScriptCommands } from './commands.js'
 import { ABANDON_CLOSED, ABANDON_ELSEWHERE, ABANDON_HELD, ABANDON_RECORDED } from './constants.js'
 import type { Keys } from './keys.js'
@@ -20,6 +21,7 @@ const ABANDON_VOTES: { readonly [code: number]: AbandonVote } = {
 export interface RedisOpenRunsOptions {
   readonly link: RedisLink
   readonly server: RedisServer
+  readonly changes: RedisChanges
   readonly commands: ScriptCommands
   readonly keys: Keys
   readonly clock: Clock
@@ -31,15 +33,17 @@ export interface RedisOpenRunsOptions {
 export class RedisOpenRuns {
   readonly #link: RedisLink
   readonly #server: RedisServer
+  readonly #changes: RedisChanges
   readonly #commands: ScriptCommands
   readonly #keys: Keys
   readonly #clock: Clock
   readonly #listener: CoordinationListener
   readonly #records: RedisRecords
 
-  constructor({ link, server, commands, keys, clock, listener, records }: RedisOpenRunsOptions) {
+  constructor({ link, server, changes, commands, keys, clock, listener, records }: RedisOpenRunsOptions) {
     this.#link = link
     this.#server = server
+    this.#changes = changes
     this.#commands = commands
     this.#keys = keys
     this.#clock = clock
@@ -51,9 +55,10 @@ export class RedisOpenRuns {
     const sent = this.#clock.monotonic()
     try {
       const reply = await this.#link.exchange(() => this.#commands.rlsLook(1, this.#keys.fence))
-      const [micros, fence, serverId, found, waiting] = reply
+      const [micros, fence, serverId, found, waiting, version] = reply
       this.#link.clock.sample(sent, micros / 1000)
       this.#server.note(serverId, Number(fence))
+      this.#changes.note(version)
       for (const jobId of waiting) this.#listener.onWaiting(jobId)
       return readOpenRuns(found)
     } catch (error) {

@@ -84,11 +84,11 @@ function writeTemplate(request: ClaimRequest, isVote: boolean): string {
     (isVote ? FLAG_VOTE : 0) +
     (request.startsRuns ? FLAG_STARTS_RUNS : 0)
   const start = `${KINDS[kind]} ${scheduledTime} ${coversUntil} ${ttl} ${retention}`
-  const { slots, maxRuns, key = '' } = request
-  return `${start} ${afterCompletion} ${flags} ${slots} ${maxRuns ?? 0} ${writeKey(key)} ${writeFingerprint(fingerprint)}\n`
+  const { slots, maxRuns, key = '', group = '' } = request
+  return `${start} ${afterCompletion} ${flags} ${slots} ${maxRuns ?? 0} ${writeKey(key)} ${writeKey(group)} ${writeFingerprint(fingerprint)}\n`
 }
 
-/** A concurrency key, which may be any text. */
+/** A concurrency key or a group, which may be any text. */
 export function writeKey(key: string): string {
   if (key === '') return NOBODY
   return key === NOBODY ? '%2D' : escapeField(key)
@@ -114,6 +114,7 @@ function hasTemplateOf(a: ClaimRequest, b: ClaimRequest): boolean {
     a.maxRuns === b.maxRuns &&
     a.startsRuns === b.startsRuns &&
     a.key === b.key &&
+    a.group === b.group &&
     a.fingerprint.trigger === b.fingerprint.trigger &&
     a.fingerprint.options === b.fingerprint.options
   )
@@ -188,7 +189,9 @@ export function writeAbandoned(
 /** Whether their code pauses jobs. */
 export function writePauses(jobs: readonly SurveyRequest[]): string {
   let written = ''
-  for (const { pausedInitially, jobId } of jobs) written += `${pausedInitially ? 1 : 0} ${jobId}\n`
+  for (const { pausedInitially, group = '', jobId } of jobs) {
+    written += `${pausedInitially ? 1 : 0} ${writeKey(group)} ${jobId}\n`
+  }
   return written
 }
 

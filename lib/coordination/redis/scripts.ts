@@ -174,6 +174,74 @@ for i = 1, #claims do adopt(keys[i + 2], known[i + 2], unpack(claims[i])) end
 if #opened > 0 then redis.call('ZADD', openKey, unpack(opened)) end
 `
 
+export const CHANGE_SCRIPT = `
+local find, format, gmatch, match, sub = string.find, string.format, string.gmatch, string.match, string.sub
+local time = redis.call('TIME')
+local micros = time[1] * 1000000 + time[2]
+local now = math.floor(micros / 1000)
+local base = sub(KEYS[1], 1, -1 - #'fence')
+local openKey = base .. 'open'
+local function textAt(key)
+local text = redis.pcall('GET', key)
+return type(text) == 'string' and text or ''
+end
+local function pauseUntil(noted, now)
+local untilText = noted and match(noted, '"until":(%d+)')
+if untilText and tonumber(untilText) <= now then return '-' .. untilText end
+return noted
+end
+local id, madeAt, kind, scope, body, expected = unpack(ARGV)
+local versionKey, feedKey, changedKey = base .. 'version', base .. 'changes', base .. 'changed'
+local replyKey = base .. 'change:' .. id
+redis.call('EXISTS', KEYS[1], versionKey, feedKey, changedKey, replyKey, base .. 'paused', base .. 'pauses')
+local made = textAt(replyKey)
+if made ~= '' then return { 'm', made } end
+local isMaster = madeAt ~= '' and madeAt ~= '-'
+local at = isMaster and tonumber(madeAt) or now
+local isOfJob = sub(scope, 1, #'job:') == 'job:'
+local pausesKey = base .. (isOfJob and 'paused' or 'pauses')
+local field = isOfJob and sub(scope, #'job:' + 1) or scope
+local function versionInForce()
+local noted = pauseUntil(redis.call('HGET', pausesKey, field), now)
+if not noted or sub(noted, 1, 1) == '-' then return '-' end
+if noted == '{}' then return 'code' end
+return match(noted, '"id":"([^"]+)"') or match(noted, '"at":(%d+)') or '-'
+end
+local last = scope ~= '' and redis.call('HGET', changedKey, scope) or ''
+if expected ~= '' and versionInForce() ~= expected then return { 'c', last } end
+local version = (tonumber(textAt(versionKey)) or 0) + 1
+local entry = format('{"version":%.0f,"at":%.0f,', version, at) .. sub(body, 2)
+if madeAt == '-' then return { 'm', entry } end
+local lastAt, lastId = match(last, '"at":(%d+),"id":"([^"]+)"')
+lastAt = tonumber(lastAt)
+if isMaster and lastAt and (lastAt > at or (lastAt == at and lastId > id)) then return { 'm', entry } end
+local streamId = format('%.0f-0', version)
+local added = redis.pcall('XADD', feedKey, 'MAXLEN', 1000, streamId, 'c', entry)
+if type(added) == 'table' and added.err then
+redis.call('DEL', feedKey)
+redis.call('XADD', feedKey, 'MAXLEN', 1000, streamId, 'c', entry)
+end
+redis.call('SET', versionKey, format('%.0f', version))
+redis.call('SET', replyKey, entry, 'PX', 86400000)
+if scope ~= '' then redis.call('HSET', changedKey, scope, entry) end
+if kind == 'pause' then
+redis.call('HSET', pausesKey, field, entry)
+elseif kind == 'resume' then
+local noted = pauseUntil(redis.call('HGET', pausesKey, field), now)
+if not noted then
+if isOfJob then redis.call('HSET', pausesKey, field, '-') end
+elseif sub(noted, -1) == '~' then
+redis.call('HSET', pausesKey, field, sub(noted, 1, -2))
+elseif sub(noted, 1, 1) == '-' then
+redis.call('HSET', pausesKey, field, noted)
+else
+redis.call('HSET', pausesKey, field, '-' .. format('%.0f', at))
+end
+end
+if not isOfJob and scope ~= '' then redis.call('SET', base .. 'standing', '1') end
+return { 'm', entry }
+`
+
 export const CLAIM_SCRIPT = `
 local find, format, gmatch, match, sub = string.find, string.format, string.gmatch, string.match, string.sub
 local time = redis.call('TIME')
@@ -232,25 +300,46 @@ local key = base .. 'since:' .. jobId
 local _, noted = match(textAt(key), '^(%-?%d+) (%S+)$')
 if noted == trigger then redis.call('PEXPIRE', key, math.min(tonumber(retention), 604800000)) end
 end
+local function pauseUntil(noted, now)
+local untilText = noted and match(noted, '"until":(%d+)')
+if untilText and tonumber(untilText) <= now then return '-' .. untilText end
+return noted
+end
 local function pauseByCode(noted, isPausedInitially, now)
 if isPausedInitially then
 if not noted or sub(noted, -1) == '~' then return '{}' end
 elseif noted == '{}' then
 return '-' .. format('%.0f', now) .. '~'
 end
-return noted
+return pauseUntil(noted, now)
+end
+local function readStanding()
+local standing = {}
+local noted = redis.call('HGETALL', base .. 'pauses')
+for i = 1, #noted, 2 do
+local pause = pauseUntil(noted[i + 1], now)
+standing[noted[i]] = sub(pause, 1, 1) ~= '-' or tonumber(match(pause, '%d+')) or -1
+end
+return standing
+end
+local function pauseWith(standing, group, isPaused, resumedAt)
+for _, scope in ipairs({ 'all', 'group:' .. group }) do
+local pause = standing[scope]
+if pause == true then isPaused = true elseif pause then resumedAt = math.max(resumedAt, pause) end
+end
+return isPaused, resumedAt
 end
 local pausedKey, handedKey, takenKey = KEYS[2], KEYS[3], KEYS[5]
 local templates = {}
 local line = 0
-for kind, scheduledTime, coversUntil, ttl, retention, after, flags, slots, maxRuns, key, fingerprint in
-gmatch(ARGV[4], '(%a) (%-?%d+) (%-?%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (%S+)') do
+for kind, scheduledTime, coversUntil, ttl, retention, after, flags, slots, maxRuns, key, group, fingerprint in
+gmatch(ARGV[5], '(%a) (%-?%d+) (%-?%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (%S+) (%S+)') do
 flags = tonumber(flags)
 line = line + 1
 templates[tostring(line)] = {
 kind = kind, scheduledTime = tonumber(scheduledTime), coversUntil = tonumber(coversUntil), ttl = ttl,
 retention = retention, after = tonumber(after), slots = tonumber(slots), maxRuns = tonumber(maxRuns),
-fingerprint = fingerprint, isManual = kind == 'h' or kind == 's', key = key ~= '-' and key, queues = flags % (2 * 16) >= 16,
+fingerprint = fingerprint, group = group, isManual = kind == 'h' or kind == 's', key = key ~= '-' and key, queues = flags % (2 * 16) >= 16,
 replaces = flags % (2 * 32) >= 32,
 isVote = flags % (2 * 8) >= 8, isRerun = flags % (2 * 4) >= 4,
 startsRuns = flags % (2 * 64) >= 64,
@@ -260,20 +349,24 @@ isPausedInitially = flags % (2 * 1) >= 1
 end
 local count = 0
 local templateOf, runIds, jobIds, keys = {}, {}, {}, { KEYS[1] }
-for number, id, job in gmatch(ARGV[5], '(%d+) (%S+) ([^\\n]+)') do
+for number, id, job in gmatch(ARGV[6], '(%d+) (%S+) ([^\\n]+)') do
 count = count + 1
 templateOf[count], runIds[count], jobIds[count] = templates[number], id, job
 keys[count + 1] = base .. 'claim:' .. job
 end
 for i = 1, count do keys[count + i + 1] = base .. 'lock:' .. jobIds[i] end
 keys[2 * count + 2] = openKey
+keys[2 * count + 3] = base .. 'version'
+keys[2 * count + 4] = base .. 'standing'
 local blocks, sizes = {}, {}
-for name, size in gmatch(ARGV[6], '(%S+) (%d+)') do
+for name, size in gmatch(ARGV[7], '(%S+) (%d+)') do
 blocks[#blocks + 1], sizes[#sizes + 1] = name, tonumber(size)
 end
 local marks = #blocks > 0 and call('SMISMEMBER', takenKey, unpack(blocks))
 local known = call('MGET', unpack(keys))
 local pauses = call('HMGET', pausedKey, unpack(jobIds))
+local standing = known[2 * count + 4] and readStanding()
+for i = 1, standing and count or 0 do pauses[i] = pauses[i] or '' end
 local handed = call('HGETALL', handedKey)
 for i = 2, #handed, 2 do
 if (tonumber(match(handed[i], '%d+$')) or 0) < now - 86400000 then call('HDEL', handedKey, handed[i - 1]) end
@@ -297,6 +390,17 @@ local isKnown, tick, previous, claimedBy, endedAt, grant, claimedAs, fields, sta
 local claimant, isUnconfirmed, unbegun
 local isPaused, resumedAt
 local slot
+local function readPause(noted)
+if noted == '' then noted = false end
+local paused = pauseByCode(noted, template.isPausedInitially, now)
+if paused ~= noted then call('HSET', pausedKey, jobId, paused) end
+resumedAt, isPaused = -1, paused and true or false
+if paused and sub(paused, 1, 1) == '-' then
+resumedAt, isPaused = tonumber(match(paused, '%d+')) or -1, false
+end
+if standing then isPaused, resumedAt = pauseWith(standing, template.group, isPaused, resumedAt) end
+isPaused = isPaused and template.kind ~= 'h'
+end
 local function isReplaced(id)
 for i = 1, #handed, 2 do
 if handed[i] == '\\127' .. id then return true end
@@ -558,15 +662,6 @@ end
 local function noteDiffering(index)
 local _, _, _, itsReplica = match(grant, '^(%S+) (%d+) (%d+) (%S+) (%-?%d+) (%d+)$')
 differing[#differing + 1] = (index - 1) .. ':' .. digits(tick) .. ':' .. claimedAs .. ':' .. itsReplica
-end
-local function readPause(noted)
-local paused = pauseByCode(noted, template.isPausedInitially, now)
-if paused ~= noted then call('HSET', pausedKey, jobId, paused) end
-if sub(paused, 1, 1) == '-' then
-resumedAt, isPaused = tonumber(match(paused, '%d+')) or -1, false
-else
-resumedAt, isPaused = -1, template.kind ~= 'h'
-end
 end
 local function readUnfinished()
 if endedAt ~= '0' then return nil end
@@ -905,7 +1000,8 @@ if #closed > 0 then call('ZREM', openKey, unpack(closed)) end
 if #opened > 0 then call('ZADD', openKey, unpack(opened)) end
 local reply = concat(answers, ' ')
 if callId ~= '-' then rememberReply(replyKey, callId, reply) end
-return { micros, reply, concat(differing, ' '), handed, concat(asked) }
+local version = known[2 * count + 3] or ''
+return { micros, reply, concat(differing, ' '), handed, concat(asked), version ~= ARGV[4] and version or nil }
 `
 
 export const CONFIRM_SCRIPT = `
@@ -1584,7 +1680,8 @@ found[#found + 1] = due[i + 1]
 end
 end
 redis.call('PEXPIRE', openKey, 604800000)
-return { micros, fence, serverId, found, redis.call('ZRANGE', base .. 'waiting', 0, 1000 - 1) }
+local waiting = redis.call('ZRANGE', base .. 'waiting', 0, 1000 - 1)
+return { micros, fence, serverId, found, waiting, textAt(base .. 'version') }
 `
 
 export const NOTE_SCRIPT = `
@@ -1712,26 +1809,57 @@ local find, format, gmatch, match, sub = string.find, string.format, string.gmat
 local time = redis.call('TIME')
 local micros = time[1] * 1000000 + time[2]
 local now = math.floor(micros / 1000)
+local base = sub(KEYS[1], 1, -1 - #'fence')
+local openKey = base .. 'open'
+local function pauseUntil(noted, now)
+local untilText = noted and match(noted, '"until":(%d+)')
+if untilText and tonumber(untilText) <= now then return '-' .. untilText end
+return noted
+end
 local function pauseByCode(noted, isPausedInitially, now)
 if isPausedInitially then
 if not noted or sub(noted, -1) == '~' then return '{}' end
 elseif noted == '{}' then
 return '-' .. format('%.0f', now) .. '~'
 end
-return noted
+return pauseUntil(noted, now)
 end
-local isPausedByCode, ids = {}, {}
-for isPaused, jobId in gmatch(ARGV[1], '(%d) ([^\\n]+)') do
+local function readStanding()
+local standing = {}
+local noted = redis.call('HGETALL', base .. 'pauses')
+for i = 1, #noted, 2 do
+local pause = pauseUntil(noted[i + 1], now)
+standing[noted[i]] = sub(pause, 1, 1) ~= '-' or tonumber(match(pause, '%d+')) or -1
+end
+return standing
+end
+local function pauseWith(standing, group, isPaused, resumedAt)
+for _, scope in ipairs({ 'all', 'group:' .. group }) do
+local pause = standing[scope]
+if pause == true then isPaused = true elseif pause then resumedAt = math.max(resumedAt, pause) end
+end
+return isPaused, resumedAt
+end
+local pausedKey = base .. 'paused'
+local isPausedByCode, ids, groups = {}, {}, {}
+for isPaused, group, jobId in gmatch(ARGV[1], '(%d) (%S+) ([^\\n]+)') do
 ids[#ids + 1] = jobId
+groups[#ids] = group
 isPausedByCode[#ids] = isPaused == '1'
 end
-local noted = redis.call('HMGET', KEYS[1], unpack(ids))
+local notes = redis.call('HMGET', pausedKey, unpack(ids))
+local standing = readStanding()
+local reply = {}
 for i = 1, #ids do
-local paused = pauseByCode(noted[i], isPausedByCode[i], now)
-if paused ~= noted[i] then redis.call('HSET', KEYS[1], ids[i], paused) end
-noted[i] = paused or ''
+local paused = pauseByCode(notes[i], isPausedByCode[i], now)
+if paused ~= notes[i] then redis.call('HSET', pausedKey, ids[i], paused) end
+local isResumed = paused and sub(paused, 1, 1) == '-'
+local isPaused, resumedAt = pauseWith(
+standing, groups[i], paused and not isResumed, isResumed and tonumber(match(paused, '%d+')) or -1
+)
+reply[i] = isPaused and '{}' or resumedAt >= 0 and '-' .. format('%.0f', resumedAt) or ''
 end
-return noted
+return reply
 `
 
 export const PROBE_SCRIPT = `
@@ -1746,11 +1874,11 @@ else
 failed = failed or reply
 end
 end
-local fence, handed, paused, open, text, hash, set, sorted = unpack(KEYS)
+local fence, handed, paused, open, version, text, hash, set, sorted, stream = unpack(KEYS)
 local time = try('TIME')
 try('SET', text, '1', 'PX', 1000)
 try('GET', text)
-local known = try('MGET', fence, text)
+local known = try('MGET', fence, text, version)
 try('EXISTS', text)
 try('PTTL', text)
 try('PEXPIRE', text, 1000)
@@ -1767,12 +1895,14 @@ try('ZRANGE', sorted, 0, 0)
 try('ZSCORE', sorted, 'a')
 try('ZRANGEBYSCORE', sorted, 0, 0)
 try('ZREM', open, '-')
-try('DEL', text, hash, set, sorted)
+try('XADD', stream, 'MAXLEN', 1, '*', 'a', '1')
+try('XRANGE', stream, '-', '+', 'COUNT', 1)
+try('DEL', text, hash, set, sorted, stream)
 local info = redis.pcall('INFO')
 if #refused == 0 and failed then return failed end
 return {
 time and time[1] * 1000000 + time[2] or 0, handedFields or {}, table.concat(refused, ' '),
-type(info) == 'string' and info or '', known and known[1] or ''
+type(info) == 'string' and info or '', known and known[1] or '', known and known[3] or ''
 }
 `
 
@@ -1795,21 +1925,6 @@ if callId == ARGV[1] then
 redis.call('DEL', mark)
 redis.call('ZADD', openKey, format('%.0f', now - 60000), member)
 end
-end
-`
-
-export const RESUME_SCRIPT = `
-local find, format, gmatch, match, sub = string.find, string.format, string.gmatch, string.match, string.sub
-local time = redis.call('TIME')
-local micros = time[1] * 1000000 + time[2]
-local now = math.floor(micros / 1000)
-local noted = redis.call('HGET', KEYS[1], ARGV[1])
-if not noted then
-redis.call('HSET', KEYS[1], ARGV[1], '-')
-elseif sub(noted, -1) == '~' then
-redis.call('HSET', KEYS[1], ARGV[1], sub(noted, 1, -2))
-elseif sub(noted, 1, 1) ~= '-' then
-redis.call('HSET', KEYS[1], ARGV[1], '-' .. format('%.0f', now))
 end
 `
 
@@ -1857,10 +1972,27 @@ end
 return table.concat(reply, ' ')
 `
 
+export const STANDING_SCRIPT = `
+local find, format, gmatch, match, sub = string.find, string.format, string.gmatch, string.match, string.sub
+local base = sub(KEYS[1], 1, -1 - #'fence')
+local openKey = base .. 'open'
+local function textAt(key)
+local text = redis.pcall('GET', key)
+return type(text) == 'string' and text or ''
+end
+return {
+textAt(base .. 'version'), redis.call('HGETALL', base .. 'paused'), redis.call('HGETALL', base .. 'pauses')
+}
+`
+
 export const TIME_SCRIPT = `
 local time = redis.call('TIME')
 local micros = time[1] * 1000000 + time[2]
 local now = math.floor(micros / 1000)
-if KEYS[3] then redis.call('SET', KEYS[3], '1', 'PX', 1) end
-return { micros, redis.call('HGETALL', KEYS[2]) }
+local function textAt(key)
+local text = redis.pcall('GET', key)
+return type(text) == 'string' and text or ''
+end
+if KEYS[4] then redis.call('SET', KEYS[4], '1', 'PX', 1) end
+return { micros, redis.call('HGETALL', KEYS[2]), textAt(KEYS[3]) }
 `

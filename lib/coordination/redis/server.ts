@@ -11,6 +11,14 @@ const REPLACED_MARK = String.fromCharCode(127)
 
 const GRANTED = `${ANSWER_GRANTED} `
 
+/** What hears of the changes that it has. */
+interface NotedChanges {
+  /** It says the version of the last one. */
+  note(version: string): void
+  /** It is another one, or has forgotten something. */
+  forget(): void
+}
+
 /**
  * Which server it is, and how much it knows: notices one that has taken another's place, or has forgotten something. Asks
  * it for the time, and what it allows.
@@ -20,6 +28,7 @@ export class RedisServer {
   readonly #keys: Keys
   readonly #commands: ScriptCommands
   readonly #listener: CoordinationListener
+  readonly #changes: NotedChanges
   /** Its `run_id`, `''` where it may not be asked. */
   #id = ''
   /** The last fencing token it has given, as it said itself. */
@@ -27,11 +36,18 @@ export class RedisServer {
   /** The last answers to claims that began with a later one: read only when it is asked for. */
   #lastGrant = ''
 
-  constructor(address: string, keys: Keys, commands: ScriptCommands, listener: CoordinationListener) {
+  constructor(
+    address: string,
+    keys: Keys,
+    commands: ScriptCommands,
+    listener: CoordinationListener,
+    changes: NotedChanges
+  ) {
     this.#address = address
     this.#keys = keys
     this.#commands = commands
     this.#listener = listener
+    this.#changes = changes
   }
 
   /** `null` where it may not be asked. */
@@ -70,7 +86,9 @@ export class RedisServer {
       const message = `Redis at ${this.#address} ${lost}: claims, locks and pauses since are unknown to it, so a tick may run twice or count as missed`
       this.#listener.onNotice('warn', message)
     }
-    if (isOther || isPast) this.#listener.onPast(true)
+    if (!isOther && !isPast) return
+    this.#changes.forget()
+    this.#listener.onPast(true)
   }
 
   /** Passes on what other replicas have handed back, and which runs they are to replace. */
@@ -84,20 +102,22 @@ export class RedisServer {
   }
 
   async #askTime(...written: string[]): Promise<number> {
-    const keys = [this.#keys.fence, this.#keys.handed, ...written]
-    const [micros, handed] = await this.#commands.rlsTime(keys.length, ...keys)
+    const keys = [this.#keys.fence, this.#keys.handed, this.#keys.version, ...written]
+    const [micros, handed, version] = await this.#commands.rlsTime(keys.length, ...keys)
     this.tellHanded(handed)
+    this.#changes.note(version)
     return micros
   }
 
   /** Tries all that claims need, and looks whom they are asked of. */
   async #askAll(): Promise<number> {
-    const { fence, handed, paused, open, probes } = this.#keys
-    const keys = [fence, handed, paused, open, ...probes]
+    const { fence, handed, paused, open, version, probes } = this.#keys
+    const keys = [fence, handed, paused, open, version, ...probes]
     const probed = readProbe(await this.#commands.rlsProbe(keys.length, ...keys))
     for (const reason of findUnsafe(probed.info)) this.#listener.onUnsafe(reason)
     this.tellHanded(probed.handed)
     this.note(runIdOf(probed.info) ?? '', probed.fence)
+    this.#changes.note(probed.version)
     return probed.micros
   }
 }
@@ -109,13 +129,15 @@ interface Probed {
   readonly info: string | null
   /** The last fencing token; 0 where there is none, NaN where something else is there. */
   readonly fence: number
+  /** The version of the last change; `''` for none. */
+  readonly version: string
 }
 
 /** @throws RefusalError where there are commands that the user may not run */
-function readProbe([micros, handed, refused, info, fence]: ProbeReply): Probed {
+function readProbe([micros, handed, refused, info, fence, version]: ProbeReply): Probed {
   if (refused !== '') {
     const commands = refused.toLowerCase().replaceAll(' ', ', ')
     throw new RefusalError(`NOPERM this user may not run what claims and locks need: ${commands}`)
   }
-  return { micros, handed, info: info === '' ? null : info, fence: Number(fence) }
+  return { micros, handed, info: info === '' ? null : info, fence: Number(fence), version }
 }

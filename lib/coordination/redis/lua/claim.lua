@@ -22,18 +22,19 @@
 -- or be the request's own. A claim that is handed back takes the marks of its tick away.
 --
 -- KEYS  fence, paused, handed, the replica's last reply, and `taken:<tick>` where there are blocks
--- ARGV  maxClockSkew, the replica's word, the call's id or NOBODY, then one line each for
---       the templates of requests: `kind scheduledTime coversUntil ttl retention after flags slots maxRuns key
+-- ARGV  maxClockSkew, the replica's word, the call's id or NOBODY, the version of the last change that the replica knows
+--       of, then one line each for
+--       the templates of requests: `kind scheduledTime coversUntil ttl retention after flags slots maxRuns key group
 --       fingerprint`, with the FLAGs added up (FLAG_VOTE: it is confirmed later, and told who has claimed a tick), 0 for
---       no `maxRuns`, the concurrency key of a run by hand or NOBODY, and for a run at the start of a replica the time
+--       no `maxRuns`, the concurrency key of a run by hand or NOBODY, the job's group or NOBODY, and for a run at the start of a replica the time
 --       since which no run must have begun in the place of `coversUntil`;
 --       the requests: `template runId jobId`, with the number of their template's line;
 --       the blocks: `name size`, for the first `size` requests, then for those that follow; `name 0` for those that are
 --       only asked about
 -- Reply Redis' time in microseconds; a string of the answers, one after the other, as below;
 --       `index:tick:fingerprint:replica` of the requests whose job was last claimed under another fingerprint; what was
---       handed back, as the hash has it; for each block that is only asked about a digit, 1 when it is taken. This last
---       is left out of a reply that is repeated.
+--       handed back, as the hash has it; for each block that is only asked about a digit, 1 when it is taken; the version
+--       of the last change where the replica knows another. These last two are left out of a reply that is repeated.
 --
 --       ANSWER_GRANTED fence covered scheduledTime
 --       ANSWER_TAKEN_OVER fence scheduledTime attempt id fence startedAt replica lockedUntil
@@ -79,19 +80,20 @@ end
 --- @include "record"
 --- @include "since-note"
 --- @include "pause"
+--- @include "standing"
 
 local pausedKey, handedKey, takenKey = KEYS[2], KEYS[3], KEYS[5]
 
 local templates = {}
 local line = 0
-for kind, scheduledTime, coversUntil, ttl, retention, after, flags, slots, maxRuns, key, fingerprint in
-  gmatch(ARGV[4], '(%a) (%-?%d+) (%-?%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (%S+)') do
+for kind, scheduledTime, coversUntil, ttl, retention, after, flags, slots, maxRuns, key, group, fingerprint in
+  gmatch(ARGV[5], '(%a) (%-?%d+) (%-?%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (%S+) (%S+)') do
   flags = tonumber(flags)
   line = line + 1
   templates[tostring(line)] = {
     kind = kind, scheduledTime = tonumber(scheduledTime), coversUntil = tonumber(coversUntil), ttl = ttl,
     retention = retention, after = tonumber(after), slots = tonumber(slots), maxRuns = tonumber(maxRuns),
-    fingerprint = fingerprint, isManual = kind == KIND_MANUAL or kind == KIND_START, key = key ~= NOBODY and key, queues = flags % (2 * FLAG_QUEUES) >= FLAG_QUEUES,
+    fingerprint = fingerprint, group = group, isManual = kind == KIND_MANUAL or kind == KIND_START, key = key ~= NOBODY and key, queues = flags % (2 * FLAG_QUEUES) >= FLAG_QUEUES,
     replaces = flags % (2 * FLAG_REPLACES) >= FLAG_REPLACES,
     isVote = flags % (2 * FLAG_VOTE) >= FLAG_VOTE, isRerun = flags % (2 * FLAG_RERUN) >= FLAG_RERUN,
     startsRuns = flags % (2 * FLAG_STARTS_RUNS) >= FLAG_STARTS_RUNS,
@@ -102,16 +104,18 @@ end
 
 local count = 0
 local templateOf, runIds, jobIds, keys = {}, {}, {}, { KEYS[1] }
-for number, id, job in gmatch(ARGV[5], '(%d+) (%S+) ([^\n]+)') do
+for number, id, job in gmatch(ARGV[6], '(%d+) (%S+) ([^\n]+)') do
   count = count + 1
   templateOf[count], runIds[count], jobIds[count] = templates[number], id, job
   keys[count + 1] = base .. KEY_CLAIM .. job
 end
 for i = 1, count do keys[count + i + 1] = base .. KEY_LOCK .. jobIds[i] end
 keys[2 * count + 2] = openKey
+keys[2 * count + 3] = base .. KEY_VERSION
+keys[2 * count + 4] = base .. KEY_STANDING
 
 local blocks, sizes = {}, {}
-for name, size in gmatch(ARGV[6], '(%S+) (%d+)') do
+for name, size in gmatch(ARGV[7], '(%S+) (%d+)') do
   blocks[#blocks + 1], sizes[#sizes + 1] = name, tonumber(size)
 end
 local marks = #blocks > 0 and call('SMISMEMBER', takenKey, unpack(blocks))
@@ -120,6 +124,9 @@ local marks = #blocks > 0 and call('SMISMEMBER', takenKey, unpack(blocks))
 -- it lies in the place of a record, that cannot be read.
 local known = call('MGET', unpack(keys))
 local pauses = call('HMGET', pausedKey, unpack(jobIds))
+-- Of the pauses of groups and of all jobs there are none but where somebody has made one.
+local standing = known[2 * count + 4] and readStanding()
+for i = 1, standing and count or 0 do pauses[i] = pauses[i] or '' end
 local handed = call('HGETALL', handedKey)
 for i = 2, #handed, 2 do
   -- Nobody has come for it within that time: nobody has the job any more.
@@ -186,6 +193,20 @@ end
 -- Whether a run whose replica died is to be taken over before there is another one.
 local function isRunLeft(unfinishedId)
   return unfinishedId ~= runId and call('EXISTS', lockKey) == 0
+end
+
+-- Reads a job's pause, with those of its group and of all jobs.
+local function readPause(noted)
+  if noted == '' then noted = false end
+  local paused = pauseByCode(noted, template.isPausedInitially, now)
+  if paused ~= noted then call('HSET', pausedKey, jobId, paused) end
+  resumedAt, isPaused = -1, paused and true or false
+  if paused and sub(paused, 1, 1) == RESUMED_MARK then
+    resumedAt, isPaused = tonumber(match(paused, '%d+')) or -1, false
+  end
+  if standing then isPaused, resumedAt = pauseWith(standing, template.group, isPaused, resumedAt) end
+  -- A run by hand begins all the same.
+  isPaused = isPaused and template.kind ~= KIND_MANUAL
 end
 
 --- @include "replaced"
@@ -265,16 +286,6 @@ local function makeAnswer()
   local function noteDiffering(index)
     local _, _, _, itsReplica = readGrant(grant)
     differing[#differing + 1] = (index - 1) .. ':' .. digits(tick) .. ':' .. claimedAs .. ':' .. itsReplica
-  end
-
-  local function readPause(noted)
-    local paused = pauseByCode(noted, template.isPausedInitially, now)
-    if paused ~= noted then call('HSET', pausedKey, jobId, paused) end
-    if sub(paused, 1, 1) == RESUMED_MARK then
-      resumedAt, isPaused = tonumber(match(paused, '%d+')) or -1, false
-    else
-      resumedAt, isPaused = -1, template.kind ~= KIND_MANUAL
-    end
   end
 
   -- The id and the attempt of a run that is to be taken over once its lock is free; nil where there is none.
@@ -675,4 +686,5 @@ if #closed > 0 then call('ZREM', openKey, unpack(closed)) end
 if #opened > 0 then call('ZADD', openKey, unpack(opened)) end
 local reply = concat(answers, ' ')
 if callId ~= NOBODY then rememberReply(replyKey, callId, reply) end
-return { micros, reply, concat(differing, ' '), handed, concat(asked) }
+local version = known[2 * count + 3] or ''
+return { micros, reply, concat(differing, ' '), handed, concat(asked), version ~= ARGV[4] and version or nil }

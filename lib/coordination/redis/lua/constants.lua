@@ -12,6 +12,12 @@ local FIELD_MARK = ';'
 
 local KEY_FENCE = 'fence'
 local KEY_PAUSED = 'paused'
+local KEY_PAUSES = 'pauses'
+local KEY_STANDING = 'standing'
+local KEY_VERSION = 'version'
+local KEY_CHANGES = 'changes'
+local KEY_CHANGED = 'changed'
+local KEY_CHANGE = 'change:'
 local KEY_HANDED = 'handed'
 local KEY_OPEN = 'open'
 local KEY_CLAIM = 'claim:'
@@ -61,6 +67,22 @@ local RESUMED_MARK = '-'
 
 -- What is noted of a job whose pause by code has ended ends with it.
 local BY_CODE_MARK = '~'
+
+-- Changes.
+
+-- What a scope is that is not one job's begins with, or is.
+local JOB_SCOPE = 'job:'
+local GROUP_SCOPE = 'group:'
+local ALL_SCOPE = 'all'
+
+-- The version of a pause by code, which is no change.
+local VERSION_BY_CODE = 'code'
+
+local CHANGE_MADE = 'm'
+local CHANGE_CONFLICT = 'c'
+
+-- How many changes a replica that was away can catch up on.
+local KEEP_CHANGES = 1000
 
 -- Requests to claim.
 
@@ -181,6 +203,9 @@ local KEEP_TAKEN = MINUTE
 
 -- How long a call's reply is kept, should it be repeated.
 local KEEP_REPLY = HOUR
+
+-- How long a change is remembered by its id, should it be asked for again.
+local KEEP_CHANGE = DAY
 
 -- How long it is remembered that a run was recorded as abandoned, should its replica come back.
 local KEEP_ABANDONED = 7 * DAY

@@ -4,7 +4,8 @@
 --
 -- KEYS  fence
 -- Reply Redis' time in microseconds; the last fencing token; the server's `run_id`, `''` where it may not be asked; of
---       each run what stands in `open`, and until when it was to have its lock; the jobs for which something waits
+--       each run what stands in `open`, and until when it was to have its lock; the jobs for which something waits; the
+--       version of the last change
 
 --- @include "strings"
 --- @include "clock"
@@ -46,4 +47,5 @@ for i = 1, #due, 2 do
   end
 end
 redis.call('PEXPIRE', openKey, KEEP_OPEN)
-return { micros, fence, serverId, found, redis.call('ZRANGE', base .. KEY_WAITING, 0, MAX_WAITING - 1) }
+local waiting = redis.call('ZRANGE', base .. KEY_WAITING, 0, MAX_WAITING - 1)
+return { micros, fence, serverId, found, waiting, textAt(base .. KEY_VERSION) }

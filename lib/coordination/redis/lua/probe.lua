@@ -4,9 +4,10 @@
 --
 -- Inside a script, as in a Cluster it is then the node that holds the app's keys, also for INFO.
 --
--- KEYS  fence, handed, paused, open, and four that are nobody's
+-- KEYS  fence, handed, paused, open, version, and five that are nobody's
 -- Reply Redis' time in microseconds; what was handed back; the commands that this user may not run, with spaces
---       between; the reply to INFO, or `''` where that is refused; the last fencing token, or `''`; an error where a
+--       between; the reply to INFO, or `''` where that is refused; the last fencing token, or `''`; the
+--       version of the last change, or `''`; an error where a
 --       command fails for
 --       another reason
 
@@ -22,11 +23,11 @@ local function try(...)
   end
 end
 
-local fence, handed, paused, open, text, hash, set, sorted = unpack(KEYS)
+local fence, handed, paused, open, version, text, hash, set, sorted, stream = unpack(KEYS)
 local time = try('TIME')
 try('SET', text, '1', 'PX', 1000)
 try('GET', text)
-local known = try('MGET', fence, text)
+local known = try('MGET', fence, text, version)
 try('EXISTS', text)
 try('PTTL', text)
 try('PEXPIRE', text, 1000)
@@ -43,10 +44,12 @@ try('ZRANGE', sorted, 0, 0)
 try('ZSCORE', sorted, 'a')
 try('ZRANGEBYSCORE', sorted, 0, 0)
 try('ZREM', open, '-')
-try('DEL', text, hash, set, sorted)
+try('XADD', stream, 'MAXLEN', 1, '*', 'a', '1')
+try('XRANGE', stream, '-', '+', 'COUNT', 1)
+try('DEL', text, hash, set, sorted, stream)
 local info = redis.pcall('INFO')
 if #refused == 0 and failed then return failed end
 return {
   time and time[1] * 1000000 + time[2] or 0, handedFields or {}, table.concat(refused, ' '),
-  type(info) == 'string' and info or '', known and known[1] or ''
+  type(info) == 'string' and info or '', known and known[1] or '', known and known[3] or ''
 }

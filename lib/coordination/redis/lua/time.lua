@@ -1,10 +1,11 @@
--- Redis' time in microseconds, and what was handed back: that of the node which holds the app's keys, so that it is the
+-- Redis' time in microseconds, what was handed back, and the version of the last change: that of the node which holds the app's keys, so that it is the
 -- claims' own also in a Cluster.
 --
--- KEYS  fence, handed, and one that is nobody's where something is to be written as well: a Redis that takes no claims
+-- KEYS  fence, handed, version, and one that is nobody's where something is to be written as well: a Redis that takes no claims
 --       refuses that, too
 
 --- @include "clock"
+--- @include "text-at"
 
-if KEYS[3] then redis.call('SET', KEYS[3], '1', 'PX', 1) end
-return { micros, redis.call('HGETALL', KEYS[2]) }
+if KEYS[4] then redis.call('SET', KEYS[4], '1', 'PX', 1) end
+return { micros, redis.call('HGETALL', KEYS[2]), textAt(KEYS[3]) }

@@ -1,0 +1,79 @@
+import type { Change } from '../../types/coordination.js'
+
+export interface ChangeFeedOptions {
+  /**
+   * Reads the version of the last change, and the changes later than `after`, in their order, among which are all up to that
+   * version; `null` stands for a change that cannot be read. May throw.
+   */
+  readonly read: (after: number) => Promise<{ readonly changes: readonly (Change | null)[]; readonly version: number }>
+  /** As `CoordinationListener.onChanges`. */
+  readonly tell: (changes: readonly Change[], isComplete: boolean) => void
+}
+
+/**
+ * What a replica knows of the changes in one store. Each reply of the store says the version of its last change; on another
+ * one than is known, the changes between the two are read and told. Where they are not all there any more, as the replica
+ * was away for long or the store has lost its data, that is told instead.
+ */
+export class ChangeFeed {
+  readonly #options: ChangeFeedOptions
+  /** `null` before the first contact. */
+  #known: number | null = null
+  #isBehind = false
+  #isReading = false
+
+  constructor(options: ChangeFeedOptions) {
+    this.#options = options
+  }
+
+  /** The version of the last change that was told; `null` before the first contact. */
+  get known(): number | null {
+    return this.#known
+  }
+
+  /** A reply says the version of the last change; 0 for none. */
+  note(version: number): void {
+    if (version === this.#known) return
+    if (this.#known === null) {
+      this.#known = version
+      this.#options.tell([], false)
+      return
+    }
+    this.#isBehind = true
+    if (!this.#isReading) void this.#catchUp()
+  }
+
+  /** What is known says nothing of the store any more: all is read anew with the next reply. */
+  forget(): void {
+    this.#known = null
+  }
+
+  async #catchUp(): Promise<void> {
+    this.#isReading = true
+    try {
+      while (this.#isBehind) {
+        this.#isBehind = false
+        if (this.#known !== null) await this.#readOn(this.#known)
+      }
+    } catch {
+      // The next reply says again that there is another version.
+    } finally {
+      this.#isReading = false
+    }
+  }
+
+  async #readOn(known: number): Promise<void> {
+    // Replies may come out of order: only what is read now says where the store is.
+    const { changes, version } = await this.#options.read(known)
+    if (this.#known !== known) return
+    const isComplete = changes.every((change, index) => change?.version === known + 1 + index)
+    const last = known + changes.length
+    if (!isComplete || version > last || version < known) {
+      this.#known = version
+      this.#options.tell([], false)
+    } else if (changes.length > 0) {
+      this.#known = last
+      this.#options.tell(changes as readonly Change[], true)
+    }
+  }
+}

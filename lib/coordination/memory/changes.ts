@@ -1,0 +1,76 @@
+import type { Change, ChangeAnswer, ChangeRequest, Standing } from '../../../types/coordination.js'
+import { KEEP_CHANGES } from '../redis/constants.js'
+import { scopeOf } from '../scopes.js'
+import { type MemoryPauses, pauseOf } from './pauses.js'
+
+/** How many changes are remembered by their ids, should they be asked for again. */
+const MAX_REMEMBERED = 10_000
+
+/** What was changed in a store in memory: the last changes, and what is in force by them. */
+export class MemoryChanges {
+  readonly #pauses: MemoryPauses
+  readonly #entries: Change[] = []
+  /** The last change of each scope. */
+  readonly #last = new Map<string, Change>()
+  readonly #byId = new Map<string, Change>()
+  #version = 0
+
+  constructor(pauses: MemoryPauses) {
+    this.#pauses = pauses
+  }
+
+  /** How many changes there have been. */
+  get version(): number {
+    return this.#version
+  }
+
+  /** The changes later than a version that are remembered. */
+  after(version: number): Change[] {
+    return this.#entries.filter((change) => change.version > version)
+  }
+
+  get standing(): Standing {
+    return { pauses: [...this.#pauses.standing()], resumed: [...this.#pauses.resumed()] }
+  }
+
+  /**
+   * Makes a change.
+   *
+   * @param at when; of a node of several masters what these have agreed upon, or `null` for a look: see `CoordinationNode.changeAt`
+   * @param isNode whether it is such a node
+   * @param tell called with the change if that is news
+   */
+  make(
+    { expected, ...effect }: ChangeRequest,
+    at: number | null,
+    now: number,
+    isNode: boolean,
+    tell: (change: Change) => void
+  ): ChangeAnswer {
+    const made = this.#byId.get(effect.id)
+    if (made !== undefined) return { status: 'made', change: made }
+    const scope = scopeOf(effect)
+    const last = this.#last.get(scope)
+    if (expected !== undefined && this.#pauses.versionOf(effect.scope, now) !== expected) {
+      return { status: 'conflict', by: last?.by ?? null, at: last?.at ?? null }
+    }
+    const change: Change = { ...effect, at: at ?? now, version: this.#version + 1 }
+    const answer = { status: 'made', change } as const
+    if (at === null || (isNode && last !== undefined && isLater(last, change))) return answer
+    this.#version = change.version
+    this.#entries.push(change)
+    if (this.#entries.length > KEEP_CHANGES) this.#entries.shift()
+    this.#byId.set(change.id, change)
+    if (this.#byId.size > MAX_REMEMBERED) this.#byId.delete(this.#byId.keys().next().value as string)
+    if (scope !== '') this.#last.set(scope, change)
+    if (change.kind === 'pause') this.#pauses.pause(pauseOf(change))
+    else this.#pauses.resume(change.scope, change.at, now)
+    tell(change)
+    return answer
+  }
+}
+
+/** Whether a change counts more than another of the same, of which several masters may hear in any order. */
+function isLater(change: Change, other: Change): boolean {
+  return change.at > other.at || (change.at === other.at && change.id > other.id)
+}

@@ -1,0 +1,80 @@
+-- Makes a change for the whole fleet: its effect, and the entry in the feed by which every replica hears of it, are one
+-- step. A change that is asked for again under its id is not made twice: it gets the reply it had.
+--
+-- KEYS  fence
+-- ARGV  the change's id; when it is made, `''` for now, NOBODY where it is only looked whether what is expected is in
+--       force; its kind; its scope, `''` for a command; its body, a JSON object; the version that is expected, `''` for
+--       any, NOBODY for none
+-- Reply CHANGE_MADE and the entry; or CHANGE_CONFLICT and the entry of the last change of that scope, or `''`
+
+--- @include "strings"
+--- @include "clock"
+--- @include "keys"
+--- @include "text-at"
+--- @include "pause"
+
+local id, madeAt, kind, scope, body, expected = unpack(ARGV)
+local versionKey, feedKey, changedKey = base .. KEY_VERSION, base .. KEY_CHANGES, base .. KEY_CHANGED
+local replyKey = base .. KEY_CHANGE .. id
+-- Before anything is written: a Cluster whose slot is moving may refuse it.
+redis.call('EXISTS', KEYS[1], versionKey, feedKey, changedKey, replyKey, base .. KEY_PAUSED, base .. KEY_PAUSES)
+
+local made = textAt(replyKey)
+if made ~= '' then return { CHANGE_MADE, made } end
+
+local isMaster = madeAt ~= '' and madeAt ~= NOBODY
+local at = isMaster and tonumber(madeAt) or now
+local isOfJob = sub(scope, 1, #JOB_SCOPE) == JOB_SCOPE
+local pausesKey = base .. (isOfJob and KEY_PAUSED or KEY_PAUSES)
+local field = isOfJob and sub(scope, #JOB_SCOPE + 1) or scope
+
+-- The version of what is in force; NOBODY where nothing is.
+local function versionInForce()
+  local noted = pauseUntil(redis.call('HGET', pausesKey, field), now)
+  if not noted or sub(noted, 1, 1) == RESUMED_MARK then return NOBODY end
+  if noted == PAUSED_BY_CODE then return VERSION_BY_CODE end
+  -- A build that knew no versions says when it was.
+  return match(noted, '"id":"([^"]+)"') or match(noted, '"at":(%d+)') or NOBODY
+end
+
+local last = scope ~= '' and redis.call('HGET', changedKey, scope) or ''
+if expected ~= '' and versionInForce() ~= expected then return { CHANGE_CONFLICT, last } end
+
+local version = (tonumber(textAt(versionKey)) or 0) + 1
+local entry = format('{"version":%.0f,"at":%.0f,', version, at) .. sub(body, 2)
+if madeAt == NOBODY then return { CHANGE_MADE, entry } end
+
+-- One of several masters may hear of changes in another order than the others: the later one counts on each.
+local lastAt, lastId = match(last, '"at":(%d+),"id":"([^"]+)"')
+lastAt = tonumber(lastAt)
+if isMaster and lastAt and (lastAt > at or (lastAt == at and lastId > id)) then return { CHANGE_MADE, entry } end
+
+local streamId = format('%.0f-0', version)
+local added = redis.pcall('XADD', feedKey, 'MAXLEN', KEEP_CHANGES, streamId, 'c', entry)
+if type(added) == 'table' and added.err then
+  -- What is there is of another time, as the version was lost alone.
+  redis.call('DEL', feedKey)
+  redis.call('XADD', feedKey, 'MAXLEN', KEEP_CHANGES, streamId, 'c', entry)
+end
+redis.call('SET', versionKey, format('%.0f', version))
+redis.call('SET', replyKey, entry, 'PX', KEEP_CHANGE)
+if scope ~= '' then redis.call('HSET', changedKey, scope, entry) end
+
+if kind == 'pause' then
+  redis.call('HSET', pausesKey, field, entry)
+elseif kind == 'resume' then
+  -- Remembered, so that a definition with `paused: true` does not pause the job again at the next deploy, and that
+  -- nothing is caught up on for the time it was paused.
+  local noted = pauseUntil(redis.call('HGET', pausesKey, field), now)
+  if not noted then
+    if isOfJob then redis.call('HSET', pausesKey, field, RESUMED_MARK) end
+  elseif sub(noted, -1) == BY_CODE_MARK then
+    redis.call('HSET', pausesKey, field, sub(noted, 1, -2))
+  elseif sub(noted, 1, 1) == RESUMED_MARK then
+    redis.call('HSET', pausesKey, field, noted)
+  else
+    redis.call('HSET', pausesKey, field, RESUMED_MARK .. format('%.0f', at))
+  end
+end
+if not isOfJob and scope ~= '' then redis.call('SET', base .. KEY_STANDING, '1') end
+return { CHANGE_MADE, entry }

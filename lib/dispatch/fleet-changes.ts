@@ -1,0 +1,79 @@
+import type { Clock, TimerHandle } from '../../types/clock.js'
+import type { Change, Coordination } from '../../types/coordination.js'
+import type { Logger } from '../../types/logger.js'
+import { SECOND } from '../base/duration.js'
+import { nextInSequence } from '../base/sequence.js'
+import type { JobRegistry } from '../jobs/registry.js'
+import { logSafely } from '../observability/log.js'
+
+/** How soon what is in force is read again, where the store is up and would not say. */
+const RETRY_DELAY = 2 * SECOND
+
+export interface FleetChangesOptions {
+  readonly clock: Clock
+  readonly coordination: Coordination
+  readonly jobs: JobRegistry
+  readonly log: Logger
+  /** Lets claims wait for what is being read. */
+  readonly beforeClaims: (reading: Promise<void>) => void
+}
+
+/** Applies what was changed for the whole fleet to the jobs of this process, whoever has changed it. */
+export class FleetChanges {
+  readonly #options: FleetChangesOptions
+  /** Whether changes were missed, so that all that is in force is to be read. */
+  #isBehind = false
+  #isReading = false
+  #closed = false
+  #retry: TimerHandle | null = null
+
+  constructor(options: FleetChangesOptions) {
+    this.#options = options
+  }
+
+  /** See `CoordinationListener`. */
+  onChanges(changes: readonly Change[], isComplete: boolean): void {
+    for (const change of changes) this.apply(change)
+    if (isComplete) return
+    this.#isBehind = true
+    this.readOn()
+  }
+
+  /** Reads what is in force, where changes were missed. */
+  readOn(): void {
+    if (!this.#isBehind || this.#isReading || this.#closed) return
+    this.#isReading = true
+    this.#options.beforeClaims(this.#read())
+  }
+
+  /** Applies a change that this process has made or heard of. */
+  apply(change: Change): void {
+    this.#options.jobs.notePause(change, nextInSequence())
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#retry?.cancel()
+  }
+
+  async #read(): Promise<void> {
+    const { clock, coordination, jobs, log } = this.#options
+    try {
+      while (this.#isBehind && !this.#closed) {
+        this.#isBehind = false
+        const askedAt = nextInSequence()
+        jobs.noteStanding(await coordination.standing(), askedAt)
+      }
+    } catch (err) {
+      this.#isBehind = true
+      logSafely(log, 'debug', { err }, 'could not read what is in force for the jobs')
+      // Else it is read once the store is up again.
+      if (coordination.state.up && !this.#closed) {
+        this.#retry = clock.setTimeout(() => this.readOn(), RETRY_DELAY)
+        this.#retry.unref?.()
+      }
+    } finally {
+      this.#isReading = false
+    }
+  }
+}

@@ -1,0 +1,91 @@
+import type { Coordination, PauseScope } from '../../types/coordination.js'
+import type { ChangeOptions, JobPause, PauseOptions, PauseTarget } from '../../types/pause.js'
+import { copyKnown } from '../base/check.js'
+import { show } from '../base/show.js'
+import { groupScope, jobScope } from '../coordination/scopes.js'
+import type { AskedChange, JobControl } from '../dispatch/job-control.js'
+import { GroupUnknownError, OptionInvalidError } from '../errors.js'
+import { checkGroup, checkText } from '../jobs/options.js'
+import type { JobRegistry } from '../jobs/registry.js'
+import { readDate } from '../triggers/index.js'
+import type { Lifecycle } from './lifecycle.js'
+
+/** The longest name of somebody. */
+const MAX_NAME = 200
+
+const CHANGE_KEYS = ['by', 'expectedVersion'] as const satisfies (keyof ChangeOptions)[]
+const PAUSE_KEYS = ['note', 'until', ...CHANGE_KEYS] as const satisfies (keyof PauseOptions)[]
+
+export interface LeversOptions {
+  readonly jobs: JobRegistry
+  readonly coordination: Coordination
+  readonly lifecycle: Lifecycle
+  readonly control: JobControl
+  /** The scheduler's time zone. */
+  readonly timezone: string
+}
+
+/** What people do to the fleet's jobs at run time: checked as a whole before anything is changed. */
+export class Levers {
+  readonly #options: LeversOptions
+
+  constructor(options: LeversOptions) {
+    this.#options = options
+  }
+
+  /** See `Scheduler.pause`. */
+  async pause(target: PauseTarget, options: PauseOptions | string = {}): Promise<JobPause> {
+    const { control, lifecycle } = this.#options
+    const scope = this.#scopeOf(target)
+    const given = typeof options === 'string' ? { note: options } : options
+    const { note = null, until, ...rest } = copyKnown(given, PAUSE_KEYS, "`pause`'s options") as PauseOptions
+    if (note !== null) checkText(note, 'note')
+    const asked = checkAsked(rest)
+    const end = until === undefined ? null : this.#readFuture(until, 'until')
+    await lifecycle.openFor('pause jobs')
+    return await control.pause(scope, { ...asked, note, until: end })
+  }
+
+  /** See `Scheduler.resume`. */
+  async resume(target: PauseTarget, options: ChangeOptions = {}): Promise<readonly JobPause[]> {
+    const { control, lifecycle } = this.#options
+    const scope = this.#scopeOf(target)
+    const asked = checkAsked(copyKnown(options, CHANGE_KEYS, "`resume`'s options") as ChangeOptions)
+    await lifecycle.openFor('resume jobs')
+    return await control.resume(scope, asked)
+  }
+
+  /** @throws JobUnknownError, GroupUnknownError, OptionInvalidError, OptionUnknownError */
+  #scopeOf(target: PauseTarget): PauseScope {
+    const { jobs } = this.#options
+    if (typeof target === 'string') return jobScope(jobs.known(target).id)
+    const { group, all } = copyKnown(target, ['group', 'all'], 'what is paused or resumed')
+    if ((group === undefined) === (all === undefined) || (all !== undefined && all !== true)) {
+      throw new OptionInvalidError('target', "a job's id, `{ group }` or `{ all: true }`", show(target))
+    }
+    if (all === true) return 'all'
+    checkGroup(group)
+    const scope = groupScope(group)
+    // A group whose last job is gone can still be resumed.
+    if (jobs.within(scope).length === 0 && jobs.pauseOf(scope) === null) throw new GroupUnknownError(show(group))
+    return scope
+  }
+
+  #readFuture(value: unknown, name: string): number {
+    const { coordination, timezone } = this.#options
+    const at = readDate(value, name, timezone)
+    if (at > coordination.now()) return at
+    throw new OptionInvalidError(name, "in the future by the fleet's clock", show(value))
+  }
+}
+
+function checkAsked({ by, expectedVersion }: ChangeOptions): AskedChange {
+  if (by !== undefined && (typeof by !== 'string' || by === '' || by.length > MAX_NAME)) {
+    throw new OptionInvalidError('by', `a string of 1 to ${MAX_NAME} characters`, show(by))
+  }
+  const isVersion = expectedVersion === undefined || expectedVersion === null || typeof expectedVersion === 'string'
+  if (!isVersion || expectedVersion === '') {
+    throw new OptionInvalidError('expectedVersion', "a pause's `version`, or null for none", show(expectedVersion))
+  }
+  return { by, expectedVersion }
+}

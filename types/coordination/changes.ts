@@ -1,0 +1,79 @@
+/** What a pause is of: a job by its id, the jobs of a group, or all jobs. */
+export type PauseScope = `job:${string}` | `group:${string}` | 'all'
+
+/** What a change does. Times are in milliseconds since the Unix epoch. */
+export type ChangeEffect =
+  /** The ticks have no run, up to `until`, or until they are resumed where that is `null`. */
+  | {
+      readonly kind: 'pause'
+      readonly scope: PauseScope
+      readonly note: string | null
+      readonly until: number | null
+    }
+  | { readonly kind: 'resume'; readonly scope: PauseScope }
+
+/** A change that somebody asks for. */
+export type ChangeRequest = ChangeEffect & {
+  /** Unique across replicas: a change that is asked for again under its id is not made twice. No spaces or quotes. */
+  readonly id: string
+  /** Who asks for it: a person, or a replica's id. */
+  readonly by: string
+  /**
+   * The version that must be in force for the change to be made: `null` for none. Left out, it is made whatever is.
+   *
+   * A version is the id of the change that has put something in force: of a pause, the change that paused. A pause by code
+   * has the version `code`. So it says the same on every one of several masters.
+   */
+  readonly expected?: string | null
+}
+
+/** A change that was made. */
+export type Change = ChangeEffect & {
+  readonly id: string
+  readonly by: string
+  /** When, by the fleet's clock. */
+  readonly at: number
+  /** Of two changes of one thing the later one has the greater number; of several masters it is their common time. */
+  readonly version: number
+}
+
+/** What becomes of a change that is asked for. */
+export type ChangeAnswer =
+  | { readonly status: 'made'; readonly change: Change }
+  /** Something else is in force than was expected: who has put it there, and when; `null` where nobody knows. Nothing was done. */
+  | { readonly status: 'conflict'; readonly by: string | null; readonly at: number | null }
+
+/** A pause in force, or what is noted of one that is over by `until`. */
+export interface StandingPause {
+  readonly scope: PauseScope
+  readonly note: string | null
+  /** `null` where nobody knows. */
+  readonly by: string | null
+  readonly at: number | null
+  readonly until: number | null
+  /** See `ChangeRequest`. */
+  readonly version: string
+}
+
+/** What changes have put in force. */
+export interface Standing {
+  readonly pauses: readonly StandingPause[]
+  /** The ids of jobs that operators have resumed, so that their code does not pause them. */
+  readonly resumed: readonly string[]
+}
+
+/** What people and programs change at run time, for the whole fleet. `CoordinationListener.onChanges` tells every replica. */
+export interface Changes {
+  /**
+   * Makes a change: its effect, and that others hear of it, are one step.
+   *
+   * @throws RedisUnavailableError when it may not have been made
+   */
+  change(request: ChangeRequest): Promise<ChangeAnswer>
+  /**
+   * What is in force now.
+   *
+   * @throws RedisUnavailableError
+   */
+  standing(): Promise<Standing>
+}

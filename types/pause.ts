@@ -1,0 +1,45 @@
+import type { DateInput } from './trigger.js'
+
+/** What is paused: a job by its id, the jobs of a group, or all jobs; jobs that come later included. */
+export type PauseTarget = string | { readonly group: string } | { readonly all: true }
+
+/** A pause in force. Times are in milliseconds since the Unix epoch. */
+export interface JobPause {
+  /** What was paused: the job itself, its group, or all jobs. */
+  readonly of: 'job' | 'group' | 'all'
+  /** Why, for people; `null` where nobody said. */
+  readonly note: string | null
+  /** Who has paused; `null` for the job's code. */
+  readonly by: string | null
+  /** When, by the fleet's clock; `null` for the job's code. */
+  readonly at: number | null
+  /** When it is over; `null` when it is until somebody resumes. */
+  readonly until: number | null
+  /** Tells this pause from any other: for `expectedVersion`. */
+  readonly version: string
+}
+
+/** Who changes something, and what they take for granted. */
+export interface ChangeOptions {
+  /**
+   * Who asks for it, for people: 1 to 200 characters.
+   *
+   * @default the replica's id
+   */
+  readonly by?: string
+  /**
+   * The version that must still be in force, `null` for none: another one, as somebody else was faster, is refused with
+   * `FST_ERR_RLS_JOB_CHANGED`. Left out, the last one wins.
+   */
+  readonly expectedVersion?: string | null
+}
+
+export interface PauseOptions extends ChangeOptions {
+  /** Why, for people; at most 500 characters. */
+  readonly note?: string
+  /**
+   * When it is over by itself, in the future by the fleet's clock: ticks from then on run, and those before have no run. An ISO
+   * string without an offset is in the scheduler's time zone. Left out, it is until somebody resumes.
+   */
+  readonly until?: DateInput
+}
