@@ -1,6 +1,6 @@
 import type { Change, PauseScope, Standing, StandingPause } from '../../types/coordination.js'
 import type { JobPause } from '../../types/pause.js'
-import { groupScope, jobScope } from '../coordination/scopes.js'
+import { groupScope, jobScope } from '../base/scopes.js'
 
 /** The pauses of job, group and all jobs that a job depends on. */
 export interface Pausable {

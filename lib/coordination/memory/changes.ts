@@ -1,6 +1,6 @@
 import type { Change, ChangeAnswer, ChangeRequest, Standing } from '../../../types/coordination.js'
+import { scopeOf } from '../../base/scopes.js'
 import { KEEP_CHANGES } from '../redis/constants.js'
-import { scopeOf } from '../scopes.js'
 import { type MemoryPauses, pauseOf } from './pauses.js'
 
 /** How many changes are remembered by their ids, should they be asked for again. */

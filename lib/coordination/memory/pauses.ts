@@ -1,6 +1,6 @@
 import type { Change, PauseScope, StandingPause } from '../../../types/coordination.js'
+import { groupScope, jobScope } from '../../base/scopes.js'
 import { VERSION_BY_CODE } from '../redis/constants.js'
-import { groupScope, jobScope } from '../scopes.js'
 
 /**
  * A pause, which is over by its `until`, or when a job was resumed. A pause by code ends where the code has it no more, and

@@ -1,6 +1,6 @@
 import type { Change } from '../../../types/coordination.js'
+import { scopeOf } from '../../base/scopes.js'
 import { KEEP_CHANGES } from '../redis/constants.js'
-import { scopeOf } from '../scopes.js'
 import { majorityOf } from './votes.js'
 
 /**

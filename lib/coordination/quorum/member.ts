@@ -12,7 +12,7 @@ import type {
   ReleaseAnswer
 } from '../../../types/coordination.js'
 import { MINUTE, SECOND } from '../../base/duration.js'
-import { scopeOf } from '../scopes.js'
+import { scopeOf } from '../../base/scopes.js'
 import type { Voter } from './ballot.js'
 
 /** How many unheard releases are remembered for a node: any beyond that end with their TTL. */

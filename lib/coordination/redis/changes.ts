@@ -7,8 +7,8 @@ import type {
   Standing,
   StandingPause
 } from '../../../types/coordination.js'
+import { groupScope, jobScope, scopeOf } from '../../base/scopes.js'
 import { ChangeFeed } from '../change-feed.js'
-import { groupScope, jobScope, scopeOf } from '../scopes.js'
 import { readChange, readPause, writeChange } from './change-text.js'
 import type { ScriptCommands } from './commands.js'
 import { BY_CODE_MARK, CHANGE_CONFLICT, GROUP_SCOPE, NOBODY } from './constants.js'

@@ -21,6 +21,7 @@ import { readProgress, readRun, readTicks, writeProgress, writeRun, writeTicks }
 import type { Keys } from './keys.js'
 import type { RedisLink } from './link.js'
 import { type ClaimRecord, readOpenRun, readRecord, readSince, readStatusField } from './record.js'
+import { messageOf } from './refusals.js'
 import { writeReport } from './requests.js'
 
 /** How many jobs go into one command. */
@@ -80,7 +81,7 @@ export class RedisRecords implements Records {
 
   /** The history could not be kept. */
   tellTrouble(reason: string): void {
-    this.#options.listener.onUnsafe(`Redis does not keep the history of jobs: ${reason}`)
+    this.#options.listener.onUnsafe(`Redis refuses what the history of jobs needs: ${reason}`)
   }
 
   async note(facts: readonly HistoryFact[]): Promise<boolean> {
@@ -96,16 +97,15 @@ export class RedisRecords implements Records {
       )
       if (reply !== '') this.tellTrouble(reply)
       return true
-    } catch (error) {
-      link.unavailable('keep the history', error)
+    } catch {
       return false
     }
   }
 
   async readHistory(jobId: string): Promise<StoredHistory> {
-    const { link, commands, keys } = this.#options
+    const { commands, keys } = this.#options
     const [limit] = this.bounds
-    const reply = await link.command('read the history', () => commands.rlsHistory(1, keys.fence, jobId, limit))
+    const reply = await this.#ask('read the history', () => commands.rlsHistory(1, keys.fence, jobId, limit))
     if (typeof reply[0] === 'string') throw new RedisUnavailableError('read the history', reply[0])
     const [entries, members, recordText, since, open, progress, waiting, now] = reply
     const runs = entries.map((text) => readRun(jobId, text))
@@ -131,8 +131,8 @@ export class RedisRecords implements Records {
   }
 
   async readStatus(jobIds: readonly string[], withLocks: boolean): Promise<readonly StoredStatus[]> {
-    const { client, link, keys } = this.#options
-    return await link.command('read how jobs stand', async () => {
+    const { client, keys } = this.#options
+    return await this.#ask('read how jobs stand', async () => {
       const chunks: (readonly string[])[] = []
       for (let start = 0; start < jobIds.length; start += CHUNK) chunks.push(jobIds.slice(start, start + CHUNK))
       const [members, progress, ...read] = await Promise.all([
@@ -195,8 +195,8 @@ export class RedisRecords implements Records {
           ...(ended.length > 0 ? [client.hdel(keys.progress, ...ended)] : [])
         ])
       )
-    } catch (error) {
-      link.unavailable('note the progress of runs', error)
+    } catch {
+      // Nobody waits for it.
     }
   }
 
@@ -208,14 +208,14 @@ export class RedisRecords implements Records {
         const value = `${Math.round(link.clock.now())} ${JSON.stringify(report)}`
         return await Promise.all([client.hset(keys.replicas, replicaId, value), client.pexpire(keys.replicas, MINUTE)])
       })
-    } catch (error) {
-      link.unavailable('say that this replica is there', error)
+    } catch {
+      // It is said again.
     }
   }
 
   async readReplicas(): Promise<readonly SeenReplica[]> {
     const { client, link, keys } = this.#options
-    const fields = await link.command('read the replicas', () => client.hgetall(keys.replicas))
+    const fields = await this.#ask('read the replicas', () => client.hgetall(keys.replicas))
     const now = link.clock.now()
     const gone: string[] = []
     const replicas = Object.entries(fields).flatMap(([replicaId, text]) => {
@@ -226,6 +226,19 @@ export class RedisRecords implements Records {
     })
     if (gone.length > 0) void link.exchange(() => client.hdel(keys.replicas, ...gone)).catch(() => {})
     return replicas
+  }
+
+  /**
+   * One exchange whose failure is an error to the caller, and says nothing of whether claims can be had.
+   *
+   * @throws RedisUnavailableError
+   */
+  async #ask<Value>(what: string, send: () => Promise<Value>): Promise<Value> {
+    try {
+      return await this.#options.link.exchange(send)
+    } catch (error) {
+      throw new RedisUnavailableError(what, messageOf(error))
+    }
   }
 
   #writeFact(fact: HistoryFact): string {

@@ -1615,12 +1615,10 @@ local reply = redis.pcall(...)
 if type(reply) ~= 'table' or not reply.err then return reply end
 historyError = historyError or select(1, ...) .. ': ' .. reply.err
 end
-local jobId, bound = ARGV[1], ARGV[2]
-local runs = {}
-for i, entry in ipairs(tryHistory('XREVRANGE', base .. 'history:' .. jobId, '+', '-', 'COUNT', bound) or {}) do
-runs[i] = entry[2][2]
-end
+local jobId, bound = ARGV[1], tonumber(ARGV[2])
+local kept, runs = tryHistory('XRANGE', base .. 'history:' .. jobId, '-', '+'), {}
 if historyError then return { historyError } end
+for i = #kept, math.max(1, #kept - bound + 1), -1 do runs[#runs + 1] = kept[i][2][2] end
 local ticks = redis.call('ZRANGE', base .. 'ticks:' .. jobId, 0, -1, 'REV')
 local open, progress = {}, {}
 for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
@@ -1745,10 +1743,10 @@ found = tryHistory('ZRANGE', key, '(' .. time, '+inf', 'BYSCORE', 'LIMIT', 0, 1)
 end
 return found and found[1]
 end
-local function sweepRanges(key)
-for _, member in ipairs(tryHistory('ZRANGE', key, 0, 1) or {}) do
+local function sweepRanges(key, isOver)
+for i, member in ipairs(tryHistory('ZRANGE', key, 0, 1) or {}) do
 local _, last = match(member, '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+)')
-if tonumber(last) < now - retention then redis.call('ZREM', key, member) end
+if tonumber(last) < now - retention or (isOver and i == 1) then redis.call('ZREM', key, member) end
 end
 end
 local function keepTicks(jobId, first, last, following, count, reason, rest)
@@ -1772,8 +1770,8 @@ end
 end
 local range = first .. ' ' .. last .. ' ' .. following .. ' ' .. format('%.0f', count) .. ' ' .. reason .. ' ' .. rest
 if not tryHistory('ZADD', key, first, range) then return end
-tryHistory('ZREMRANGEBYRANK', key, 0, -1 - 1000)
-sweepRanges(key)
+local isOver = #(tryHistory('ZRANGE', key, 1000, 1000) or {}) > 0
+sweepRanges(key, isOver)
 tryHistory('PEXPIRE', key, format('%.0f', retention + 3600000))
 end
 local function noteUnlocked(jobId, report)

@@ -16,12 +16,10 @@
 --- @include "queue"
 --- @include "history"
 
-local jobId, bound = ARGV[1], ARGV[2]
-local runs = {}
-for i, entry in ipairs(tryHistory('XREVRANGE', base .. KEY_HISTORY .. jobId, '+', '-', 'COUNT', bound) or {}) do
-  runs[i] = entry[2][2]
-end
+local jobId, bound = ARGV[1], tonumber(ARGV[2])
+local kept, runs = tryHistory('XRANGE', base .. KEY_HISTORY .. jobId, '-', '+'), {}
 if historyError then return { historyError } end
+for i = #kept, math.max(1, #kept - bound + 1), -1 do runs[#runs + 1] = kept[i][2][2] end
 local ticks = redis.call('ZRANGE', base .. KEY_TICKS .. jobId, 0, -1, 'REV')
 local open, progress = {}, {}
 for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do

@@ -37,11 +37,11 @@ local function rangeNear(key, time, isBefore)
   return found and found[1]
 end
 
--- Leaves out the ranges that are too old: two at most, as one comes at a time.
-local function sweepRanges(key)
-  for _, member in ipairs(tryHistory('ZRANGE', key, 0, 1) or {}) do
+-- Leaves out ranges that are too old, and the first where there are too many: two at most, as one comes at a time.
+local function sweepRanges(key, isOver)
+  for i, member in ipairs(tryHistory('ZRANGE', key, 0, 1) or {}) do
     local _, last = readRange(member)
-    if tonumber(last) < now - retention then redis.call('ZREM', key, member) end
+    if tonumber(last) < now - retention or (isOver and i == 1) then redis.call('ZREM', key, member) end
   end
 end
 
@@ -68,8 +68,8 @@ local function keepTicks(jobId, first, last, following, count, reason, rest)
   end
   local range = first .. ' ' .. last .. ' ' .. following .. ' ' .. format('%.0f', count) .. ' ' .. reason .. ' ' .. rest
   if not tryHistory('ZADD', key, first, range) then return end
-  tryHistory('ZREMRANGEBYRANK', key, 0, -1 - MAX_RANGES)
-  sweepRanges(key)
+  local isOver = #(tryHistory('ZRANGE', key, MAX_RANGES, MAX_RANGES) or {}) > 0
+  sweepRanges(key, isOver)
   tryHistory('PEXPIRE', key, format('%.0f', retention + KEEP_LONGER))
 end
 
