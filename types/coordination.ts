@@ -62,6 +62,12 @@ export interface CoordinationState {
    * @default 1
    */
   readonly masters?: number
+  /**
+   * Whether a replica counts as there until it says that it is not: then it need not say again and again that it is.
+   *
+   * @default false
+   */
+  readonly remembersReplicas?: boolean
 }
 
 /** Makes a scheduler's coordination. */

@@ -53,7 +53,7 @@ export class Heartbeat {
 
   /** Says it anew if that is due: called now and then by a part that has a timer of its own while ticks come. */
   beat(): void {
-    if (this.#options.clock.monotonic() >= this.#beatAt) this.tell()
+    if (this.#isForgotten && this.#options.clock.monotonic() >= this.#beatAt) this.tell()
   }
 
   /** Says at once how it is. */
@@ -82,11 +82,16 @@ export class Heartbeat {
     await inTime(this.#lastBeat.then(() => (coordination.state.up ? coordination.beat(null) : undefined)))
   }
 
-  /** While no ticks come there is no other timer. In memory nobody else sees it, and who asks has it said anew. */
+  /** Whether it counts as gone when it does not say anything for long. */
+  get #isForgotten(): boolean {
+    return this.#options.coordination.state.remembersReplicas !== true
+  }
+
+  /** While no ticks come there is no other timer. */
   #arm(): void {
-    const { clock, coordination, isRunning } = this.#options
+    const { clock, isRunning } = this.#options
     this.#timer?.cancel()
-    if (this.#isClosed || isRunning() || coordination.state.kind === 'memory') return
+    if (this.#isClosed || isRunning() || !this.#isForgotten) return
     this.#timer = clock.setTimeout(() => {
       this.beat()
       this.#arm()

@@ -65,7 +65,7 @@ export class SimulatedNode implements Coordination, CoordinationNode {
   }
 
   get state(): CoordinationState {
-    return { kind: 'redis', up: this.#link.up, skew: this.#link.fleetClock.skew }
+    return { kind: 'redis', up: this.#link.up, skew: this.#link.fleetClock.skew, remembersReplicas: true }
   }
 
   now(): number {
@@ -226,7 +226,7 @@ export class SimulatedNode implements Coordination, CoordinationNode {
     return this.#store.orElse((memory) => memory.writeProgress(copy), undefined)
   }
 
-  /** It comes so often that the network is left out. */
+  /** Without the network, of whose faults nothing depends on it. */
   beat(report: ReplicaReport | null): Promise<void> {
     const { store, time, replicaId } = this.#options
     if (store.state !== 'up') return DONE

@@ -221,7 +221,7 @@ t.test('another definition of a job is told with who has it, and in which words 
 t.test('a difference of very many jobs, as of a default, is not a warning of each', async (t) => {
   const { logger, lines } = logLines()
   const warnings = new DefinitionWarnings(
-    { shareDefinition: async () => null } as unknown as Coordination,
+    { now: () => 0, shareDefinition: async () => null } as unknown as Coordination,
     new Logbook(logger)
   )
   for (let index = 0; index < 500; index++) {
@@ -243,6 +243,7 @@ t.test('what differs in two definitions is told once the other replica has said 
   const { logger, lines } = logLines()
   const texts = new Map<string, string>()
   const coordination = {
+    now: () => 0,
     shareDefinition: async (_jobId: string, own: Fingerprint, text: string, other: Fingerprint) => {
       texts.set(own.options, text)
       return texts.get(other.options) ?? null

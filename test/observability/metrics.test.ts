@@ -67,10 +67,11 @@ t.test('every series is there when a job is added, at 0 but for what is known', 
       // Before the start too: another replica may run it.
       ['apscheduler_jobs_active', 1],
       ['apscheduler_job_next_run_timestamp_seconds', clock.now() / 1000 + 10],
-      ['apscheduler_redis_up', 1]
+      ['apscheduler_redis_up', 1],
+      ['apscheduler_info', 1]
     ])
     const isSingle =
-      /_(jobs_total|jobs_active|backlog_size|event_loop_delay_seconds|throttled|clock_skew_seconds|redis_up)$/
+      /_(jobs_total|jobs_active|backlog_size|event_loop_delay_seconds|throttled|definition_conflict|info|clock_skew_seconds|redis_up)$/
     for (const [name, { type, samples, help }] of families) {
       t.ok(help.length > 5, `${name} has a HELP`)
       t.equal(type, /_total$/.test(name) && name !== 'apscheduler_jobs_total' ? 'counter' : type)
@@ -80,7 +81,7 @@ t.test('every series is there when a job is added, at 0 but for what is known', 
       else if (type !== 'histogram') t.equal(samples.length, 1, name)
       for (const { value, labels } of samples) {
         t.equal(value, single.get(name) ?? 0, name)
-        const { reason: _reason, status: _status, le: _le, ...others } = labels
+        const { reason: _reason, status: _status, le: _le, version: _version, ...others } = labels
         t.same(others, isSingle.test(name) ? {} : { job_id: 'a', job_name: 'The job' }, name)
       }
     }

@@ -42,7 +42,12 @@ import { MemoryWaiting } from './waiting.js'
 
 /** Coordination in this process only: the same contract as Redis, without a network. */
 export class MemoryCoordination implements Coordination {
-  readonly state: CoordinationState = Object.freeze({ kind: 'memory', up: true, skew: 0 })
+  readonly state: CoordinationState = Object.freeze({
+    kind: 'memory',
+    up: true,
+    skew: 0,
+    remembersReplicas: true
+  })
   readonly waiting: Waiting
   readonly #clock: Clock
   readonly #store: MemoryStore

@@ -93,7 +93,8 @@ class AllJobs implements Subject {
 
   /** The job that is due first, the last success of any, the most failures in a row, and the oldest run. */
   inFleet(fleet: FleetNumbers): FleetJob {
-    let all: FleetJob = { expectedSuccess: null, lastSuccess: null, failures: 0, oldestStart: null }
+    const lastSuccess = this.stats.lastSuccess || null
+    let all: FleetJob = { expectedSuccess: null, lastSuccess, failures: 0, oldestStart: null }
     for (const job of this.#jobs.values()) {
       const each = fleet.of(job)
       all = {
