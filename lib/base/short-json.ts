@@ -102,7 +102,7 @@ class JsonWriter {
     this.text += separator === '[' ? '[]' : ']'
   }
 
-  /** By index, up to where the text is long enough: the items of an iterator would be those of a hostile one. */
+  /** By index, as JSON does it: the iterator of an array may be anything. */
   #array(array: readonly unknown[]): void {
     const { length } = array
     this.text += '['
@@ -131,8 +131,7 @@ class JsonWriter {
 
   #digits(value: bigint): string {
     // To write a number of millions of digits takes seconds.
-    const bits = BigInt(4 * this.#limit)
-    return BigInt.asIntN(Number(bits), value) === value ? `"${value}"` : '"[huge BigInt]"'
+    return BigInt.asIntN(4 * this.#limit, value) === value ? `"${value}"` : '"[huge BigInt]"'
   }
 }
 

@@ -27,7 +27,8 @@ export function show(value: unknown): string {
 
 /** The number of keys of the largest object within `depth` levels. */
 function mostKeys(value: unknown, depth: number): number {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 0
+  // Listing the keys of a buffer takes seconds, and it is shown shortened anyway.
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || ArrayBuffer.isView(value)) return 0
   const keys = Object.keys(value)
   if (depth <= 1 || keys.length > MAX_SHOWN_KEYS) return keys.length
   const inner = keys.map((key) => mostKeys(Object.getOwnPropertyDescriptor(value, key)?.value, depth - 1))

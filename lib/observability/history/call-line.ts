@@ -49,8 +49,12 @@ function errorMessage(given: object): string | undefined {
 }
 
 function isErrorLike(value: unknown): value is { readonly message: string } {
-  if (typeof value !== 'object' || value === null || !('stack' in value)) return false
-  return typeof (value as { message?: unknown }).message === 'string'
+  try {
+    if (typeof value !== 'object' || value === null || !('stack' in value)) return false
+    return typeof (value as { message?: unknown }).message === 'string'
+  } catch {
+    return false
+  }
 }
 
 function messageOf(first: unknown, values: readonly unknown[]): string {

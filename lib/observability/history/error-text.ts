@@ -4,9 +4,9 @@ import { cutText } from '../../base/cut-text.js'
 import { shortJson } from '../../base/short-json.js'
 import { show } from '../../base/show.js'
 
-/** At most so many characters have a name and a code each. */
+/** The most characters of a name, and of a code. */
 const MAX_NAME = 100
-/** At most so many characters of its message has a line about a cause, and the first line of a stack that is cut. */
+/** The most characters of a message in a line about a cause, and in the first line of a stack that is cut. */
 const MAX_SUMMARY = 200
 const MAX_CAUSES = 5
 const MAX_INNER_ERRORS = 3

@@ -1,14 +1,16 @@
 import type { RunReport } from '../../../types/coordination.js'
 import type { FailedAttempt, HistoryRun, RunProgress } from '../../../types/history.js'
 import type { Run, RunOutcome } from '../../../types/run.js'
+import { cutText } from '../../base/cut-text.js'
 import { shortJson } from '../../base/short-json.js'
 import { errorText } from './error-text.js'
 import type { ResolvedHistory } from './options.js'
 import { createRedactor } from './redactor.js'
 import type { RunLog } from './run-log.js'
 
-/** How many characters are kept of a result, and of the error of an attempt that was followed by another. */
+/** How many characters are kept of a result, of an error, and of the error of an attempt that was followed by another. */
 const MAX_RESULT = 1024
+const MAX_ERROR = 4096
 const MAX_ATTEMPT_ERROR = 500
 
 /** How many characters are read of a text that is redacted before it is cut. */
@@ -100,24 +102,21 @@ export class RunEntries {
   #result(result: unknown): string | null {
     if (!this.#isRedacted) return shortJson(result, MAX_RESULT)
     const text = shortJson(result, READ_FACTOR * MAX_RESULT)
-    return text === null ? null : cut(this.#redact(text, 'result'), MAX_RESULT)
+    return text === null ? null : cutText(this.#redact(text, 'result'), MAX_RESULT)
   }
 
   #error(error: unknown): HistoryRun['error'] {
-    const text = errorText(error)
-    if (!this.#isRedacted) return text
-    const { message, stack } = text
-    const redacted = { message: this.#redact(message, 'error'), stack: stack && this.#redact(stack, 'error') }
-    return { ...text, ...redacted }
+    if (!this.#isRedacted) return errorText(error)
+    // Cut afterwards: half a secret looks like none.
+    const { message, stack, ...text } = errorText(error, READ_FACTOR * MAX_ERROR)
+    return {
+      ...text,
+      message: cutText(this.#redact(message, 'error'), MAX_ERROR / 4),
+      stack: stack === null ? null : cutText(this.#redact(stack, 'error'), MAX_ERROR / 2)
+    }
   }
 
   #lines(log: Pick<RunLog, 'lines'>): readonly string[] {
     return log.lines().map((line) => this.#redact(line, 'log'))
   }
-}
-
-/** A text of at most so many characters, with its end marked where it is cut. */
-function cut(text: string, limit: number): string {
-  if (text.length <= limit) return text
-  return `${text.slice(0, limit - 1).replace(/[\uD800-\uDBFF]$/, '')}…`
 }

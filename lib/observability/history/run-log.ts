@@ -27,11 +27,10 @@ export function captureLog(parent: Logger, bindings: Record<string, unknown>, ke
 function keepLines<Log extends object>(log: Log, isShared: boolean, lines: KeptLines): Log {
   // What is made from a function with methods could not be called.
   if (typeof log === 'function') return log
-  return (
-    attempt(() => teePino(log, isShared, lines)) ??
-    attempt(() => (saysNothing(log) ? log : wrapLogger(log, lines, (child) => keepLines(child, false, lines)))) ??
-    log
-  )
+  const teed = attempt(() => teePino(log, isShared, lines))
+  if (teed !== null) return teed
+  if (attempt(() => saysNothing(log)) === true) return log
+  return attempt(() => wrapLogger(log, lines, (child) => keepLines(child, false, lines))) ?? log
 }
 
 /** A logger whose `child` fails logs what a run tells it, without the run's bindings. */

@@ -26,33 +26,28 @@ export function saysNothing(log: object): boolean {
  * @param wrapChild makes a child of it keep its lines too
  */
 export function wrapLogger<Log extends object>(log: Log, lines: KeptLines, wrapChild: (child: object) => object): Log {
-  const wrapped = new Map<unknown, Method>()
+  const wrapped = new Map<string | symbol, { readonly value: unknown; readonly method: Method }>()
   // The target is no more than the prototype: a frozen logger as the target would allow no other methods than its own.
   const proxy: Log = new Proxy(Object.create(log), {
     get(_target, name) {
       const value: unknown = Reflect.get(log, name)
       if (typeof value !== 'function' || name === 'constructor') return value
-      const level = typeof name === 'string' && LEVELS.includes(name) && name !== 'silent' ? name : null
-      // By what it is called as too: one function may be the method of several levels.
-      const key = level ?? value
-      const known = wrapped.get(key)
-      if (known !== undefined && original.get(known) === value) return known
-      const method = wrap(value as Method, name, level)
-      wrapped.set(key, method)
+      const known = wrapped.get(name)
+      if (known?.value === value) return known.method
+      const method = wrap(value as Method, name)
+      wrapped.set(name, { value, method })
       return method
     },
     set: (_target, name, value) => Reflect.set(log, name, value)
   })
-  const original = new WeakMap<Method, unknown>()
-  const wrap = (value: Method, name: string | symbol, level: string | null): Method => {
-    const method: Method = (...args) => {
+  const wrap = (value: Method, name: string | symbol): Method => {
+    const level = typeof name === 'string' && LEVELS.includes(name) && name !== 'silent' ? name : null
+    return (...args) => {
       if (level !== null) keep(level, args)
       const result = Reflect.apply(value, log, args)
       if (result === log) return proxy
       return name === 'child' && typeof result === 'object' && result !== null ? wrapChild(result) : result
     }
-    original.set(method, value)
-    return method
   }
   const keep = (level: string, args: unknown[]): void => {
     if (isWritten(log as AnyLogger, level)) lines.add(callLine(level, args))
