@@ -118,7 +118,7 @@ export class RedisRecords implements Records {
     return {
       runs: read.filter((run) => (run.finishedAt ?? now) >= oldest),
       ticks: ranges.filter((range) => range.last >= oldest),
-      forgottenUntil: forgottenUntil(read, ranges, bounds, now),
+      forgottenUntil: forgottenUntil(runs, ranges, bounds, now),
       ongoing: open.flatMap((member, index) => {
         const run = readOpenRun(member, 0)
         return run === null ? [] : [toOngoing(run, readProgress(progress[index]))]
@@ -269,8 +269,8 @@ function toOngoing(run: OpenRun, progress: RunProgress | null): OngoingRun {
 
 function lastOf(record: ClaimRecord | null): Pick<StoredStatus, 'last' | 'lastEnd'> {
   if (record === null || record.startedAt === 0) return { last: null, lastEnd: null }
-  const { runId, replicaId, fencingToken, runTick: scheduledTime, startedAt, attempt, endedAt } = record
-  const last = { runId, replicaId, fencingToken, scheduledTime, startedAt, attempt, slot: 1 }
+  const { runId, replicaId, fencingToken, runTick: scheduledTime, startedAt, endedAt } = record
+  const last = { runId, replicaId, fencingToken, scheduledTime, startedAt, attempt: Math.max(1, record.attempt), slot: 1 }
   return { last, lastEnd: endedAt === 0 ? null : endedAt }
 }
 
