@@ -22,6 +22,7 @@ import type {
   ReplicaReport,
   SeenReplica,
   Standing,
+  StatusRequest,
   StoredHistory,
   StoredStatus,
   SurveyRequest
@@ -231,8 +232,8 @@ export class QuorumCoordination implements Coordination {
     return this.#records.readHistory(jobId)
   }
 
-  readStatus(jobIds: readonly string[], withLocks: boolean): Promise<readonly StoredStatus[]> {
-    return this.#records.readStatus(jobIds, withLocks)
+  readStatus(jobs: readonly StatusRequest[], withLocks: boolean): Promise<readonly StoredStatus[]> {
+    return this.#records.readStatus(jobs, withLocks)
   }
 
   writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<void> {
