@@ -59,6 +59,8 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
   isStored = false
   /** `null` until it is known to need further attempts. */
   retries: Retries | null = null
+  /** Whether somebody has cancelled it, so that nobody is to take it over. */
+  isCancelled = false
   readonly #owner: RunOwner<ActiveRun>
   /** Who is called once the outcome is known, and once the run has completed; most runs have nobody to call. */
   #callbacks: { readonly outcome: (() => void)[]; readonly completed: (() => void)[] } | null = null
@@ -117,7 +119,7 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
     if (this.job.definition.recovery === 'none' || this.held === null) return true
     if (this.run.trigger === 'manual' && !this.isStored) return true
     const outcome = this.end?.outcome
-    if (this.replaced) return true
+    if (this.replaced || this.isCancelled) return true
     return outcome !== 'lock_lost' && outcome !== 'cancelled' && outcome !== 'abandoned'
   }
 
@@ -198,6 +200,11 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
   /** The release has found that the lock was not the run's own any more. */
   lockFoundLost(): void {
     this.#holdLock().foundLost()
+  }
+
+  /** Somebody has freed the lock. @param reason why, for the error */
+  lockReleased(reason: string): void {
+    this.#holdLock().released(reason)
   }
 
   /** Has the lock extended no more, though it is to be noticed when it ends. */
