@@ -1,5 +1,5 @@
 import type { RunProgress } from './history.js'
-import type { JobPause } from './pause.js'
+import type { JobPause } from './levers.js'
 
 /** A run that goes on, wherever it is. Times are in milliseconds since the Unix epoch. */
 export interface RunningRun {

@@ -93,7 +93,7 @@ const MAX_TEXT = 500
 const NAME = /^[^\p{Cc}\p{Zl}\p{Zp}\p{Cs}]+$/u
 
 /** The most slots of a job. */
-const MAX_INSTANCES = 1000
+export const MAX_INSTANCES = 1000
 
 /** The longest delay that `setTimeout` accepts. */
 const MAX_TIMER = 2 ** 31 - 1
