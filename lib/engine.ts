@@ -270,6 +270,7 @@ export class Engine {
       ...shared,
       jobs,
       log,
+      onWaiting: (jobId) => news.onWaiting(jobId),
       beforeClaims: (reading) => survey.alsoWaitFor(reading)
     })
     const control = new JobControl({ ...shared, replicaId, jobs, survey, fleetChanges, isRunning })
@@ -353,7 +354,16 @@ export class Engine {
       }
     })
     const { lifecycle } = this
-    this.runsByHand = new RunsByHand({ jobs, coordination, timezone, lifecycle, manualRuns, queuedRuns, waitingRuns })
+    this.runsByHand = new RunsByHand({
+      jobs,
+      coordination,
+      control,
+      timezone,
+      lifecycle,
+      manualRuns,
+      queuedRuns,
+      waitingRuns
+    })
     this.levers = new Levers({ jobs, coordination, lifecycle, control, timezone })
     try {
       for (const job of options.jobs) jobs.add(job, options.app)

@@ -218,6 +218,13 @@ export interface TriggerOptions<Data = unknown> {
    * @default 'skip'
    */
   readonly overlap?: 'skip' | 'wait'
+  /**
+   * Where it runs. `here`: on this replica. `any`: on one that has the job and takes ticks, which hears of it within a second; until
+   * then the request waits in the store, as with `overlap: 'wait'`.
+   *
+   * @default 'here'
+   */
+  readonly on?: 'here' | 'any'
   /** Who asks for it, for people: the history says so. 1 to 200 characters, no control characters. */
   readonly by?: string
   /**
@@ -233,12 +240,12 @@ export type TriggerArguments<Id extends string> =
     ? [options: SkippingOptions<JobData<Id>> & { readonly data: JobData<Id> }]
     : [options?: SkippingOptions<JobData<Id>>]
 
-type SkippingOptions<Data> = TriggerOptions<Data> & { readonly overlap?: 'skip' }
+type SkippingOptions<Data> = TriggerOptions<Data> & { readonly overlap?: 'skip'; readonly on?: 'here' }
 
 /** The options of `trigger()` for a run that may wait for others. */
-export type WaitingTriggerOptions<Id extends string> = TriggerOptions<JobData<Id>> & {
-  readonly overlap: 'wait'
-} & (IsDataRequired<Id> extends true ? { readonly data: JobData<Id> } : unknown)
+export type WaitingTriggerOptions<Id extends string> = TriggerOptions<JobData<Id>> &
+  ({ readonly overlap: 'wait' } | { readonly on: 'any' }) &
+  (IsDataRequired<Id> extends true ? { readonly data: JobData<Id> } : unknown)
 
 export interface WithLockOptions {
   /**

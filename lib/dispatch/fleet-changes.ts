@@ -16,6 +16,8 @@ export interface FleetChangesOptions {
   readonly jobs: JobRegistry
   readonly runner: Runner
   readonly log: Logger
+  /** Called with a job for which a request waits. */
+  readonly onWaiting: (jobId: string) => void
   /** Lets claims wait for what is being read. */
   readonly beforeClaims: (reading: Promise<void>) => void
 }
@@ -56,6 +58,9 @@ export class FleetChanges {
       case 'pause':
       case 'resume':
         jobs.notePause(change, nextInSequence())
+        return
+      case 'request':
+        this.#options.onWaiting(change.jobId)
         return
       case 'cancel':
         runner.cancel(change.runId, by)

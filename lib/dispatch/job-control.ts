@@ -100,6 +100,11 @@ export class JobControl {
     return pause === null ? [] : [pause]
   }
 
+  /** Tells the fleet that a request for a run by hand waits. Where that fails, replicas find it when they look for such the next time. */
+  async tellOfRequest(jobId: string): Promise<void> {
+    await this.#change({ kind: 'request', jobId }, {}).catch(() => {})
+  }
+
   /**
    * Cancels a run, wherever it goes on.
    *

@@ -11,6 +11,8 @@ export type ChangeEffect =
       readonly until: number | null
     }
   | { readonly kind: 'resume'; readonly scope: PauseScope }
+  /** A request for a run by hand waits that whoever takes ticks may begin. */
+  | { readonly kind: 'request'; readonly jobId: string }
   /** A run is to be cancelled, wherever it goes on. */
   | { readonly kind: 'cancel'; readonly runId: string }
   /** The locks of a job, or that of one slot, are free from now on. `runs` are those that held them, once that is known. */

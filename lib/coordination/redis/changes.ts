@@ -123,6 +123,7 @@ function readScope(field: string): StandingPause['scope'] {
 /** What Redis is to do, for an error. */
 function nameOf(request: ChangeRequest): string {
   if (request.kind === 'cancel') return 'cancel a run'
+  if (request.kind === 'request') return 'tell of a request'
   if (request.kind === 'release') return 'release the lock of a job'
   const { kind, scope } = request
   const what = scope === 'all' ? 'all jobs' : scope.startsWith('group:') ? 'a group of jobs' : 'a job'
