@@ -283,7 +283,7 @@ function toOngoing(run: OpenRun, progress: RunProgress | null): OngoingRun {
 function lastOf(record: ClaimRecord | null): Pick<StoredStatus, 'last' | 'lastEnd'> {
   if (record === null || record.startedAt === 0) return { last: null, lastEnd: null }
   const { runId, replicaId, fencingToken, runTick: scheduledTime, startedAt, attempt, endedAt } = record
-  const last = { runId, replicaId, fencingToken, scheduledTime, startedAt, attempt, slot: 1 }
+  const last = { runId, replicaId, fencingToken, scheduledTime, startedAt, attempt: Math.max(1, attempt), slot: 1 }
   return { last, lastEnd: endedAt === 0 ? null : endedAt }
 }
 

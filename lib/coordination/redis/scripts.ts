@@ -1272,6 +1272,12 @@ local function withOutcome(i, fingerprint)
 if reports[i] == '' then return fingerprint end
 return withStatus(fingerprint, reports[i], nowText)
 end
+local function restoreStatus(i)
+local record = redis.pcall('GET', keys[2 * i + 1])
+local before = match(known[2 * i + 1] or '', ';e=[^;%s]*') or ''
+if type(record) ~= 'string' or match(record, ';e=[^;%s]*') == before then return end
+redis.call('SET', keys[2 * i + 1], (string.gsub(record, ';e=[^;%s]*', before)), 'KEEPTTL')
+end
 local function isToldNow(i, grant)
 return endings[i] == '3' and reports[i] ~= ''
 and redis.call('ZSCORE', openKey, grant .. ' ' .. (jobIds[i]))
@@ -1356,7 +1362,10 @@ local marks = {}
 for i = 1, given do marks[i] = base .. 'abandoned:' .. runIds[i] end
 local abandoned = given > 0 and redis.call('MGET', unpack(marks)) or {}
 for i = 1, given do
-if abandoned[i] then reply[i] = 2 end
+if abandoned[i] then
+reply[i] = 2
+if reports[i] ~= '' then restoreStatus(i) end
+end
 strays[runIds[i]] = (endings[i] == '5' and notBegun or true)
 end
 local found = closeStrays(strays)
