@@ -1,6 +1,6 @@
 // A group of jobs is paused for the whole fleet, and another pause ends by itself. Run: node --import tsx examples/pause-group.ts
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createScheduler } from '../lib/index.js'
+import { createScheduler } from 'fastify-redlock-scheduler'
 
 const scheduler = createScheduler()
 const runs: Record<string, number> = {}

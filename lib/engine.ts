@@ -2,6 +2,7 @@ import type { Coordination, CoordinationListener, OpenRun } from '../types/coord
 import type { Health } from '../types/status.js'
 import { detachedMethods } from './base/async-context.js'
 import { createRunIds } from './base/run-ids.js'
+import { jobScope } from './base/scopes.js'
 import { createShuffle } from './base/shuffle.js'
 import { createCoordination } from './coordination/index.js'
 import { AbandonedRuns } from './dispatch/abandoned-runs.js'
@@ -10,6 +11,7 @@ import { Completion } from './dispatch/completion.js'
 import { Dispatcher } from './dispatch/dispatcher.js'
 import { EndedJobs } from './dispatch/ended-jobs.js'
 import { EventLoopGuard } from './dispatch/event-loop-guard.js'
+import { FailurePauses } from './dispatch/failure-pauses.js'
 import { FleetChanges } from './dispatch/fleet-changes.js'
 import { JobControl } from './dispatch/job-control.js'
 import { LateTicks } from './dispatch/late-ticks.js'
@@ -177,6 +179,7 @@ export class Engine {
       dispatcher.pump()
     })
     const common = { clock, coordination, capacity, finisher, journal, newRunId, entries, progress, toldTicks }
+    const onFailed = (job: JobRecord): void => void failurePauses.note(job)
     const runner = new Runner({
       ...common,
       replicaId,
@@ -184,6 +187,7 @@ export class Engine {
       deadlines,
       log,
       onUnfinished: (job) => recovery.lookNow(job),
+      onFailed,
       onLast: onFinished,
       onReplaceable: () => waitingRuns.watchReplaced()
     })
@@ -207,6 +211,7 @@ export class Engine {
       newCallId: newRunId,
       runIds,
       jobOf,
+      onFailed,
       onLook: () => heartbeat.beat(),
       onLeft: (job) => recovery.noteLeft(job)
     })
@@ -265,9 +270,15 @@ export class Engine {
       ...shared,
       jobs,
       log,
+      onWaiting: (jobId) => news.onWaiting(jobId),
       beforeClaims: (reading) => survey.alsoWaitFor(reading)
     })
     const control = new JobControl({ ...shared, replicaId, jobs, survey, fleetChanges, isRunning })
+    const failurePauses: FailurePauses = new FailurePauses({
+      coordination,
+      log,
+      pause: (job, asked) => control.pause(jobScope(job.id), asked)
+    })
     const watched = { jobs, dispatcher, lateTicks, warnings }
     const clockWatch: ClockWatch = new ClockWatch({ ...shared, ...watched, maxClockSkew, timetable })
     const definitionWarnings = new DefinitionWarnings(coordination, logbook)
@@ -343,7 +354,16 @@ export class Engine {
       }
     })
     const { lifecycle } = this
-    this.runsByHand = new RunsByHand({ jobs, coordination, timezone, lifecycle, manualRuns, queuedRuns, waitingRuns })
+    this.runsByHand = new RunsByHand({
+      jobs,
+      coordination,
+      control,
+      timezone,
+      lifecycle,
+      manualRuns,
+      queuedRuns,
+      waitingRuns
+    })
     this.levers = new Levers({ jobs, coordination, lifecycle, control, timezone })
     try {
       for (const job of options.jobs) jobs.add(job, options.app)

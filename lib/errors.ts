@@ -190,10 +190,13 @@ export const RunTimeoutError = createError<[string, number]>(
   `${BASE}_RUN_TIMEOUT`,
   'A run of the job %s took longer than its timeout of %d ms'
 )
-/** The scheduler closed while a run was active. */
-export const RunCancelledError = createError<[string, number]>(
-  `${BASE}_RUN_CANCELLED`,
-  '%s was cancelled, as it was not over %d ms after the scheduler began to close'
+/** Somebody has cancelled a run, or the scheduler closed while it was active. */
+export const RunCancelledError = createError<[string, string]>(`${BASE}_RUN_CANCELLED`, '%s was cancelled, as %s')
+/** No run with this id goes on, on any replica. */
+export const RunUnknownError = createError<[string]>(
+  `${BASE}_RUN_UNKNOWN`,
+  'There is no run with the id %s that goes on',
+  404
 )
 /** A tick replaces the run (`overlap: 'replace'`). */
 export const RunReplacedError = createError<[string]>(

@@ -28,6 +28,15 @@ export type {
   SchemaJobShorthand
 } from '../types/job-options.js'
 export type { JobData, JobResult, JobTypes } from '../types/job-types.js'
+export type {
+  CancelOptions,
+  ChangeOptions,
+  JobPause,
+  PauseOptions,
+  PauseTarget,
+  ReleasedLock,
+  ReleaseOptions
+} from '../types/levers.js'
 export type { Logger } from '../types/logger.js'
 export type {
   FastifyScheduler,

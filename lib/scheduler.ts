@@ -5,7 +5,15 @@ import type { HistoryEntry, HistoryQuery, TickStory } from '../types/history.js'
 import type { Job } from '../types/job.js'
 import type { JobChanges, JobOptions, JobShorthand } from '../types/job-options.js'
 import type { JobData, JobResult } from '../types/job-types.js'
-import type { ChangeOptions, JobPause, PauseOptions, PauseTarget } from '../types/pause.js'
+import type {
+  CancelOptions,
+  ChangeOptions,
+  JobPause,
+  PauseOptions,
+  PauseTarget,
+  ReleasedLock,
+  ReleaseOptions
+} from '../types/levers.js'
 import type { JobHandler, QueuedRun, Run } from '../types/run.js'
 import type {
   MetricsRegister,
@@ -108,6 +116,14 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
 
   resume(target: PauseTarget, options?: ChangeOptions): Promise<readonly JobPause[]> {
     return this.#engine.levers.resume(target, options)
+  }
+
+  cancel(runId: string, options?: CancelOptions): Promise<void> {
+    return this.#engine.levers.cancel(runId, options)
+  }
+
+  release(id: string, options?: ReleaseOptions): Promise<readonly ReleasedLock[]> {
+    return this.#engine.levers.release(id, options)
   }
 
   trigger<Id extends string>(

@@ -260,6 +260,16 @@ t.test('pause-group.ts: a group is paused, and a pause ends by itself', async (t
   ])
 })
 
+t.test('cancel.ts: a run that listens ends, one that does not loses its lock', async (t) => {
+  t.strictSame(await finish('cancel.ts'), [
+    'polite: cancelled',
+    'deaf: null, a second run: null',
+    'the lock of deaf was taken from it',
+    'released: true',
+    'a second run: true'
+  ])
+})
+
 t.test('waiting-runs.ts: in order, and one at a time for each user', async (t) => {
   t.strictSame(await finish('waiting-runs.ts'), [
     'imported a.csv',

@@ -39,6 +39,7 @@ export interface RunMessage {
     readonly startedAt: number
     readonly attempt: number
     readonly trigger: RunContext['run']['trigger']
+    readonly by: string | null
     readonly replicaId: string
     readonly fencingToken: number | null
   }

@@ -190,6 +190,14 @@ export interface JobBase<App, Data, Input = Data> extends JobDefaults {
    */
   readonly paused?: boolean
   /**
+   * Pauses the job for the fleet, as by `pause()`, once so many of its runs have failed in a row, on whichever replicas: 1 or more.
+   * When it is resumed, the next run that fails pauses it again; one that succeeds begins the count anew. `null` is never. Refused
+   * with `lock: false`.
+   *
+   * @default null
+   */
+  readonly pauseAfterFailures?: number | null
+  /**
    * The group that it belongs to, which is paused and resumed as one: 1 to 100 characters, no control characters. `null` is
    * none.
    *

@@ -1,4 +1,4 @@
-import type { JobPause } from './pause.js'
+import type { JobPause } from './levers.js'
 import type { TriggerObject } from './trigger.js'
 
 /** A live, read-only view of a job. All times are in milliseconds since the Unix epoch. */

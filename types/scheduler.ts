@@ -17,8 +17,16 @@ import type {
   SchemaJobShorthand
 } from './job-options.js'
 import type { IsDataRequired, JobData, JobResult, KnownJobId } from './job-types.js'
+import type {
+  CancelOptions,
+  ChangeOptions,
+  JobPause,
+  PauseOptions,
+  PauseTarget,
+  ReleasedLock,
+  ReleaseOptions
+} from './levers.js'
 import type { Logger } from './logger.js'
-import type { ChangeOptions, JobPause, PauseOptions, PauseTarget } from './pause.js'
 import type { JobHandler, QueuedRun, Run } from './run.js'
 import type { SchemaInput, SchemaOutput, StandardSchema } from './standard-schema.js'
 import type { Health, JobStatus, ReplicaStatus } from './status.js'
@@ -210,6 +218,13 @@ export interface TriggerOptions<Data = unknown> {
    * @default 'skip'
    */
   readonly overlap?: 'skip' | 'wait'
+  /**
+   * Where it runs. `here`: on this replica. `any`: on one that has the job and takes ticks, which hears of it within a second; until
+   * then the request waits in the store, as with `overlap: 'wait'`.
+   *
+   * @default 'here'
+   */
+  readonly on?: 'here' | 'any'
   /** Who asks for it, for people: the history says so. 1 to 200 characters, no control characters. */
   readonly by?: string
   /**
@@ -225,12 +240,12 @@ export type TriggerArguments<Id extends string> =
     ? [options: SkippingOptions<JobData<Id>> & { readonly data: JobData<Id> }]
     : [options?: SkippingOptions<JobData<Id>>]
 
-type SkippingOptions<Data> = TriggerOptions<Data> & { readonly overlap?: 'skip' }
+type SkippingOptions<Data> = TriggerOptions<Data> & { readonly overlap?: 'skip'; readonly on?: 'here' }
 
 /** The options of `trigger()` for a run that may wait for others. */
-export type WaitingTriggerOptions<Id extends string> = TriggerOptions<JobData<Id>> & {
-  readonly overlap: 'wait'
-} & (IsDataRequired<Id> extends true ? { readonly data: JobData<Id> } : unknown)
+export type WaitingTriggerOptions<Id extends string> = TriggerOptions<JobData<Id>> &
+  ({ readonly overlap: 'wait' } | { readonly on: 'any' }) &
+  (IsDataRequired<Id> extends true ? { readonly data: JobData<Id> } : unknown)
 
 export interface WithLockOptions {
   /**
@@ -383,6 +398,22 @@ export interface Scheduler<App = unknown> {
    * @throws JobUnknownError, GroupUnknownError, OptionInvalidError, OptionUnknownError, JobChangedError, RedisUnavailableError
    */
   resume(target: PauseTarget, options?: ChangeOptions): Promise<readonly JobPause[]>
+  /**
+   * Cancels a run, on whichever replica it goes on: its `signal` aborts with RunCancelledError, and its outcome is `cancelled`. A
+   * handler that does not listen goes on, and keeps its lock. Nobody takes the run over. Resolves once its replica is told, or is
+   * sure to be within a second. A run without a lock is known to its own replica alone.
+   *
+   * @throws RunUnknownError when no such run goes on; OptionInvalidError, OptionUnknownError, RedisUnavailableError
+   */
+  cancel(runId: string, options?: CancelOptions): Promise<void>
+  /**
+   * Frees the locks of a job whose runs hang, so that its next tick runs. The runs are told: they have lost their locks
+   * (`lock_lost`). With `recovery: 'rerun'` they are taken over.
+   *
+   * @returns the locks that were held; none where nothing was to be done
+   * @throws JobUnknownError, OptionInvalidError, OptionUnknownError, RedisUnavailableError
+   */
+  release(id: string, options?: ReleaseOptions): Promise<readonly ReleasedLock[]>
   /**
    * Runs a job once the runs of it that stand in its way have ended, on whichever replica has room first.
    *

@@ -1,4 +1,5 @@
 import type { RunProgress } from './history.js'
+import type { JobPause } from './levers.js'
 
 /** A run that goes on, wherever it is. Times are in milliseconds since the Unix epoch. */
 export interface RunningRun {
@@ -18,6 +19,9 @@ export interface RunningRun {
 export interface JobStatus {
   readonly id: string
   readonly name: string
+  /** `null` for none. */
+  readonly group: string | null
+  readonly description: string | null
   /** The last run that began, anywhere; `null` before the first, or where it is not known any more. */
   readonly lastRun: {
     readonly id: string
@@ -42,6 +46,8 @@ export interface JobStatus {
   /** The nominal time of the next tick; `null` for none, or while the job is paused. */
   readonly nextRun: number | null
   readonly paused: boolean
+  /** The pauses in force: by whom, why, and until when. */
+  readonly pauses: readonly JobPause[]
 }
 
 /** A replica of the fleet. */

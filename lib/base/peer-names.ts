@@ -40,7 +40,7 @@ export const PEER_JOB_NAMES: PeerNames = {
   ...WHEN,
   ...ATTEMPTS,
   '`id`': names('key jobId job taskName'),
-  '`name`': names('title label description'),
+  '`name`': names('title label'),
   '`handler`': names(
     'onTick fn func function callback execute executor run runner process processor perform action task worker'
   ),

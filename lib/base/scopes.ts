@@ -12,5 +12,5 @@ export function groupScope(group: string): PauseScope {
 
 /** What a change is of, so that a later one of the same takes its place; `''` for a command. */
 export function scopeOf(effect: ChangeEffect): string {
-  return effect.scope
+  return 'scope' in effect ? effect.scope : ''
 }

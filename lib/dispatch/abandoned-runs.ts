@@ -34,6 +34,8 @@ export interface AbandonedRunsOptions {
   readonly runIds: () => readonly string[]
   /** The job with an id, if this replica has it. */
   readonly jobOf: (jobId: string) => JobRecord | undefined
+  /** Called for a run that was recorded here as abandoned. */
+  readonly onFailed: (job: JobRecord) => void
   /** Called each time that it looks. */
   readonly onLook: () => void
   /** Called for a run that is to be taken over. */
@@ -138,9 +140,10 @@ export class AbandonedRuns {
   }
 
   #report(open: OpenRun): void {
-    const { journal, jobOf } = this.#options
+    const { journal, jobOf, onFailed } = this.#options
     const job = jobOf(open.jobId)
     journal.runAbandoned(open, job ?? null, job === undefined ? null : this.#runOf(open, job))
+    if (job !== undefined) onFailed(job)
   }
 
   /** A run with what the history keeps of it. */

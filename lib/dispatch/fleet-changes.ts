@@ -5,6 +5,7 @@ import { SECOND } from '../base/duration.js'
 import { nextInSequence } from '../base/sequence.js'
 import type { JobRegistry } from '../jobs/registry.js'
 import { logSafely } from '../observability/log.js'
+import type { Runner } from '../runs/runner.js'
 
 /** How soon what is in force is read again, where the store is up and would not say. */
 const RETRY_DELAY = 2 * SECOND
@@ -13,12 +14,15 @@ export interface FleetChangesOptions {
   readonly clock: Clock
   readonly coordination: Coordination
   readonly jobs: JobRegistry
+  readonly runner: Runner
   readonly log: Logger
+  /** Called with a job for which a request waits. */
+  readonly onWaiting: (jobId: string) => void
   /** Lets claims wait for what is being read. */
   readonly beforeClaims: (reading: Promise<void>) => void
 }
 
-/** Applies what was changed for the whole fleet to the jobs of this process, whoever has changed it. */
+/** Applies what was changed for the whole fleet to the jobs and runs of this process, whoever has changed it. */
 export class FleetChanges {
   readonly #options: FleetChangesOptions
   /** Whether changes were missed, so that all that is in force is to be read. */
@@ -48,7 +52,22 @@ export class FleetChanges {
 
   /** Applies a change that this process has made or heard of. */
   apply(change: Change): void {
-    this.#options.jobs.notePause(change, nextInSequence())
+    const { jobs, runner } = this.#options
+    const { by } = change
+    switch (change.kind) {
+      case 'pause':
+      case 'resume':
+        jobs.notePause(change, nextInSequence())
+        return
+      case 'request':
+        this.#options.onWaiting(change.jobId)
+        return
+      case 'cancel':
+        runner.cancel(change.runId, by)
+        return
+      case 'release':
+        for (const { runId } of change.runs ?? []) runner.release(runId, by)
+    }
   }
 
   close(): void {

@@ -1,12 +1,13 @@
-import type { Change, ChangeEffect, Coordination, PauseScope } from '../../types/coordination.js'
+import type { Change, ChangeEffect, Coordination, PauseScope, ReleasedLock } from '../../types/coordination.js'
 import type { RemovalReason } from '../../types/events.js'
 import type { JobChanges, JobOptions } from '../../types/job-options.js'
-import type { JobPause } from '../../types/pause.js'
+import type { JobPause } from '../../types/levers.js'
 import { show } from '../base/show.js'
-import { JobChangedError } from '../errors.js'
+import { JobChangedError, RunUnknownError } from '../errors.js'
 import type { JobRecord } from '../jobs/job.js'
 import type { JobRegistry } from '../jobs/registry.js'
 import type { Journal } from '../observability/journal.js'
+import type { Runner } from '../runs/runner.js'
 import type { FleetChanges } from './fleet-changes.js'
 import type { Survey } from './survey.js'
 
@@ -16,6 +17,7 @@ export interface JobControlOptions {
   readonly jobs: JobRegistry
   readonly survey: Survey
   readonly fleetChanges: FleetChanges
+  readonly runner: Runner
   readonly journal: Journal
   readonly newRunId: () => string
   /** Whether this replica takes ticks at present. */
@@ -98,8 +100,43 @@ export class JobControl {
     return pause === null ? [] : [pause]
   }
 
+  /** Tells the fleet that a request for a run by hand waits. Where that fails, replicas find it when they look for such the next time. */
+  async tellOfRequest(jobId: string): Promise<void> {
+    await this.#change({ kind: 'request', jobId }, {}).catch(() => {})
+  }
+
+  /**
+   * Cancels a run, wherever it goes on.
+   *
+   * @throws RunUnknownError, RedisUnavailableError
+   */
+  async cancel(runId: string, by: string | undefined): Promise<void> {
+    const { journal, replicaId, runner } = this.#options
+    // One without a lock is known here alone, and one with a lock needs nobody else.
+    if (!runner.cancel(runId, by ?? replicaId)) await this.#change({ kind: 'cancel', runId }, { by })
+    journal.runCancelled(runId, by ?? replicaId)
+  }
+
+  /**
+   * Frees the locks of a job, or that of one slot.
+   *
+   * @throws RedisUnavailableError
+   */
+  async release(jobId: string, slot: number | null, by: string | undefined): Promise<readonly ReleasedLock[]> {
+    const { journal, replicaId } = this.#options
+    const change = await this.#change({ kind: 'release', jobId, slot }, { by })
+    const runs = (change.kind === 'release' ? change.runs : undefined) ?? []
+    if (runs.length > 0)
+      journal.locksReleased(
+        jobId,
+        runs.map(({ runId }) => runId),
+        by ?? replicaId
+      )
+    return runs
+  }
+
   /** Makes a change for the fleet, and applies it here. */
-  async #change(effect: ChangeEffect, { by, expectedVersion }: AskedChange): Promise<Change> {
+  async #change(effect: ChangeEffect, { by, expectedVersion }: Partial<AskedChange>): Promise<Change> {
     const { coordination, fleetChanges, newRunId, replicaId } = this.#options
     const expected = expectedVersion === undefined ? {} : { expected: expectedVersion }
     const answer = await coordination.change({ ...effect, id: newRunId(), by: by ?? replicaId, ...expected })
@@ -108,13 +145,16 @@ export class JobControl {
       const when = answer.at === null ? 'since' : `at ${new Date(answer.at).toISOString()}`
       throw new JobChangedError(nameOf(effect), show(expectedVersion), who, when)
     }
+    if (answer.status === 'unknown') throw new RunUnknownError(show('runId' in effect ? effect.runId : ''))
     fleetChanges.apply(answer.change)
     return answer.change
   }
 }
 
 /** What a change is, for an error. */
-function nameOf({ kind, scope }: ChangeEffect): string {
+function nameOf(effect: ChangeEffect): string {
+  if (!('scope' in effect)) return effect.kind
+  const { kind, scope } = effect
   if (scope === 'all') return `${kind} all jobs`
   const [what, ...id] = scope.split(':')
   return `${kind} the ${what} '${id.join(':')}'`

@@ -1,14 +1,25 @@
 import type { Coordination, PauseScope } from '../../types/coordination.js'
-import type { ChangeOptions, JobPause, PauseOptions, PauseTarget } from '../../types/pause.js'
+import type {
+  CancelOptions,
+  ChangeOptions,
+  JobPause,
+  PauseOptions,
+  PauseTarget,
+  ReleasedLock,
+  ReleaseOptions
+} from '../../types/levers.js'
 import { copyKnown } from '../base/check.js'
 import { groupScope, jobScope } from '../base/scopes.js'
 import { show } from '../base/show.js'
 import type { AskedChange, JobControl } from '../dispatch/job-control.js'
-import { GroupUnknownError, OptionInvalidError } from '../errors.js'
-import { checkGroup, checkText } from '../jobs/options.js'
+import { GroupUnknownError, OptionInvalidError, RunUnknownError } from '../errors.js'
+import { checkGroup, checkText, MAX_INSTANCES } from '../jobs/options.js'
 import type { JobRegistry } from '../jobs/registry.js'
 import { readDate } from '../triggers/index.js'
 import type { Lifecycle } from './lifecycle.js'
+
+/** An id that a run may have. */
+const RUN_ID = /^[\w.:-]{1,200}$/
 
 /** The longest name of somebody. */
 const MAX_NAME = 200
@@ -53,6 +64,28 @@ export class Levers {
     const asked = checkAsked(copyKnown(options, CHANGE_KEYS, "`resume`'s options") as ChangeOptions)
     await lifecycle.openFor('resume jobs')
     return await control.resume(scope, asked)
+  }
+
+  /** See `Scheduler.cancel`. */
+  async cancel(runId: string, options: CancelOptions = {}): Promise<void> {
+    const { control, lifecycle } = this.#options
+    if (typeof runId !== 'string' || !RUN_ID.test(runId)) throw new RunUnknownError(show(runId))
+    const { by } = checkAsked(copyKnown(options, ['by'], "`cancel`'s options") as CancelOptions)
+    await lifecycle.openFor('cancel a run')
+    await control.cancel(runId, by)
+  }
+
+  /** See `Scheduler.release`. */
+  async release(id: string, options: ReleaseOptions = {}): Promise<readonly ReleasedLock[]> {
+    const { control, jobs, lifecycle } = this.#options
+    const job = jobs.known(id)
+    const { by: who, slot } = copyKnown(options, ['by', 'slot'], "`release`'s options") as ReleaseOptions
+    const { by } = checkAsked({ ...(who === undefined ? {} : { by: who }) })
+    if (slot !== undefined && !(Number.isInteger(slot) && slot >= 1 && slot <= MAX_INSTANCES)) {
+      throw new OptionInvalidError('slot', `a whole number from 1 to ${MAX_INSTANCES}`, show(slot))
+    }
+    await lifecycle.openFor(`release the lock of the job '${job.id}'`)
+    return await control.release(job.id, slot ?? null, by)
   }
 
   /** @throws JobUnknownError, GroupUnknownError, OptionInvalidError, OptionUnknownError */

@@ -4,6 +4,7 @@ import type { TriggerOptions } from '../../types/scheduler.js'
 import { copyKnown, oneOf } from '../base/check.js'
 import { PEER_TRIGGER_CALL_NAMES } from '../base/peer-names.js'
 import { show } from '../base/show.js'
+import type { JobControl } from '../dispatch/job-control.js'
 import type { ManualRuns } from '../dispatch/manual.js'
 import { outcomeOf, type QueuedRuns } from '../dispatch/queued-runs.js'
 import type { WaitingRuns } from '../dispatch/waiting-runs.js'
@@ -22,7 +23,8 @@ const KEYS = [
   'concurrencyKey',
   'overlap',
   'by',
-  'scheduledTime'
+  'scheduledTime',
+  'on'
 ] as const satisfies (keyof TriggerOptions)[]
 
 /** What a run by hand may do when it cannot begin. */
@@ -31,6 +33,7 @@ export const MANUAL_OVERLAPS = ['skip', 'wait'] as const
 export interface RunsByHandOptions {
   readonly jobs: JobRegistry
   readonly coordination: Coordination
+  readonly control: JobControl
   /** The time zone of times that do not say theirs. */
   readonly timezone: string
   readonly lifecycle: Lifecycle
@@ -48,6 +51,8 @@ interface Asked {
   readonly wait: boolean
   readonly key: string
   readonly waits: boolean
+  /** Whether any replica that takes ticks may run it. */
+  readonly isAnywhere: boolean
   readonly by: string | null
   /** The nominal time that the run has; `null` for when it is asked for. */
   readonly scheduledTime: number | null
@@ -71,12 +76,17 @@ export class RunsByHand {
   async trigger(id: string, options: TriggerOptions): Promise<Run | QueuedRun | null> {
     const { manualRuns, queuedRuns } = this.#options
     const asked = this.#check(id, options)
-    const { job, json, wait, key, waits, by, scheduledTime } = asked
+    const { job, json, wait, key, waits, isAnywhere, by, scheduledTime } = asked
     await this.#open(id)
     if (!waits) {
       const active = await manualRuns.trigger(job, asked)
       if (active === null) return null
       return wait ? await outcomeOf(active) : active.run
+    }
+    if (isAnywhere) {
+      const anywhere = await this.#askFleet(asked)
+      if (anywhere instanceof ActiveRun) return wait ? await outcomeOf(anywhere) : anywhere.run
+      return wait ? await queuedRuns.result(job, anywhere) : anywhere
     }
     const begun = await queuedRuns.enqueue(job, { key, json, isAwaited: wait, by, scheduledTime })
     if (begun instanceof ActiveRun) return wait ? await outcomeOf(begun) : begun.run
@@ -98,6 +108,17 @@ export class RunsByHand {
     return () => void waitingRuns.askFor(job)
   }
 
+  /** Has a run begin on whichever replica takes ticks: on this one, if it does and can. */
+  async #askFleet({ job, key, json, wait: isAwaited, by, scheduledTime }: Asked): Promise<ActiveRun | QueuedRun> {
+    const { control, lifecycle, queuedRuns } = this.#options
+    const request = { key, json, isAwaited, by, scheduledTime }
+    const asked = lifecycle.phases.isRunning
+      ? await queuedRuns.enqueue(job, request)
+      : await queuedRuns.keep(job, request)
+    if (!(asked instanceof ActiveRun)) await control.tellOfRequest(job.id)
+    return asked
+  }
+
   async #open(id: string): Promise<void> {
     const { lifecycle } = this.#options
     const what = `trigger the job '${id}'`
@@ -114,14 +135,28 @@ export class RunsByHand {
     const overlap = oneOf(given.overlap, 'overlap', MANUAL_OVERLAPS, 'skip')
     // `undefined`, which a forgotten setting may be, would let runs overlap that must not.
     if (Object.hasOwn(options, 'concurrencyKey')) checkName(concurrencyKey, '`concurrencyKey`')
-    const waits = overlap === 'wait'
-    if (waits) this.#checkStore(job, 'overlap', overlap)
+    const isAnywhere = oneOf(given.on, 'on', ['here', 'any'] as const, 'here') === 'any'
+    if (isAnywhere && given.overlap === 'skip')
+      throw new OptionInvalidError('overlap', "'wait' with `on: 'any'`", show('skip'))
+    const waits = isAnywhere || overlap === 'wait'
+    if (isAnywhere) this.#checkStore(job, 'on', 'any')
+    else if (waits) this.#checkStore(job, 'overlap', overlap)
     if (concurrencyKey !== undefined) this.#checkStore(job, 'concurrencyKey', concurrencyKey)
     job.parse(data)
     const json = waits && given.data !== undefined ? serializeData(given.data) : null
     const { by = null } = given
     if (by !== null) checkName(by, '`by`')
-    return { job, data, json, wait, key: concurrencyKey ?? '', waits, by, scheduledTime: this.#readTime(given) }
+    return {
+      job,
+      data,
+      json,
+      wait,
+      key: concurrencyKey ?? '',
+      waits,
+      isAnywhere,
+      by,
+      scheduledTime: this.#readTime(given)
+    }
   }
 
   /** @throws DateInvalidError, OptionInvalidError */

@@ -47,7 +47,7 @@ export class Shutdown {
     if (isAnnounced) journal.closing(runner.jobIds, runner.size, closeTimeout)
     if (!(await isSettledBy(settled, abortAt, clock))) {
       if (runner.size > 0) journal.aborting(runner.jobIds, runner.size)
-      runner.abortAll((job) => new RunCancelledError(`A run of the job '${job.id}'`, closeTimeout))
+      runner.abortAll((job) => new RunCancelledError(`A run of the job '${job.id}'`, wasClosing(closeTimeout)))
       await isSettledBy(settled, abortAt + ABORT_GRACE - RECORD_GRACE, clock)
     }
     if (runner.size > 0) journal.left(runner.jobIds, runner.size)
@@ -62,7 +62,7 @@ export class Shutdown {
   limitNamedLocks(): void {
     if (this.#abortAt !== null) return
     const { clock, closeTimeout, namedLocks } = this.#options
-    const error = new RunCancelledError('What was done under a lock', closeTimeout)
+    const error = new RunCancelledError('What was done under a lock', wasClosing(closeTimeout))
     this.#abortAt = clock.monotonic() + closeTimeout
     this.#timer = clock.setTimeout(() => namedLocks.abortAll(error), closeTimeout)
   }
@@ -83,4 +83,9 @@ export class Shutdown {
     this.#timer?.cancel()
     this.#options.namedLocks.close()
   }
+}
+
+/** Why closing has cancelled something. */
+function wasClosing(closeTimeout: number): string {
+  return `it was not over ${closeTimeout} ms after the scheduler began to close`
 }

@@ -51,6 +51,8 @@ export interface JobDefinition extends ResolvedDefaults {
   readonly maxRuns: number | null
   /** Whether the job runs as a replica starts, unless a run has begun within its last period. */
   readonly runOnStart: boolean
+  /** After how many failed runs in a row it is paused; `null` for never. */
+  readonly pauseAfterFailures: number | null
   /** The group that it is paused and resumed with; `null` for none. */
   readonly group: string | null
   /** What it is for, for people; `null` for nothing. */
@@ -67,6 +69,7 @@ export const LATER_DEFAULTS = Object.freeze({
   priority: 'normal',
   maxRuns: null,
   runOnStart: false,
+  pauseAfterFailures: null,
   group: null
 }) satisfies Partial<JobDefinition>
 
@@ -94,12 +97,13 @@ export function fingerprintOf(definition: JobDefinition, { key }: Trigger): Fing
     priority,
     maxRuns,
     runOnStart,
+    pauseAfterFailures,
     group,
     // It says nothing of what the job does.
     description: _description,
     ...options
   } = definition
-  const later = writeLater({ maxInstances, overlap, priority, maxRuns, runOnStart, group })
+  const later = writeLater({ maxInstances, overlap, priority, maxRuns, runOnStart, pauseAfterFailures, group })
   const written = `${JSON.stringify(schema === null ? options : { ...options, schema })}${later}`
   return {
     trigger: `${isOnce(definition) ? DATE_MARK : ''}${hashed(key)}`,

@@ -1,7 +1,7 @@
 import type { Fingerprint } from '../../types/coordination.js'
 import type { Executor } from '../../types/executor.js'
 import type { Job } from '../../types/job.js'
-import type { JobPause } from '../../types/pause.js'
+import type { JobPause } from '../../types/levers.js'
 import type { JobCondition } from '../../types/run.js'
 import type { Trigger } from '../../types/trigger.js'
 import { DAY } from '../base/duration.js'

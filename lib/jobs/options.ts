@@ -47,6 +47,7 @@ export const JOB_KEYS = [
   'when',
   'maxRuns',
   'runOnStart',
+  'pauseAfterFailures',
   'group',
   'description',
   ...DEFAULT_KEYS
@@ -92,7 +93,7 @@ const MAX_TEXT = 500
 const NAME = /^[^\p{Cc}\p{Zl}\p{Zp}\p{Cs}]+$/u
 
 /** The most slots of a job. */
-const MAX_INSTANCES = 1000
+export const MAX_INSTANCES = 1000
 
 /** The longest delay that `setTimeout` accepts. */
 const MAX_TIMER = 2 ** 31 - 1
@@ -141,6 +142,10 @@ export function resolveJob(
     }
     const { runOnStart = before?.runOnStart ?? LATER_DEFAULTS.runOnStart } = given
     if (typeof runOnStart !== 'boolean') throw new OptionInvalidError('runOnStart', 'true or false', show(runOnStart))
+    const { pauseAfterFailures = before?.pauseAfterFailures ?? null } = given
+    if (pauseAfterFailures !== null && !(Number.isSafeInteger(pauseAfterFailures) && pauseAfterFailures >= 1)) {
+      throw new OptionInvalidError('pauseAfterFailures', 'a whole number, 1 or more', show(pauseAfterFailures))
+    }
     const { group = before?.group ?? null, description = before?.description ?? null } = given
     if (group !== null) checkGroup(group)
     if (description !== null) checkText(description, 'description')
@@ -158,6 +163,7 @@ export function resolveJob(
       overlap: oneOf(given.overlap, 'overlap', OVERLAPS, before?.overlap ?? LATER_DEFAULTS.overlap),
       maxRuns,
       runOnStart,
+      pauseAfterFailures,
       group,
       description,
       ...resolveShared(given, before ?? defaults)
@@ -172,7 +178,8 @@ export function resolveJob(
 
 /** Refuses options that make no sense together. @throws OptionInvalidError */
 function checkTogether(definition: JobDefinition): void {
-  const { maxInstances, overlap, lockTtl, coalesce, trigger, maxRuns, runOnStart, onRedisError } = definition
+  const { maxInstances, overlap, lockTtl, coalesce, trigger, maxRuns, runOnStart, onRedisError, pauseAfterFailures } =
+    definition
   if (overlap !== 'skip') {
     const refuse = (why: string): never => {
       throw new OptionInvalidError('overlap', `'skip' ${why}`, show(overlap))
@@ -192,6 +199,10 @@ function checkTogether(definition: JobDefinition): void {
     }
     if (lockTtl === null) refuse('`lock: false`, which counts no runs')
     if (onRedisError === 'run') refuse("`onRedisError: 'run'`, which begins runs that nobody counts")
+  }
+  if (pauseAfterFailures !== null && lockTtl === null) {
+    const expected = 'left out with `lock: false`, whose runs fail on each replica by itself'
+    throw new OptionInvalidError('pauseAfterFailures', expected, show(pauseAfterFailures))
   }
   if (runOnStart && isOnce(definition)) {
     throw new OptionInvalidError('runOnStart', 'left out with a date, which has one run', show(runOnStart))

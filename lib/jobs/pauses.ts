@@ -1,5 +1,5 @@
 import type { Change, PauseScope, Standing, StandingPause } from '../../types/coordination.js'
-import type { JobPause } from '../../types/pause.js'
+import type { JobPause } from '../../types/levers.js'
 import { groupScope, jobScope } from '../base/scopes.js'
 
 /** The pauses of job, group and all jobs that a job depends on. */
@@ -7,6 +7,9 @@ export interface Pausable {
   readonly id: string
   readonly definition: { readonly group: string | null; readonly pausedInitially: boolean }
 }
+
+/** A change of pauses. */
+export type PauseChange = Extract<Change, { kind: 'pause' | 'resume' }>
 
 /** What is known of one scope. */
 interface Known {
@@ -49,7 +52,7 @@ export class Pauses {
    * @param knownAt when this process learned of it, in its sequence
    * @returns the scope that it is of; `null` for what is older than what is known
    */
-  note(change: Extract<Change, { kind: 'pause' | 'resume' }>, knownAt: number): PauseScope | null {
+  note(change: PauseChange, knownAt: number): PauseScope | null {
     const { scope, version } = change
     const known = this.#known.get(scope)
     if (known !== undefined && version < known.version) return null

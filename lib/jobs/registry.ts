@@ -1,6 +1,6 @@
-import type { Change, PauseScope, Standing } from '../../types/coordination.js'
+import type { PauseScope, Standing } from '../../types/coordination.js'
 import type { JobChanges, JobOptions } from '../../types/job-options.js'
-import type { JobPause } from '../../types/pause.js'
+import type { JobPause } from '../../types/levers.js'
 import type { Trigger } from '../../types/trigger.js'
 import { copyKnown } from '../base/check.js'
 import { PEER_JOB_NAMES } from '../base/peer-names.js'
@@ -16,7 +16,7 @@ import type { HandlerResolver } from './handler.js'
 import { type JobBlocks, JobRecord } from './job.js'
 import { JOB_KEYS, type ResolvedJob, resolveJob } from './options.js'
 import { ownAjv } from './own-ajv.js'
-import { Pauses } from './pauses.js'
+import { type PauseChange, Pauses } from './pauses.js'
 import type { CompilerOf } from './schema.js'
 import type { JobStats } from './stats.js'
 import { JobView } from './view.js'
@@ -147,7 +147,7 @@ export class JobRegistry {
    * @param knownAt when this process learned of it, in its sequence
    * @returns the jobs that it is about
    */
-  notePause(change: Change, knownAt: number): JobRecord[] {
+  notePause(change: PauseChange, knownAt: number): JobRecord[] {
     const scope = this.#pauses.note(change, knownAt)
     if (scope === null) return []
     const jobs = this.within(scope)

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import type { Job } from '../../types/job.js'
-import type { JobPause } from '../../types/pause.js'
+import type { JobPause } from '../../types/levers.js'
 import type { TriggerObject } from '../../types/trigger.js'
 import type { JobDefinition } from './definition.js'
 import type { JobStats } from './stats.js'

@@ -21,8 +21,8 @@ export class FleetStatus {
    * @throws RedisUnavailableError
    */
   async of(jobs: readonly JobRecord[], withLocks: boolean): Promise<JobStatus[]> {
-    const ids = jobs.map(({ id }) => id)
-    const stored = await this.#coordination.readStatus(ids, withLocks)
+    const asked = jobs.map(({ id, definition }) => ({ jobId: id, group: definition.group ?? '' }))
+    const stored = await this.#coordination.readStatus(asked, withLocks)
     const now = this.#coordination.now()
     return jobs.map((job, index) => statusOf(job, stored[index] as StoredStatus, now))
   }
@@ -41,10 +41,12 @@ function statusOf(job: JobRecord, stored: StoredStatus, now: number): JobStatus 
   const { definition, trigger, paused, view } = job
   const { last, lastEnd, lastSuccess, failures, ongoing } = stored
   const since = stored.since ?? (Number.isFinite(job.presentSince) ? job.presentSince : null)
-  const expected = paused ? null : expectedSuccess(definition, trigger, { ...stored, since, resumedAt: null })
+  const expected = paused ? null : expectedSuccess(definition, trigger, { ...stored, since })
   return {
     id: job.id,
     name: definition.name,
+    group: definition.group,
+    description: definition.description,
     lastRun:
       last === null
         ? null
@@ -61,6 +63,7 @@ function statusOf(job: JobRecord, stored: StoredStatus, now: number): JobStatus 
     isOverdue: expected !== null && expected < now,
     running: ongoing.map(({ runId: id, ...run }) => ({ id, ...run })),
     nextRun: view.nextRun,
-    paused
+    paused,
+    pauses: view.pauses
   }
 }

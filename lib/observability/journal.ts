@@ -250,6 +250,16 @@ export class Journal {
     }
   }
 
+  /** This process has asked for the end of a run, wherever it goes on. */
+  runCancelled(runId: string, by: string): void {
+    this.#logbook.runCancelled(runId, by)
+  }
+
+  /** This process has freed locks of a job, wherever the runs go on that held them. */
+  locksReleased(jobId: string, runIds: readonly string[], by: string): void {
+    this.#logbook.locksReleased(jobId, runIds, by)
+  }
+
   // The scheduler
 
   /** Ticks begin. @param kind where replicas meet */

@@ -87,6 +87,16 @@ export class Logbook {
     this.#write('info', { ...scopeFieldsOf(scope, jobs), by }, `${inWords(scope)} resumed`)
   }
 
+  /** This process has asked for the end of a run. */
+  runCancelled(runId: string, by: string): void {
+    this.#write('info', { runId, by }, 'a run is to be cancelled')
+  }
+
+  /** This process has freed locks. */
+  locksReleased(jobId: string, runIds: readonly string[], by: string): void {
+    this.#write('warn', { jobId, runIds, by }, `the lock of the job '${jobId}' was released while it was held`)
+  }
+
   /** @param refuses whether Redis answers, and grants nothing */
   outageBegan(err: Error, refuses: boolean): void {
     const what = refuses ? 'Redis refuses what jobs need' : 'Redis does not answer'

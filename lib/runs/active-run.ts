@@ -63,6 +63,8 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
   retries: Retries | null = null
   /** How far it has come, as its handler has said last. */
   progress: RunProgress | null = null
+  /** Whether somebody has cancelled it, so that nobody is to take it over. */
+  isCancelled = false
   readonly #owner: RunOwner<ActiveRun>
   /** What the store is told of its outcome, made when it is first asked for. */
   #report: RunReport | null = null
@@ -163,7 +165,7 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
     if (this.job.definition.recovery === 'none' || this.held === null) return true
     if (this.run.trigger === 'manual' && !this.isStored) return true
     const outcome = this.end?.outcome
-    if (this.replaced) return true
+    if (this.replaced || this.isCancelled) return true
     return outcome !== 'lock_lost' && outcome !== 'cancelled' && outcome !== 'abandoned'
   }
 
@@ -244,6 +246,11 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
   /** The release has found that the lock was not the run's own any more. */
   lockFoundLost(): void {
     this.#holdLock().foundLost()
+  }
+
+  /** Somebody has freed the lock. @param reason why, for the error */
+  lockReleased(reason: string): void {
+    this.#holdLock().released(reason)
   }
 
   /** Has the lock extended no more, though it is to be noticed when it ends. */

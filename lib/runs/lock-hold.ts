@@ -72,6 +72,11 @@ export class LockHold implements Deadline {
     if (!this.lost) this.#lose('it was not there any more, or had another holder, when it was to be released')
   }
 
+  /** Somebody has freed the lock. */
+  released(reason: string): void {
+    if (!this.lost && !this.#ended) this.#lose(reason)
+  }
+
   /** Extends the lock no more, and leaves it to its TTL. */
   leave(): void {
     this.#ended = true

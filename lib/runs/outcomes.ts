@@ -12,6 +12,8 @@ export interface OutcomesOptions {
   readonly toldTicks: ToldTicks
   /** Called when a run has ended that another replica is to take over, or this one. */
   readonly onUnfinished: (job: JobRecord) => void
+  /** Called when the store has heard of a run that failed. */
+  readonly onFailed: (job: JobRecord) => void
   /** Called when a run has ended of a job whose trigger has no further tick. */
   readonly onLast: (job: JobRecord) => void
 }
@@ -83,17 +85,23 @@ export class Outcomes {
     // Who waits for the run goes on with its outcome; the report waits until the store has heard of it.
     this.complete(active, end, answer !== 'unavailable' && answer !== 'abandoned')
     if (answer === 'abandoned') this.onRecorded(active, answer)
+    else if (answer !== 'unavailable') this.#noteFailed(active)
   }
 
   /** As of `Finishing.onRecorded`: the store has heard of an end that it did not answer for at first. */
   onRecorded(active: ActiveRun, answer: ReleaseAnswer): void {
     if (answer !== 'abandoned') {
       if (active.reportedBy === 'nobody') this.#report(active)
+      if (answer !== 'unavailable') this.#noteFailed(active)
     } else if (active.reportedBy !== 'others') {
       // It was counted and reported by whoever recorded it.
       active.reportedBy = 'others'
       this.#options.journal.abandonedRunEnded(active)
     }
+  }
+
+  #noteFailed({ job, run }: ActiveRun): void {
+    if (run.outcome !== 'success' && job.definition.pauseAfterFailures !== null) this.#options.onFailed(job)
   }
 
   #decide(active: ActiveRun, { outcome, error }: RunEnd): void {

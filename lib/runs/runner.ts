@@ -2,7 +2,7 @@ import type { HeldLock } from '../../types/coordination.js'
 import type { RunOutcome, RunTrigger } from '../../types/run.js'
 import { detached } from '../base/async-context.js'
 import { show } from '../base/show.js'
-import { LockLostError, OptionInvalidError, RunReplacedError, RunTimeoutError } from '../errors.js'
+import { LockLostError, OptionInvalidError, RunCancelledError, RunReplacedError, RunTimeoutError } from '../errors.js'
 import type { JobRecord } from '../jobs/job.js'
 import { MAX_KEPT_ATTEMPTS } from '../observability/history/run-entries.js'
 import { ActiveRun } from './active-run.js'
@@ -122,6 +122,32 @@ export class Runner implements RunOwner<ActiveRun> {
     this.#beginAsked(active)
     active.letLockEnd()
     this.#abort(active, 'cancelled', new RunReplacedError(active.job.id))
+  }
+
+  /**
+   * Somebody cancels a run, if it is one of these: its signal aborts. A handler that does not listen goes on, and keeps its lock.
+   *
+   * @returns whether it is one of these
+   */
+  cancel(runId: string, by: string): boolean {
+    const active = [...this.#active].find(({ run }) => run.id === runId)
+    if (active === undefined) return false
+    if (active.aborted === null) {
+      this.#beginAsked(active)
+      active.isCancelled = true
+      this.#abort(
+        active,
+        'cancelled',
+        new RunCancelledError(`A run of the job '${active.job.id}'`, `'${by}' asked for it`)
+      )
+    }
+    return true
+  }
+
+  /** Somebody has freed the lock of a run, which may be one of these. */
+  release(runId: string, by: string): void {
+    const active = [...this.#active].find(({ held }) => held?.token === runId)
+    active?.lockReleased(`'${by}' has released it`)
   }
 
   /** Resolves when no handler runs. */

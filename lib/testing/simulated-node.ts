@@ -26,6 +26,7 @@ import type {
   ReplicaReport,
   SeenReplica,
   Standing,
+  StatusRequest,
   StoredHistory,
   StoredStatus,
   SurveyRequest,
@@ -217,8 +218,8 @@ export class SimulatedNode implements Coordination, CoordinationNode {
     return this.#store.orThrow('read the history', (memory) => memory.readHistory(jobId))
   }
 
-  readStatus(jobIds: readonly string[], withLocks: boolean): Promise<readonly StoredStatus[]> {
-    return this.#store.orThrow('read how jobs stand', (memory) => memory.readStatus(jobIds, withLocks))
+  readStatus(jobs: readonly StatusRequest[], withLocks: boolean): Promise<readonly StoredStatus[]> {
+    return this.#store.orThrow('read how jobs stand', (memory) => memory.readStatus(jobs, withLocks))
   }
 
   writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<void> {

@@ -246,19 +246,25 @@ for (const masters of [1, 3]) {
 
 t.test('what was asked for before a change is learned does not undo it', (t) =>
   withHeldAnswers(async ({ clock, answers, scheduler }) => {
-    scheduler.cron('job', '* * * * *', noop, { group: 'reports' })
+    let runs = 0
+    let expected = 0
+    scheduler.cron('job', '* * * * *', () => void runs++, { group: 'reports' })
     for (const scope of ['job:job', 'group:reports', 'all'] as const) {
       answers.hold('claim')
-      await clock.advance(MINUTE)
+      await clock.advance(600)
       t.equal(answers.held('claim'), 1)
       await pause(answers.replica(), '', scope)
       await clock.advance(1)
       t.equal(scheduler.get('job')?.paused, true)
       await answers.letGo('claim')
+      await clock.advance(10)
+      t.equal(runs, ++expected, 'the tick had been granted')
       t.equal(scheduler.get('job')?.paused, true, scope)
       await resume(answers.replica(), '', scope)
       await clock.advance(1)
       t.equal(scheduler.get('job')?.paused, false)
+      // To half a second before the next tick.
+      await clock.advance(MINUTE - 612)
     }
   }, '2027-01-01T00:00:59.500Z')
 )
@@ -282,6 +288,10 @@ t.test('nor does an older change undo a newer one, or what was in force before i
     await clock.advance(1)
     await answers.letGo('standing')
     t.equal(scheduler.get('job')?.paused, false)
+    await pause(replica, '', 'all')
+    await resume(replica, '', 'all')
+    await clock.advance(1)
+    t.equal(scheduler.get('job')?.paused, false, 'nor is it remembered')
   })
 )
 

@@ -11,6 +11,23 @@ export type ChangeEffect =
       readonly until: number | null
     }
   | { readonly kind: 'resume'; readonly scope: PauseScope }
+  /** A request for a run by hand waits that whoever takes ticks may begin. */
+  | { readonly kind: 'request'; readonly jobId: string }
+  /** A run is to be cancelled, wherever it goes on. */
+  | { readonly kind: 'cancel'; readonly runId: string }
+  /** The locks of a job, or that of one slot, are free from now on. `runs` are those that held them, once that is known. */
+  | {
+      readonly kind: 'release'
+      readonly jobId: string
+      readonly slot: number | null
+      readonly runs?: readonly ReleasedLock[]
+    }
+
+/** A lock that was freed: the slot that it was of, and the run that held it. */
+export interface ReleasedLock {
+  readonly slot: number
+  readonly runId: string
+}
 
 /** A change that somebody asks for. */
 export type ChangeRequest = ChangeEffect & {
@@ -42,6 +59,8 @@ export type ChangeAnswer =
   | { readonly status: 'made'; readonly change: Change }
   /** Something else is in force than was expected: who has put it there, and when; `null` where nobody knows. Nothing was done. */
   | { readonly status: 'conflict'; readonly by: string | null; readonly at: number | null }
+  /** No such run is open. Nothing was done. */
+  | { readonly status: 'unknown' }
 
 /** A pause in force, or what is noted of one that is over by `until`. */
 export interface StandingPause {

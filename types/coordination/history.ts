@@ -64,6 +64,13 @@ export interface StoredHistory {
   readonly unreadable: number
 }
 
+/** A job of which it is asked how it stands. */
+export interface StatusRequest {
+  readonly jobId: string
+  /** `''` for none. */
+  readonly group: string
+}
+
 /** How a job stands in the whole fleet. Times are the store's. */
 export interface StoredStatus {
   /** The last run to begin in the first slot; `null` before the first. */
@@ -80,6 +87,8 @@ export interface StoredStatus {
   readonly longest: number
   readonly ongoing: readonly OngoingRun[]
   readonly since: number | null
+  /** When it was resumed last, or its group, or all jobs; `null` for never. */
+  readonly resumedAt: number | null
 }
 
 /** A replica as it says of itself. */
@@ -119,7 +128,7 @@ export interface Records {
    * @param withLocks whether it is asked what is left of the TTLs of their locks
    * @throws RedisUnavailableError
    */
-  readStatus(jobIds: readonly string[], withLocks: boolean): Promise<readonly StoredStatus[]>
+  readStatus(jobs: readonly StatusRequest[], withLocks: boolean): Promise<readonly StoredStatus[]>
   /** Notes how far runs have come; `null` for one that has ended. Never rejects. */
   writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<void>
   /** Says that this replica is there; `null` that it is no more. Never rejects. */

@@ -1,4 +1,4 @@
-import type { Change, ChangeAnswer, ChangeRequest, Standing } from '../../../types/coordination.js'
+import type { Change, ChangeAnswer, ChangeRequest, ReleasedLock, Standing } from '../../../types/coordination.js'
 import { scopeOf } from '../../base/scopes.js'
 import { KEEP_CHANGES } from '../redis/constants.js'
 import { type MemoryPauses, pauseOf } from './pauses.js'
@@ -6,17 +6,27 @@ import { type MemoryPauses, pauseOf } from './pauses.js'
 /** How many changes are remembered by their ids, should they be asked for again. */
 const MAX_REMEMBERED = 10_000
 
+/** The runs that commands are about. */
+export interface ChangedRuns {
+  /** Whether a run has begun and not ended. */
+  isOpen(runId: string): boolean
+  /** Frees the locks of a job, or that of one slot: those that were held. */
+  release(locks: { readonly jobId: string; readonly slot: number | null }): ReleasedLock[]
+}
+
 /** What was changed in a store in memory: the last changes, and what is in force by them. */
 export class MemoryChanges {
   readonly #pauses: MemoryPauses
+  readonly #runs: ChangedRuns
   readonly #entries: Change[] = []
   /** The last change of each scope. */
   readonly #last = new Map<string, Change>()
   readonly #byId = new Map<string, Change>()
   #version = 0
 
-  constructor(pauses: MemoryPauses) {
+  constructor(pauses: MemoryPauses, runs: ChangedRuns) {
     this.#pauses = pauses
+    this.#runs = runs
   }
 
   /** How many changes there have been. */
@@ -51,11 +61,14 @@ export class MemoryChanges {
     if (made !== undefined) return { status: 'made', change: made }
     const scope = scopeOf(effect)
     const last = this.#last.get(scope)
-    if (expected !== undefined && this.#pauses.versionOf(effect.scope, now) !== expected) {
+    if (effect.kind === 'cancel' && !this.#runs.isOpen(effect.runId)) return { status: 'unknown' }
+    if (expected !== undefined && 'scope' in effect && this.#pauses.versionOf(effect.scope, now) !== expected) {
       return { status: 'conflict', by: last?.by ?? null, at: last?.at ?? null }
     }
-    const change: Change = { ...effect, at: at ?? now, version: this.#version + 1 }
+    const about = effect.kind === 'release' && at !== null ? { ...effect, runs: this.#runs.release(effect) } : effect
+    const change: Change = { ...about, at: at ?? now, version: this.#version + 1 }
     const answer = { status: 'made', change } as const
+    if (change.kind === 'release' && (change.runs ?? []).length === 0) return answer
     if (at === null || (isNode && last !== undefined && isLater(last, change))) return answer
     this.#version = change.version
     this.#entries.push(change)
@@ -64,7 +77,7 @@ export class MemoryChanges {
     if (this.#byId.size > MAX_REMEMBERED) this.#byId.delete(this.#byId.keys().next().value as string)
     if (scope !== '') this.#last.set(scope, change)
     if (change.kind === 'pause') this.#pauses.pause(pauseOf(change))
-    else this.#pauses.resume(change.scope, change.at, now)
+    else if (change.kind === 'resume') this.#pauses.resume(change.scope, change.at, now)
     tell(change)
     return answer
   }

@@ -25,6 +25,7 @@ import type {
   ReplicaReport,
   SeenReplica,
   Standing,
+  StatusRequest,
   StoredHistory,
   StoredStatus,
   SurveyRequest,
@@ -178,8 +179,8 @@ export class MemoryCoordination implements Coordination {
     return this.#records.readHistory(jobId)
   }
 
-  readStatus(jobIds: readonly string[], _withLocks: boolean): Promise<readonly StoredStatus[]> {
-    return this.#records.readStatus(jobIds)
+  readStatus(jobs: readonly StatusRequest[], _withLocks: boolean): Promise<readonly StoredStatus[]> {
+    return this.#records.readStatus(jobs)
   }
 
   writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<void> {

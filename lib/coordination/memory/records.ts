@@ -5,6 +5,7 @@ import type {
   ReplicaReport,
   RunReport,
   SeenReplica,
+  StatusRequest,
   StoredHistory,
   StoredStatus
 } from '../../../types/coordination.js'
@@ -57,9 +58,9 @@ export class MemoryRecords implements Records {
     }
   }
 
-  async readStatus(jobIds: readonly string[]): Promise<readonly StoredStatus[]> {
+  async readStatus(jobs: readonly StatusRequest[]): Promise<readonly StoredStatus[]> {
     const moment = this.#moment()
-    return jobIds.map((jobId) => this.#statusOf(jobId, moment))
+    return jobs.map((job) => this.#statusOf(job, moment))
   }
 
   async writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<void> {
@@ -87,8 +88,9 @@ export class MemoryRecords implements Records {
     if (report.entry !== null) history.addRun(kept, report.entry)
   }
 
-  #statusOf(jobId: string, moment: Moment): StoredStatus {
-    const { history, jobs, since } = this.#store
+  #statusOf({ jobId, group }: StatusRequest, moment: Moment): StoredStatus {
+    const { history, jobs, pauses, since } = this.#store
+    const resumedAt = pauses.resumedAt(jobId, group, moment.now)
     const record = jobs.get(jobId)
     const ended = history.find(jobId)
     const hasRun = record !== undefined && record.startedAt > 0
@@ -100,7 +102,8 @@ export class MemoryRecords implements Records {
       firstEnd: ended?.firstEnd ?? null,
       longest: ended?.longest ?? 0,
       ongoing: this.#ongoing(jobId, moment),
-      since: since.timeOf(jobId)
+      since: since.timeOf(jobId),
+      resumedAt: Number.isFinite(resumedAt) ? resumedAt : null
     }
   }
 

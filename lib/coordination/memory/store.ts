@@ -3,6 +3,7 @@ import type {
   ClaimMemo,
   CoordinationListener,
   HandBackAnswer,
+  ReleasedLock,
   SeenReplica
 } from '../../../types/coordination.js'
 import type { RunProgress } from '../../../types/history.js'
@@ -13,7 +14,7 @@ import { MemoryHistory } from './history.js'
 import { MemoryOpenRuns } from './open-runs.js'
 import { MemoryPauses } from './pauses.js'
 import { Queues } from './queues.js'
-import { type ClaimRecord, isRemembered, type LockRecord, type Moment } from './record.js'
+import { type ClaimRecord, isRemembered, type LockRecord, type Moment, type SlotRecord } from './record.js'
 import { MemorySince } from './since.js'
 
 /** What replicas share. Several coordinations over one store are several replicas in one process. */
@@ -22,7 +23,10 @@ export class MemoryStore {
   /** Locks by name. */
   readonly named = new Map<string, LockRecord>()
   readonly pauses = new MemoryPauses()
-  readonly changes = new MemoryChanges(this.pauses)
+  readonly changes = new MemoryChanges(this.pauses, {
+    isOpen: (runId) => slotsOf(this.jobs.values()).some((slot) => slot.runId === runId && slot.isOpen),
+    release: ({ jobId, slot }) => releaseLocks(this.jobs.get(jobId), slot)
+  })
   readonly since = new MemorySince()
   readonly blocks = new TakenBlocks()
   readonly queues = new Queues()
@@ -89,6 +93,21 @@ export class MemoryStore {
     this.since.sweep(now)
     this.#sweepAt = Math.max(1000, 2 * (this.jobs.size + this.named.size + this.since.size))
   }
+}
+
+function slotsOf(records: Iterable<ClaimRecord>): SlotRecord[] {
+  return [...records].flatMap((record) => [record, ...(record.slots?.values() ?? [])])
+}
+
+/** Frees the locks of a job, or that of one slot. Its runs stay open: they have lost their locks. */
+function releaseLocks(record: ClaimRecord | undefined, slot: number | null): ReleasedLock[] {
+  const held = slotsOf(record === undefined ? [] : [record]).filter((each) => each.token !== '')
+  const released = held.filter((each) => slot === null || each.slot === slot)
+  return released.map((each) => {
+    const runId = each.token
+    each.token = ''
+    return { slot: each.slot, runId }
+  })
 }
 
 /** The answers to a call, should it be repeated under its id. */

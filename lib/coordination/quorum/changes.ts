@@ -11,7 +11,7 @@ export class QuorumChanges {
   readonly #most: number
   readonly #tell: (changes: readonly Change[], isComplete: boolean) => void
   /** Who has told of a change; `null` once it has been passed on, or is of no use any more. */
-  readonly #told = new Map<string, Set<object> | null>()
+  readonly #told = new Map<string, Map<object, Change> | null>()
   /** When the last change of each scope that was passed on was made. */
   readonly #last = new Map<string, number>()
 
@@ -30,8 +30,8 @@ export class QuorumChanges {
     const { id, at } = change
     const known = this.#told.get(id)
     if (known === null) return
-    const told = known ?? new Set()
-    told.add(master)
+    const told = known ?? new Map<object, Change>()
+    told.set(master, change)
     this.#told.set(id, told)
     if (this.#told.size > 2 * KEEP_CHANGES) this.#told.delete(this.#told.keys().next().value as string)
     if (told.size < this.#most) return
@@ -42,6 +42,14 @@ export class QuorumChanges {
       this.#last.set(scope, at)
     }
     // Each master counts by itself.
-    this.#tell([{ ...change, version: at }], true)
+    this.#tell([{ ...withAll([...told.values()]), version: at }], true)
   }
+}
+
+/** A change as all masters together tell it: a lock may be held on some of them. */
+function withAll(told: readonly Change[]): Change {
+  const [first] = told as [Change]
+  if (first.kind !== 'release') return first
+  const runs = told.flatMap((change) => (change.kind === 'release' ? (change.runs ?? []) : []))
+  return { ...first, runs: [...new Map(runs.map((run) => [run.runId, run])).values()] }
 }

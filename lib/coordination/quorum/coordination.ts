@@ -19,9 +19,11 @@ import type {
   LostRun,
   OpenRun,
   ReleaseAnswer,
+  ReleasedLock,
   ReplicaReport,
   SeenReplica,
   Standing,
+  StatusRequest,
   StoredHistory,
   StoredStatus,
   SurveyRequest
@@ -231,8 +233,8 @@ export class QuorumCoordination implements Coordination {
     return this.#records.readHistory(jobId)
   }
 
-  readStatus(jobIds: readonly string[], withLocks: boolean): Promise<readonly StoredStatus[]> {
-    return this.#records.readStatus(jobIds, withLocks)
+  readStatus(jobs: readonly StatusRequest[], withLocks: boolean): Promise<readonly StoredStatus[]> {
+    return this.#records.readStatus(jobs, withLocks)
   }
 
   writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<void> {
@@ -327,8 +329,14 @@ export class QuorumCoordination implements Coordination {
       }
     )
     if (votes.filter(isMade).length >= this.#most) {
-      return { status: 'made', change: { ...request, at: sent.at, version: sent.at } }
+      const runs = releasedIn(votes)
+      const released = request.kind === 'release' ? { ...request, runs } : request
+      return { status: 'made', change: { ...released, at: sent.at, version: sent.at } }
     }
+    const isUnknown = (vote: Vote<ChangeAnswer | Error>): boolean => {
+      return vote !== null && !(vote instanceof Error) && vote.status === 'unknown'
+    }
+    if (votes.filter(isUnknown).length >= this.#most) return { status: 'unknown' }
     failed = true
     for (const member of this.#members) member.forgetChange(sent)
     throw noMajorityError(what, reasonIn(votes))
@@ -356,6 +364,15 @@ type Conflict = Extract<ChangeAnswer, { status: 'conflict' }>
 
 function isMade(vote: Vote<ChangeAnswer | Error>): boolean {
   return vote !== null && !(vote instanceof Error) && vote.status === 'made'
+}
+
+/** The locks that any of the masters has freed. */
+function releasedIn(votes: readonly Vote<ChangeAnswer | Error>[]): ReleasedLock[] {
+  const runs = votes.flatMap((vote) => {
+    if (vote === null || vote instanceof Error || vote.status !== 'made' || vote.change.kind !== 'release') return []
+    return vote.change.runs ?? []
+  })
+  return [...new Map(runs.map((run) => [run.runId, run])).values()]
 }
 
 function lastOf(conflicts: readonly Conflict[]): Conflict {

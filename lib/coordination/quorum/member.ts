@@ -143,9 +143,10 @@ export class Member implements Voter {
 
   /** Makes a change. Where that fails it is tried again once the node answers, unless there is a later one of the same by then. */
   async change(sent: Sent): Promise<ChangeAnswer | Error> {
-    const key = scopeOf(sent.request) || sent.request.id
+    const key = scopeOf(sent.request)
     const known = this.#changes.get(key)
-    if (known === undefined || known.at <= sent.at) this.#changes.set(key, sent)
+    // A command is of no use once it is late.
+    if (key !== '' && (known === undefined || known.at <= sent.at)) this.#changes.set(key, sent)
     try {
       const answer = await this.node.changeAt(sent.request, sent.at)
       if (this.#changes.get(key) === sent) this.#changes.delete(key)

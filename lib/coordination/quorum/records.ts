@@ -5,6 +5,7 @@ import type {
   Records,
   ReplicaReport,
   SeenReplica,
+  StatusRequest,
   StoredHistory,
   StoredStatus
 } from '../../../types/coordination.js'
@@ -42,9 +43,9 @@ export class QuorumRecords implements Records {
     return combineHistories(await this.#read('read the history', ({ node }) => node.readHistory(jobId)), this.#most)
   }
 
-  async readStatus(jobIds: readonly string[], withLocks: boolean): Promise<readonly StoredStatus[]> {
-    const answers = await this.#read('read how jobs stand', ({ node }) => node.readStatus(jobIds, withLocks))
-    return jobIds.map((_, index) => {
+  async readStatus(jobs: readonly StatusRequest[], withLocks: boolean): Promise<readonly StoredStatus[]> {
+    const answers = await this.#read('read how jobs stand', ({ node }) => node.readStatus(jobs, withLocks))
+    return jobs.map((_, index) => {
       return combineStatus(
         answers.map((states) => states[index] as StoredStatus),
         this.#most
@@ -136,7 +137,8 @@ function combineStatus(states: readonly StoredStatus[], most: number): StoredSta
       states.map(({ ongoing }) => ongoing),
       most
     ),
-    since: earliest(states.map(({ since }) => since))
+    since: earliest(states.map(({ since }) => since)),
+    resumedAt: latest(states.map(({ resumedAt }) => resumedAt))
   }
 }
 

@@ -31,6 +31,13 @@ export function readPause(scope: StandingPause['scope'], noted: string): Standin
   }
 }
 
+/** When what is noted of a pause ended; 0 where it has not, or is not known to have. */
+export function readEndOfPause(noted: string, now: number): number {
+  if (noted.startsWith(RESUMED_MARK)) return Number.parseInt(noted.slice(RESUMED_MARK.length), 10) || 0
+  const until = noted === '' ? null : readObject(noted)?.until
+  return typeof until === 'number' && until <= now ? until : 0
+}
+
 function readObject(text = ''): Record<string, unknown> | null {
   try {
     const read: unknown = JSON.parse(text)

@@ -11,7 +11,7 @@ import { groupScope, jobScope, scopeOf } from '../../base/scopes.js'
 import { ChangeFeed } from '../change-feed.js'
 import { readChange, readPause, writeChange } from './change-text.js'
 import type { ScriptCommands } from './commands.js'
-import { BY_CODE_MARK, CHANGE_CONFLICT, GROUP_SCOPE, NOBODY } from './constants.js'
+import { BY_CODE_MARK, CHANGE_CONFLICT, CHANGE_UNKNOWN, GROUP_SCOPE, NOBODY } from './constants.js'
 import { unescapeField } from './fields.js'
 import type { Keys } from './keys.js'
 import type { RedisLink } from './link.js'
@@ -67,11 +67,14 @@ export class RedisChanges {
       kind,
       writeScope(scopeOf(request)),
       writeChange(request),
-      isAny ? '' : (expected ?? NOBODY)
+      isAny ? '' : (expected ?? NOBODY),
+      request.kind === 'cancel' ? request.runId : request.kind === 'release' ? request.jobId : '',
+      request.kind === 'release' ? `${request.slot ?? ''}` : ''
     ]
     const [status, text] = await link.command(nameOf(request), () => commands.rlsChange(1, keys.fence, ...args))
     const change = readChange(text)
     if (status === CHANGE_CONFLICT) return { status: 'conflict', by: change?.by ?? null, at: change?.at ?? null }
+    if (status === CHANGE_UNKNOWN) return { status: 'unknown' }
     return { status: 'made', change: change as Change }
   }
 
@@ -118,7 +121,11 @@ function readScope(field: string): StandingPause['scope'] {
 }
 
 /** What Redis is to do, for an error. */
-export function nameOf({ kind, scope }: ChangeRequest): string {
+function nameOf(request: ChangeRequest): string {
+  if (request.kind === 'cancel') return 'cancel a run'
+  if (request.kind === 'request') return 'tell of a request'
+  if (request.kind === 'release') return 'release the lock of a job'
+  const { kind, scope } = request
   const what = scope === 'all' ? 'all jobs' : scope.startsWith('group:') ? 'a group of jobs' : 'a job'
   return `${kind} ${what}`
 }

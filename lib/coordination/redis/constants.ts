@@ -105,6 +105,9 @@ export const CHANGE_MADE = 'm'
 
 export const CHANGE_CONFLICT = 'c'
 
+/** No such run is open. */
+export const CHANGE_UNKNOWN = 'u'
+
 /** How many changes a replica that was away can catch up on. */
 export const KEEP_CHANGES = 1000
 

@@ -31,6 +31,7 @@ import type {
   ReplicaReport,
   SeenReplica,
   Standing,
+  StatusRequest,
   StoredHistory,
   StoredStatus,
   SurveyRequest,
@@ -269,8 +270,8 @@ export class RedisCoordination implements Coordination, CoordinationNode {
     return this.#opened.records.readHistory(jobId)
   }
 
-  readStatus(jobIds: readonly string[], withLocks: boolean): Promise<readonly StoredStatus[]> {
-    return this.#opened.records.readStatus(jobIds, withLocks)
+  readStatus(jobs: readonly StatusRequest[], withLocks: boolean): Promise<readonly StoredStatus[]> {
+    return this.#opened.records.readStatus(jobs, withLocks)
   }
 
   writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<void> {

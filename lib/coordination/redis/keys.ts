@@ -10,6 +10,7 @@ import {
   KEY_NAMED_LOCK,
   KEY_OPEN,
   KEY_PAUSED,
+  KEY_PAUSES,
   KEY_PROBE,
   KEY_PROGRESS,
   KEY_REPLICAS,
@@ -92,6 +93,7 @@ import {
 export class Keys {
   readonly fence: string
   readonly paused: string
+  readonly pauses: string
   /** The feed of changes. */
   readonly changes: string
   /** The version of the last change. */
@@ -118,6 +120,7 @@ export class Keys {
     this.#base = `rls:{${prefix}}:`
     this.fence = this.#base + KEY_FENCE
     this.paused = this.#base + KEY_PAUSED
+    this.pauses = this.#base + KEY_PAUSES
     this.changes = this.#base + KEY_CHANGES
     this.version = this.#base + KEY_VERSION
     this.handed = this.#base + KEY_HANDED

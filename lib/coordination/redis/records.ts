@@ -9,6 +9,7 @@ import type {
   ReplicaReport,
   RunReport,
   SeenReplica,
+  StatusRequest,
   StoredHistory,
   StoredStatus
 } from '../../../types/coordination.js'
@@ -16,13 +17,15 @@ import type { HistoryRun, RunProgress } from '../../../types/history.js'
 import { DAY, HOUR, MINUTE } from '../../base/duration.js'
 import { RedisUnavailableError } from '../../errors.js'
 import { forgottenUntil, onePerRun } from '../history-rules.js'
+import { readEndOfPause } from './change-text.js'
 import type { ScriptCommands } from './commands.js'
+import { GROUP_SCOPE } from './constants.js'
 import { readProgress, readRun, readTicks, writeProgress, writeRun, writeTicks } from './history-codec.js'
 import type { Keys } from './keys.js'
 import type { RedisLink } from './link.js'
 import { type ClaimRecord, readOpenRun, readRecord, readSince, readStatusField } from './record.js'
 import { messageOf } from './refusals.js'
-import { writeReport } from './requests.js'
+import { writeKey, writeReport } from './requests.js'
 
 /** How many jobs go into one command. */
 const CHUNK = 1000
@@ -130,21 +133,24 @@ export class RedisRecords implements Records {
     }
   }
 
-  async readStatus(jobIds: readonly string[], withLocks: boolean): Promise<readonly StoredStatus[]> {
+  async readStatus(jobs: readonly StatusRequest[], withLocks: boolean): Promise<readonly StoredStatus[]> {
     const { client, keys } = this.#options
     return await this.#ask('read how jobs stand', async () => {
-      const chunks: (readonly string[])[] = []
-      for (let start = 0; start < jobIds.length; start += CHUNK) chunks.push(jobIds.slice(start, start + CHUNK))
-      const [members, progress, ...read] = await Promise.all([
+      const chunks: (readonly StatusRequest[])[] = []
+      for (let start = 0; start < jobs.length; start += CHUNK) chunks.push(jobs.slice(start, start + CHUNK))
+      const [members, progress, pauses, ...read] = await Promise.all([
         client.zrange(keys.open, '0', '-1'),
         client.hgetall(keys.progress),
-        ...chunks.map((ids) =>
-          Promise.all([
+        client.hgetall(keys.pauses),
+        ...chunks.map((chunk) => {
+          const ids = chunk.map(({ jobId }) => jobId)
+          return Promise.all([
             client.mget(ids.map((jobId) => keys.claim(jobId))),
             client.mget(ids.map((jobId) => keys.since(jobId))),
-            client.hmget(keys.unlocked, ...ids)
+            client.hmget(keys.unlocked, ...ids),
+            client.hmget(keys.paused, ...ids)
           ])
-        )
+        })
       ])
       const ongoing = new Map<string, OngoingRun[]>()
       for (const member of members) {
@@ -154,20 +160,24 @@ export class RedisRecords implements Records {
         runs.push(toOngoing(run, readProgress(progress[run.runId])))
         ongoing.set(run.jobId, runs)
       }
-      const states = read.flatMap(([records, sinces, unlocked], chunk) =>
-        (chunks[chunk] as readonly string[]).map((jobId, index) => {
+      const now = this.#options.link.clock.now()
+      const states = read.flatMap(([records, sinces, unlocked, paused], chunk) =>
+        (chunks[chunk] as readonly StatusRequest[]).map(({ jobId, group }, index) => {
           const text = records[index]
           const record = text == null ? null : readRecord(text)
           const ended = readStatusField(record?.status ?? unlocked[index] ?? '')
           const since = readSince(sinces[index] ?? '')
-          return { ...ended, ...lastOf(record), ongoing: ongoing.get(jobId) ?? [], since }
+          const noted = [paused[index], pauses.all, group === '' ? null : pauses[GROUP_SCOPE + writeKey(group)]]
+          const resumedAt = Math.max(...noted.map((text) => readEndOfPause(text ?? '', now)))
+          const times = { since, resumedAt: resumedAt > 0 ? resumedAt : null }
+          return { ...ended, ...lastOf(record), ongoing: ongoing.get(jobId) ?? [], ...times }
         })
       )
-      return withLocks ? await this.#withLocks(jobIds, states) : states
+      return withLocks ? await this.#withLocks(jobs, states) : states
     })
   }
 
-  async #withLocks(jobIds: readonly string[], states: readonly StoredStatus[]): Promise<readonly StoredStatus[]> {
+  async #withLocks(jobs: readonly StatusRequest[], states: readonly StoredStatus[]): Promise<readonly StoredStatus[]> {
     const { client, keys } = this.#options
     const ttlOf = async (name: string, { slot, runId }: OngoingRun): Promise<number | null> => {
       const key = keys.lock({ name, kind: 'job', token: runId, slot, ttl: 0, validUntil: 0 })
@@ -178,7 +188,10 @@ export class RedisRecords implements Records {
       states.map(async (state, index) => ({
         ...state,
         ongoing: await Promise.all(
-          state.ongoing.map(async (run) => ({ ...run, lockTtl: await ttlOf(jobIds[index] as string, run) }))
+          state.ongoing.map(async (run) => ({
+            ...run,
+            lockTtl: await ttlOf((jobs[index] as StatusRequest).jobId, run)
+          }))
         )
       }))
     )
@@ -269,8 +282,8 @@ function toOngoing(run: OpenRun, progress: RunProgress | null): OngoingRun {
 
 function lastOf(record: ClaimRecord | null): Pick<StoredStatus, 'last' | 'lastEnd'> {
   if (record === null || record.startedAt === 0) return { last: null, lastEnd: null }
-  const { runId, replicaId, fencingToken, runTick: scheduledTime, startedAt, endedAt } = record
-  const last = { runId, replicaId, fencingToken, scheduledTime, startedAt, attempt: Math.max(1, record.attempt), slot: 1 }
+  const { runId, replicaId, fencingToken, runTick: scheduledTime, startedAt, attempt, endedAt } = record
+  const last = { runId, replicaId, fencingToken, scheduledTime, startedAt, attempt: Math.max(1, attempt), slot: 1 }
   return { last, lastEnd: endedAt === 0 ? null : endedAt }
 }
 

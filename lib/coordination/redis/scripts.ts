@@ -190,7 +190,7 @@ local untilText = noted and match(noted, '"until":(%d+)')
 if untilText and tonumber(untilText) <= now then return '-' .. untilText end
 return noted
 end
-local id, madeAt, kind, scope, body, expected = unpack(ARGV)
+local id, madeAt, kind, scope, body, expected, about, slot = unpack(ARGV)
 local versionKey, feedKey, changedKey = base .. 'version', base .. 'changes', base .. 'changed'
 local replyKey = base .. 'change:' .. id
 redis.call('EXISTS', KEYS[1], versionKey, feedKey, changedKey, replyKey, base .. 'paused', base .. 'pauses')
@@ -209,9 +209,37 @@ return match(noted, '"id":"([^"]+)"') or match(noted, '"at":(%d+)') or '-'
 end
 local last = scope ~= '' and redis.call('HGET', changedKey, scope) or ''
 if expected ~= '' and versionInForce() ~= expected then return { 'c', last } end
+local function isOpen(runId)
+for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
+if match(member, '^%S+') == runId then return true end
+end
+return false
+end
+local function heldLocks(jobId, onlySlot)
+local slots, locks, runs = { '1' }, {}, {}
+local others = redis.call('HGETALL', base .. 'runs:' .. jobId)
+for i = 1, #others, 2 do slots[#slots + 1] = others[i] end
+for _, each in ipairs(slots) do
+local lockKey = (each == '1' and base .. 'lock:' .. jobId or base .. 'slot:' .. each .. ':' .. jobId)
+local holder = textAt(lockKey)
+if holder ~= '' and (onlySlot == '' or onlySlot == each) then
+locks[#locks + 1] = lockKey
+runs[#runs + 1] = '{"slot":' .. each .. ',"runId":"' .. match(holder, '^[%w-]*') .. '"}'
+end
+end
+return locks, '[' .. table.concat(runs, ',') .. ']'
+end
+local locks = {}
+if kind == 'cancel' then
+if not isOpen(about) then return { 'u', '' } end
+elseif kind == 'release' then
+local runs
+locks, runs = heldLocks(about, slot)
+body = sub(body, 1, -2) .. ',"runs":' .. runs .. '}'
+end
 local version = (tonumber(textAt(versionKey)) or 0) + 1
 local entry = format('{"version":%.0f,"at":%.0f,', version, at) .. sub(body, 2)
-if madeAt == '-' then return { 'm', entry } end
+if madeAt == '-' or (kind == 'release' and #locks == 0) then return { 'm', entry } end
 local lastAt, lastId = match(last, '"at":(%d+),"id":"([^"]+)"')
 lastAt = tonumber(lastAt)
 if isMaster and lastAt and (lastAt > at or (lastAt == at and lastId > id)) then return { 'm', entry } end
@@ -224,7 +252,9 @@ end
 redis.call('SET', versionKey, format('%.0f', version))
 redis.call('SET', replyKey, entry, 'PX', 86400000)
 if scope ~= '' then redis.call('HSET', changedKey, scope, entry) end
-if kind == 'pause' then
+if #locks > 0 then
+redis.call('DEL', unpack(locks))
+elseif kind == 'pause' then
 redis.call('HSET', pausesKey, field, entry)
 elseif kind == 'resume' then
 local noted = pauseUntil(redis.call('HGET', pausesKey, field), now)
@@ -1242,6 +1272,12 @@ local function withOutcome(i, fingerprint)
 if reports[i] == '' then return fingerprint end
 return withStatus(fingerprint, reports[i], nowText)
 end
+local function restoreStatus(i)
+local record = redis.pcall('GET', keys[2 * i + 1])
+local before = match(known[2 * i + 1] or '', ';e=[^;%s]*') or ''
+if type(record) ~= 'string' or match(record, ';e=[^;%s]*') == before then return end
+redis.call('SET', keys[2 * i + 1], (string.gsub(record, ';e=[^;%s]*', before)), 'KEEPTTL')
+end
 local function isToldNow(i, grant)
 return endings[i] == '3' and reports[i] ~= ''
 and redis.call('ZSCORE', openKey, grant .. ' ' .. (jobIds[i]))
@@ -1326,7 +1362,10 @@ local marks = {}
 for i = 1, given do marks[i] = base .. 'abandoned:' .. runIds[i] end
 local abandoned = given > 0 and redis.call('MGET', unpack(marks)) or {}
 for i = 1, given do
-if abandoned[i] then reply[i] = 2 end
+if abandoned[i] then
+reply[i] = 2
+if reports[i] ~= '' then restoreStatus(i) end
+end
 strays[runIds[i]] = (endings[i] == '5' and notBegun or true)
 end
 local found = closeStrays(strays)

@@ -4,16 +4,18 @@
 -- KEYS  fence
 -- ARGV  the change's id; when it is made, `''` for now, NOBODY where it is only looked whether what is expected is in
 --       force; its kind; its scope, `''` for a command; its body, a JSON object; the version that is expected, `''` for
---       any, NOBODY for none
--- Reply CHANGE_MADE and the entry; or CHANGE_CONFLICT and the entry of the last change of that scope, or `''`
+--       any, NOBODY for none; the job or the run that a command is about; the slot of which a lock is to be freed, `''`
+--       for all
+-- Reply CHANGE_MADE and the entry; CHANGE_UNKNOWN for a run that is not open; or CHANGE_CONFLICT and the entry of the last change of that scope, or `''`
 
 --- @include "strings"
 --- @include "clock"
 --- @include "keys"
 --- @include "text-at"
 --- @include "pause"
+--- @include "slots"
 
-local id, madeAt, kind, scope, body, expected = unpack(ARGV)
+local id, madeAt, kind, scope, body, expected, about, slot = unpack(ARGV)
 local versionKey, feedKey, changedKey = base .. KEY_VERSION, base .. KEY_CHANGES, base .. KEY_CHANGED
 local replyKey = base .. KEY_CHANGE .. id
 -- Before anything is written: a Cluster whose slot is moving may refuse it.
@@ -40,9 +42,42 @@ end
 local last = scope ~= '' and redis.call('HGET', changedKey, scope) or ''
 if expected ~= '' and versionInForce() ~= expected then return { CHANGE_CONFLICT, last } end
 
+-- Whether a run has begun and not ended.
+local function isOpen(runId)
+  for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
+    if match(member, '^%S+') == runId then return true end
+  end
+  return false
+end
+
+-- The locks of a job that are held, or that of one slot, and who holds them, as JSON.
+local function heldLocks(jobId, onlySlot)
+  local slots, locks, runs = { '1' }, {}, {}
+  local others = redis.call('HGETALL', runsKey(jobId))
+  for i = 1, #others, 2 do slots[#slots + 1] = others[i] end
+  for _, each in ipairs(slots) do
+    local lockKey = lockOfSlot(jobId, each)
+    local holder = textAt(lockKey)
+    if holder ~= '' and (onlySlot == '' or onlySlot == each) then
+      locks[#locks + 1] = lockKey
+      runs[#runs + 1] = '{"slot":' .. each .. ',"runId":"' .. match(holder, '^[%w-]*') .. '"}'
+    end
+  end
+  return locks, '[' .. table.concat(runs, ',') .. ']'
+end
+
+local locks = {}
+if kind == 'cancel' then
+  if not isOpen(about) then return { CHANGE_UNKNOWN, '' } end
+elseif kind == 'release' then
+  local runs
+  locks, runs = heldLocks(about, slot)
+  body = sub(body, 1, -2) .. ',"runs":' .. runs .. '}'
+end
+
 local version = (tonumber(textAt(versionKey)) or 0) + 1
 local entry = format('{"version":%.0f,"at":%.0f,', version, at) .. sub(body, 2)
-if madeAt == NOBODY then return { CHANGE_MADE, entry } end
+if madeAt == NOBODY or (kind == 'release' and #locks == 0) then return { CHANGE_MADE, entry } end
 
 -- One of several masters may hear of changes in another order than the others: the later one counts on each.
 local lastAt, lastId = match(last, '"at":(%d+),"id":"([^"]+)"')
@@ -60,7 +95,9 @@ redis.call('SET', versionKey, format('%.0f', version))
 redis.call('SET', replyKey, entry, 'PX', KEEP_CHANGE)
 if scope ~= '' then redis.call('HSET', changedKey, scope, entry) end
 
-if kind == 'pause' then
+if #locks > 0 then
+  redis.call('DEL', unpack(locks))
+elseif kind == 'pause' then
   redis.call('HSET', pausesKey, field, entry)
 elseif kind == 'resume' then
   -- Remembered, so that a definition with `paused: true` does not pause the job again at the next deploy, and that

@@ -80,6 +80,8 @@ local VERSION_BY_CODE = 'code'
 
 local CHANGE_MADE = 'm'
 local CHANGE_CONFLICT = 'c'
+-- No such run is open.
+local CHANGE_UNKNOWN = 'u'
 
 -- How many changes a replica that was away can catch up on.
 local KEEP_CHANGES = 1000

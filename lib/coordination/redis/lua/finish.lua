@@ -98,6 +98,14 @@ local function withOutcome(i, fingerprint)
   return withStatus(fingerprint, reports[i], nowText)
 end
 
+-- The outcome of a run that was recorded as abandoned is known: what was told of it since changes nothing.
+local function restoreStatus(i)
+  local record = redis.pcall('GET', keys[2 * i + 1])
+  local before = match(known[2 * i + 1] or '', ';e=[^;%s]*') or ''
+  if type(record) ~= 'string' or match(record, ';e=[^;%s]*') == before then return end
+  redis.call('SET', keys[2 * i + 1], (string.gsub(record, ';e=[^;%s]*', before)), 'KEEPTTL')
+end
+
 -- Whether the outcome of a run that keeps its lock is told for the first time.
 local function isToldNow(i, grant)
   return endings[i] == ENDING_KEEPS_LOCK and reports[i] ~= ''
@@ -206,7 +214,10 @@ if closedCount < count then
   for i = 1, given do marks[i] = base .. KEY_ABANDONED .. runIds[i] end
   local abandoned = given > 0 and redis.call('MGET', unpack(marks)) or {}
   for i = 1, given do
-    if abandoned[i] then reply[i] = RELEASE_ABANDONED end
+    if abandoned[i] then
+      reply[i] = RELEASE_ABANDONED
+      if reports[i] ~= '' then restoreStatus(i) end
+    end
     strays[runIds[i]] = strayOf(i)
   end
   local found = closeStrays(strays)

@@ -43,3 +43,16 @@ export interface PauseOptions extends ChangeOptions {
    */
   readonly until?: DateInput
 }
+
+export interface CancelOptions extends Pick<ChangeOptions, 'by'> {}
+
+export interface ReleaseOptions extends Pick<ChangeOptions, 'by'> {
+  /** The slot whose lock is to be freed (`maxInstances`), from 1 on; left out, those of all slots. */
+  readonly slot?: number
+}
+
+/** A lock that was freed, and the run that held it. */
+export interface ReleasedLock {
+  readonly slot: number
+  readonly runId: string
+}
