@@ -63,17 +63,14 @@ export class KeptRuns {
 
   #readPlain(jobId: string, id: string, place: number): HistoryRun {
     const at = place * WIDTH
-    const [scheduledTime, startedAt, duration, token, trigger, attempt] = this.#numbers.subarray(
-      at,
-      at + WIDTH
-    ) as never
-    const fencingToken: number = token
+    const [scheduledTime = 0, startedAt = 0, duration = 0, token = 0, trigger = 0, attempt = 1] =
+      this.#numbers.subarray(at)
     return {
       ...{ kind: 'run', id, jobId, scheduledTime, startedAt, attempt, slot: 1, replicaId: this.#replicaId, by: null },
       ...{ outcome: 'success', attempts: [], progress: null, result: null, error: null, log: [] },
       finishedAt: startedAt + Math.round(duration),
       duration: Math.round(duration * 10) / 10,
-      fencingToken: Number.isNaN(fencingToken) ? null : fencingToken,
+      fencingToken: Number.isNaN(token) ? null : token,
       trigger: TRIGGERS[trigger] as RunTrigger
     }
   }
