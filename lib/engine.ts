@@ -28,6 +28,7 @@ import { UnclaimedRuns } from './dispatch/unclaimed.js'
 import { UnlockedRuns } from './dispatch/unlocked.js'
 import { WaitingRuns } from './dispatch/waiting-runs.js'
 import type { EngineExtensions } from './engine/extensions.js'
+import { healthOf } from './engine/health.js'
 import { Heartbeat } from './engine/heartbeat.js'
 import { Levers } from './engine/levers.js'
 import { Lifecycle } from './engine/lifecycle.js'
@@ -305,19 +306,7 @@ export class Engine {
       running: () => runner.size,
       jobs: () => jobs.size
     })
-    this.health = () => {
-      const { kind, up, skew } = coordination.state
-      const status = phases.isEnding ? 'closing' : !up || guard.isLate ? 'degraded' : isRunning() ? 'ok' : 'stopped'
-      return {
-        status,
-        coordination: kind,
-        redisUp: up,
-        reason: up ? null : outages.reason,
-        clockSkew: skew,
-        running: runner.size,
-        backlog: dispatcher.backlog
-      }
-    }
+    this.health = () => healthOf({ phases, coordination, guard, outages, runner, dispatcher })
     this.options = options
     this.history = new HistoryReader({ coordination, jobs, history, timezone, log })
     this.fleetStatus = new FleetStatus(coordination, () => heartbeat.tell())

@@ -152,8 +152,8 @@ export class AbandonedRuns {
     if (!entries.isOn) return { ...open, entry: null }
     const run = this.#runOf(open, jobOf(open.jobId))
     const duration = (run.finishedAt as number) - run.startedAt
-    const ended = { run, slot: open.slot, attempts: null, progress: null, log: null }
-    return { ...open, entry: entries.entry(ended, { outcome: 'abandoned', error: run.error, duration }) }
+    const ended = { run, slot: open.slot, attempts: null, progress: null, written: null }
+    return { ...open, entry: entries.entry(ended, { outcome: 'abandoned', error: run.error }, duration) }
   }
 
   #runOf(open: OpenRun, job: JobRecord | undefined): RunRecord {

@@ -1,9 +1,9 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { Clock } from '../../types/clock.js'
 import type { HeldLock, ReleaseAnswer, RunReport } from '../../types/coordination.js'
-import type { RunProgress } from '../../types/history.js'
+import type { FailedAttempt, HistoryRun, RunProgress } from '../../types/history.js'
 import type { Logger } from '../../types/logger.js'
-import type { RunOutcome } from '../../types/run.js'
+import type { Run, RunOutcome } from '../../types/run.js'
 import { isOver } from '../coordination/lock-validity.js'
 import { RunReplacedError } from '../errors.js'
 import type { JobRecord } from '../jobs/job.js'
@@ -36,7 +36,7 @@ import type { RunEnd, RunRecord } from './run-record.js'
  * A run is the async context of its handler, which begins as that in which the run was made: none for a scheduled run, that of
  * the caller for one by hand.
  */
-export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Finishing {
+export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Finishing, RunReport {
   readonly job: JobRecord
   readonly run: RunRecord
   readonly data: unknown
@@ -66,8 +66,6 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
   /** Whether somebody has cancelled it, so that nobody is to take it over. */
   isCancelled = false
   readonly #owner: RunOwner<ActiveRun>
-  /** What the store is told of its outcome, made when it is first asked for. */
-  #report: RunReport | null = null
   /** Whether the store was told of its outcome apart from its end. */
   #isReported = false
   /** What it writes by its logger; `null` where that is not kept, or not used. */
@@ -110,18 +108,46 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
 
   /** As of `Ending`: `null` before its outcome is known, and where the store has been told of it. */
   get report(): RunReport | null {
-    if (this.#isReported) return null
-    if (this.#report === null && this.end !== null) this.#report = this.reportOf(this.end)
-    return this.#report
+    return this.#isReported || this.end === null ? null : this
+  }
+
+  /** As of `RunReport`; to be read only once it is known how it has ended. */
+  get outcome(): RunOutcome {
+    return (this.end as RunEnd).outcome
+  }
+
+  /** As of `RunReport`. */
+  get entry(): HistoryRun | null {
+    const { entries } = this.#owner.tools
+    return entries.isOn ? entries.entry(this, this.end as RunEnd, this.duration) : null
+  }
+
+  /** As of `RunReport`: most runs succeed, and have nothing to say. */
+  get plainRun(): Run | null {
+    const { run, held, retries, progress } = this
+    if (this.outcome !== 'success' || run.result !== undefined || retries !== null || progress !== null) return null
+    const { entries } = this.#owner.tools
+    return entries.isOn && !entries.keepsAllLogs && held !== null && (held.slot ?? 1) === 1 ? run : null
   }
 
   /** What the store is to be told of an outcome. */
-  reportOf({ outcome, error }: RunEnd): RunReport {
-    const { run, held, progress, duration } = this
-    const slot = held === null ? null : held.slot || 1
-    const attempts = this.retries?.failed ?? null
-    const ended = { run, slot, attempts, progress, log: this.#capture }
-    return this.#owner.tools.entries.report(ended, { outcome, error, duration })
+  reportOf(end: RunEnd): RunReport {
+    return this.#owner.tools.entries.report(this, end, this.duration)
+  }
+
+  /** Which of the job's slots it has, from 1 on; `null` without a lock. */
+  get slot(): number | null {
+    return this.held === null ? null : this.held.slot || 1
+  }
+
+  /** The attempts that have failed before the last, where the history keeps them. */
+  get attempts(): readonly FailedAttempt[] | null {
+    return this.retries?.failed ?? null
+  }
+
+  /** What it has written by its logger; `null` where that is not kept. */
+  get written(): RunLog | null {
+    return this.#capture
   }
 
   /** The store is told of the run's outcome apart from its end. */

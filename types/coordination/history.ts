@@ -1,5 +1,5 @@
 import type { HistoryRun, HistoryTicks, RunProgress } from '../history.js'
-import type { RunOutcome, SkipReason } from '../run.js'
+import type { Run, RunOutcome, SkipReason } from '../run.js'
 
 /** How much of the history a store keeps. */
 export interface HistoryBounds {
@@ -14,8 +14,15 @@ export interface RunReport {
   readonly outcome: RunOutcome
   /** In milliseconds. */
   readonly duration: number
-  /** What the history keeps of it; `null` where there is none. */
+  /** What the history keeps of it; `null` where there is none. Made each time that it is read. */
   readonly entry: HistoryRun | null
+  /**
+   * The run itself, where the history keeps nothing of it that is not there: so that a store in memory need not make an entry of
+   * each. Its outcome may not be there yet.
+   *
+   * @default null
+   */
+  readonly plainRun?: Run | null
 }
 
 /** Ticks that had no run, as a store is told of them. */

@@ -165,7 +165,7 @@ export class MemoryCoordination implements Coordination {
     const vote = openRuns.abandon(run, callId, monotonic)
     if (vote !== 'recorded' || isKnown) return vote
     const kept = history.of(run.jobId, now)
-    history.noteEnd(kept, { outcome: 'abandoned', duration: 0, entry: null }, now)
+    history.noteEnd(kept, { outcome: 'abandoned', duration: 0 }, now)
     if (run.entry) history.addRun(kept, { ...run.entry, progress: progress.get(run.runId) ?? null })
     progress.delete(run.runId)
     return vote

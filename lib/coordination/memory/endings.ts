@@ -60,7 +60,7 @@ function noteReport(
   const kept = run?.history ?? history.of(jobId, now)
   if (run !== undefined) run.history = kept
   if (isFirst) history.noteEnd(kept, report, now)
-  if (report.entry !== null) history.addRun(kept, report.entry)
+  history.addReport(kept, report)
 }
 
 function isLeftRequest({ requestId }: SlotRecord, unbegun = false): boolean {

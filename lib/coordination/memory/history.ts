@@ -2,14 +2,14 @@ import type { HistoryBounds, RunReport, TickFact } from '../../../types/coordina
 import type { HistoryRun, HistoryTicks } from '../../../types/history.js'
 import { DAY } from '../../base/duration.js'
 import { MAX_RANGES, onePerRun } from '../history-rules.js'
+import { KeptRuns } from './kept-runs.js'
 
 /** How often jobs are looked through whose history is too old. */
 const SWEEP_AFTER = 1000
 
 /** What is kept of a job. */
 export interface JobHistory {
-  /** In the order in which they were told. */
-  readonly runs: HistoryRun[]
+  readonly runs: KeptRuns
   /** By their first ticks. */
   readonly ticks: TickFact[]
   /** How its runs have ended: see `StoredStatus`. */
@@ -17,6 +17,7 @@ export interface JobHistory {
   failures: number
   longest: number
   firstEnd: number | null
+  lastEnd: number
 }
 
 /** What became of ticks, in memory. */
@@ -30,7 +31,15 @@ export class MemoryHistory {
     let history = this.#jobs.get(jobId)
     if (history === undefined) {
       this.#sweep(now)
-      history = { runs: [], ticks: [], lastSuccess: null, failures: 0, longest: 0, firstEnd: null }
+      history = {
+        runs: new KeptRuns(),
+        ticks: [],
+        lastSuccess: null,
+        failures: 0,
+        longest: 0,
+        firstEnd: null,
+        lastEnd: 0
+      }
       this.#jobs.set(jobId, history)
     }
     return history
@@ -41,9 +50,10 @@ export class MemoryHistory {
     return this.#jobs.get(jobId)
   }
 
-  /** The outcome of a run is known. */
-  noteEnd(history: JobHistory, { outcome, duration }: RunReport, now: number): void {
+  /** The outcome of a run is known, and counts. */
+  noteEnd(history: JobHistory, { outcome, duration }: Pick<RunReport, 'outcome' | 'duration'>, now: number): void {
     history.firstEnd ??= now
+    history.lastEnd = now
     if (outcome === 'success') {
       history.lastSuccess = now
       history.failures = 0
@@ -53,10 +63,17 @@ export class MemoryHistory {
     }
   }
 
-  addRun({ runs }: JobHistory, entry: HistoryRun): void {
-    runs.push(entry)
-    // Together, as each takes as long as many.
-    if (runs.length >= 2 * this.bounds.runs) runs.splice(0, runs.length - this.bounds.runs)
+  /** Keeps what became of a run. */
+  addRun({ runs }: JobHistory, run: HistoryRun): void {
+    runs.add(run, this.bounds.runs)
+  }
+
+  /** Keeps what became of a run, as it is told of at its end. */
+  addReport({ runs }: JobHistory, report: RunReport): void {
+    const { plainRun = null } = report
+    if (plainRun !== null && runs.addPlain(plainRun, report.duration, this.bounds.runs)) return
+    const { entry } = report
+    if (entry !== null) runs.add(entry, this.bounds.runs)
   }
 
   /** Ticks that follow upon others with the same reason are one range with them; those that were told before change nothing. */
@@ -84,7 +101,7 @@ export class MemoryHistory {
 
   /** What is kept of a job's runs, the last that was told first. */
   entriesOf(jobId: string): HistoryRun[] {
-    return (this.#jobs.get(jobId)?.runs ?? []).slice(-this.bounds.runs).reverse()
+    return this.#jobs.get(jobId)?.runs.read(jobId) ?? []
   }
 
   /** The runs of such entries that are not too old, the newest first. */
@@ -105,8 +122,8 @@ export class MemoryHistory {
   #sweep(now: number): void {
     if (--this.#untilSweep > 0) return
     const oldest = now - this.bounds.retention
-    for (const [jobId, { runs, ticks }] of this.#jobs) {
-      const last = Math.max(runs.at(-1)?.finishedAt ?? 0, ticks.at(-1)?.at ?? 0)
+    for (const [jobId, { lastEnd, ticks }] of this.#jobs) {
+      const last = Math.max(lastEnd, ticks.at(-1)?.at ?? 0)
       if (last >= oldest) continue
       this.#jobs.delete(jobId)
     }

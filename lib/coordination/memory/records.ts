@@ -85,7 +85,7 @@ export class MemoryRecords implements Records {
     const { history } = this.#store
     const kept = history.of(jobId, now)
     history.noteEnd(kept, report, now)
-    if (report.entry !== null) history.addRun(kept, report.entry)
+    history.addReport(kept, report)
   }
 
   #statusOf({ jobId, group }: StatusRequest, moment: Moment): StoredStatus {

@@ -32,15 +32,13 @@ export interface EndedRun {
   readonly attempts: readonly FailedAttempt[] | null
   readonly progress: RunProgress | null
   /** What it wrote by its logger; `null` where that was not kept. */
-  readonly log: Pick<RunLog, 'lines'> | null
+  readonly written: Pick<RunLog, 'lines'> | null
 }
 
 /** How a run has ended. */
 export interface RunEnding {
   readonly outcome: RunOutcome
   readonly error?: unknown
-  /** In milliseconds. */
-  readonly duration: number
 }
 
 /** Makes of runs what the history keeps of them. None of it throws, whatever handlers return and throw. */
@@ -61,14 +59,23 @@ export class RunEntries {
     return this.#history !== null && this.#history.logs !== false
   }
 
+  /** Whether that is so also of runs that succeed. */
+  get keepsAllLogs(): boolean {
+    return this.#history !== null && this.#history.logs === 'all'
+  }
+
   get isOn(): boolean {
     return this.#history !== null
   }
 
-  /** What the store is told of a run that has ended. */
-  report(ended: EndedRun, ending: RunEnding): RunReport {
-    const { outcome, duration } = ending
-    return { outcome, duration, entry: this.#history === null ? null : this.entry(ended, ending) }
+  /**
+   * What the store is told of a run that has ended.
+   *
+   * @param duration in milliseconds
+   */
+  report(ended: EndedRun, ending: RunEnding, duration: number): RunReport {
+    const entry = this.#history === null ? null : this.entry(ended, ending, duration)
+    return { outcome: ending.outcome, duration, entry }
   }
 
   /** An attempt that has failed, and is followed by another. */
@@ -83,7 +90,9 @@ export class RunEntries {
     return { ...said, note: cutText(this.#redact(said.note, 'note'), MAX_NOTE) }
   }
 
-  entry({ run, slot, attempts, progress, log }: EndedRun, { outcome, error, duration }: RunEnding): HistoryRun {
+  /** What the history keeps of a run. @param duration in milliseconds */
+  entry(ended: EndedRun, { outcome, error }: RunEnding, duration: number): HistoryRun {
+    const { run, slot, attempts, progress, written } = ended
     const isFailed = outcome !== 'success'
     return {
       kind: 'run',
@@ -104,7 +113,7 @@ export class RunEntries {
       progress,
       result: run.result === undefined || isFailed ? null : this.#result(run.result),
       error: isFailed ? this.#error(error) : null,
-      log: log === null || !(isFailed || this.#history?.logs === 'all') ? NO_LOG : this.#lines(log)
+      log: written === null || !(isFailed || this.#history?.logs === 'all') ? NO_LOG : this.#lines(written)
     }
   }
 
