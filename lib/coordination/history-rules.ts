@@ -20,15 +20,25 @@ export function onePerRun(entries: readonly HistoryRun[]): HistoryRun[] {
   return [...runs.values()].sort((a, b) => b.startedAt - a.startedAt || b.scheduledTime - a.scheduledTime)
 }
 
-/** Up to what nominal time something may have been forgotten. Both are given with the newest first. */
+/**
+ * Up to what nominal time something may have been forgotten.
+ *
+ * @param entries what is kept of runs, the last that was told first; `null` for what could not be read
+ * @param ticks the newest first
+ */
 export function forgottenUntil(
-  runs: readonly HistoryRun[],
+  entries: readonly (HistoryRun | null)[],
   ticks: readonly HistoryTicks[],
   bounds: HistoryBounds,
   now: number
 ): number {
   let until = now - bounds.retention
-  if (runs.length >= bounds.runs) until = Math.max(until, Math.min(...runs.map((run) => run.scheduledTime)) - 1)
+  if (entries.length >= bounds.runs) {
+    // What was left out was told before the first that is left, and no run begins before its tick. By nominal times it could not be
+    // said, as past ticks can be run again; and runs are found to be abandoned long after their end.
+    const first = entries.findLast((entry) => entry !== null && entry.outcome !== 'abandoned')
+    until = Math.max(until, first?.finishedAt ?? now)
+  }
   if (ticks.length >= MAX_RANGES) until = Math.max(until, (ticks.at(-1) as HistoryTicks).first - 1)
   return until
 }

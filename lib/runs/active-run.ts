@@ -159,11 +159,11 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
 
   /** The handler says how far it has come. */
   noteProgress(share: unknown, note: unknown): void {
-    const { progress } = this.#owner.tools
+    const { entries, progress } = this.#owner.tools
     const said = progress.read(share, note)
     if (this.settled || this.run.outcome !== null) return
-    this.progress = said
-    if (this.held !== null) progress.note(this.run.id, said)
+    this.progress = entries.progress(said)
+    if (this.held !== null) progress.note(this.run.id, this.progress)
   }
 
   /** As of `RunTools`. */

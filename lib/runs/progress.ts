@@ -4,11 +4,10 @@ import type { RunProgress } from '../../types/history.js'
 import { SECOND } from '../base/duration.js'
 import { show } from '../base/show.js'
 import { OptionInvalidError } from '../errors.js'
+import { MAX_NOTE } from '../observability/history/run-entries.js'
 
 /** How often the store is told at most how far runs have come. */
 const TELL_EVERY = SECOND
-
-const MAX_NOTE = 200
 
 /** Tells the store how far the runs of this process have come, and forgets those that have ended. */
 export class ProgressReports {

@@ -99,11 +99,15 @@ export class MemoryHistory {
     if (ticks.length > MAX_RANGES) ticks.shift()
   }
 
-  /** The newest first. */
-  runsOf(jobId: string, now: number): HistoryRun[] {
+  /** What is kept of a job's runs, the last that was told first. */
+  entriesOf(jobId: string): HistoryRun[] {
+    return this.#jobs.get(jobId)?.runs.read(jobId) ?? []
+  }
+
+  /** The runs of such entries that are not too old, the newest first. */
+  runsIn(entries: readonly HistoryRun[], now: number): HistoryRun[] {
     const oldest = now - this.bounds.retention
-    const told = this.#jobs.get(jobId)?.runs.read(jobId) ?? []
-    return onePerRun(told).filter(({ finishedAt }) => (finishedAt ?? now) >= oldest)
+    return onePerRun(entries).filter(({ finishedAt }) => (finishedAt ?? now) >= oldest)
   }
 
   /** The newest first. */

@@ -44,12 +44,12 @@ export class MemoryRecords implements Records {
     const { history, jobs, since, queues } = this.#store
     const moment = this.#moment()
     const tick = jobs.get(jobId)?.tick ?? -1
-    const runs = history.runsOf(jobId, moment.now)
+    const entries = history.entriesOf(jobId)
     const ticks = history.ticksOf(jobId, moment.now)
     return {
-      runs,
+      runs: history.runsIn(entries, moment.now),
       ticks,
-      forgottenUntil: forgottenUntil(runs, ticks, history.bounds, moment.now),
+      forgottenUntil: forgottenUntil(entries, ticks, history.bounds, moment.now),
       ongoing: this.#ongoing(jobId, moment),
       claimedUntil: tick < 0 ? null : tick,
       since: since.timeOf(jobId),

@@ -101,7 +101,8 @@ function combineHistories(histories: readonly StoredHistory[], most: number): St
     claimedUntil: latest(histories.map(({ claimedUntil }) => claimedUntil)),
     since: earliest(histories.map(({ since }) => since)),
     waiting: null,
-    forgottenUntil: Math.min(...histories.map((history) => history.forgottenUntil)),
+    // One that has lost all does not know how much it has forgotten.
+    forgottenUntil: Math.max(...histories.map((history) => history.forgottenUntil)),
     unreadable: Math.max(...histories.map(({ unreadable }) => unreadable))
   }
 }

@@ -121,7 +121,7 @@ export class RedisRecords implements Records {
     return {
       runs: read.filter((run) => (run.finishedAt ?? now) >= oldest),
       ticks: ranges.filter((range) => range.last >= oldest),
-      forgottenUntil: forgottenUntil(read, ranges, bounds, now),
+      forgottenUntil: forgottenUntil(runs, ranges, bounds, now),
       ongoing: open.flatMap((member, index) => {
         const run = readOpenRun(member, 0)
         return run === null ? [] : [toOngoing(run, readProgress(progress[index]))]

@@ -101,10 +101,10 @@ export class HistoryReader {
     const isPassed = stored.claimedUntil !== null && scheduledTime <= stored.claimedUntil
     const isOpen = now - scheduledTime <= (isPassed ? TELLING : grace + definition.jitter + MINUTE)
     if (isOpen) return { scheduledTime, ...UNDECIDED }
-    const goesOn = (run: HistoryRun): boolean => {
-      return run.startedAt < scheduledTime && (run.finishedAt ?? now) > scheduledTime
-    }
-    const reason = definition.maxInstances === 1 && stored.runs.some(goesOn) ? 'overlap' : 'misfire'
+    const wentOn =
+      stored.ongoing.some(({ startedAt }) => startedAt < scheduledTime) ||
+      stored.runs.some(({ startedAt, finishedAt }) => startedAt < scheduledTime && (finishedAt ?? now) > scheduledTime)
+    const reason = definition.maxInstances === 1 && wentOn ? 'overlap' : 'misfire'
     return { scheduledTime, run: null, reason, by: null, at: null }
   }
 

@@ -13,6 +13,9 @@ const MAX_RESULT = 1024
 const MAX_ERROR = 4096
 const MAX_ATTEMPT_ERROR = 500
 
+/** How many characters the note of a run's progress has at most. */
+export const MAX_NOTE = 200
+
 /** How many characters are read of a text that is redacted before it is cut. */
 const READ_FACTOR = 4
 
@@ -79,6 +82,12 @@ export class RunEntries {
   attempt(attempt: number, at: number, error: unknown): FailedAttempt {
     const { name, message } = errorText(error, MAX_ATTEMPT_ERROR)
     return { attempt, at: Math.round(at), error: { name, message: this.#redact(message, 'error'), stack: null } }
+  }
+
+  /** How far a run has come, as it is kept and shown. */
+  progress(said: RunProgress): RunProgress {
+    if (!this.#isRedacted || said.note === null) return said
+    return { ...said, note: cutText(this.#redact(said.note, 'note'), MAX_NOTE) }
   }
 
   /** What the history keeps of a run. @param duration in milliseconds */
