@@ -57,6 +57,9 @@ export class FleetChanges {
       case 'resume':
         jobs.notePause(change, nextInSequence())
         return
+      case 'skip':
+        jobs.noteSkip(change)
+        return
       case 'cancel':
         runner.cancel(change.runId, by)
         return
