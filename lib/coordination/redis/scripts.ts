@@ -356,22 +356,6 @@ return '-' .. format('%.0f', now) .. '~'
 end
 return pauseUntil(noted, now)
 end
-local function readStanding()
-local standing = {}
-local noted = redis.call('HGETALL', base .. 'pauses')
-for i = 1, #noted, 2 do
-local pause = pauseUntil(noted[i + 1], now)
-standing[noted[i]] = sub(pause, 1, 1) ~= '-' or tonumber(match(pause, '%d+')) or -1
-end
-return standing
-end
-local function pauseWith(standing, group, isPaused, resumedAt)
-for _, scope in ipairs({ 'all', 'group:' .. group }) do
-local pause = standing[scope]
-if pause == true then isPaused = true elseif pause then resumedAt = math.max(resumedAt, pause) end
-end
-return isPaused, resumedAt
-end
 local pausedKey, handedKey, takenKey = KEYS[2], KEYS[3], KEYS[5]
 local templates = {}
 local line = 0
@@ -408,10 +392,28 @@ end
 local marks = #blocks > 0 and call('SMISMEMBER', takenKey, unpack(blocks))
 local known = call('MGET', unpack(keys))
 local pauses = call('HMGET', pausedKey, unpack(jobIds))
-local looksAt = known[2 * count + 4] or ''
-local standing = find(looksAt, 'p', 1, true) and readStanding()
-local skips = {}
-if find(looksAt, 's', 1, true) and count > 0 then
+local looksAt = known[2 * count + 4]
+local standing, withStanding, skips
+if looksAt and find(looksAt, 'p', 1, true) then
+local function readStanding()
+local standing = {}
+local noted = redis.call('HGETALL', base .. 'pauses')
+for i = 1, #noted, 2 do
+local pause = pauseUntil(noted[i + 1], now)
+standing[noted[i]] = sub(pause, 1, 1) ~= '-' or tonumber(match(pause, '%d+')) or -1
+end
+return standing
+end
+local function pauseWith(standing, group, isPaused, resumedAt)
+for _, scope in ipairs({ 'all', 'group:' .. group }) do
+local pause = standing[scope]
+if pause == true then isPaused = true elseif pause then resumedAt = math.max(resumedAt, pause) end
+end
+return isPaused, resumedAt
+end
+standing, withStanding = readStanding(), pauseWith
+end
+if looksAt and find(looksAt, 's', 1, true) and count > 0 then
 local ticks = {}
 for i = 1, count do ticks[i] = format('%.0f', templateOf[i].scheduledTime) .. ' ' .. jobIds[i] end
 skips = call('HMGET', base .. 'skips', unpack(ticks))
@@ -448,7 +450,7 @@ resumedAt, isPaused = -1, paused and true or false
 if paused and sub(paused, 1, 1) == '-' then
 resumedAt, isPaused = tonumber(match(paused, '%d+')) or -1, false
 end
-if standing then isPaused, resumedAt = pauseWith(standing, template.group, isPaused, resumedAt) end
+if standing then isPaused, resumedAt = withStanding(standing, template.group, isPaused, resumedAt) end
 isPaused = isPaused and template.kind ~= 'h'
 end
 local function isReplaced(id)
@@ -907,7 +909,7 @@ local function claimTick(index, scheduledTime, coversUntil, isRepeated, isAside)
 local before = (isRepeated or isUnconfirmed) and previous or tick
 local covered = coveredBy(before, resumedAt)
 local answer, flags = '0', 0
-local isSkipped = skips[index] and not (isRepeated or template.isManual)
+local isSkipped = skips and skips[index] and not (isRepeated or template.isManual)
 if (isRepeated or template.isManual) and not isPaused then takeBack(isRepeated) end
 if isPaused then
 answer = '3'

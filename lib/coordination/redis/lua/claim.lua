@@ -81,7 +81,6 @@ end
 --- @include "record"
 --- @include "since-note"
 --- @include "pause"
---- @include "standing"
 
 local pausedKey, handedKey, takenKey = KEYS[2], KEYS[3], KEYS[5]
 
@@ -125,11 +124,14 @@ local marks = #blocks > 0 and call('SMISMEMBER', takenKey, unpack(blocks))
 -- it lies in the place of a record, that cannot be read.
 local known = call('MGET', unpack(keys))
 local pauses = call('HMGET', pausedKey, unpack(jobIds))
--- Of the pauses of groups and of all jobs there are none but where somebody has made one.
-local looksAt = known[2 * count + 4] or ''
-local standing = find(looksAt, STANDING_PAUSES, 1, true) and readStanding()
-local skips = {}
-if find(looksAt, STANDING_SKIPS, 1, true) and count > 0 then
+-- Pauses of groups and of all jobs, and ticks that are to be skipped: there are none but where somebody has made one.
+local looksAt = known[2 * count + 4]
+local standing, withStanding, skips
+if looksAt and find(looksAt, STANDING_PAUSES, 1, true) then
+--- @include "standing"
+  standing, withStanding = readStanding(), pauseWith
+end
+if looksAt and find(looksAt, STANDING_SKIPS, 1, true) and count > 0 then
   local ticks = {}
   for i = 1, count do ticks[i] = format('%.0f', templateOf[i].scheduledTime) .. ' ' .. jobIds[i] end
   skips = call('HMGET', base .. KEY_SKIPS, unpack(ticks))
@@ -212,7 +214,7 @@ local function readPause(noted)
   if paused and sub(paused, 1, 1) == RESUMED_MARK then
     resumedAt, isPaused = tonumber(match(paused, '%d+')) or -1, false
   end
-  if standing then isPaused, resumedAt = pauseWith(standing, template.group, isPaused, resumedAt) end
+  if standing then isPaused, resumedAt = withStanding(standing, template.group, isPaused, resumedAt) end
   -- A run by hand begins all the same.
   isPaused = isPaused and template.kind ~= KIND_MANUAL
 end
@@ -535,7 +537,7 @@ local function makeAnswer()
     local before = (isRepeated or isUnconfirmed) and previous or tick
     local covered = coveredBy(before, resumedAt)
     local answer, flags = ANSWER_GRANTED, 0
-    local isSkipped = skips[index] and not (isRepeated or template.isManual)
+    local isSkipped = skips and skips[index] and not (isRepeated or template.isManual)
     if (isRepeated or template.isManual) and not isPaused then takeBack(isRepeated) end
     if isPaused then
       answer = ANSWER_PAUSED
