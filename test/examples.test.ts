@@ -270,6 +270,19 @@ t.test('cancel.ts: a run that listens ends, one that does not loses its lock', a
   ])
 })
 
+t.test('history.ts: what became of each tick', async (t) => {
+  t.strictSame(await finish('history.ts'), [
+    '0 ms     success | {"rows":0}',
+    '300 ms   success | {"rows":10}',
+    '600 ms   overlap',
+    '900 ms   error | the file is empty | file 3 is read',
+    '1200 ms  paused',
+    '1500 ms  paused',
+    '1800 ms  success | {"rows":60}',
+    'the newest first: success, 2 paused, error, 1 overlap, success, success'
+  ])
+})
+
 t.test('waiting-runs.ts: in order, and one at a time for each user', async (t) => {
   t.strictSame(await finish('waiting-runs.ts'), [
     'imported a.csv',

@@ -1,0 +1,82 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { createScheduler, type Scheduler } from '../../lib/index.js'
+import { parsePrometheus } from '../fixtures/prometheus-text.js'
+import { withRedis } from '../fixtures/with-redis.js'
+
+// The metrics that show how jobs stand in the whole fleet.
+
+const NAMES = [
+  'job_last_success_timestamp_seconds',
+  'job_expected_success_timestamp_seconds',
+  'job_consecutive_failures',
+  'job_oldest_run_start_timestamp_seconds'
+]
+
+/** The four of each job, as one replica shows them. */
+async function scrape({ register }: Scheduler<undefined>): Promise<Record<string, number[]>> {
+  const text = parsePrometheus((await (register as { metrics(): Promise<string> }).metrics()) as string)
+  const jobs: Record<string, number[]> = {}
+  for (const name of NAMES) {
+    for (const { labels, value } of text.samples(`apscheduler_${name}`)) {
+      const { job_id: id = '' } = labels
+      jobs[id] = [...(jobs[id] ?? []), value]
+    }
+  }
+  return jobs
+}
+
+t.test(
+  'they are the same on each replica, at the first scrape after a deploy, and as last known while Redis is away',
+  (t) =>
+    withRedis(async (redis) => {
+      const make = async (): Promise<Scheduler<undefined>> => {
+        const scheduler = createScheduler({ redis: redis.url, prefix: 'metrics', logger: false, closeTimeout: 100 })
+        scheduler.add({ id: 'works', trigger: { interval: '1h' }, handler: () => {} })
+        scheduler.add({
+          id: 'fails',
+          handler: () => {
+            throw new Error('no')
+          }
+        })
+        scheduler.add({
+          id: 'goes on',
+          handler: ({ signal }) => new Promise((r) => signal.addEventListener('abort', r))
+        })
+        scheduler.add({ id: 'free', lock: false, handler: () => {} })
+        await scheduler.start()
+        return scheduler
+      }
+      const [a, b] = [await make(), await make()]
+      await a.trigger('works', { wait: true })
+      for (const replica of [a, b, a]) await replica.trigger('fails', { wait: true })
+      await b.trigger('goes on')
+      await a.trigger('free', { wait: true })
+      // Runs without a lock are told within a quarter of a second.
+      while ((await b.status('free')).lastSuccess === null) await sleep(20)
+      const status = Object.fromEntries((await a.status()).map((each) => [each.id, each]))
+      const seconds = (ms: number | null | undefined): number => (ms ?? 0) / 1000
+      const first = await scrape(a)
+      t.same(first, {
+        works: [seconds(status.works?.lastSuccess), seconds(status.works?.expectedSuccess), 0, 0],
+        fails: [0, 0, 3, 0],
+        'goes on': [0, 0, 0, seconds(status['goes on']?.running[0]?.startedAt)],
+        free: [seconds(status.free?.lastSuccess), 0, 0, 0]
+      })
+      t.ok((first.works?.[1] ?? 0) > Date.now() / 1000, 'the success of the next hour')
+      t.same(await scrape(b), first, 'on both')
+      const deployed = await make()
+      t.same(await scrape(deployed), first, 'at the first scrape')
+
+      redis.hang()
+      // Until what is known is too old to be shown as it is.
+      await sleep(5100)
+      const asked = performance.now()
+      const shown = await Promise.all([a, b, deployed].map(scrape))
+      const waited = performance.now() - asked
+      t.ok(waited < 2000, `a scrape took ${Math.round(waited)} ms`)
+      t.same(shown, [first, first, first], 'as last known')
+      redis.resume()
+      await Promise.all([a, b, deployed].map((replica) => replica.close()))
+    })
+)
