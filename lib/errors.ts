@@ -190,6 +190,18 @@ export const RunTimeoutError = createError<[string, number]>(
   `${BASE}_RUN_TIMEOUT`,
   'A run of the job %s took longer than its timeout of %d ms'
 )
+/** The job's trigger has no tick at this time. */
+export const TickUnknownError = createError<[string, string]>(
+  `${BASE}_TICK_UNKNOWN`,
+  'The job %s has no tick at %s',
+  404
+)
+/** The tick has passed, or a replica has claimed it: it cannot be skipped any more. */
+export const TickPassedError = createError<[string, string]>(
+  `${BASE}_TICK_PASSED`,
+  'The tick of the job %s at %s has passed, or was claimed already',
+  409
+)
 /** Somebody has cancelled a run, or the scheduler closed while it was active. */
 export const RunCancelledError = createError<[string, string]>(`${BASE}_RUN_CANCELLED`, '%s was cancelled, as %s')
 /** No run with this id goes on, on any replica. */

@@ -35,7 +35,8 @@ export type {
   PauseOptions,
   PauseTarget,
   ReleasedLock,
-  ReleaseOptions
+  ReleaseOptions,
+  SkipOptions
 } from '../types/levers.js'
 export type { Logger } from '../types/logger.js'
 export type {

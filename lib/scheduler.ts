@@ -12,7 +12,8 @@ import type {
   PauseOptions,
   PauseTarget,
   ReleasedLock,
-  ReleaseOptions
+  ReleaseOptions,
+  SkipOptions
 } from '../types/levers.js'
 import type { JobHandler, QueuedRun, Run } from '../types/run.js'
 import type {
@@ -27,7 +28,7 @@ import type {
   WithLockResult
 } from '../types/scheduler.js'
 import type { Health, JobStatus, ReplicaStatus } from '../types/status.js'
-import type { PreviewOptions, TriggerInput } from '../types/trigger.js'
+import type { DateInput, PreviewOptions, TriggerInput } from '../types/trigger.js'
 import { detached } from './base/async-context.js'
 import { copyKnown, isPlainObject } from './base/check.js'
 import { PEER_LOCK_NAMES } from './base/peer-names.js'
@@ -120,6 +121,10 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
 
   cancel(runId: string, options?: CancelOptions): Promise<void> {
     return this.#engine.levers.cancel(runId, options)
+  }
+
+  skip(id: string, scheduledTime: DateInput, options?: SkipOptions): Promise<void> {
+    return this.#engine.levers.skip(id, scheduledTime, options)
   }
 
   release(id: string, options?: ReleaseOptions): Promise<readonly ReleasedLock[]> {

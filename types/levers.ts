@@ -46,6 +46,11 @@ export interface PauseOptions extends ChangeOptions {
 
 export interface CancelOptions extends Pick<ChangeOptions, 'by'> {}
 
+export interface SkipOptions extends Pick<ChangeOptions, 'by'> {
+  /** Why, for people; at most 500 characters. */
+  readonly note?: string
+}
+
 export interface ReleaseOptions extends Pick<ChangeOptions, 'by'> {
   /** The slot whose lock is to be freed (`maxInstances`), from 1 on; left out, those of all slots. */
   readonly slot?: number

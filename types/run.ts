@@ -14,6 +14,7 @@ export type SkipReason =
   | 'redis_error'
   | 'shutdown'
   | 'condition'
+  | 'operator'
 
 /** What started a run. `start`: the job's `runOnStart`. */
 export type RunTrigger = 'schedule' | 'manual' | 'recovery' | 'catch-up' | 'start'

@@ -24,13 +24,14 @@ import type {
   PauseOptions,
   PauseTarget,
   ReleasedLock,
-  ReleaseOptions
+  ReleaseOptions,
+  SkipOptions
 } from './levers.js'
 import type { Logger } from './logger.js'
 import type { JobHandler, QueuedRun, Run } from './run.js'
 import type { SchemaInput, SchemaOutput, StandardSchema } from './standard-schema.js'
 import type { Health, JobStatus, ReplicaStatus } from './status.js'
-import type { PreviewOptions, TriggerInput } from './trigger.js'
+import type { DateInput, PreviewOptions, TriggerInput } from './trigger.js'
 
 /** The part that `Redis` and `Cluster` of ioredis 5 and 6 have in common. */
 interface RedisConnection {
@@ -406,6 +407,15 @@ export interface Scheduler<App = unknown> {
    * @throws RunUnknownError when no such run goes on; OptionInvalidError, OptionUnknownError, RedisUnavailableError
    */
   cancel(runId: string, options?: CancelOptions): Promise<void>
+  /**
+   * Lets one future tick of a job have no run, on whichever replica it would run: it is counted once, as `operator`. A tick that is
+   * skipped already stays so.
+   *
+   * @param scheduledTime the tick's nominal time; an ISO string without an offset is in the scheduler's time zone
+   * @throws JobUnknownError, DateInvalidError, TickUnknownError when the job's trigger has no such tick, TickPassedError when it
+   *   has passed or was claimed, OptionInvalidError, OptionUnknownError, RedisUnavailableError
+   */
+  skip(id: string, scheduledTime: DateInput, options?: SkipOptions): Promise<void>
   /**
    * Frees the locks of a job whose runs hang, so that its next tick runs. The runs are told: they have lost their locks
    * (`lock_lost`). With `recovery: 'rerun'` they are taken over.

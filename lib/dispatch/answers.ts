@@ -221,6 +221,8 @@ export class Answers {
     if (lock !== null) finisher.push({ lock, finished: true, unbegun: true, onReleased() {} })
     if (outcome === 'missed') {
       journal.tickMissed(job, scheduledTime, account.reasonOf(request, scheduledTime))
+    } else if (outcome === 'skipped') {
+      journal.tickSkipped(job, scheduledTime, 'operator')
     } else if (outcome === 'overlap_unclaimed') {
       journal.lockFailed(job, scheduledTime, 'held')
       journal.tickSkipped(job, scheduledTime, 'overlap')

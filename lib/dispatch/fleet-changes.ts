@@ -62,6 +62,9 @@ export class FleetChanges {
       case 'request':
         this.#options.onWaiting(change.jobId)
         return
+      case 'skip':
+        jobs.noteSkip(change)
+        return
       case 'cancel':
         runner.cancel(change.runId, by)
         return

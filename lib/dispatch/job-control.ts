@@ -3,7 +3,7 @@ import type { RemovalReason } from '../../types/events.js'
 import type { JobChanges, JobOptions } from '../../types/job-options.js'
 import type { JobPause } from '../../types/levers.js'
 import { show } from '../base/show.js'
-import { JobChangedError, RunUnknownError } from '../errors.js'
+import { JobChangedError, RunUnknownError, TickPassedError } from '../errors.js'
 import type { JobRecord } from '../jobs/job.js'
 import type { JobRegistry } from '../jobs/registry.js'
 import type { Journal } from '../observability/journal.js'
@@ -118,6 +118,17 @@ export class JobControl {
   }
 
   /**
+   * Lets a tick of a job have no run.
+   *
+   * @throws TickPassedError, RedisUnavailableError
+   */
+  async skip(jobId: string, scheduledTime: number, note: string | null, by: string | undefined): Promise<void> {
+    const { journal, replicaId } = this.#options
+    await this.#change({ kind: 'skip', jobId, scheduledTime, note }, { by })
+    journal.skipAsked(jobId, scheduledTime, by ?? replicaId, note)
+  }
+
+  /**
    * Frees the locks of a job, or that of one slot.
    *
    * @throws RedisUnavailableError
@@ -145,7 +156,10 @@ export class JobControl {
       const when = answer.at === null ? 'since' : `at ${new Date(answer.at).toISOString()}`
       throw new JobChangedError(nameOf(effect), show(expectedVersion), who, when)
     }
-    if (answer.status === 'unknown') throw new RunUnknownError(show('runId' in effect ? effect.runId : ''))
+    if (answer.status === 'passed' && 'scheduledTime' in effect) {
+      throw new TickPassedError(show(effect.jobId), new Date(effect.scheduledTime).toISOString())
+    }
+    if (answer.status !== 'made') throw new RunUnknownError(show('runId' in effect ? effect.runId : ''))
     fleetChanges.apply(answer.change)
     return answer.change
   }

@@ -8,6 +8,7 @@ import type { TickRequest } from './tick-request.js'
  *
  *     granted            run               its run begins
  *                        missed            too late to run: it is counted here
+ *                        skipped           an operator has said that it has no run: it is counted here
  *                        ran_unclaimed     it has already run here without a claim, as Redis did not answer
  *                        overlap_unclaimed a run without a claim, unknown to the store, is active: it is counted here
  *                        not_taken         this replica begins no runs: it is handed back, for other replicas to claim
@@ -29,6 +30,7 @@ import type { TickRequest } from './tick-request.js'
 export type Outcome =
   | 'run'
   | 'missed'
+  | 'skipped'
   | 'ran_unclaimed'
   | 'overlap_unclaimed'
   | 'not_taken'
@@ -99,6 +101,7 @@ function decideGranted(
   const { lock } = answer
   const { job } = request
   if (request.isCurrent && grantedTick(request, answer) <= job.accountedUntil) return 'ran_unclaimed'
+  if (answer.isSkipped) return 'skipped'
   // A tick granted without a lock is only to be counted, whatever runs here.
   if (lock === null) return 'missed'
   // The answer may have come so late that the lock has expired.

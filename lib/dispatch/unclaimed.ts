@@ -70,6 +70,8 @@ export class UnclaimedRuns {
     const { runner, journal, newRunId } = this.#options
     if (runner.closed) {
       journal.tickSkipped(job, scheduledTime, 'shutdown')
+    } else if (job.isSkipped(scheduledTime)) {
+      journal.tickSkipped(job, scheduledTime, 'operator')
     } else if (job.paused) {
       journal.tickSkipped(job, scheduledTime, 'paused')
     } else if (runsHere(job, runner)) {

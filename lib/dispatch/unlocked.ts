@@ -77,6 +77,7 @@ export class UnlockedRuns {
     const { coordination, runner, journal } = this.#options
     const { scheduledTime } = tick
     if (job.paused) journal.tickSkipped(job, scheduledTime, 'paused')
+    else if (job.isSkipped(scheduledTime)) journal.tickSkipped(job, scheduledTime, 'operator')
     else if (runsHere(job, runner)) journal.tickSkipped(job, scheduledTime, 'overlap')
     else if (isMissed(job, tick, coordination.now())) journal.tickMissed(job, scheduledTime, 'misfire')
     else return true

@@ -6,16 +6,18 @@ import type {
   PauseOptions,
   PauseTarget,
   ReleasedLock,
-  ReleaseOptions
+  ReleaseOptions,
+  SkipOptions
 } from '../../types/levers.js'
+import type { DateInput } from '../../types/trigger.js'
 import { copyKnown } from '../base/check.js'
 import { groupScope, jobScope } from '../base/scopes.js'
 import { show } from '../base/show.js'
 import type { AskedChange, JobControl } from '../dispatch/job-control.js'
-import { GroupUnknownError, OptionInvalidError, RunUnknownError } from '../errors.js'
+import { GroupUnknownError, OptionInvalidError, RunUnknownError, TickPassedError, TickUnknownError } from '../errors.js'
 import { checkGroup, checkText, MAX_INSTANCES } from '../jobs/options.js'
 import type { JobRegistry } from '../jobs/registry.js'
-import { readDate } from '../triggers/index.js'
+import { isFromCompletion, mayBeTick, readDate } from '../triggers/index.js'
 import type { Lifecycle } from './lifecycle.js'
 
 /** An id that a run may have. */
@@ -73,6 +75,22 @@ export class Levers {
     const { by } = checkAsked(copyKnown(options, ['by'], "`cancel`'s options") as CancelOptions)
     await lifecycle.openFor('cancel a run')
     await control.cancel(runId, by)
+  }
+
+  /** See `Scheduler.skip`. */
+  async skip(id: string, scheduledTime: DateInput, options: SkipOptions = {}): Promise<void> {
+    const { control, coordination, jobs, lifecycle, timezone } = this.#options
+    const job = jobs.known(id)
+    const { note = null, by: who } = copyKnown(options, ['note', 'by'], "`skip`'s options") as SkipOptions
+    const { by } = checkAsked({ ...(who === undefined ? {} : { by: who }) })
+    if (note !== null) checkText(note, 'note')
+    const tick = readDate(scheduledTime, 'scheduledTime', timezone)
+    if (isFromCompletion(job.trigger) || !mayBeTick(job.trigger, tick)) {
+      throw new TickUnknownError(show(job.id), show(scheduledTime))
+    }
+    await lifecycle.openFor(`skip a tick of the job '${job.id}'`)
+    if (tick <= coordination.now()) throw new TickPassedError(show(job.id), show(scheduledTime))
+    await control.skip(job.id, tick, note, by)
   }
 
   /** See `Scheduler.release`. */

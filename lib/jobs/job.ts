@@ -145,6 +145,11 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
     return this.paused ? this.#pauses.of(this) : []
   }
 
+  /** Whether this replica knows that an operator has said that a tick has no run. */
+  isSkipped(scheduledTime: number): boolean {
+    return this.#pauses.isSkipped(this.id, scheduledTime)
+  }
+
   /** What the requests for all of the job's ticks have in common. */
   get template(): ClaimTemplate {
     this.#template ??= claimTemplateOf(this.#definition, this.#trigger)

@@ -1,6 +1,10 @@
-import type { Change, PauseScope, Standing, StandingPause } from '../../types/coordination.js'
+import type { Change, PauseScope, SkippedTick, Standing, StandingPause } from '../../types/coordination.js'
 import type { JobPause } from '../../types/levers.js'
+import { DAY } from '../base/duration.js'
 import { groupScope, jobScope } from '../base/scopes.js'
+
+/** How long a tick that is to have no run is remembered: as in lua/constants.lua. */
+const KEEP_SKIP = 7 * DAY
 
 /** The pauses of job, group and all jobs that a job depends on. */
 export interface Pausable {
@@ -31,10 +35,12 @@ const BY_CODE = Object.freeze({
   version: 'code'
 }) satisfies JobPause
 
-/** What this process knows of pauses: of jobs, of groups, and of all jobs, by their scopes. */
+/** What this process knows of pauses, and of ticks that have no run: of jobs, of groups, and of all jobs, by their scopes. */
 export class Pauses {
   readonly #now: () => number
   readonly #known = new Map<string, Known>()
+  /** The ticks that have no run, by their job. */
+  readonly #skips = new Map<string, Set<number>>()
 
   /** @param now the fleet's time */
   constructor(now: () => number) {
@@ -69,13 +75,26 @@ export class Pauses {
    *
    * @param askedAt in this process' sequence
    */
-  noteAll({ pauses, resumed }: Standing, askedAt: number): void {
+  noteAll({ pauses, resumed, skips }: Standing, askedAt: number): void {
     for (const [scope, { knownAt }] of this.#known) if (knownAt <= askedAt) this.#known.delete(scope)
     const add = (scope: string, pause: StandingPause | null): void => {
       if (!this.#known.has(scope)) this.#known.set(scope, { pause, version: 0, knownAt: askedAt })
     }
+    for (const skip of skips) this.noteSkip(skip)
     for (const jobId of resumed) add(jobScope(jobId), null)
     for (const pause of pauses) add(pause.scope, pause)
+  }
+
+  /** Notes that a tick has no run; those that have long passed are forgotten. */
+  noteSkip({ jobId, scheduledTime }: SkippedTick): void {
+    const ticks = this.#skips.get(jobId) ?? new Set()
+    for (const tick of ticks) if (tick < this.#now() - KEEP_SKIP) ticks.delete(tick)
+    this.#skips.set(jobId, ticks.add(scheduledTime))
+  }
+
+  /** Whether a tick has no run. */
+  isSkipped(jobId: string, scheduledTime: number): boolean {
+    return this.#skips.size > 0 && this.#skips.get(jobId)?.has(scheduledTime) === true
   }
 
   /** A claim was answered as if the job were not paused. */

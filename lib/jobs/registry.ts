@@ -1,4 +1,4 @@
-import type { PauseScope, Standing } from '../../types/coordination.js'
+import type { PauseScope, SkippedTick, Standing } from '../../types/coordination.js'
 import type { JobChanges, JobOptions } from '../../types/job-options.js'
 import type { JobPause } from '../../types/levers.js'
 import type { Trigger } from '../../types/trigger.js'
@@ -163,6 +163,11 @@ export class JobRegistry {
   noteStanding(standing: Standing, askedAt: number): void {
     this.#pauses.noteAll(standing, askedAt)
     for (const job of this.#jobs.values()) this.#notePauses(job, askedAt)
+  }
+
+  /** Notes that a tick of a job has no run. */
+  noteSkip(tick: SkippedTick): void {
+    this.#pauses.noteSkip(tick)
   }
 
   /** The jobs that a pause is about. */

@@ -9,6 +9,7 @@ export const SKIP_REASONS = [
   'paused',
   'redis_error',
   'condition',
+  'operator',
   'shutdown'
 ] as const satisfies readonly SkipReason[]
 

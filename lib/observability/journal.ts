@@ -255,6 +255,11 @@ export class Journal {
     this.#logbook.runCancelled(runId, by)
   }
 
+  /** This process has asked that a tick has no run, on whichever replica. */
+  skipAsked(jobId: string, scheduledTime: number, by: string, note: string | null): void {
+    this.#logbook.skipAsked(jobId, scheduledTime, by, note)
+  }
+
   /** This process has freed locks of a job, wherever the runs go on that held them. */
   locksReleased(jobId: string, runIds: readonly string[], by: string): void {
     this.#logbook.locksReleased(jobId, runIds, by)

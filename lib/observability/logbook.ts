@@ -92,6 +92,12 @@ export class Logbook {
     this.#write('info', { runId, by }, 'a run is to be cancelled')
   }
 
+  /** This process has asked that a tick has no run. */
+  skipAsked(jobId: string, scheduledTime: number, by: string, note: string | null): void {
+    const fields = { jobId, ...timeOf('scheduledTime', scheduledTime), by, ...(note === null ? {} : { note }) }
+    this.#write('info', fields, `a tick of the job '${jobId}' is to be skipped`)
+  }
+
   /** This process has freed locks. */
   locksReleased(jobId: string, runIds: readonly string[], by: string): void {
     this.#write('warn', { jobId, runIds, by }, `the lock of the job '${jobId}' was released while it was held`)

@@ -397,3 +397,9 @@ t.test('votes that are split are asked for again within the call, and by a rando
     t.match(await answer, [{ status: 'granted', lock: { token: 'mine' } }])
   })
 )
+
+t.test('news of one master does not fail on another that is not open yet', async (t) => {
+  const quorum = quorumOver([1, 2, 3].map((port) => redisMaster(`redis://127.0.0.1:${port}`, 'app')))
+  await t.resolves(quorum.reconcile('run-0-0', [], []))
+  await quorum.close()
+})

@@ -158,7 +158,7 @@ for (const masters of [1, 3]) {
         }
         t.same(outcomes, ['cancelled', 'lock_lost', 'cancelled', 'lock_lost', 'cancelled', 'lock_lost'])
       },
-      { masters }
+      { masters, patience: 0 }
     )
   )
 }

@@ -78,6 +78,17 @@ const CASES: readonly Case[] = [
   },
   { what: 'one that was taken to be counted', answer: granted(null), outcome: 'missed' },
   {
+    what: 'one that an operator has skipped',
+    answer: { ...granted(null), isSkipped: true } as TickAnswer,
+    outcome: 'skipped'
+  },
+  {
+    what: 'one that an operator has skipped, which some of several masters have given a lock',
+    answer: { ...granted(), isSkipped: true } as TickAnswer,
+    outcome: 'skipped',
+    situation: { now: NOW + 60 * SECOND }
+  },
+  {
     what: 'one that was taken to be counted, where no runs begin: it is counted all the same',
     answer: granted(null),
     outcome: 'missed',
@@ -260,6 +271,7 @@ t.test('every outcome is in the table', async (t) => {
   const all: Record<Outcome, true> = {
     run: true,
     missed: true,
+    skipped: true,
     ran_unclaimed: true,
     overlap_unclaimed: true,
     not_taken: true,

@@ -16,6 +16,7 @@ const REASONS = [
   'paused',
   'redis_error',
   'condition',
+  'operator',
   'shutdown'
 ]
 

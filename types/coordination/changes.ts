@@ -13,6 +13,13 @@ export type ChangeEffect =
   | { readonly kind: 'resume'; readonly scope: PauseScope }
   /** A request for a run by hand waits that whoever takes ticks may begin. */
   | { readonly kind: 'request'; readonly jobId: string }
+  /** A tick of a job has no run. */
+  | {
+      readonly kind: 'skip'
+      readonly jobId: string
+      readonly scheduledTime: number
+      readonly note: string | null
+    }
   /** A run is to be cancelled, wherever it goes on. */
   | { readonly kind: 'cancel'; readonly runId: string }
   /** The locks of a job, or that of one slot, are free from now on. `runs` are those that held them, once that is known. */
@@ -61,6 +68,8 @@ export type ChangeAnswer =
   | { readonly status: 'conflict'; readonly by: string | null; readonly at: number | null }
   /** No such run is open. Nothing was done. */
   | { readonly status: 'unknown' }
+  /** The tick has passed, or was claimed. Nothing was done. */
+  | { readonly status: 'passed' }
 
 /** A pause in force, or what is noted of one that is over by `until`. */
 export interface StandingPause {
@@ -74,11 +83,19 @@ export interface StandingPause {
   readonly version: string
 }
 
+/** A tick that is to have no run. */
+export interface SkippedTick {
+  readonly jobId: string
+  readonly scheduledTime: number
+}
+
 /** What changes have put in force. */
 export interface Standing {
   readonly pauses: readonly StandingPause[]
   /** The ids of jobs that operators have resumed, so that their code does not pause them. */
   readonly resumed: readonly string[]
+  /** Ticks that are to have no run, and some that have passed. */
+  readonly skips: readonly SkippedTick[]
 }
 
 /** What people and programs change at run time, for the whole fleet. `CoordinationListener.onChanges` tells every replica. */

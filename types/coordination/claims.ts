@@ -111,7 +111,7 @@ export type Overlap = 'skip' | 'wait' | 'replace'
 export type ClaimAnswer =
   | {
       readonly status: 'granted'
-      /** `null` for a `miss`: the tick is taken, nothing is to run. */
+      /** `null` for a `miss`, or a tick that is skipped: it is taken, nothing is to run. */
       readonly lock: HeldLock | null
       readonly fencingToken: number
       /** The tick up to which all are accounted for; `null` when none of this trigger is on record. */
@@ -132,6 +132,8 @@ export type ClaimAnswer =
       readonly request?: { readonly id: string; readonly key: string }
       /** Whether the job has been given all of its runs with this one. */
       readonly isLast?: true
+      /** Whether an operator has said that the tick has no run: it is taken, and to be counted so. A lock that comes with it is to be let go. */
+      readonly isSkipped?: true
       /** The run that is taken over, unless an earlier takeover of it was given up: then it is not known any more. */
       readonly from?: OpenRun
     }

@@ -1,6 +1,13 @@
-import type { Change, ChangeAnswer, ChangeRequest, ReleasedLock, Standing } from '../../../types/coordination.js'
+import type {
+  Change,
+  ChangeAnswer,
+  ChangeRequest,
+  ReleasedLock,
+  SkippedTick,
+  Standing
+} from '../../../types/coordination.js'
 import { scopeOf } from '../../base/scopes.js'
-import { KEEP_CHANGES } from '../redis/constants.js'
+import { KEEP_CHANGES, KEEP_SKIP } from '../redis/constants.js'
 import { type MemoryPauses, pauseOf } from './pauses.js'
 
 /** How many changes are remembered by their ids, should they be asked for again. */
@@ -10,6 +17,8 @@ const MAX_REMEMBERED = 10_000
 export interface ChangedRuns {
   /** Whether a run has begun and not ended. */
   isOpen(runId: string): boolean
+  /** Whether a tick was claimed. */
+  isTaken(tick: SkippedTick): boolean
   /** Frees the locks of a job, or that of one slot: those that were held. */
   release(locks: { readonly jobId: string; readonly slot: number | null }): ReleasedLock[]
 }
@@ -22,6 +31,8 @@ export class MemoryChanges {
   /** The last change of each scope. */
   readonly #last = new Map<string, Change>()
   readonly #byId = new Map<string, Change>()
+  /** The ticks that have no run, by their job. */
+  readonly #skips = new Map<string, Set<number>>()
   #version = 0
 
   constructor(pauses: MemoryPauses, runs: ChangedRuns) {
@@ -40,7 +51,7 @@ export class MemoryChanges {
   }
 
   get standing(): Standing {
-    return { pauses: [...this.#pauses.standing()], resumed: [...this.#pauses.resumed()] }
+    return { pauses: [...this.#pauses.standing()], resumed: [...this.#pauses.resumed()], skips: [...this.#skipped()] }
   }
 
   /**
@@ -61,6 +72,8 @@ export class MemoryChanges {
     if (made !== undefined) return { status: 'made', change: made }
     const scope = scopeOf(effect)
     const last = this.#last.get(scope)
+    if (effect.kind === 'skip' && (effect.scheduledTime <= now || this.#runs.isTaken(effect)))
+      return { status: 'passed' }
     if (effect.kind === 'cancel' && !this.#runs.isOpen(effect.runId)) return { status: 'unknown' }
     if (expected !== undefined && 'scope' in effect && this.#pauses.versionOf(effect.scope, now) !== expected) {
       return { status: 'conflict', by: last?.by ?? null, at: last?.at ?? null }
@@ -77,9 +90,27 @@ export class MemoryChanges {
     if (this.#byId.size > MAX_REMEMBERED) this.#byId.delete(this.#byId.keys().next().value as string)
     if (scope !== '') this.#last.set(scope, change)
     if (change.kind === 'pause') this.#pauses.pause(pauseOf(change))
+    else if (change.kind === 'skip') this.#noteSkip(change, now)
     else if (change.kind === 'resume') this.#pauses.resume(change.scope, change.at, now)
     tell(change)
     return answer
+  }
+
+  /** Whether a tick has no run. */
+  isSkipped(jobId: string, scheduledTime: number): boolean {
+    return this.#skips.size > 0 && this.#skips.get(jobId)?.has(scheduledTime) === true
+  }
+
+  #noteSkip({ jobId, scheduledTime }: SkippedTick, now: number): void {
+    for (const [id, ticks] of this.#skips) {
+      for (const tick of ticks) if (tick < now - KEEP_SKIP) ticks.delete(tick)
+      if (ticks.size === 0) this.#skips.delete(id)
+    }
+    this.#skips.set(jobId, (this.#skips.get(jobId) ?? new Set()).add(scheduledTime))
+  }
+
+  *#skipped(): Iterable<SkippedTick> {
+    for (const [jobId, ticks] of this.#skips) for (const scheduledTime of ticks) yield { jobId, scheduledTime }
   }
 }
 

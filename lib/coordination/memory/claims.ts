@@ -92,12 +92,16 @@ export class MemoryClaims {
     const previous = accounted(before, record.fingerprint, fingerprint)
     const resumedAt = resumedAfter(previous, this.#store.pauses.resumedAt(jobId, group, now))
     if (isRepeated) this.#takeBack(record, request, moment)
-    const slot = isPaused || kind === 'miss' ? record : this.#slotFor(record, request, monotonic)
+    const isSkipped = !isRepeated && this.#store.changes.isSkipped(jobId, scheduledTime)
+    const slot = isPaused || isSkipped || kind === 'miss' ? record : this.#slotFor(record, request, monotonic)
     const overlaps = slot === null
     const taken = !(overlaps && waitsForLock(request, isPaused))
     if (taken) this.take(request, record, isBeside ? record.tick : before, coversUntil, isBeside, moment)
     if (isPaused) return { status: 'paused', first: true, previous }
-    if (kind === 'miss') return this.#miss(request, record, scheduledTime, previous, resumedAt, moment)
+    if (kind === 'miss' || isSkipped) {
+      const answer = this.#miss(request, record, scheduledTime, previous, resumedAt, moment)
+      return isSkipped ? { ...(answer as Extract<ClaimAnswer, { status: 'granted' }>), isSkipped } : answer
+    }
     if (slot === null && request.overlap !== 'skip') {
       const place = this.#queue(record, request, scheduledTime, moment)
       // Its run is sure to begin.

@@ -25,6 +25,7 @@ export class MemoryStore {
   readonly pauses = new MemoryPauses()
   readonly changes = new MemoryChanges(this.pauses, {
     isOpen: (runId) => slotsOf(this.jobs.values()).some((slot) => slot.runId === runId && slot.isOpen),
+    isTaken: ({ jobId, scheduledTime }) => (this.jobs.get(jobId)?.tick ?? -1) >= scheduledTime,
     release: ({ jobId, slot }) => releaseLocks(this.jobs.get(jobId), slot)
   })
   readonly since = new MemorySince()

@@ -234,9 +234,11 @@ class Count {
 
 function grant(count: Count): Decision {
   const { granted, previous, resumedAt } = count
-  const first = granted[0] as Voted<'granted'>
   const max = (of: (answer: Voted<'granted'>) => number): number => Math.max(...granted.map(of))
-  const lock = first.lock && { ...first.lock }
+  // A majority knows that the tick is skipped, so that one of these does; others may have set the lock.
+  const isSkipped = granted.some((answer) => answer.isSkipped)
+  const held = granted.find((answer) => answer.lock !== null)?.lock ?? null
+  const lock = held && { ...held }
   // Each node counts its own TTL: the shortest is the one that holds.
   if (lock !== null) lock.validUntil = Math.min(...granted.map((answer) => answer.lock?.validUntil ?? lock.validUntil))
   const answer: Decision = {
@@ -246,7 +248,8 @@ function grant(count: Count): Decision {
     resumedAt,
     fencingToken: max((answer) => answer.fencingToken),
     scheduledTime: max((answer) => answer.scheduledTime),
-    attempt: max((answer) => answer.attempt)
+    attempt: max((answer) => answer.attempt),
+    ...(isSkipped ? { isSkipped } : {})
   }
   // A node on which an earlier takeover was given up does not know any more whose run it was.
   const from = granted.find((answer) => answer.from !== undefined)?.from

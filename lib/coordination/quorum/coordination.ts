@@ -255,7 +255,9 @@ export class QuorumCoordination implements Coordination {
   }
 
   async reconcile(until: string, live: readonly string[], claims: readonly ConfirmedClaim[]): Promise<void> {
-    await Promise.all(this.#members.map(({ node }) => node.reconcile(until, live, claims)))
+    // One that is not up, or not even open yet, is told when it comes.
+    const up = this.#members.filter(({ node }) => node.state.up)
+    await Promise.all(up.map(({ node }) => node.reconcile(until, live, claims)))
   }
 
   async change(request: ChangeRequest): Promise<ChangeAnswer> {
@@ -333,10 +335,10 @@ export class QuorumCoordination implements Coordination {
       const released = request.kind === 'release' ? { ...request, runs } : request
       return { status: 'made', change: { ...released, at: sent.at, version: sent.at } }
     }
-    const isUnknown = (vote: Vote<ChangeAnswer | Error>): boolean => {
-      return vote !== null && !(vote instanceof Error) && vote.status === 'unknown'
+    for (const status of ['unknown', 'passed'] as const) {
+      const refused = votes.filter((vote) => vote !== null && !(vote instanceof Error) && vote.status === status)
+      if (refused.length >= this.#most) return { status }
     }
-    if (votes.filter(isUnknown).length >= this.#most) return { status: 'unknown' }
     failed = true
     for (const member of this.#members) member.forgetChange(sent)
     throw noMajorityError(what, reasonIn(votes))

@@ -121,6 +121,8 @@ export function combineStanding(answers: readonly Standing[]): Standing {
   for (const jobId of answers.flatMap(({ resumed }) => resumed)) counts.set(jobId, (counts.get(jobId) ?? 0) + 1)
   return {
     pauses: pauses.map((each) => each.reduce((last, pause) => ((pause.at ?? 0) > (last.at ?? 0) ? pause : last))),
+    // It is on one of any majority.
+    skips: answers.flatMap(({ skips }) => skips),
     resumed: [...counts].flatMap(([jobId, count]) => (2 * count > answers.length ? [jobId] : []))
   }
 }

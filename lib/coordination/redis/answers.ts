@@ -18,6 +18,7 @@ import {
   ANSWER_QUEUED,
   ANSWER_REQUEST,
   ANSWER_RUNNING,
+  ANSWER_SKIPPED,
   ANSWER_SLOT,
   ANSWER_TAKEN_OVER,
   ANSWER_UNREADABLE,
@@ -85,6 +86,7 @@ class AnswerReader {
     const word = this.#word()
     if (word === ANSWER_REQUEST) return this.#forRequest(request)
     if (word === ANSWER_LAST) return this.#last(request)
+    if (word === ANSWER_SKIPPED) return this.#skipped(request)
     return word === ANSWER_SLOT ? this.#inSlot(request) : this.#read(word, request)
   }
 
@@ -100,6 +102,12 @@ class AnswerReader {
   #last(request: ClaimRequest): RedisAnswer {
     const answer = this.next(request)
     return answer.status === 'granted' || answer.status === 'queued' ? { ...answer, isLast: true } : answer
+  }
+
+  /** The tick is taken, and has no run. */
+  #skipped(request: ClaimRequest): RedisAnswer {
+    const answer = this.next(request)
+    return answer.status === 'granted' ? { ...answer, lock: null, isSkipped: true } : answer
   }
 
   /** What was granted has another slot than the first. */

@@ -11,7 +11,7 @@ import { groupScope, jobScope, scopeOf } from '../../base/scopes.js'
 import { ChangeFeed } from '../change-feed.js'
 import { readChange, readPause, writeChange } from './change-text.js'
 import type { ScriptCommands } from './commands.js'
-import { BY_CODE_MARK, CHANGE_CONFLICT, CHANGE_UNKNOWN, GROUP_SCOPE, NOBODY } from './constants.js'
+import { BY_CODE_MARK, CHANGE_CONFLICT, CHANGE_PASSED, CHANGE_UNKNOWN, GROUP_SCOPE, NOBODY } from './constants.js'
 import { unescapeField } from './fields.js'
 import type { Keys } from './keys.js'
 import type { RedisLink } from './link.js'
@@ -68,20 +68,23 @@ export class RedisChanges {
       writeScope(scopeOf(request)),
       writeChange(request),
       isAny ? '' : (expected ?? NOBODY),
-      request.kind === 'cancel' ? request.runId : request.kind === 'release' ? request.jobId : '',
-      request.kind === 'release' ? `${request.slot ?? ''}` : ''
+      request.kind === 'cancel' ? request.runId : 'jobId' in request ? request.jobId : '',
+      request.kind === 'release' ? `${request.slot ?? ''}` : request.kind === 'skip' ? `${request.scheduledTime}` : ''
     ]
     const [status, text] = await link.command(nameOf(request), () => commands.rlsChange(1, keys.fence, ...args))
     const change = readChange(text)
     if (status === CHANGE_CONFLICT) return { status: 'conflict', by: change?.by ?? null, at: change?.at ?? null }
     if (status === CHANGE_UNKNOWN) return { status: 'unknown' }
+    if (status === CHANGE_PASSED) return { status: 'passed' }
     return { status: 'made', change: change as Change }
   }
 
   /** @throws RedisUnavailableError */
   async standing(): Promise<Standing> {
     const { link, commands, keys } = this.#options
-    const [, ofJobs, ofOthers] = await link.command('read what is paused', () => commands.rlsStanding(1, keys.fence))
+    const [, ofJobs, ofOthers, skipped] = await link.command('read what is paused', () =>
+      commands.rlsStanding(1, keys.fence)
+    )
     const pauses: StandingPause[] = []
     const resumed: string[] = []
     const add = (fields: readonly string[], scopeOfField: (field: string) => StandingPause['scope']): void => {
@@ -94,7 +97,11 @@ export class RedisChanges {
     }
     add(ofJobs, jobScope)
     add(ofOthers, readScope)
-    return { pauses, resumed }
+    const skips = skipped.flatMap((field, index) => {
+      const [, tick, jobId = ''] = (index % 2 === 0 && /^(\d+) (.*)$/s.exec(field)) || []
+      return tick === undefined ? [] : [{ jobId, scheduledTime: Number(tick) }]
+    })
+    return { pauses, resumed, skips }
   }
 
   async #read(after: number): Promise<{ changes: readonly (Change | null)[]; version: number }> {
@@ -124,6 +131,7 @@ function readScope(field: string): StandingPause['scope'] {
 function nameOf(request: ChangeRequest): string {
   if (request.kind === 'cancel') return 'cancel a run'
   if (request.kind === 'request') return 'tell of a request'
+  if (request.kind === 'skip') return 'skip a tick of a job'
   if (request.kind === 'release') return 'release the lock of a job'
   const { kind, scope } = request
   const what = scope === 'all' ? 'all jobs' : scope.startsWith('group:') ? 'a group of jobs' : 'a job'

@@ -46,7 +46,10 @@ export interface ScriptCommands {
   rlsConfirm(keyCount: number, ...args: (string | number)[]): Promise<string>
   rlsAdopt(keyCount: number, ...args: string[]): Promise<null>
   rlsChange(keyCount: number, ...args: string[]): Promise<[status: string, entry: string]>
-  rlsStanding(keyCount: number, key: string): Promise<[version: string, ofJobs: string[], ofOthers: string[]]>
+  rlsStanding(
+    keyCount: number,
+    key: string
+  ): Promise<[version: string, ofJobs: string[], ofOthers: string[], skips: string[]]>
   rlsPauses(keyCount: number, ...args: string[]): Promise<string[]>
   rlsSince(keyCount: number, ...args: string[]): Promise<string>
   rlsTime(keyCount: number, ...args: string[]): Promise<[micros: number, handed: HandedFields, version: string]>

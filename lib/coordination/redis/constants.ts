@@ -14,6 +14,8 @@ export const KEY_PAUSES = 'pauses'
 
 export const KEY_STANDING = 'standing'
 
+export const KEY_SKIPS = 'skips'
+
 export const KEY_VERSION = 'version'
 
 export const KEY_CHANGES = 'changes'
@@ -98,6 +100,11 @@ export const GROUP_SCOPE = 'group:'
 
 export const ALL_SCOPE = 'all'
 
+/** What claims are to look at: in `standing`. */
+export const STANDING_PAUSES = 'p'
+
+export const STANDING_SKIPS = 's'
+
 /** The version of a pause by code, which is no change. */
 export const VERSION_BY_CODE = 'code'
 
@@ -107,6 +114,9 @@ export const CHANGE_CONFLICT = 'c'
 
 /** No such run is open. */
 export const CHANGE_UNKNOWN = 'u'
+
+/** The tick has passed, or was claimed. */
+export const CHANGE_PASSED = 'p'
 
 /** How many changes a replica that was away can catch up on. */
 export const KEEP_CHANGES = 1000
@@ -183,6 +193,9 @@ export const ANSWER_SLOT = 's'
 
 /** Before an answer that gives a run: it is the last that `maxRuns` admits. */
 export const ANSWER_LAST = 'l'
+
+/** Before an answer that takes a tick: an operator has said that it has no run. */
+export const ANSWER_SKIPPED = 'x'
 
 /** The job has had all of its runs. */
 export const ANSWER_ENDED = 'e'
@@ -261,6 +274,9 @@ export const KEEP_TAKEN = 60000
 
 /** How long a call's reply is kept, should it be repeated. */
 export const KEEP_REPLY = 3600000
+
+/** How long it is remembered that a tick was to be skipped, from the tick on. */
+export const KEEP_SKIP = 604800000
 
 /** How long a change is remembered by its id, should it be asked for again. */
 export const KEEP_CHANGE = 86400000

@@ -246,16 +246,16 @@ export class RedisCoordination implements Coordination, CoordinationNode {
     return this.#opened.openRuns.reopen(runs, callId)
   }
 
-  change(request: ChangeRequest): Promise<ChangeAnswer> {
-    return this.#opened.changes.change(request, '')
+  async change(request: ChangeRequest): Promise<ChangeAnswer> {
+    return await this.#opened.changes.change(request, '')
   }
 
-  changeAt(request: ChangeRequest, at: number | null): Promise<ChangeAnswer> {
-    return this.#opened.changes.change(request, at)
+  async changeAt(request: ChangeRequest, at: number | null): Promise<ChangeAnswer> {
+    return await this.#opened.changes.change(request, at)
   }
 
-  standing(): Promise<Standing> {
-    return this.#opened.changes.standing()
+  async standing(): Promise<Standing> {
+    return await this.#opened.changes.standing()
   }
 
   survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]> {

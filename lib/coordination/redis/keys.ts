@@ -50,7 +50,8 @@ import {
  * | `abandoned:<run>` | string: the call that recorded the run as abandoned, and how it stood in `open` | abandon, reopen | 7 days |
  * | `paused` | hash: job to its pause. `{...}` is a pause by an operator (its entry in `changes`; of a build before those JSON with note, replicaId, at), `-<time>` its end, `-` a resumption of what was not paused; `{}` is a pause by code, `-<time>~` its end | change, claim, pauses | for ever |
  * | `pauses` | hash: `all` or `group:<name>` to the pause of all jobs or of a group, as in `paused` | change | for ever |
- * | `standing` | string: `1` where there is anything in `pauses` | change | for ever |
+ * | `skips` | hash: `tick job` of a tick that has no run, to its change as in `changes` | change | 7 days from the tick on, as of the next change |
+ * | `standing` | string: what claims are to look at: `p` for `pauses`, `s` for `skips` | change | for ever |
  * | `version` | string: how many changes there have been, by which a replica knows what it has missed | change | for ever |
  * | `changes` | stream: `<version>-0` to JSON of a change in `c` | change | the last 1000 |
  * | `changed` | hash: scope, which is `all`, `group:<name>` or `job:<job>`, to its last change as in `changes` | change | for ever |

@@ -193,7 +193,9 @@ end
 local id, madeAt, kind, scope, body, expected, about, slot = unpack(ARGV)
 local versionKey, feedKey, changedKey = base .. 'version', base .. 'changes', base .. 'changed'
 local replyKey = base .. 'change:' .. id
-redis.call('EXISTS', KEYS[1], versionKey, feedKey, changedKey, replyKey, base .. 'paused', base .. 'pauses')
+local skipsKey = base .. 'skips'
+redis.call('EXISTS', KEYS[1], versionKey, feedKey, changedKey, replyKey, base .. 'paused', base .. 'pauses',
+skipsKey)
 local made = textAt(replyKey)
 if made ~= '' then return { 'm', made } end
 local isMaster = madeAt ~= '' and madeAt ~= '-'
@@ -230,7 +232,10 @@ end
 return locks, '[' .. table.concat(runs, ',') .. ']'
 end
 local locks = {}
-if kind == 'cancel' then
+if kind == 'skip' then
+local claimed = match(textAt(base .. 'claim:' .. about), '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
+if tonumber(slot) <= now or tonumber(claimed or '-1') >= tonumber(slot) then return { 'p', '' } end
+elseif kind == 'cancel' then
 if not isOpen(about) then return { 'u', '' } end
 elseif kind == 'release' then
 local runs
@@ -254,6 +259,8 @@ redis.call('SET', replyKey, entry, 'PX', 86400000)
 if scope ~= '' then redis.call('HSET', changedKey, scope, entry) end
 if #locks > 0 then
 redis.call('DEL', unpack(locks))
+elseif kind == 'skip' then
+redis.call('HSET', skipsKey, slot .. ' ' .. about, entry)
 elseif kind == 'pause' then
 redis.call('HSET', pausesKey, field, entry)
 elseif kind == 'resume' then
@@ -268,7 +275,13 @@ else
 redis.call('HSET', pausesKey, field, '-' .. format('%.0f', at))
 end
 end
-if not isOfJob and scope ~= '' then redis.call('SET', base .. 'standing', '1') end
+local skips = redis.call('HGETALL', skipsKey)
+local left = #skips / 2
+for i = 1, #skips, 2 do
+if tonumber(match(skips[i], '^%d+')) < now - 604800000 then left = left - redis.call('HDEL', skipsKey, skips[i]) end
+end
+local looksAtPauses = redis.call('EXISTS', base .. 'pauses') == 1 and 'p' or ''
+redis.call('SET', base .. 'standing', looksAtPauses .. (left > 0 and 's' or ''))
 return { 'm', entry }
 `
 
@@ -343,22 +356,6 @@ return '-' .. format('%.0f', now) .. '~'
 end
 return pauseUntil(noted, now)
 end
-local function readStanding()
-local standing = {}
-local noted = redis.call('HGETALL', base .. 'pauses')
-for i = 1, #noted, 2 do
-local pause = pauseUntil(noted[i + 1], now)
-standing[noted[i]] = sub(pause, 1, 1) ~= '-' or tonumber(match(pause, '%d+')) or -1
-end
-return standing
-end
-local function pauseWith(standing, group, isPaused, resumedAt)
-for _, scope in ipairs({ 'all', 'group:' .. group }) do
-local pause = standing[scope]
-if pause == true then isPaused = true elseif pause then resumedAt = math.max(resumedAt, pause) end
-end
-return isPaused, resumedAt
-end
 local pausedKey, handedKey, takenKey = KEYS[2], KEYS[3], KEYS[5]
 local templates = {}
 local line = 0
@@ -395,7 +392,32 @@ end
 local marks = #blocks > 0 and call('SMISMEMBER', takenKey, unpack(blocks))
 local known = call('MGET', unpack(keys))
 local pauses = call('HMGET', pausedKey, unpack(jobIds))
-local standing = known[2 * count + 4] and readStanding()
+local looksAt = known[2 * count + 4]
+local standing, withStanding, skips
+if looksAt and find(looksAt, 'p', 1, true) then
+local function readStanding()
+local standing = {}
+local noted = redis.call('HGETALL', base .. 'pauses')
+for i = 1, #noted, 2 do
+local pause = pauseUntil(noted[i + 1], now)
+standing[noted[i]] = sub(pause, 1, 1) ~= '-' or tonumber(match(pause, '%d+')) or -1
+end
+return standing
+end
+local function pauseWith(standing, group, isPaused, resumedAt)
+for _, scope in ipairs({ 'all', 'group:' .. group }) do
+local pause = standing[scope]
+if pause == true then isPaused = true elseif pause then resumedAt = math.max(resumedAt, pause) end
+end
+return isPaused, resumedAt
+end
+standing, withStanding = readStanding(), pauseWith
+end
+if looksAt and find(looksAt, 's', 1, true) and count > 0 then
+local ticks = {}
+for i = 1, count do ticks[i] = format('%.0f', templateOf[i].scheduledTime) .. ' ' .. jobIds[i] end
+skips = call('HMGET', base .. 'skips', unpack(ticks))
+end
 for i = 1, standing and count or 0 do pauses[i] = pauses[i] or '' end
 local handed = call('HGETALL', handedKey)
 for i = 2, #handed, 2 do
@@ -428,7 +450,7 @@ resumedAt, isPaused = -1, paused and true or false
 if paused and sub(paused, 1, 1) == '-' then
 resumedAt, isPaused = tonumber(match(paused, '%d+')) or -1, false
 end
-if standing then isPaused, resumedAt = pauseWith(standing, template.group, isPaused, resumedAt) end
+if standing then isPaused, resumedAt = withStanding(standing, template.group, isPaused, resumedAt) end
 isPaused = isPaused and template.kind ~= 'h'
 end
 local function isReplaced(id)
@@ -883,14 +905,15 @@ end
 local function markLast(text)
 return hasEnded() and 'l ' .. text or text
 end
-local function claimTick(scheduledTime, coversUntil, isRepeated, isAside)
+local function claimTick(index, scheduledTime, coversUntil, isRepeated, isAside)
 local before = (isRepeated or isUnconfirmed) and previous or tick
 local covered = coveredBy(before, resumedAt)
 local answer, flags = '0', 0
+local isSkipped = skips and skips[index] and not (isRepeated or template.isManual)
 if (isRepeated or template.isManual) and not isPaused then takeBack(isRepeated) end
 if isPaused then
 answer = '3'
-elseif template.kind == 'm' then
+elseif template.kind == 'm' or isSkipped then
 if holder == runId then call('DEL', lockKey) end
 endRepeatedRun()
 else
@@ -908,6 +931,7 @@ end
 if answer == '0' then
 local granted = '0 ' .. fenceText .. ' ' .. covered .. ' ' .. digits(scheduledTime)
 if slot ~= '1' then granted = 's ' .. slot .. ' ' .. granted end
+if isSkipped then return isTaken, 'x ' .. granted end
 return isTaken, template.maxRuns > 0 and markLast(granted) or granted
 elseif answer == '3' then
 return false, '3 ' .. covered
@@ -1002,7 +1026,7 @@ if not (isManual or isRepeated or scheduledTime > tick or isAside) then
 answers[i] = claimedElsewhere(scheduledTime)
 return answers[i] == '1'
 end
-local isTaken, text = claimTick(scheduledTime, coversUntil, isRepeated, isAside)
+local isTaken, text = claimTick(i, scheduledTime, coversUntil, isRepeated, isAside)
 answers[i] = text
 return isTaken
 end
@@ -2018,7 +2042,8 @@ local text = redis.pcall('GET', key)
 return type(text) == 'string' and text or ''
 end
 return {
-textAt(base .. 'version'), redis.call('HGETALL', base .. 'paused'), redis.call('HGETALL', base .. 'pauses')
+textAt(base .. 'version'), redis.call('HGETALL', base .. 'paused'), redis.call('HGETALL', base .. 'pauses'),
+redis.call('HGETALL', base .. 'skips')
 }
 `
 

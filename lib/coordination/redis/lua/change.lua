@@ -5,21 +5,25 @@
 -- ARGV  the change's id; when it is made, `''` for now, NOBODY where it is only looked whether what is expected is in
 --       force; its kind; its scope, `''` for a command; its body, a JSON object; the version that is expected, `''` for
 --       any, NOBODY for none; the job or the run that a command is about; the slot of which a lock is to be freed, `''`
---       for all
--- Reply CHANGE_MADE and the entry; CHANGE_UNKNOWN for a run that is not open; or CHANGE_CONFLICT and the entry of the last change of that scope, or `''`
+--       for all, or the tick that is to be skipped
+-- Reply CHANGE_MADE and the entry; CHANGE_UNKNOWN for a run that is not open; CHANGE_PASSED for a
+--       tick that has passed or was claimed; or CHANGE_CONFLICT and the entry of the last change of that scope, or `''`
 
 --- @include "strings"
 --- @include "clock"
 --- @include "keys"
 --- @include "text-at"
 --- @include "pause"
+--- @include "record"
 --- @include "slots"
 
 local id, madeAt, kind, scope, body, expected, about, slot = unpack(ARGV)
 local versionKey, feedKey, changedKey = base .. KEY_VERSION, base .. KEY_CHANGES, base .. KEY_CHANGED
 local replyKey = base .. KEY_CHANGE .. id
+local skipsKey = base .. KEY_SKIPS
 -- Before anything is written: a Cluster whose slot is moving may refuse it.
-redis.call('EXISTS', KEYS[1], versionKey, feedKey, changedKey, replyKey, base .. KEY_PAUSED, base .. KEY_PAUSES)
+redis.call('EXISTS', KEYS[1], versionKey, feedKey, changedKey, replyKey, base .. KEY_PAUSED, base .. KEY_PAUSES,
+  skipsKey)
 
 local made = textAt(replyKey)
 if made ~= '' then return { CHANGE_MADE, made } end
@@ -67,7 +71,10 @@ local function heldLocks(jobId, onlySlot)
 end
 
 local locks = {}
-if kind == 'cancel' then
+if kind == 'skip' then
+  local claimed = readRecord(textAt(base .. KEY_CLAIM .. about))
+  if tonumber(slot) <= now or tonumber(claimed or '-1') >= tonumber(slot) then return { CHANGE_PASSED, '' } end
+elseif kind == 'cancel' then
   if not isOpen(about) then return { CHANGE_UNKNOWN, '' } end
 elseif kind == 'release' then
   local runs
@@ -97,6 +104,8 @@ if scope ~= '' then redis.call('HSET', changedKey, scope, entry) end
 
 if #locks > 0 then
   redis.call('DEL', unpack(locks))
+elseif kind == 'skip' then
+  redis.call('HSET', skipsKey, slot .. ' ' .. about, entry)
 elseif kind == 'pause' then
   redis.call('HSET', pausesKey, field, entry)
 elseif kind == 'resume' then
@@ -113,5 +122,13 @@ elseif kind == 'resume' then
     redis.call('HSET', pausesKey, field, RESUMED_MARK .. format('%.0f', at))
   end
 end
-if not isOfJob and scope ~= '' then redis.call('SET', base .. KEY_STANDING, '1') end
+
+-- What claims are to look at; those of long ago are looked at no more.
+local skips = redis.call('HGETALL', skipsKey)
+local left = #skips / 2
+for i = 1, #skips, 2 do
+  if tonumber(match(skips[i], '^%d+')) < now - KEEP_SKIP then left = left - redis.call('HDEL', skipsKey, skips[i]) end
+end
+local looksAtPauses = redis.call('EXISTS', base .. KEY_PAUSES) == 1 and STANDING_PAUSES or ''
+redis.call('SET', base .. KEY_STANDING, looksAtPauses .. (left > 0 and STANDING_SKIPS or ''))
 return { CHANGE_MADE, entry }

@@ -40,6 +40,7 @@
 --       ANSWER_TAKEN_OVER fence scheduledTime attempt id fence startedAt replica lockedUntil
 --                              (the last five as the record had them of the run that is taken over)
 --       ANSWER_SLOT slot       followed by one of those two: the run has this slot, and not the first
+--       ANSWER_SKIPPED         followed by one that grants: the tick is taken, and has no run
 --       ANSWER_LAST            followed by one that grants or queues a run: it is the last that `maxRuns` admits
 --       ANSWER_ENDED last isSettled
 --                              (the job has had all of its runs; 1 where none of them goes on or waits)
@@ -80,7 +81,6 @@ end
 --- @include "record"
 --- @include "since-note"
 --- @include "pause"
---- @include "standing"
 
 local pausedKey, handedKey, takenKey = KEYS[2], KEYS[3], KEYS[5]
 
@@ -124,8 +124,18 @@ local marks = #blocks > 0 and call('SMISMEMBER', takenKey, unpack(blocks))
 -- it lies in the place of a record, that cannot be read.
 local known = call('MGET', unpack(keys))
 local pauses = call('HMGET', pausedKey, unpack(jobIds))
--- Of the pauses of groups and of all jobs there are none but where somebody has made one.
-local standing = known[2 * count + 4] and readStanding()
+-- Pauses of groups and of all jobs, and ticks that are to be skipped: there are none but where somebody has made one.
+local looksAt = known[2 * count + 4]
+local standing, withStanding, skips
+if looksAt and find(looksAt, STANDING_PAUSES, 1, true) then
+--- @include "standing"
+  standing, withStanding = readStanding(), pauseWith
+end
+if looksAt and find(looksAt, STANDING_SKIPS, 1, true) and count > 0 then
+  local ticks = {}
+  for i = 1, count do ticks[i] = format('%.0f', templateOf[i].scheduledTime) .. ' ' .. jobIds[i] end
+  skips = call('HMGET', base .. KEY_SKIPS, unpack(ticks))
+end
 for i = 1, standing and count or 0 do pauses[i] = pauses[i] or '' end
 local handed = call('HGETALL', handedKey)
 for i = 2, #handed, 2 do
@@ -204,7 +214,7 @@ local function readPause(noted)
   if paused and sub(paused, 1, 1) == RESUMED_MARK then
     resumedAt, isPaused = tonumber(match(paused, '%d+')) or -1, false
   end
-  if standing then isPaused, resumedAt = pauseWith(standing, template.group, isPaused, resumedAt) end
+  if standing then isPaused, resumedAt = withStanding(standing, template.group, isPaused, resumedAt) end
   -- A run by hand begins all the same.
   isPaused = isPaused and template.kind ~= KIND_MANUAL
 end
@@ -523,14 +533,15 @@ local function makeAnswer()
   end
 
   -- Claims the tick, with a run where there can be one. Whether the tick is taken by now, and the answer.
-  local function claimTick(scheduledTime, coversUntil, isRepeated, isAside)
+  local function claimTick(index, scheduledTime, coversUntil, isRepeated, isAside)
     local before = (isRepeated or isUnconfirmed) and previous or tick
     local covered = coveredBy(before, resumedAt)
     local answer, flags = ANSWER_GRANTED, 0
+    local isSkipped = skips and skips[index] and not (isRepeated or template.isManual)
     if (isRepeated or template.isManual) and not isPaused then takeBack(isRepeated) end
     if isPaused then
       answer = ANSWER_PAUSED
-    elseif template.kind == KIND_MISS then
+    elseif template.kind == KIND_MISS or isSkipped then
       -- Granted before, as its reply was lost, and too late to run now.
       if holder == runId then call('DEL', lockKey) end
       endRepeatedRun()
@@ -551,6 +562,7 @@ local function makeAnswer()
     if answer == ANSWER_GRANTED then
       local granted = ANSWER_GRANTED .. ' ' .. fenceText .. ' ' .. covered .. ' ' .. digits(scheduledTime)
       if slot ~= '1' then granted = ANSWER_SLOT .. ' ' .. slot .. ' ' .. granted end
+      if isSkipped then return isTaken, ANSWER_SKIPPED .. ' ' .. granted end
       return isTaken, template.maxRuns > 0 and markLast(granted) or granted
     elseif answer == ANSWER_PAUSED then
       return false, ANSWER_PAUSED .. ' ' .. covered
@@ -655,7 +667,7 @@ local function makeAnswer()
       answers[i] = claimedElsewhere(scheduledTime)
       return answers[i] == ANSWER_CLAIMED_ELSEWHERE
     end
-    local isTaken, text = claimTick(scheduledTime, coversUntil, isRepeated, isAside)
+    local isTaken, text = claimTick(i, scheduledTime, coversUntil, isRepeated, isAside)
     answers[i] = text
     return isTaken
   end

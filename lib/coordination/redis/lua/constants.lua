@@ -14,6 +14,7 @@ local KEY_FENCE = 'fence'
 local KEY_PAUSED = 'paused'
 local KEY_PAUSES = 'pauses'
 local KEY_STANDING = 'standing'
+local KEY_SKIPS = 'skips'
 local KEY_VERSION = 'version'
 local KEY_CHANGES = 'changes'
 local KEY_CHANGED = 'changed'
@@ -75,6 +76,10 @@ local JOB_SCOPE = 'job:'
 local GROUP_SCOPE = 'group:'
 local ALL_SCOPE = 'all'
 
+-- What claims are to look at: in `standing`.
+local STANDING_PAUSES = 'p'
+local STANDING_SKIPS = 's'
+
 -- The version of a pause by code, which is no change.
 local VERSION_BY_CODE = 'code'
 
@@ -82,6 +87,8 @@ local CHANGE_MADE = 'm'
 local CHANGE_CONFLICT = 'c'
 -- No such run is open.
 local CHANGE_UNKNOWN = 'u'
+-- The tick has passed, or was claimed.
+local CHANGE_PASSED = 'p'
 
 -- How many changes a replica that was away can catch up on.
 local KEEP_CHANGES = 1000
@@ -135,6 +142,8 @@ local ANSWER_DROPPED = 'd'
 local ANSWER_SLOT = 's'
 -- Before an answer that gives a run: it is the last that `maxRuns` admits.
 local ANSWER_LAST = 'l'
+-- Before an answer that takes a tick: an operator has said that it has no run.
+local ANSWER_SKIPPED = 'x'
 -- The job has had all of its runs.
 local ANSWER_ENDED = 'e'
 
@@ -205,6 +214,9 @@ local KEEP_TAKEN = MINUTE
 
 -- How long a call's reply is kept, should it be repeated.
 local KEEP_REPLY = HOUR
+
+-- How long it is remembered that a tick was to be skipped, from the tick on.
+local KEEP_SKIP = 7 * DAY
 
 -- How long a change is remembered by its id, should it be asked for again.
 local KEEP_CHANGE = DAY
