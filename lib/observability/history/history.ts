@@ -77,11 +77,12 @@ export class HistoryReader {
     const going = stored.ongoing.find(isOf)
     const ended = stored.runs.find((run) => isOf(run) && run.trigger !== 'start')
     const run = going === undefined || going.runId === ended?.id ? ended : this.#ongoingRun(id, going)
-    if (run !== undefined) {
-      return { scheduledTime, run, reason: null, by: run.replicaId, at: run.startedAt }
-    }
     const job = this.#options.jobs.get(id)
     const range = stored.ticks.find((range) => isWithin(range, scheduledTime, job))
+    // A claim whose reply was lost is recorded as abandoned: its run never began, and its tick was counted.
+    if (run !== undefined && (run.outcome !== 'abandoned' || range === undefined)) {
+      return { scheduledTime, run, reason: null, by: run.replicaId, at: run.startedAt }
+    }
     if (range !== undefined) {
       const { reason, by, at } = range
       return { scheduledTime, run: null, reason, by, at }
