@@ -44,9 +44,10 @@ t.test('definitions differ by their trigger, their options and their data, and b
 
 t.test('a job without the options that came later is the same to a build that knows of none', async (t) => {
   const { id: _id, trigger: _trigger, task: _task, data: _data, schema, ...all } = define()
-  const { priority, maxInstances, overlap, maxRuns, runOnStart, group, description, ...options } = all
-  const later = [priority, maxInstances, overlap, maxRuns, runOnStart, group, description, schema]
-  t.strictSame(later, ['normal', 1, 'skip', null, false, null, null, null])
+  const { priority, maxInstances, overlap, maxRuns, runOnStart, pauseAfterFailures, group, description, ...options } =
+    all
+  const later = [priority, maxInstances, overlap, maxRuns, runOnStart, pauseAfterFailures, group, description, schema]
+  t.strictSame(later, ['normal', 1, 'skip', null, false, null, null, null, null])
   t.equal(fingerprint().options, hash32(JSON.stringify(options)).toString(36))
 })
 

@@ -122,15 +122,18 @@ function withoutFewAbandoned(
 }
 
 function combineStatus(states: readonly StoredStatus[], most: number): StoredStatus {
-  // The one that has heard of the latest run.
-  const [newest] = [...states].sort((a, b) => (b.last?.startedAt ?? 0) - (a.last?.startedAt ?? 0))
+  // One that has heard of the latest run, and of its end, if any has: some may have to be told yet.
+  const [latestRun] = [...states].sort((a, b) => (b.last?.startedAt ?? 0) - (a.last?.startedAt ?? 0))
+  const [newest] = states
+    .filter(({ last }) => last?.runId === latestRun?.last?.runId)
+    .sort((a, b) => (b.lastEnd ?? 0) - (a.lastEnd ?? 0))
   const { last, lastEnd, failures } = newest as StoredStatus
   const lastSuccess = latest(states.map((state) => state.lastSuccess))
   return {
     last,
     lastEnd,
     lastSuccess,
-    failures: lastSuccess === newest?.lastSuccess ? failures : Math.min(...states.map((state) => state.failures)),
+    failures,
     firstEnd: earliest(states.map(({ firstEnd }) => firstEnd)),
     longest: Math.max(...states.map(({ longest }) => longest)),
     ongoing: combineOngoing(
