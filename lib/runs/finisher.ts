@@ -167,7 +167,7 @@ export class Finisher {
   #tellLater(finishing: Finishing, now: number): void {
     const { lock, finished, unbegun = false, keepsLock = false, replaced = false, report = null } = finishing
     this.#retried.addEnd({
-      ending: { lock, finished, unbegun, keepsLock, replaced, report },
+      ending: { lock, finished, unbegun, keepsLock, replaced, report, isToldAgain: true },
       until: now + END_LIMIT,
       listener: finishing
     })

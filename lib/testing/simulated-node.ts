@@ -129,8 +129,16 @@ export class SimulatedNode implements Coordination, CoordinationNode {
 
   finish(endings: readonly Ending[]): Promise<readonly ReleaseAnswer[]> {
     const copies = endings.map(
-      ({ lock, finished, unbegun = false, keepsLock = false, replaced = false, report = null }) => {
-        return { lock, finished, unbegun, keepsLock, replaced, report }
+      ({
+        lock,
+        finished,
+        unbegun = false,
+        keepsLock = false,
+        replaced = false,
+        report = null,
+        isToldAgain = false
+      }) => {
+        return { lock, finished, unbegun, keepsLock, replaced, report, isToldAgain }
       }
     )
     const unavailable = endings.map(() => 'unavailable' as const)

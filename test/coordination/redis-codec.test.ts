@@ -102,6 +102,7 @@ t.test('both sides read what the other writes, and so does the build before', (t
         t.same(readRecord(record), {
           ...expected,
           runs: Number(/;c=(\d+)/.exec(jobFields)?.[1] ?? 0),
+          slots: Number(/;n=(\d+)/.exec(jobFields)?.[1] ?? 1),
           status: /;e=[^;]*/.exec(jobFields)?.[0] ?? ''
         })
         const { runId, fencingToken, startedAt, replicaId, runTick: scheduledTime, attempt } = given

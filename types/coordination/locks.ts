@@ -62,6 +62,13 @@ export interface Ending {
    */
   readonly keepsLock?: boolean
   /**
+   * Whether the store did not answer when it was told before. If not, a success counts as none where the lock is not the run's own
+   * any more: its outcome is corrected, see `Records.note`.
+   *
+   * @default false
+   */
+  readonly isToldAgain?: boolean
+  /**
    * The run's outcome; `null` where it has none here, or was told before.
    *
    * @default null

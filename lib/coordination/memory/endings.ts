@@ -1,7 +1,7 @@
 import type { Ending, HandBackAnswer, HandedBack, ReleaseAnswer, RunReport } from '../../../types/coordination.js'
 import { GIVEN_UP } from '../claim-rules.js'
 import { entryOf } from './queues.js'
-import { type ClaimRecord, JobLock, type Moment, releaseLock, type SlotRecord } from './record.js'
+import { type ClaimRecord, isHeldBy, JobLock, type Moment, releaseLock, type SlotRecord } from './record.js'
 import { uncount } from './run-counts.js'
 import { endSlot } from './slots.js'
 import type { MemoryStore } from './store.js'
@@ -11,7 +11,7 @@ import type { MemoryStore } from './store.js'
 /** Records the end of a run, and releases its lock. */
 export function finishRun(
   store: MemoryStore,
-  { lock, finished, unbegun, keepsLock, report = null }: Ending,
+  { lock, finished, unbegun, keepsLock, report = null, isToldAgain = false }: Ending,
   { now, monotonic }: Moment
 ): ReleaseAnswer {
   const { token, name } = lock
@@ -20,7 +20,12 @@ export function finishRun(
   if (finished && unbegun && store.openRuns.isReplaced(token)) uncount(store.jobs.get(name))
   const isAbandoned = store.openRuns.noteEnd(token)
   const isLast = run !== undefined && run.runId === token
-  if (report !== null && !isAbandoned) noteReport(store, name, run, report, wasOpen, now)
+  if (report !== null && !isAbandoned) {
+    // A success is none without the lock, unless that has ended since the store did not answer.
+    const isCertain =
+      isToldAgain || report.outcome !== 'success' || (run !== undefined && isHeldBy(run, token, monotonic))
+    noteReport(store, name, run, report, wasOpen && isCertain, now)
+  }
   if (isLast) run.isOpen = false
   if (run === undefined || keepsLock) return isAbandoned ? 'abandoned' : 'lost'
   if (isLast && (finished || isLeftRequest(run, unbegun))) {

@@ -112,7 +112,8 @@ export class MemoryRecords implements Records {
     const record = jobs.get(jobId)
     const slots = record === undefined ? [] : [record, ...(record.slots?.values() ?? [])]
     const runs: OngoingRun[] = slots
-      .filter(({ isOpen }) => isOpen)
+      // One whose outcome was told while its handler goes on has its lock.
+      .filter((slot) => slot.isOpen || (slot.runId !== '' && isHeldBy(slot, slot.runId, monotonic)))
       .map((slot) => {
         const lockTtl = isHeldBy(slot, slot.runId, monotonic) ? slot.expiresAt - monotonic : null
         return { ...runOf(slot), lockTtl, progress: progress.get(slot.runId) ?? null }

@@ -127,13 +127,18 @@ function combineStatus(states: readonly StoredStatus[], most: number): StoredSta
   const [newest] = states
     .filter(({ last }) => last?.runId === latestRun?.last?.runId)
     .sort((a, b) => (b.lastEnd ?? 0) - (a.lastEnd ?? 0))
-  const { last, lastEnd, failures } = newest as StoredStatus
+  const { last, lastEnd } = newest as StoredStatus
+  // What most of them say that have heard of it.
+  const heard = states.filter(
+    (state) => state.last?.runId === last?.runId && (state.lastEnd === null) === (lastEnd === null)
+  )
+  const failures = heard.map((state) => state.failures).sort((a, b) => a - b)
   const lastSuccess = latest(states.map((state) => state.lastSuccess))
   return {
     last,
     lastEnd,
     lastSuccess,
-    failures,
+    failures: failures[Math.floor((failures.length - 1) / 2)] as number,
     firstEnd: earliest(states.map(({ firstEnd }) => firstEnd)),
     longest: Math.max(...states.map(({ longest }) => longest)),
     ongoing: combineOngoing(

@@ -17,6 +17,7 @@ import {
   KEY_REPLY,
   KEY_REQUESTS,
   KEY_RESULT,
+  KEY_RUNS,
   KEY_SINCE,
   KEY_SLOT,
   KEY_TAKEN,
@@ -157,6 +158,11 @@ export class Keys {
 
   namedLock(name: string): string {
     return this.#base + KEY_NAMED_LOCK + name
+  }
+
+  /** The runs in slots of a job beyond the first. */
+  runs(jobId: string): string {
+    return this.#base + KEY_RUNS + jobId
   }
 
   /** What requests by hand have brought that wait, or whose run goes on. */

@@ -43,6 +43,8 @@ export interface ClaimRecord {
   readonly options: string
   /** How many runs have begun, as far as they are counted. */
   readonly runs: number
+  /** How many slots runs of it have had. */
+  readonly slots: number
   /** How its runs have ended: the job's field `e`, `''` for none. */
   readonly status: string
 }
@@ -69,6 +71,7 @@ export function readRecord(text: string): ClaimRecord | null {
     trigger,
     options: withoutFields(options),
     runs: Number(/;c=(\d+)/.exec(options)?.[1] ?? 0),
+    slots: Number(/;n=(\d+)/.exec(options)?.[1] ?? 1),
     status: /;e=[^;]*/.exec(options)?.[0] ?? ''
   }
 }

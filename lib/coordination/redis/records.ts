@@ -3,8 +3,6 @@ import type {
   CoordinationListener,
   HistoryBounds,
   HistoryFact,
-  OngoingRun,
-  OpenRun,
   Records,
   ReplicaReport,
   RunReport,
@@ -17,18 +15,14 @@ import type { HistoryRun, RunProgress } from '../../../types/history.js'
 import { DAY, HOUR, MINUTE } from '../../base/duration.js'
 import { RedisUnavailableError } from '../../errors.js'
 import { forgottenUntil, onePerRun } from '../history-rules.js'
-import { readEndOfPause } from './change-text.js'
 import type { ScriptCommands } from './commands.js'
-import { GROUP_SCOPE } from './constants.js'
 import { readProgress, readRun, readTicks, writeProgress, writeRun, writeTicks } from './history-codec.js'
 import type { Keys } from './keys.js'
 import type { RedisLink } from './link.js'
-import { type ClaimRecord, readOpenRun, readRecord, readSince, readStatusField } from './record.js'
+import { readOpenRun, readRecord, readSince } from './record.js'
 import { messageOf } from './refusals.js'
-import { writeKey, writeReport } from './requests.js'
-
-/** How many jobs go into one command. */
-const CHUNK = 1000
+import { writeReport } from './requests.js'
+import { RedisStatus, toOngoing } from './status.js'
 
 /** How often it is told anew for how long a job's history is kept. */
 const SWEEP_EVERY = HOUR
@@ -49,6 +43,7 @@ export interface RedisRecordsOptions {
 /** What became of ticks, and how jobs and replicas stand, in one Redis. */
 export class RedisRecords implements Records {
   readonly #options: RedisRecordsOptions
+  readonly #status: RedisStatus
   /** The jobs for which it was told within the last hour how long their history is kept. */
   readonly #swept = new Set<string>()
   #sweptSince = Number.NEGATIVE_INFINITY
@@ -57,6 +52,7 @@ export class RedisRecords implements Records {
 
   constructor(options: RedisRecordsOptions) {
     this.#options = options
+    this.#status = new RedisStatus(options)
   }
 
   get bounds(): readonly [runs: string, retention: string] {
@@ -133,68 +129,8 @@ export class RedisRecords implements Records {
     }
   }
 
-  async readStatus(jobs: readonly StatusRequest[], withLocks: boolean): Promise<readonly StoredStatus[]> {
-    const { client, keys } = this.#options
-    return await this.#ask('read how jobs stand', async () => {
-      const chunks: (readonly StatusRequest[])[] = []
-      for (let start = 0; start < jobs.length; start += CHUNK) chunks.push(jobs.slice(start, start + CHUNK))
-      const [members, progress, pauses, ...read] = await Promise.all([
-        client.zrange(keys.open, '0', '-1'),
-        client.hgetall(keys.progress),
-        client.hgetall(keys.pauses),
-        ...chunks.map((chunk) => {
-          const ids = chunk.map(({ jobId }) => jobId)
-          return Promise.all([
-            client.mget(ids.map((jobId) => keys.claim(jobId))),
-            client.mget(ids.map((jobId) => keys.since(jobId))),
-            client.hmget(keys.unlocked, ...ids),
-            client.hmget(keys.paused, ...ids)
-          ])
-        })
-      ])
-      const ongoing = new Map<string, OngoingRun[]>()
-      for (const member of members) {
-        const run = readOpenRun(member, 0)
-        if (run === null) continue
-        const runs = ongoing.get(run.jobId) ?? []
-        runs.push(toOngoing(run, readProgress(progress[run.runId])))
-        ongoing.set(run.jobId, runs)
-      }
-      const now = this.#options.link.clock.now()
-      const states = read.flatMap(([records, sinces, unlocked, paused], chunk) =>
-        (chunks[chunk] as readonly StatusRequest[]).map(({ jobId, group }, index) => {
-          const text = records[index]
-          const record = text == null ? null : readRecord(text)
-          const ended = readStatusField(record?.status ?? unlocked[index] ?? '')
-          const since = readSince(sinces[index] ?? '')
-          const noted = [paused[index], pauses.all, group === '' ? null : pauses[GROUP_SCOPE + writeKey(group)]]
-          const resumedAt = Math.max(...noted.map((text) => readEndOfPause(text ?? '', now)))
-          const times = { since, resumedAt: resumedAt > 0 ? resumedAt : null }
-          return { ...ended, ...lastOf(record), ongoing: ongoing.get(jobId) ?? [], ...times }
-        })
-      )
-      return withLocks ? await this.#withLocks(jobs, states) : states
-    })
-  }
-
-  async #withLocks(jobs: readonly StatusRequest[], states: readonly StoredStatus[]): Promise<readonly StoredStatus[]> {
-    const { client, keys } = this.#options
-    const ttlOf = async (name: string, { slot, runId }: OngoingRun): Promise<number | null> => {
-      const key = keys.lock({ name, kind: 'job', token: runId, slot, ttl: 0, validUntil: 0 })
-      const [holder, ttl] = await Promise.all([client.get(key), client.pttl(key)])
-      return holder === runId && ttl >= 0 ? ttl : null
-    }
-    return Promise.all(
-      states.map(async (state, index) => ({
-        ...state,
-        ongoing: await Promise.all(
-          state.ongoing.map(async (run) => ({
-            ...run,
-            lockTtl: await ttlOf((jobs[index] as StatusRequest).jobId, run)
-          }))
-        )
-      }))
-    )
+  readStatus(jobs: readonly StatusRequest[], withLocks: boolean): Promise<readonly StoredStatus[]> {
+    return this.#ask('read how jobs stand', () => this.#status.read(jobs, withLocks))
   }
 
   async writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<void> {
@@ -263,28 +199,6 @@ export class RedisRecords implements Records {
   #entryOf({ entry }: RunReport): string {
     return entry === null ? '' : this.writeEntry(entry)
   }
-}
-
-function toOngoing(run: OpenRun, progress: RunProgress | null): OngoingRun {
-  const { runId, replicaId, fencingToken, scheduledTime, startedAt, attempt, slot } = run
-  return {
-    runId,
-    replicaId,
-    fencingToken,
-    scheduledTime,
-    startedAt,
-    attempt: Math.max(1, attempt),
-    slot,
-    lockTtl: null,
-    progress
-  }
-}
-
-function lastOf(record: ClaimRecord | null): Pick<StoredStatus, 'last' | 'lastEnd'> {
-  if (record === null || record.startedAt === 0) return { last: null, lastEnd: null }
-  const { runId, replicaId, fencingToken, runTick: scheduledTime, startedAt, attempt, endedAt } = record
-  const last = { runId, replicaId, fencingToken, scheduledTime, startedAt, attempt: Math.max(1, attempt), slot: 1 }
-  return { last, lastEnd: endedAt === 0 ? null : endedAt }
 }
 
 function readReplicaReport(text: string): SeenReplica | null {

@@ -136,18 +136,22 @@ export function writeBlocks({ asked, waiting }: ClaimBlocks): string {
 export function writeEndings(endings: readonly Ending[], writeEntry: (run: HistoryRun) => string): string {
   let written = ''
   for (const ending of endings) {
-    const { lock, report = null } = ending
+    const { lock, report = null, isToldAgain = false } = ending
     const { name, token, slot } = lock
     const entry = report === null || report.entry === null ? '' : writeEntry(report.entry)
-    const outcome = report === null ? '' : writeReport(report)
+    const outcome = report === null ? '' : writeReport(report, isToldAgain)
     written += `${writeEnding(ending)}${slot === undefined ? '' : `:${slot}`}${outcome} ${token} ${name}\n${entry}\n`
   }
   return written
 }
 
-/** A run's outcome, as status.lua reads it. */
-export function writeReport({ outcome, duration }: RunReport): string {
-  return outcome === 'success' ? `+${Math.round(duration)}` : '-'
+/**
+ * A run's outcome, as status.lua reads it.
+ *
+ * @param isCertain whether a success counts also where the lock is not the run's own any more
+ */
+export function writeReport({ outcome, duration }: RunReport, isCertain = true): string {
+  return outcome === 'success' ? `${isCertain ? '+' : '='}${Math.round(duration)}` : '-'
 }
 
 function writeEnding({ finished, unbegun, keepsLock, replaced }: Ending): string {

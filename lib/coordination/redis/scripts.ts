@@ -18,9 +18,9 @@ if at then
 success, failed, longest, first, others = match(text, '^(%d+)/(%d+)/(%d+)/(%d+)(.*)$', at + 3)
 text = sub(text, 1, at - 1)
 end
-if sub(report, 1, 1) == '+' then
+if report ~= '-' then
 success, failed = nowText, '0'
-longest = format('%.0f', math.max(tonumber(longest), tonumber(report)))
+longest = format('%.0f', math.max(tonumber(longest), tonumber(sub(report, 2))))
 else
 failed = format('%.0f', failed + 1)
 end
@@ -1216,9 +1216,9 @@ if at then
 success, failed, longest, first, others = match(text, '^(%d+)/(%d+)/(%d+)/(%d+)(.*)$', at + 3)
 text = sub(text, 1, at - 1)
 end
-if sub(report, 1, 1) == '+' then
+if report ~= '-' then
 success, failed = nowText, '0'
-longest = format('%.0f', math.max(tonumber(longest), tonumber(report)))
+longest = format('%.0f', math.max(tonumber(longest), tonumber(sub(report, 2))))
 else
 failed = format('%.0f', failed + 1)
 end
@@ -1240,7 +1240,7 @@ tryHistory('PEXPIRE', key, format('%.0f', retention + 3600000))
 end
 local nowText = format('%.0f', now)
 local count, endings, runIds, jobIds, keys = 0, {}, {}, {}, { KEYS[1] }
-local reports, entries = {}, {}
+local reports, entries, reply = {}, {}, {}
 local slots, runsIn = {}, {}
 for ending, slot, report, runId, jobId, entry in
 gmatch(ARGV[1], '(%d):?(%d*)(%S*) (%S+) ([^\\n]+)\\n([^\\n]*)\\n') do
@@ -1284,7 +1284,7 @@ keys[2 * count + 3] = base .. 'waits'
 local isSlotted = next(slots) ~= nil
 local known = redis.call('MGET', unpack(keys))
 for i, slot in pairs(slots) do runsIn[i] = redis.call('HGET', base .. 'runs:' .. ((jobIds[i])), slot) end
-local reply, free, closed, strays = {}, {}, {}, {}
+local free, closed, strays = {}, {}, {}
 local written = {}
 local anyWaits = known[2 * count + 3]
 local function writeJob(i, tick, previous, claimedBy, ended, grant, fingerprint)
@@ -1293,7 +1293,7 @@ written[jobIds[i]] = record
 redis.call('SET', keys[2 * i + 1], record, 'KEEPTTL')
 end
 local function withOutcome(i, fingerprint)
-if reports[i] == '' then return fingerprint end
+if reports[i] == '' or (sub(reports[i], 1, 1) == '=' and reply[i] ~= 1) then return fingerprint end
 return withStatus(fingerprint, reports[i], nowText)
 end
 local function restoreStatus(i)
@@ -1774,9 +1774,9 @@ if at then
 success, failed, longest, first, others = match(text, '^(%d+)/(%d+)/(%d+)/(%d+)(.*)$', at + 3)
 text = sub(text, 1, at - 1)
 end
-if sub(report, 1, 1) == '+' then
+if report ~= '-' then
 success, failed = nowText, '0'
-longest = format('%.0f', math.max(tonumber(longest), tonumber(report)))
+longest = format('%.0f', math.max(tonumber(longest), tonumber(sub(report, 2))))
 else
 failed = format('%.0f', failed + 1)
 end

@@ -26,8 +26,8 @@
 
 local nowText = format('%.0f', now)
 local count, endings, runIds, jobIds, keys = 0, {}, {}, {}, { KEYS[1] }
--- How they ended, and what the history keeps of them.
-local reports, entries = {}, {}
+-- How they ended, what the history keeps of them, and what is answered.
+local reports, entries, reply = {}, {}, {}
 -- The slots of those that have another one than the first, and the runs that are known to be in these.
 local slots, runsIn = {}, {}
 for ending, slot, report, runId, jobId, entry in
@@ -81,7 +81,7 @@ local isSlotted = next(slots) ~= nil
 -- All in one command: a Cluster whose slot is moving refuses it as a whole.
 local known = redis.call('MGET', unpack(keys))
 for i, slot in pairs(slots) do runsIn[i] = runInSlot(jobIds[i], slot) end
-local reply, free, closed, strays = {}, {}, {}, {}
+local free, closed, strays = {}, {}, {}
 -- The records that have been written by now, where several runs of a job may end in one call.
 local written = {}
 local anyWaits = known[2 * count + 3]
@@ -92,9 +92,10 @@ local function writeJob(i, tick, previous, claimedBy, ended, grant, fingerprint)
   redis.call('SET', keys[2 * i + 1], record, 'KEEPTTL')
 end
 
--- A fingerprint with the job's fields once the run's outcome is known.
+-- A fingerprint with the job's fields once the run's outcome is known. One that is told as a success for the first time is
+-- none without the lock: what it is, the caller tells.
 local function withOutcome(i, fingerprint)
-  if reports[i] == '' then return fingerprint end
+  if reports[i] == '' or (sub(reports[i], 1, 1) == '=' and reply[i] ~= RELEASE_RELEASED) then return fingerprint end
   return withStatus(fingerprint, reports[i], nowText)
 end
 

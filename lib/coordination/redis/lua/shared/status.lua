@@ -2,7 +2,8 @@
 -- ended (0 for none), how many have failed since, how long the longest successful one took, and when the first one ended. It
 -- is always the last field, so that a claim need not look at it.
 
--- The job's fields, or a fingerprint with them, once a run has ended. `report` is `+` with how long it took, or `-` for a run that failed.
+-- The job's fields, or a fingerprint with them, once a run has ended. `report` is `+` or `=` with how long it took, or `-` for a run that
+-- failed.
 local function withStatus(text, report, nowText)
   local at = find(text, ';e=', 1, true)
   local success, failed, longest, first, others = '0', '0', '0', nowText, ''
@@ -10,9 +11,9 @@ local function withStatus(text, report, nowText)
     success, failed, longest, first, others = match(text, '^(%d+)/(%d+)/(%d+)/(%d+)(.*)$', at + 3)
     text = sub(text, 1, at - 1)
   end
-  if sub(report, 1, 1) == '+' then
+  if report ~= '-' then
     success, failed = nowText, '0'
-    longest = format('%.0f', math.max(tonumber(longest), tonumber(report)))
+    longest = format('%.0f', math.max(tonumber(longest), tonumber(sub(report, 2))))
   else
     failed = format('%.0f', failed + 1)
   end
