@@ -5,28 +5,30 @@ import { createScheduler } from 'fastify-redlock-scheduler'
 
 const { log: logger } = Fastify({ logger: { stream: { write: () => {} } } })
 const scheduler = createScheduler({ logger })
-const start = Math.ceil(Date.now() / 300) * 300 + 600
-const until = (after: number): Promise<void> => sleep(start + after - Date.now())
+const step = 600
+const start = Math.ceil(Date.now() / step) * step + step
+/** Waits until so many steps after the start. */
+const until = (steps: number): Promise<void> => sleep(start + steps * step - Date.now())
 
 scheduler.add({
   id: 'import',
-  trigger: { interval: 300, startDate: start, endDate: start + 1800 },
+  trigger: { interval: step, startDate: start, endDate: start + 6 * step },
   handler: async ({ log, run }) => {
-    const tick = (run.scheduledTime - start) / 300
+    const tick = (run.scheduledTime - start) / step
     log.info(`file ${tick} is read`)
-    if (tick === 1) await sleep(450)
+    if (tick === 1) await sleep(1.5 * step)
     if (tick === 3) throw new Error('the file is empty')
     return { rows: 10 * tick }
   }
 })
 await scheduler.start()
-await until(1050)
+await until(3.5)
 await scheduler.pause('import', { note: 'there are no files', by: 'ada' })
-await until(1650)
+await until(5.5)
 await scheduler.resume('import')
-await until(2300)
+await until(7.5)
 
-for (let after = 0; after <= 1800; after += 300) {
+for (let after = 0; after <= 6 * step; after += step) {
   const { run, reason } = (await scheduler.tick('import', start + after)) ?? {}
   const log = run?.log.map((line) => JSON.parse(line).msg) ?? []
   const what = run ? [run.outcome, run.result ?? run.error?.message, ...log] : [reason]

@@ -6,12 +6,12 @@ const scheduler = createScheduler<undefined>({ logger: false })
 const start = Math.ceil(Date.now() / 1000) * 1000 + 1000
 const told: Record<string, string[]> = {}
 
-/** A job with ticks after 0, 400 and 800 ms, of which the first takes 600 ms. */
+/** A job with ticks after 0, 1 and 2 s, of which the first takes 1.5 s. */
 function add(id: string, options: Partial<JobOptions<undefined>>): void {
   told[id] = []
-  const dates = [0, 400, 800].map((after) => ({ date: start + after }))
+  const dates = [0, 1000, 2000].map((after) => ({ date: start + after }))
   const handler: JobOptions<undefined>['handler'] = async ({ run, signal }) => {
-    await sleep(run.scheduledTime === start ? 600 : 50, undefined, { signal })
+    await sleep(run.scheduledTime === start ? 1500 : 50, undefined, { signal })
   }
   scheduler.add({ id, trigger: { any: dates }, handler, ...options })
 }
@@ -29,6 +29,6 @@ scheduler.on('error', ({ job, run }) => note(job.id, run.scheduledTime, String(r
 scheduler.on('skipped', ({ job, scheduledTime, reason }) => note(job.id, scheduledTime, reason))
 
 await scheduler.start()
-await sleep(start + 1200 - Date.now())
+await sleep(start + 2900 - Date.now())
 for (const [id, lines] of Object.entries(told)) console.log(`${id}: ${lines.sort().join(', ')}`)
 await scheduler.close()

@@ -242,6 +242,7 @@ export class Engine {
       log,
       jobs,
       nextOf,
+      overrides: () => fleetChanges.reading,
       isRunning,
       onFuture: (until) => clockWatch.onTakenAhead(until),
       onSurveyed: () => dispatcher.pump()
@@ -267,14 +268,15 @@ export class Engine {
       onLate: () => dispatcher.holdLow(),
       onTime: () => dispatcher.releaseLow()
     })
-    const fleetChanges = new FleetChanges({
+    const fleetChanges: FleetChanges = new FleetChanges({
       ...shared,
       jobs,
       log,
       onWaiting: (jobId) => news.onWaiting(jobId),
+      onRedefined: (redefined) => control.noteRedefined(redefined),
       beforeClaims: (reading) => survey.alsoWaitFor(reading)
     })
-    const control = new JobControl({ ...shared, replicaId, jobs, survey, fleetChanges, isRunning })
+    const control: JobControl = new JobControl({ ...shared, replicaId, jobs, survey, fleetChanges, isRunning })
     const failurePauses: FailurePauses = new FailurePauses({
       coordination,
       log,

@@ -21,6 +21,7 @@ export type {
   JobOptions,
   JobShorthand,
   LockOptions,
+  OverrideChanges,
   Priority,
   RetryOptions,
   SchemaJobChanges,
@@ -31,7 +32,9 @@ export type { JobData, JobResult, JobTypes } from '../types/job-types.js'
 export type {
   CancelOptions,
   ChangeOptions,
+  JobOverride,
   JobPause,
+  OverrideOptions,
   PauseOptions,
   PauseTarget,
   ReleasedLock,

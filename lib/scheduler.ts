@@ -3,12 +3,14 @@ import type { Duration } from '../types/duration.js'
 import type { SchedulerEventName, SchedulerListener } from '../types/events.js'
 import type { HistoryEntry, HistoryQuery, TickStory } from '../types/history.js'
 import type { Job } from '../types/job.js'
-import type { JobChanges, JobOptions, JobShorthand } from '../types/job-options.js'
+import type { JobChanges, JobOptions, JobShorthand, OverrideChanges } from '../types/job-options.js'
 import type { JobData, JobResult } from '../types/job-types.js'
 import type {
   CancelOptions,
   ChangeOptions,
+  JobOverride,
   JobPause,
+  OverrideOptions,
   PauseOptions,
   PauseTarget,
   ReleasedLock,
@@ -117,6 +119,14 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
 
   resume(target: PauseTarget, options?: ChangeOptions): Promise<readonly JobPause[]> {
     return this.#engine.levers.resume(target, options)
+  }
+
+  override(id: string, changes: OverrideChanges, options?: OverrideOptions): Promise<JobOverride> {
+    return this.#engine.levers.override(id, changes, options)
+  }
+
+  reset(id: string, options?: ChangeOptions): Promise<void> {
+    return this.#engine.levers.reset(id, options)
   }
 
   cancel(runId: string, options?: CancelOptions): Promise<void> {

@@ -239,15 +239,24 @@ t.test('route-trigger.ts: after the answer, as the answer, refused, awaited', as
 
 t.test('overlap.ts: skipped, waiting, replaced, and two at once', async (t) => {
   t.strictSame(await finish('overlap.ts'), [
-    'skip: 0 ran, 400 overlap, 800 ran',
-    'wait: 0 ran, 400 ran, 800 ran',
-    'replace: 0 cancelled, 400 ran, 800 ran',
-    'two at once: 0 ran, 400 ran, 800 ran'
+    'skip: 0 ran, 1000 overlap, 2000 ran',
+    'wait: 0 ran, 1000 ran, 2000 ran',
+    'replace: 0 cancelled, 1000 ran, 2000 ran',
+    'two at once: 0 ran, 1000 ran, 2000 ran'
   ])
 })
 
 t.test('when.ts: once there is something to do', async (t) => {
   t.strictSame(await finish('when.ts'), ['sent a, b', 'nothing to send: condition'])
+})
+
+t.test('override.ts: two people change a job, and it follows its code again', async (t) => {
+  t.strictSame(await finish('override.ts'), [
+    'changed by grace, as the main server is down: {"trigger":{"interval":"100ms"},"data":{"from":"mirror"}}',
+    'it runs: true, with {"from":"mirror"}',
+    'FST_ERR_RLS_DURATION_INVALID',
+    'override: null, trigger: {"cron":"0 3 1 * *"}, runs: 0'
+  ])
 })
 
 t.test('pause-group.ts: a group is paused, and a pause ends by itself', async (t) => {
@@ -273,12 +282,12 @@ t.test('cancel.ts: a run that listens ends, one that does not loses its lock', a
 t.test('history.ts: what became of each tick', async (t) => {
   t.strictSame(await finish('history.ts'), [
     '0 ms     success | {"rows":0}',
-    '300 ms   success | {"rows":10}',
-    '600 ms   overlap',
-    '900 ms   error | the file is empty | file 3 is read',
-    '1200 ms  paused',
-    '1500 ms  paused',
-    '1800 ms  success | {"rows":60}',
+    '600 ms   success | {"rows":10}',
+    '1200 ms  overlap',
+    '1800 ms  error | the file is empty | file 3 is read',
+    '2400 ms  paused',
+    '3000 ms  paused',
+    '3600 ms  success | {"rows":60}',
     'the newest first: success, 2 paused, error, 1 overlap, success, success'
   ])
 })

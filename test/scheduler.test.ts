@@ -61,6 +61,7 @@ t.test('add, get and list show a live view of each job', async (t) => {
       description: null,
       paused: false,
       pauses: [],
+      override: null,
       running: 0,
       nextRun: START + 20 * SECOND,
       lastRun: START + 10 * SECOND,

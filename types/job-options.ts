@@ -252,3 +252,12 @@ export type JobChanges<App = unknown, Data = unknown> = Partial<Omit<JobBase<App
 export type SchemaJobChanges<App, Schema extends StandardSchema> = Partial<
   Omit<JobBase<App, SchemaOutput<Schema>, SchemaInput<Schema>>, 'id' | 'paused' | 'schema'>
 > & { readonly schema: Schema }
+
+/**
+ * The options of a job from code that operators can change at run time: when it is due, how its runs are run, and its data. What is
+ * code (`handler`, `when`, `schema`), and what names the job, is left to the code.
+ */
+export type OverrideChanges<Data = unknown> = Omit<
+  JobChanges<unknown, Data>,
+  'handler' | 'when' | 'schema' | 'name' | 'group' | 'description'
+>

@@ -1,4 +1,4 @@
-import type { JobPause } from './levers.js'
+import type { JobOverride, JobPause } from './levers.js'
 import type { TriggerObject } from './trigger.js'
 
 /** A live, read-only view of a job. All times are in milliseconds since the Unix epoch. */
@@ -17,6 +17,8 @@ export interface Job<Data = unknown> {
   readonly paused: boolean
   /** The pauses in force that this replica knows of: the job's own, its group's, and that of all jobs. */
   readonly pauses: readonly JobPause[]
+  /** What operators have changed of the job's code, as this replica knows it; `null` for nothing. The other fields are as changed. */
+  readonly override: JobOverride | null
   /** The number of active runs of the job in this process. */
   readonly running: number
   /**

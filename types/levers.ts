@@ -44,6 +44,27 @@ export interface PauseOptions extends ChangeOptions {
   readonly until?: DateInput
 }
 
+/** What operators have changed of a job from code. Times are in milliseconds since the Unix epoch. */
+export interface JobOverride {
+  /** All options that differ from the code, as JSON carries them: dates are ISO strings. */
+  readonly changes: Readonly<Record<string, unknown>>
+  /** Why, for people; `null` where nobody said. */
+  readonly note: string | null
+  /** Who has changed it last. */
+  readonly by: string
+  /** When, by the fleet's clock. */
+  readonly at: number
+  /** Tells this override from any other: for `expectedVersion`. */
+  readonly version: string
+  /** Why this replica cannot apply it, so that it follows its code; `null` where it does. */
+  readonly error: string | null
+}
+
+export interface OverrideOptions extends ChangeOptions {
+  /** Why, for people; at most 500 characters. */
+  readonly note?: string
+}
+
 export interface CancelOptions extends Pick<ChangeOptions, 'by'> {}
 
 export interface SkipOptions extends Pick<ChangeOptions, 'by'> {

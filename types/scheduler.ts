@@ -12,6 +12,7 @@ import type {
   JobShorthand,
   KnownJobOptions,
   OtherJobId,
+  OverrideChanges,
   SchemaJobChanges,
   SchemaJobOptions,
   SchemaJobShorthand
@@ -20,7 +21,9 @@ import type { IsDataRequired, JobData, JobResult, KnownJobId } from './job-types
 import type {
   CancelOptions,
   ChangeOptions,
+  JobOverride,
   JobPause,
+  OverrideOptions,
   PauseOptions,
   PauseTarget,
   ReleasedLock,
@@ -399,6 +402,22 @@ export interface Scheduler<App = unknown> {
    * @throws JobUnknownError, GroupUnknownError, OptionInvalidError, OptionUnknownError, JobChangedError, RedisUnavailableError
    */
   resume(target: PauseTarget, options?: ChangeOptions): Promise<readonly JobPause[]>
+  /**
+   * Changes options of a job from code for the whole fleet, over restarts, until `reset`: from its next tick on. Options that were
+   * overridden before stay so. Every replica follows within a second; a tick that one claims without having heard of it is not run
+   * by the old definition meanwhile, but for jobs with `lock: false`. Runs under way go on as they began.
+   *
+   * @returns what is in force, with the version for `expectedVersion`
+   * @throws JobUnknownError, JobChangedError, RedisUnavailableError, and the errors of the options; then nothing has changed
+   */
+  override<Data = unknown>(id: string, changes: OverrideChanges<Data>, options?: OverrideOptions): Promise<JobOverride>
+  /**
+   * Lets a job follow its code again, for the whole fleet. Also for a job that only replicas of another version of the app have, as
+   * long as it is overridden.
+   *
+   * @throws JobUnknownError, JobChangedError, OptionInvalidError, OptionUnknownError, RedisUnavailableError
+   */
+  reset(id: string, options?: ChangeOptions): Promise<void>
   /**
    * Cancels a run, on whichever replica it goes on: its `signal` aborts with RunCancelledError, and its outcome is `cancelled`. A
    * handler that does not listen goes on, and keeps its lock. Nobody takes the run over. Resolves once its replica is told, or is

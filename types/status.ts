@@ -1,5 +1,5 @@
 import type { RunProgress } from './history.js'
-import type { JobPause } from './levers.js'
+import type { JobOverride, JobPause } from './levers.js'
 
 /** A run that goes on, wherever it is. Times are in milliseconds since the Unix epoch. */
 export interface RunningRun {
@@ -48,6 +48,8 @@ export interface JobStatus {
   readonly paused: boolean
   /** The pauses in force: by whom, why, and until when. */
   readonly pauses: readonly JobPause[]
+  /** What operators have changed of the job's code; `null` for nothing. */
+  readonly override: JobOverride | null
 }
 
 /** A replica of the fleet. */

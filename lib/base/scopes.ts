@@ -12,5 +12,6 @@ export function groupScope(group: string): PauseScope {
 
 /** What a change is of, so that a later one of the same takes its place; `''` for a command. */
 export function scopeOf(effect: ChangeEffect): string {
-  return 'scope' in effect ? effect.scope : ''
+  if ('scope' in effect) return effect.scope
+  return effect.kind === 'override' || effect.kind === 'reset' ? `override:${effect.jobId}` : ''
 }

@@ -93,7 +93,7 @@ export class Answers {
   ): void {
     const { job, coversUntil } = request
     const { status } = answer
-    if (status !== 'early' && status !== 'unavailable') {
+    if (status !== 'early' && status !== 'stale' && status !== 'unavailable') {
       this.#options.jobs.learnPaused(job, status === 'paused', received.askedAt)
     }
     const outcome = decide(request, answer, this.#situationOf(job, answer, received))
@@ -126,6 +126,9 @@ export class Answers {
         if (outcome === 'outdated') return
         this.#options.recovery.expect(job)
         this.#options.completion.askAt(job, answer.due, request.tick)
+        return
+      case 'stale':
+        this.#onStale(request, outcome)
         return
       case 'unavailable':
         if (outcome === 'maybe_claimed') toRepeat.push(request)
@@ -303,6 +306,19 @@ export class Answers {
     // The answer says nothing about the ticks of a trigger that the job has been given since.
     if (request.isCurrent) job.noteTaken(scheduledTime)
     this.#continueLater(request, Math.max(coversUntil, last ?? coversUntil))
+  }
+
+  /** The job is defined otherwise by now: its tick is requested again once that is known, if it still has it. */
+  #onStale(request: TickRequest, outcome: Outcome): void {
+    const { completion, due, journal } = this.#options
+    const { job, tick, latest } = request
+    if (due.stopped) {
+      if (!job.removed) journal.tickSkipped(job, tick.scheduledTime, 'shutdown')
+      if (request.isCurrent) completion.rearmFinalTick(job, latest)
+    } else if (outcome === 'stale') {
+      job.putBack(latest)
+      due.waitForChange(job)
+    }
   }
 
   /** A tick was certainly not claimed: it waits, to be run within its grace or counted as missed after it. */

@@ -12,6 +12,9 @@ import type { UnclaimedRuns } from './unclaimed.js'
 /** How long a tick that waits for its job's lock is parked before it is requested again. */
 const LOCK_POLL = SECOND / 4
 
+/** How long a job that was overridden is parked: by then this replica has heard of it. */
+const CHANGE_POLL = SECOND / 20
+
 /** How long a job whose record in the store cannot be read is parked before its tick is requested again. */
 const RECORD_POLL = 5 * SECOND
 
@@ -34,6 +37,8 @@ export class DueJobs {
   readonly #locked: ParkedJobs
   /** Jobs whose record in the store cannot be read. */
   readonly #unreadable: ParkedJobs
+  /** Jobs that were overridden, of which this replica has not heard yet. */
+  readonly #stale: ParkedJobs
   /** Ticks of low priority that wait for the event loop. */
   readonly #held: HeldTicks
   #isHolding = false
@@ -50,6 +55,7 @@ export class DueJobs {
     }
     this.#locked = new ParkedJobs(clock, LOCK_POLL, askAll)
     this.#unreadable = new ParkedJobs(clock, RECORD_POLL, askAll)
+    this.#stale = new ParkedJobs(clock, CHANGE_POLL, askAll)
   }
 
   /** Whether this replica takes no ticks at present, and leaves them to the others. */
@@ -59,13 +65,13 @@ export class DueJobs {
 
   /** How many jobs have a due tick. */
   get size(): number {
-    return this.queue.size + this.#locked.size + this.#unreadable.size + this.#held.size
+    return this.queue.size + this.#locked.size + this.#unreadable.size + this.#stale.size + this.#held.size
   }
 
   /** Whether a job has a due tick that waits to be requested. */
   has(job: JobRecord): boolean {
     if (job.pending !== null || job.queued || job.block?.waiting != null) return true
-    return this.#locked.has(job) || this.#unreadable.has(job)
+    return this.#locked.has(job) || this.#unreadable.has(job) || this.#stale.has(job)
   }
 
   /** Queues a job with the tick it has, without announcing it: the caller does, or uses `ask`. */
@@ -75,6 +81,7 @@ export class DueJobs {
     job.enterQueue()
     this.#locked.delete(job)
     this.#unreadable.delete(job)
+    this.#stale.delete(job)
     if (this.#isHolding && job.lane === LOW_LANE) this.#held.hold(job)
     else this.queue.push(job)
   }
@@ -120,6 +127,11 @@ export class DueJobs {
     if (!this.#stopped && !job.queued) this.#unreadable.park(job)
   }
 
+  /** Parks a job that was overridden, of which this replica has not heard yet. */
+  waitForChange(job: JobRecord): void {
+    if (!this.#stopped && !job.queued) this.#stale.park(job)
+  }
+
   start(): void {
     this.#stopped = false
   }
@@ -127,8 +139,7 @@ export class DueJobs {
   /** Takes no more ticks and forgets all jobs. Returns them; the caller takes their due ticks. */
   stop(): JobRecord[] {
     this.#stopped = true
-    const jobs = [...this.clear(), ...this.#locked.clear(), ...this.#unreadable.clear()]
-    return jobs
+    return [...this.clear(), ...this.#locked.clear(), ...this.#unreadable.clear(), ...this.#stale.clear()]
   }
 
   /** Empties the queue and returns the jobs that were in it, and those that were held. */

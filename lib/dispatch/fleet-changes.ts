@@ -3,7 +3,7 @@ import type { Change, Coordination } from '../../types/coordination.js'
 import type { Logger } from '../../types/logger.js'
 import { SECOND } from '../base/duration.js'
 import { nextInSequence } from '../base/sequence.js'
-import type { JobRegistry } from '../jobs/registry.js'
+import type { JobRegistry, Redefined } from '../jobs/registry.js'
 import { logSafely } from '../observability/log.js'
 import type { Runner } from '../runs/runner.js'
 
@@ -18,6 +18,8 @@ export interface FleetChangesOptions {
   readonly log: Logger
   /** Called with a job for which a request waits. */
   readonly onWaiting: (jobId: string) => void
+  /** Called with a job that operators have given another definition. */
+  readonly onRedefined: (redefined: Redefined) => void
   /** Lets claims wait for what is being read. */
   readonly beforeClaims: (reading: Promise<void>) => void
 }
@@ -27,7 +29,7 @@ export class FleetChanges {
   readonly #options: FleetChangesOptions
   /** Whether changes were missed, so that all that is in force is to be read. */
   #isBehind = false
-  #isReading = false
+  #reading: Promise<void> | null = null
   #closed = false
   #retry: TimerHandle | null = null
 
@@ -45,9 +47,14 @@ export class FleetChanges {
 
   /** Reads what is in force, where changes were missed. */
   readOn(): void {
-    if (!this.#isBehind || this.#isReading || this.#closed) return
-    this.#isReading = true
-    this.#options.beforeClaims(this.#read())
+    if (!this.#isBehind || this.#reading !== null || this.#closed) return
+    this.#reading = this.#read()
+    this.#options.beforeClaims(this.#reading)
+  }
+
+  /** Resolves when what is in force has been read, or could not be; `null` while it is not being read. */
+  get reading(): Promise<void> | null {
+    return this.#reading
   }
 
   /** Applies a change that this process has made or heard of. */
@@ -65,6 +72,12 @@ export class FleetChanges {
       case 'skip':
         jobs.noteSkip(change)
         return
+      case 'override':
+      case 'reset': {
+        const redefined = jobs.noteOverride(change, nextInSequence())
+        if (redefined !== null) this.#options.onRedefined(redefined)
+        return
+      }
       case 'cancel':
         runner.cancel(change.runId, by)
         return
@@ -73,18 +86,28 @@ export class FleetChanges {
     }
   }
 
+  /**
+   * Reads what is in force now.
+   *
+   * @throws RedisUnavailableError
+   */
+  async refresh(): Promise<void> {
+    const { coordination, jobs, onRedefined } = this.#options
+    const askedAt = nextInSequence()
+    for (const redefined of jobs.noteStanding(await coordination.standing(), askedAt)) onRedefined(redefined)
+  }
+
   close(): void {
     this.#closed = true
     this.#retry?.cancel()
   }
 
   async #read(): Promise<void> {
-    const { clock, coordination, jobs, log } = this.#options
+    const { clock, coordination, log } = this.#options
     try {
       while (this.#isBehind && !this.#closed) {
         this.#isBehind = false
-        const askedAt = nextInSequence()
-        jobs.noteStanding(await coordination.standing(), askedAt)
+        await this.refresh()
       }
     } catch (err) {
       this.#isBehind = true
@@ -95,7 +118,7 @@ export class FleetChanges {
         this.#retry.unref?.()
       }
     } finally {
-      this.#isReading = false
+      this.#reading = null
     }
   }
 }

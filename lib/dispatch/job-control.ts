@@ -1,11 +1,11 @@
 import type { Change, ChangeEffect, Coordination, PauseScope, ReleasedLock } from '../../types/coordination.js'
 import type { RemovalReason } from '../../types/events.js'
 import type { JobChanges, JobOptions } from '../../types/job-options.js'
-import type { JobPause } from '../../types/levers.js'
+import type { JobOverride, JobPause } from '../../types/levers.js'
 import { show } from '../base/show.js'
 import { JobChangedError, RunUnknownError, TickPassedError } from '../errors.js'
 import type { JobRecord } from '../jobs/job.js'
-import type { JobRegistry } from '../jobs/registry.js'
+import type { JobRegistry, Redefined } from '../jobs/registry.js'
 import type { Journal } from '../observability/journal.js'
 import type { Runner } from '../runs/runner.js'
 import type { FleetChanges } from './fleet-changes.js'
@@ -35,7 +35,10 @@ export interface AskedPause extends AskedChange {
   readonly until: number | null
 }
 
-/** Adds, modifies, removes, pauses and resumes jobs: in this process, in the store, and for the journal. */
+/** How often an override is tried while others override the same job. */
+const OVERRIDE_TRIES = 10
+
+/** Changes jobs: in this process, in the store, and for the journal. */
 export class JobControl {
   readonly #options: JobControlOptions
 
@@ -49,6 +52,7 @@ export class JobControl {
     const job = jobs.add(options, app)
     if (isRunning()) survey.add(job)
     journal.jobAdded(job)
+    journal.overrideNoted(job)
     return job
   }
 
@@ -61,6 +65,56 @@ export class JobControl {
     if (isRunning() && (job.trigger !== trigger || hasEnded)) survey.add(job)
     journal.jobModified(job)
     return job
+  }
+
+  /** A job of this process has another definition, as operators have changed something. */
+  noteRedefined({ job, isRetimed }: Redefined): void {
+    const { survey, journal, isRunning } = this.#options
+    if (isRetimed && isRunning()) survey.add(job)
+    journal.jobModified(job)
+    journal.overrideNoted(job)
+  }
+
+  /**
+   * Changes options of a job for the fleet, in addition to those that were overridden before.
+   *
+   * @throws JobUnknownError, the errors of the options, JobChangedError, RedisUnavailableError
+   */
+  async override(
+    jobId: string,
+    changes: Readonly<Record<string, unknown>>,
+    note: string | null,
+    { by, expectedVersion }: AskedChange
+  ): Promise<JobOverride> {
+    const { fleetChanges, jobs, journal } = this.#options
+    const isGiven = expectedVersion !== undefined
+    if (isGiven && (jobs.overrideOf(jobId)?.version ?? null) !== expectedVersion) await fleetChanges.refresh()
+    for (let left = isGiven ? 0 : OVERRIDE_TRIES; ; left--) {
+      const known = jobs.overrideOf(jobId)
+      const all = { ...known?.changes, ...changes }
+      jobs.checkOverride(jobId, all)
+      const expected = isGiven ? expectedVersion : (known?.version ?? null)
+      try {
+        const effect = { kind: 'override', jobId, changes: all, note } as const
+        const { by: who, at, id: version } = await this.#change(effect, { by, expectedVersion: expected })
+        journal.overridden(jobId, Object.keys(changes), who, note)
+        return { changes: all, note, by: who, at, version, error: null }
+      } catch (error) {
+        // Somebody else was faster: what they have changed stays.
+        if (!(error instanceof JobChangedError) || left === 0) throw error
+        await fleetChanges.refresh()
+      }
+    }
+  }
+
+  /**
+   * Lets a job be as its code says again, for the fleet.
+   *
+   * @throws JobChangedError, RedisUnavailableError
+   */
+  async reset(jobId: string, asked: AskedChange): Promise<void> {
+    const { by } = await this.#change({ kind: 'reset', jobId }, asked)
+    this.#options.journal.overrideReset(jobId, by)
   }
 
   /** Removes a job; returns whether there was one with that id. */
@@ -167,6 +221,7 @@ export class JobControl {
 
 /** What a change is, for an error. */
 function nameOf(effect: ChangeEffect): string {
+  if (effect.kind === 'override' || effect.kind === 'reset') return `${effect.kind} the job '${effect.jobId}'`
   if (!('scope' in effect)) return effect.kind
   const { kind, scope } = effect
   if (scope === 'all') return `${kind} all jobs`

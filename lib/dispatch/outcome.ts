@@ -15,6 +15,7 @@ import type { TickRequest } from './tick-request.js'
  *                        lock_over         its lock has expired: it is handed back, and requested once more
  *     early              early             by the store's clock it is due later
  *                        outdated          the same, but the job has been removed or given another trigger
+ *     stale              stale             the job was overridden, of which this replica has not heard: it is requested again then
  *     overlap            overlap           another run holds the lock: it is counted here
  *                        wait_for_lock     the same, for a job whose ticks wait for the lock
  *     queued             queued            the same, and it waits in the store for a slot
@@ -37,6 +38,7 @@ export type Outcome =
   | 'lock_over'
   | 'early'
   | 'outdated'
+  | 'stale'
   | 'overlap'
   | 'wait_for_lock'
   | 'queued'
@@ -87,6 +89,8 @@ export function decide(request: TickRequest, answer: TickAnswer, situation: Situ
       return answer.first ? 'paused' : 'paused_elsewhere'
     case 'early':
       return request.isCurrent ? 'early' : 'outdated'
+    case 'stale':
+      return request.isCurrent ? 'stale' : 'outdated'
     case 'unavailable':
       if (answer.unreadable) return 'unreadable'
       return answer.maybe ? 'maybe_claimed' : 'not_claimed'

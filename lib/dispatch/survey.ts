@@ -29,6 +29,8 @@ export interface SurveyOptions {
   readonly jobs: JobRegistry
   /** The next tick of a job. */
   readonly nextOf: (job: JobRecord) => number | null
+  /** What is being read of how operators have changed the jobs; `null` for nothing. */
+  readonly overrides: () => Promise<void> | null
   /** Whether this replica takes ticks at present. */
   readonly isRunning: () => boolean
   /** Called with the latest claimed tick if it lies in the future. */
@@ -93,7 +95,10 @@ export class Survey {
   }
 
   async #ask(jobs: readonly JobRecord[]): Promise<void> {
-    const { coordination, isRunning, log } = this.#options
+    const { coordination, isRunning, log, overrides } = this.#options
+    // Else the store would note of a job that is overridden since when it has the trigger of its code.
+    const reading = overrides()
+    if (reading !== null) await reading
     const triggers = jobs.map(({ trigger }) => trigger)
     const askedAt = nextInSequence()
     try {
@@ -119,12 +124,12 @@ export class Survey {
   }
 
   #requestOf(job: JobRecord): SurveyRequest {
-    const { id, definition, template, trigger, presentSince } = job
+    const { id, definition, template, trigger, knownSince } = job
     const isClaimed = definition.lockTtl !== null
-    const isAccounted = isClaimed && !isFromCompletion(trigger) && Number.isFinite(presentSince)
+    const isAccounted = isClaimed && !isFromCompletion(trigger) && Number.isFinite(knownSince)
     // If the store has nothing on record, the job counts from when this replica first had it, even if it was removed
     // since.
-    const known = Math.max(job.firstPresentSince ?? presentSince, job.takenUntil, job.accountedUntil)
+    const known = Math.max(job.firstPresentSince ?? knownSince, job.takenUntil, job.accountedUntil)
     const now = this.#options.coordination.now()
     const period = trigger.afterCompletion ?? Math.max(0, (this.#options.nextOf(job) ?? now) - now)
     return {
@@ -132,7 +137,7 @@ export class Survey {
       fingerprint: template.fingerprint,
       pausedInitially: definition.pausedInitially,
       group: template.group,
-      since: isAccounted ? Math.floor(presentSince) : null,
+      since: isAccounted ? Math.floor(knownSince) : null,
       isOnce: template.isOnce,
       accounted: isAccounted ? Math.floor(known) : 0,
       retention: isClaimed ? Math.ceil(retentionOf(template, period)) : 0

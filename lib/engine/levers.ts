@@ -1,8 +1,11 @@
 import type { Coordination, PauseScope } from '../../types/coordination.js'
+import type { OverrideChanges } from '../../types/job-options.js'
 import type {
   CancelOptions,
   ChangeOptions,
+  JobOverride,
   JobPause,
+  OverrideOptions,
   PauseOptions,
   PauseTarget,
   ReleasedLock,
@@ -14,8 +17,16 @@ import { copyKnown } from '../base/check.js'
 import { groupScope, jobScope } from '../base/scopes.js'
 import { show } from '../base/show.js'
 import type { AskedChange, JobControl } from '../dispatch/job-control.js'
-import { GroupUnknownError, OptionInvalidError, RunUnknownError, TickPassedError, TickUnknownError } from '../errors.js'
+import {
+  GroupUnknownError,
+  JobUnknownError,
+  OptionInvalidError,
+  RunUnknownError,
+  TickPassedError,
+  TickUnknownError
+} from '../errors.js'
 import { checkGroup, checkText, MAX_INSTANCES } from '../jobs/options.js'
+import { copyOverride } from '../jobs/overrides.js'
 import type { JobRegistry } from '../jobs/registry.js'
 import { isFromCompletion, mayBeTick, readDate } from '../triggers/index.js'
 import type { Lifecycle } from './lifecycle.js'
@@ -27,6 +38,7 @@ const RUN_ID = /^[\w.:-]{1,200}$/
 const MAX_NAME = 200
 
 const CHANGE_KEYS = ['by', 'expectedVersion'] as const satisfies (keyof ChangeOptions)[]
+const OVERRIDE_KEYS = ['note', ...CHANGE_KEYS] as const satisfies (keyof OverrideOptions)[]
 const PAUSE_KEYS = ['note', 'until', ...CHANGE_KEYS] as const satisfies (keyof PauseOptions)[]
 
 export interface LeversOptions {
@@ -66,6 +78,29 @@ export class Levers {
     const asked = checkAsked(copyKnown(options, CHANGE_KEYS, "`resume`'s options") as ChangeOptions)
     await lifecycle.openFor('resume jobs')
     return await control.resume(scope, asked)
+  }
+
+  /** See `Scheduler.override`. */
+  async override(id: string, changes: OverrideChanges, options: OverrideOptions = {}): Promise<JobOverride> {
+    const { control, jobs, lifecycle } = this.#options
+    const job = jobs.known(id)
+    const { note = null, ...rest } = copyKnown(options, OVERRIDE_KEYS, "`override`'s options") as OverrideOptions
+    if (note !== null) checkText(note, 'note')
+    const asked = checkAsked(rest)
+    const copy = copyOverride(changes)
+    jobs.checkOverride(job.id, { ...jobs.overrideOf(job.id)?.changes, ...copy })
+    await lifecycle.openFor(`override the job '${job.id}'`)
+    return await control.override(job.id, copy, note, asked)
+  }
+
+  /** See `Scheduler.reset`. */
+  async reset(id: string, options: ChangeOptions = {}): Promise<void> {
+    const { control, jobs, lifecycle } = this.#options
+    const isKnown = typeof id === 'string' && (jobs.get(id) !== undefined || jobs.overrideOf(id) !== null)
+    if (!isKnown) throw new JobUnknownError(show(id), '')
+    const asked = checkAsked(copyKnown(options, CHANGE_KEYS, "`reset`'s options") as ChangeOptions)
+    await lifecycle.openFor(`reset the job '${id}'`)
+    await control.reset(id, asked)
   }
 
   /** See `Scheduler.cancel`. */
@@ -136,7 +171,7 @@ function checkAsked({ by, expectedVersion }: ChangeOptions): AskedChange {
   }
   const isVersion = expectedVersion === undefined || expectedVersion === null || typeof expectedVersion === 'string'
   if (!isVersion || expectedVersion === '') {
-    throw new OptionInvalidError('expectedVersion', "a pause's `version`, or null for none", show(expectedVersion))
+    throw new OptionInvalidError('expectedVersion', 'a `version`, or null for none', show(expectedVersion))
   }
   return { by, expectedVersion }
 }

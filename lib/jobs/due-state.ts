@@ -46,6 +46,7 @@ export abstract class DueState {
   #presentSince = Number.NEGATIVE_INFINITY
   #firstPresentSince: number | null = null
   #fleetSince: number | null = null
+  #givenAt: number | null = null
   #absences: readonly Absence[] = []
   #lastUnlocked: number | null = null
   #lastUnanswered: number | null = null
@@ -94,6 +95,14 @@ export abstract class DueState {
    */
   get firstPresentSince(): number | null {
     return this.#firstPresentSince
+  }
+
+  /**
+   * Since when the job's ticks are to be accounted for, as far as this replica knows: when they began here, or before that, when an
+   * operator gave the whole fleet this trigger.
+   */
+  get knownSince(): number {
+    return this.#givenAt === null ? this.#presentSince : Math.min(this.#presentSince, this.#givenAt)
   }
 
   /** The times between a removal of the job and its return; empty for a job that was never removed. */
@@ -249,12 +258,18 @@ export abstract class DueState {
 
   /** Forgets what is known about the ticks of a job that is new or has another trigger. */
   forget(): void {
+    this.#givenAt = null
     this.#firstPresentSince = null
     this.#takenUntil = Number.NEGATIVE_INFINITY
     this.#claimedUntil = Number.NEGATIVE_INFINITY
     this.#accountedUntil = Number.NEGATIVE_INFINITY
     this.#fleetSince = null
     this.#absences = []
+  }
+
+  /** Notes that an operator gave the whole fleet the job's trigger, of which this replica has heard only now. */
+  noteGiven(at: number): void {
+    this.#givenAt = at
   }
 
   /** Restores what was known when the job was removed, as it has been added again. */

@@ -48,12 +48,17 @@ export class GoneJobs {
     this.#gone.clear()
   }
 
-  /** Resets what a job that has begun knows of its ticks, or restores it if the job was here before. */
-  enter(job: JobRecord): void {
+  /**
+   * Resets what a job that has begun knows of its ticks, or restores it if the job was here before.
+   *
+   * @param givenAt when the whole fleet was given its trigger; `null` where this replica alone has it so
+   */
+  enter(job: JobRecord, givenAt: number | null = null): void {
     job.forget()
+    if (givenAt !== null) job.noteGiven(givenAt)
     const gone = this.#gone.size === 0 ? null : this.#take(job)
     if (gone === null) return
-    const absence = { from: gone.from, until: Math.floor(job.presentSince) }
+    const absence = { from: gone.from, until: Math.floor(job.knownSince) }
     job.remember(gone.firstPresentSince, gone.accountedUntil, [...gone.absences, absence].slice(-MAX_ABSENCES))
   }
 

@@ -1,7 +1,7 @@
 import type { Fingerprint } from '../../types/coordination.js'
 import type { Executor } from '../../types/executor.js'
 import type { Job } from '../../types/job.js'
-import type { JobPause } from '../../types/levers.js'
+import type { JobOverride, JobPause } from '../../types/levers.js'
 import type { JobCondition } from '../../types/run.js'
 import type { Trigger } from '../../types/trigger.js'
 import { DAY } from '../base/duration.js'
@@ -12,7 +12,7 @@ import { type ClaimTemplate, claimTemplateOf } from './claim-template.js'
 import { isOnce, type JobDefinition } from './definition.js'
 import { DueState } from './due-state.js'
 import type { ResolvedHandler } from './handler.js'
-import { DEFAULT_GRACE } from './options.js'
+import { DEFAULT_GRACE, type ResolvedJob } from './options.js'
 import type { Pauses } from './pauses.js'
 import { laneOf } from './priority.js'
 import type { DataSchema } from './schema.js'
@@ -59,6 +59,9 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   #condition: JobCondition | null
   #lane: number
   #template: ClaimTemplate | null = null
+  #override: JobOverride | null = null
+  /** What its code says, where it is overridden. */
+  #code: ResolvedJob | null = null
   #removed = false
   #ended = false
   readonly #pauses: Pauses
@@ -145,6 +148,18 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
     return this.paused ? this.#pauses.of(this) : []
   }
 
+  /** What operators have changed of its code; `null` for nothing. */
+  get override(): JobOverride | null {
+    return this.#override
+  }
+
+  /** What its code says. */
+  get code(): ResolvedJob {
+    if (this.#code !== null) return this.#code
+    const handler = { executor: this.#executor, work: this.#work }
+    return { definition: this.#definition, handler, schema: this.#schema, condition: this.#condition }
+  }
+
   /** Whether this replica knows that an operator has said that a tick has no run. */
   isSkipped(scheduledTime: number): boolean {
     return this.#pauses.isSkipped(this.id, scheduledTime)
@@ -202,6 +217,12 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
     this.#lane = laneOf(definition.priority)
     this.#template = null
     this.#ended = false
+  }
+
+  /** Notes what operators have changed of its code. @param code `null` where that is nothing */
+  noteOverride(override: JobOverride | null, code: ResolvedJob | null): void {
+    this.#override = override
+    this.#code = code
   }
 
   /**

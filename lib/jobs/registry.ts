@@ -1,4 +1,4 @@
-import type { PauseScope, SkippedTick, Standing } from '../../types/coordination.js'
+import type { PauseScope, SkippedTick, Standing, StandingOverride } from '../../types/coordination.js'
 import type { JobChanges, JobOptions } from '../../types/job-options.js'
 import type { JobPause } from '../../types/levers.js'
 import type { Trigger } from '../../types/trigger.js'
@@ -15,11 +15,19 @@ import { GoneJobs } from './gone-jobs.js'
 import type { HandlerResolver } from './handler.js'
 import { type JobBlocks, JobRecord } from './job.js'
 import { JOB_KEYS, type ResolvedJob, resolveJob } from './options.js'
+import { checkSize, type OverrideChange, Overrides } from './overrides.js'
 import { ownAjv } from './own-ajv.js'
 import { type PauseChange, Pauses } from './pauses.js'
 import type { CompilerOf } from './schema.js'
 import type { JobStats } from './stats.js'
 import { JobView } from './view.js'
+
+/** A job that an operator has given another definition. */
+export interface Redefined {
+  readonly job: JobRecord
+  /** Whether it has another trigger. */
+  readonly isRetimed: boolean
+}
 
 /**
  * The jobs of this process. Only the registry adds, modifies, removes, pauses and resumes them. A change is validated
@@ -38,6 +46,7 @@ export class JobRegistry {
   readonly #compilerOf: CompilerOf
   readonly #gone = new GoneJobs()
   readonly #pauses: Pauses
+  readonly #overrides = new Overrides()
   readonly #viewOf: (job: JobRecord) => JobView<JobRecord>
 
   /**
@@ -100,7 +109,9 @@ export class JobRegistry {
     const { definition } = resolved
     if (this.#jobs.has(definition.id)) throw new JobDuplicateError(show(definition.id))
     this.#check(definition)
-    return this.#create(resolved, app)
+    const job = this.#create(resolved, app)
+    this.#applyOverride(job, null)
+    return job
   }
 
   /** @throws JobUnknownError, and the errors of the options and the trigger */
@@ -109,13 +120,43 @@ export class JobRegistry {
     const { id: newId, paused } = copyKnown(changes, JOB_KEYS, 'the changes', PEER_JOB_NAMES)
     if (newId !== undefined) throw new OptionInvalidError('id', 'left as it is by `modify`', show(newId))
     if (paused !== undefined) throw new OptionInvalidError('paused', 'changed by `pause` and `resume`', show(paused))
-    const { definition, executor, work, schema, condition } = job
-    const base = { definition, handler: { executor, work }, schema, condition }
-    const compile = this.#compilerOf(job.app)
-    const resolved = resolveJob(changes, this.#defaults, this.#resolveHandler, base, compile)
-    this.#check(resolved.definition)
-    this.#redefine(job, resolved)
+    const code = resolveJob(changes, this.#defaults, this.#resolveHandler, job.code, this.#compilerOf(job.app))
+    this.#check(code.definition)
+    if (job.override === null) {
+      this.#redefine(job, code)
+    } else {
+      this.#checkTrigger(code)
+      this.#redefineOver(job, code, job.override, null)
+    }
     return job
+  }
+
+  /** The override in force of a job, which need not be one of this process; `null` for none. */
+  overrideOf(jobId: string): StandingOverride | null {
+    return this.#overrides.of(jobId)
+  }
+
+  /**
+   * Checks what an override would make of a job.
+   *
+   * @throws JobUnknownError, and the errors of the options and the trigger
+   */
+  checkOverride(jobId: string, changes: Readonly<Record<string, unknown>>): void {
+    const job = this.known(jobId)
+    checkSize(changes)
+    this.#checkTrigger(this.#overridden(job, job.code, changes))
+  }
+
+  /**
+   * Notes that a job was overridden, or reset.
+   *
+   * @param knownAt when this process learned of it, in its sequence
+   * @returns the job, where that changes one of this process; `null` for none
+   */
+  noteOverride(change: OverrideChange, knownAt: number): Redefined | null {
+    const job = this.#jobs.get(change.jobId)
+    if (!this.#overrides.note(change, knownAt) || job === undefined) return null
+    return this.#applyOverride(job, change.at)
   }
 
   /** Removes and returns a job; `null` when there is none with that id. */
@@ -159,10 +200,18 @@ export class JobRegistry {
    * Notes all that is in force.
    *
    * @param askedAt when that was asked for, in this process' sequence
+   * @returns the jobs that are defined otherwise by that
    */
-  noteStanding(standing: Standing, askedAt: number): void {
+  noteStanding(standing: Standing, askedAt: number): Redefined[] {
     this.#pauses.noteAll(standing, askedAt)
-    for (const job of this.#jobs.values()) this.#notePauses(job, askedAt)
+    this.#overrides.noteAll(standing.overrides, askedAt)
+    const redefined: Redefined[] = []
+    for (const job of this.#jobs.values()) {
+      this.#notePauses(job, askedAt)
+      const each = this.#applyOverride(job, null)
+      if (each !== null) redefined.push(each)
+    }
+    return redefined
   }
 
   /** Notes that a tick of a job has no run. */
@@ -214,7 +263,69 @@ export class JobRegistry {
     return job
   }
 
-  #redefine(job: JobRecord, resolved: ResolvedJob): void {
+  /**
+   * Lets a job be as what is known of its override says.
+   *
+   * @param givenAt when an operator changed that, where this replica has just heard of it
+   * @returns `null` where nothing changes
+   */
+  #applyOverride(job: JobRecord, givenAt: number | null): Redefined | null {
+    const override = this.#overrides.of(job.id)
+    if (override?.version === job.override?.version) return null
+    const { code, trigger, hasEnded } = job
+    if (override === null) {
+      this.#redefine(job, code, givenAt)
+      job.noteOverride(null, null)
+    } else {
+      this.#redefineOver(job, code, override, givenAt)
+    }
+    return { job, isRetimed: job.trigger !== trigger || hasEnded }
+  }
+
+  /** Gives a job what its code says, overridden. What cannot be applied here is said, and left out: the code is as good as it was. */
+  #redefineOver(
+    job: JobRecord,
+    code: ResolvedJob,
+    { changes, note, by, at, version }: Omit<StandingOverride, 'jobId'>,
+    givenAt: number | null
+  ): void {
+    let error: string | null = null
+    try {
+      this.#redefine(job, this.#overridden(job, code, changes), givenAt)
+    } catch (cause) {
+      error = (cause as Error).message
+      this.#redefine(job, code, givenAt)
+    }
+    job.noteOverride(Object.freeze({ changes, note, by, at, version, error }), code)
+  }
+
+  /** @throws the errors of the options */
+  #overridden(job: JobRecord, code: ResolvedJob, changes: Readonly<Record<string, unknown>>): ResolvedJob {
+    const compile = this.#compilerOf(job.app)
+    const resolved = resolveJob(changes as JobChanges, this.#defaults, this.#resolveHandler, code, compile)
+    const { lockTtl } = resolved.definition
+    if ((lockTtl === null) !== (code.definition.lockTtl === null)) {
+      throw inJob(
+        new OptionInvalidError(
+          'lock',
+          "a TTL at most: whether runs have a lock is left to the job's code",
+          show(changes.lock)
+        ),
+        job.id
+      )
+    }
+    this.#check(resolved.definition)
+    return resolved
+  }
+
+  /** @throws the errors of the trigger */
+  #checkTrigger(resolved: ResolvedJob): void {
+    const trigger = this.#acquire(resolved)
+    if (trigger !== BY_HAND) this.#pool.release(trigger)
+  }
+
+  /** @param givenAt when the whole fleet was given this definition; `null` where this replica alone has it so, or always had */
+  #redefine(job: JobRecord, resolved: ResolvedJob, givenAt: number | null = null): void {
     const { group } = job.definition
     const trigger = this.#acquire(resolved)
     const isRetimed = trigger !== job.trigger || job.hasEnded
@@ -229,7 +340,7 @@ export class JobRegistry {
     if (isRetimed) {
       job.dropDue()
       this.#timetable.add(job)
-      this.#gone.enter(job)
+      this.#gone.enter(job, givenAt)
     }
     this.#blocks.add(job)
   }

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import type { Job } from '../../types/job.js'
-import type { JobPause } from '../../types/levers.js'
+import type { JobOverride, JobPause } from '../../types/levers.js'
 import type { TriggerObject } from '../../types/trigger.js'
 import type { JobDefinition } from './definition.js'
 import type { JobStats } from './stats.js'
@@ -11,6 +11,7 @@ export interface ViewedJob {
   readonly definition: JobDefinition
   readonly paused: boolean
   readonly pauses: readonly JobPause[]
+  readonly override: JobOverride | null
   readonly removed: boolean
   readonly stats: JobStats
 }
@@ -58,6 +59,10 @@ export class JobView<Viewed extends ViewedJob> implements Job {
     return this.#job.pauses
   }
 
+  get override(): JobOverride | null {
+    return this.#job.override
+  }
+
   get running(): number {
     return this.#job.stats.running
   }
@@ -80,7 +85,22 @@ export class JobView<Viewed extends ViewedJob> implements Job {
   }
 
   toJSON(): Job {
-    const { id, name, trigger, data, group, description, paused, pauses, running, nextRun, lastRun, lastSuccess } = this
-    return { id, name, trigger, data, group, description, paused, pauses, running, nextRun, lastRun, lastSuccess }
+    const { id, name, trigger, data, group, description, paused, pauses, override } = this
+    const { running, nextRun, lastRun, lastSuccess } = this
+    return {
+      id,
+      name,
+      trigger,
+      data,
+      group,
+      description,
+      paused,
+      pauses,
+      override,
+      running,
+      nextRun,
+      lastRun,
+      lastSuccess
+    }
   }
 }

@@ -64,6 +64,7 @@ function statusOf(job: JobRecord, stored: StoredStatus, now: number): JobStatus 
     running: ongoing.map(({ runId: id, ...run }) => ({ id, ...run })),
     nextRun: view.nextRun,
     paused,
-    pauses: view.pauses
+    pauses: view.pauses,
+    override: view.override
   }
 }

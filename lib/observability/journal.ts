@@ -250,6 +250,21 @@ export class Journal {
     }
   }
 
+  /** This process has overridden options of a job for the fleet. */
+  overridden(jobId: string, options: readonly string[], by: string, note: string | null): void {
+    this.#logbook.overridden(jobId, options, by, note)
+  }
+
+  /** This process has let a job of the fleet be as its code says again. */
+  overrideReset(jobId: string, by: string): void {
+    this.#logbook.overrideReset(jobId, by)
+  }
+
+  /** This process knows how operators have changed a job: says so where it cannot apply that. */
+  overrideNoted({ id, override }: JobRecord): void {
+    if (override !== null && override.error !== null) this.#logbook.overrideFailed(id, override, override.error)
+  }
+
   /** This process has asked for the end of a run, wherever it goes on. */
   runCancelled(runId: string, by: string): void {
     this.#logbook.runCancelled(runId, by)

@@ -1,4 +1,5 @@
 import type { OpenRun, PauseScope } from '../../types/coordination.js'
+import type { JobOverride } from '../../types/levers.js'
 import type { Logger } from '../../types/logger.js'
 import type { Run } from '../../types/run.js'
 import { SECOND } from '../base/duration.js'
@@ -85,6 +86,26 @@ export class Logbook {
 
   resumed(scope: PauseScope, jobs: number, by: string): void {
     this.#write('info', { ...scopeFieldsOf(scope, jobs), by }, `${inWords(scope)} resumed`)
+  }
+
+  /** This process has overridden options of a job. Their values may be secret: only their names are logged. */
+  overridden(jobId: string, options: readonly string[], by: string, note: string | null): void {
+    const fields = { jobId, options, by, ...(note === null ? {} : { note }) }
+    this.#write('info', fields, `the job '${jobId}' is overridden: ${options.join(', ')}`)
+  }
+
+  overrideReset(jobId: string, by: string): void {
+    this.#write('info', { jobId, by }, `the job '${jobId}' follows its code again`)
+  }
+
+  /** What operators have changed of a job cannot be applied to this version of the app. */
+  overrideFailed(jobId: string, { by, version }: JobOverride, reason: string): void {
+    const fields = { jobId, by, version, reason }
+    this.#write(
+      'warn',
+      fields,
+      `the job '${jobId}' follows its code: what was overridden is not valid here; reset it, or override it anew`
+    )
   }
 
   /** This process has asked for the end of a run. */

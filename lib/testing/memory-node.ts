@@ -33,6 +33,7 @@ import type { VotingStore } from './voting-store.js'
 export class MemoryNode extends MemoryCoordination implements CoordinationNode {
   readonly #clock: Clock
   readonly #store: VotingStore
+  readonly #listener: CoordinationListener
   readonly #votes: VotingClaims
 
   constructor(
@@ -46,7 +47,13 @@ export class MemoryNode extends MemoryCoordination implements CoordinationNode {
     super(clock, store, maxClockSkew, listener, replicaId, history)
     this.#clock = clock
     this.#store = store
+    this.#listener = listener
     this.#votes = new VotingClaims(store, maxClockSkew, listener, replicaId)
+  }
+
+  /** What the replica that asks next has heard of changes, as it says. */
+  noteHeard(version: number): void {
+    this.#store.heard.set(this.#listener, version)
   }
 
   async vote(requests: readonly ClaimRequest[]): Promise<readonly ClaimVote[]> {

@@ -49,8 +49,10 @@ export class RemoteMemory {
   /** @throws Silence */
   async exchange<Value>(operate: (memory: MemoryNode) => Promise<Value>): Promise<Value> {
     const { store, listener } = this.#options
+    const known = this.#feed.known ?? 0
     const { value, waiting, version, of } = await this.#exchange(async () => {
       const memory = this.#reach()
+      memory.noteHeard(known)
       this.#waiting = []
       const answered = operate(memory)
       const waiting = this.#waiting

@@ -292,6 +292,15 @@ t.test('nor does an older change undo a newer one, or what was in force before i
     await resume(replica, '', 'all')
     await clock.advance(1)
     t.equal(scheduler.get('job')?.paused, false, 'nor is it remembered')
+
+    const overridden = (id: string, version: number): Partial<Change> => {
+      return { kind: 'override', jobId: 'job', changes: { timeout: '1m' }, note: null, by: 'late', id, version }
+    }
+    told([overridden('new', 100)])
+    told([overridden('old', 99)])
+    t.equal(scheduler.get('job')?.override?.version, 'new')
+    told([{ kind: 'reset', jobId: 'job', id: 'newest', version: 101 }, overridden('new', 100)])
+    t.equal(scheduler.get('job')?.override, null)
   })
 )
 

@@ -206,6 +206,8 @@ const CASES: readonly Case[] = [
     meanwhile: remove
   },
   { what: 'one of another trigger', answer: { status: 'early', due: NOW + 5 }, outcome: 'outdated', meanwhile: retime },
+  { what: 'a tick of a job that was overridden', answer: { status: 'stale' }, outcome: 'stale' },
+  { what: 'one that was retimed since', answer: { status: 'stale' }, outcome: 'outdated', meanwhile: retime },
   { what: 'a record that cannot be read', answer: unavailable(false, true), outcome: 'unreadable' },
   { what: 'a reply that was lost', answer: unavailable(true), outcome: 'maybe_claimed' },
   { what: 'a request that was lost', answer: unavailable(false), outcome: 'not_claimed' },
@@ -278,6 +280,7 @@ t.test('every outcome is in the table', async (t) => {
     lock_over: true,
     early: true,
     outdated: true,
+    stale: true,
     overlap: true,
     wait_for_lock: true,
     queued: true,

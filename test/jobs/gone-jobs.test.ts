@@ -18,6 +18,7 @@ function standing(id: string, key: string, presentSince: number, changes: object
       isOnce: false,
       trigger: { key, afterCompletion: null },
       presentSince,
+      knownSince: presentSince,
       firstPresentSince: null,
       takenUntil: Number.NEGATIVE_INFINITY,
       accountedUntil: Number.NEGATIVE_INFINITY,

@@ -89,11 +89,11 @@ t.test('a run goes to the child, and what the child answers is its result', (t) 
   withChild(async (scheduler, { child }) => {
     scheduler.add(jobOf('echo', { name: 'A job', data: { of: ['its', 'own'] } }))
     const run = await runOf(scheduler)
-    const { id, jobId, scheduledTime, startedAt, attempt, trigger, replicaId, fencingToken } = run
+    const { id, jobId, scheduledTime, startedAt, attempt, trigger, by, replicaId, fencingToken } = run
     t.strictSame([run.outcome, run.error], ['success', undefined])
     t.strictSame(run.result, {
       job: { id: 'job', name: 'A job' },
-      run: { id, jobId, scheduledTime, startedAt, attempt, trigger, replicaId, fencingToken },
+      run: { id, jobId, scheduledTime, startedAt, attempt, trigger, by, replicaId, fencingToken },
       data: { of: ['its', 'own'] },
       fencingToken,
       pid: child?.pid

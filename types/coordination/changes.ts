@@ -20,6 +20,15 @@ export type ChangeEffect =
       readonly scheduledTime: number
       readonly note: string | null
     }
+  /** A job from code is defined otherwise than by its code. `changes` are all options that differ, as JSON carries them. */
+  | {
+      readonly kind: 'override'
+      readonly jobId: string
+      readonly changes: Readonly<Record<string, unknown>>
+      readonly note: string | null
+    }
+  /** It is as its code says again. */
+  | { readonly kind: 'reset'; readonly jobId: string }
   /** A run is to be cancelled, wherever it goes on. */
   | { readonly kind: 'cancel'; readonly runId: string }
   /** The locks of a job, or that of one slot, are free from now on. `runs` are those that held them, once that is known. */
@@ -45,8 +54,8 @@ export type ChangeRequest = ChangeEffect & {
   /**
    * The version that must be in force for the change to be made: `null` for none. Left out, it is made whatever is.
    *
-   * A version is the id of the change that has put something in force: of a pause, the change that paused. A pause by code
-   * has the version `code`. So it says the same on every one of several masters.
+   * A version is the id of the change that has put something in force: of a pause, the change that paused; of an override, the
+   * change that has made it. A pause by code has the version `code`. So it says the same on every one of several masters.
    */
   readonly expected?: string | null
 }
@@ -89,6 +98,17 @@ export interface SkippedTick {
   readonly scheduledTime: number
 }
 
+/** What differs from a job's code. */
+export interface StandingOverride {
+  readonly jobId: string
+  readonly changes: Readonly<Record<string, unknown>>
+  readonly note: string | null
+  readonly by: string
+  readonly at: number
+  /** See `ChangeRequest`. */
+  readonly version: string
+}
+
 /** What changes have put in force. */
 export interface Standing {
   readonly pauses: readonly StandingPause[]
@@ -96,6 +116,7 @@ export interface Standing {
   readonly resumed: readonly string[]
   /** Ticks that are to have no run, and some that have passed. */
   readonly skips: readonly SkippedTick[]
+  readonly overrides: readonly StandingOverride[]
 }
 
 /** What people and programs change at run time, for the whole fleet. `CoordinationListener.onChanges` tells every replica. */

@@ -172,6 +172,11 @@ export type ClaimAnswer =
   | { readonly status: 'paused'; readonly first: false }
   /** The tick lies in the store's future; it is due at `due` (by the store's clock). */
   | { readonly status: 'early'; readonly due: number }
+  /**
+   * To a tick, or one without a run: the job was overridden, or its override was reset, and this replica has not heard of it yet.
+   * Nothing was claimed.
+   */
+  | { readonly status: 'stale' }
   /** To `recover`: the run's lock is held, for so many milliseconds unless it is extended. */
   | { readonly status: 'running'; readonly remaining: number }
   /**

@@ -1,10 +1,12 @@
 import type {
   Change,
   ChangeAnswer,
+  ChangeEffect,
   ChangeRequest,
   ReleasedLock,
   SkippedTick,
-  Standing
+  Standing,
+  StandingOverride
 } from '../../../types/coordination.js'
 import { scopeOf } from '../../base/scopes.js'
 import { KEEP_CHANGES, KEEP_SKIP } from '../redis/constants.js'
@@ -33,6 +35,7 @@ export class MemoryChanges {
   readonly #byId = new Map<string, Change>()
   /** The ticks that have no run, by their job. */
   readonly #skips = new Map<string, Set<number>>()
+  readonly #overrides = new Map<string, StandingOverride>()
   #version = 0
 
   constructor(pauses: MemoryPauses, runs: ChangedRuns) {
@@ -51,7 +54,12 @@ export class MemoryChanges {
   }
 
   get standing(): Standing {
-    return { pauses: [...this.#pauses.standing()], resumed: [...this.#pauses.resumed()], skips: [...this.#skipped()] }
+    return {
+      pauses: [...this.#pauses.standing()],
+      resumed: [...this.#pauses.resumed()],
+      skips: [...this.#skipped()],
+      overrides: [...this.#overrides.values()]
+    }
   }
 
   /**
@@ -75,7 +83,7 @@ export class MemoryChanges {
     if (effect.kind === 'skip' && (effect.scheduledTime <= now || this.#runs.isTaken(effect)))
       return { status: 'passed' }
     if (effect.kind === 'cancel' && !this.#runs.isOpen(effect.runId)) return { status: 'unknown' }
-    if (expected !== undefined && 'scope' in effect && this.#pauses.versionOf(effect.scope, now) !== expected) {
+    if (expected !== undefined && this.#versionOf(effect, now) !== expected) {
       return { status: 'conflict', by: last?.by ?? null, at: last?.at ?? null }
     }
     const about = effect.kind === 'release' && at !== null ? { ...effect, runs: this.#runs.release(effect) } : effect
@@ -91,9 +99,24 @@ export class MemoryChanges {
     if (scope !== '') this.#last.set(scope, change)
     if (change.kind === 'pause') this.#pauses.pause(pauseOf(change))
     else if (change.kind === 'skip') this.#noteSkip(change, now)
+    else if (change.kind === 'override') this.#overrides.set(change.jobId, overrideOf(change))
+    else if (change.kind === 'reset') this.#overrides.delete(change.jobId)
     else if (change.kind === 'resume') this.#pauses.resume(change.scope, change.at, now)
     tell(change)
     return answer
+  }
+
+  /** Whether a job was overridden, or reset, by a change later than a version. */
+  isOverriddenSince(jobId: string, version: number): boolean {
+    return this.#version > version && (this.#last.get(scopeOf({ kind: 'reset', jobId }))?.version ?? 0) > version
+  }
+
+  /** The version of what is in force that a change is about; `null` for none. */
+  #versionOf(effect: ChangeEffect, now: number): string | null {
+    if (effect.kind === 'override' || effect.kind === 'reset') {
+      return this.#overrides.get(effect.jobId)?.version ?? null
+    }
+    return 'scope' in effect ? this.#pauses.versionOf(effect.scope, now) : null
   }
 
   /** Whether a tick has no run. */
@@ -112,6 +135,10 @@ export class MemoryChanges {
   *#skipped(): Iterable<SkippedTick> {
     for (const [jobId, ticks] of this.#skips) for (const scheduledTime of ticks) yield { jobId, scheduledTime }
   }
+}
+
+function overrideOf({ jobId, changes, note, by, at, id }: Extract<Change, { kind: 'override' }>): StandingOverride {
+  return { jobId, changes, note, by, at, version: id }
 }
 
 /** Whether a change counts more than another of the same, of which several masters may hear in any order. */

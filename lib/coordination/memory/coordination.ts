@@ -72,6 +72,7 @@ export class MemoryCoordination implements Coordination {
     this.#claims = new MemoryClaims(store, maxClockSkew, listener, replicaId)
     this.#listener = listener
     store.listeners.add(listener)
+    store.heard.set(listener, store.changes.version)
   }
 
   now(): number {
@@ -226,7 +227,13 @@ export class MemoryCoordination implements Coordination {
 
   /** Tells every replica of a change. */
   protected tell(change: Change): void {
-    for (const listener of this.#store.listeners) this.#clock.setImmediate(() => listener.onChanges([change], true))
+    const { heard, listeners } = this.#store
+    for (const listener of listeners) {
+      this.#clock.setImmediate(() => {
+        heard.set(listener, change.version)
+        listener.onChanges([change], true)
+      })
+    }
   }
 
   #stateOf(request: SurveyRequest, moment: Moment): JobState {

@@ -37,6 +37,8 @@ export class MemoryStore {
   readonly progress = new Map<string, RunProgress>()
   readonly replicas = new Map<string, SeenReplica>()
   readonly listeners = new Set<CoordinationListener>()
+  /** The version of the last change that each replica has heard of. */
+  readonly heard = new WeakMap<CoordinationListener, number>()
   /** Each replica's last reply, should it have been lost. */
   readonly claimReplies = new WeakMap<CoordinationListener, Reply<ClaimAnswer>>()
   readonly handBackReplies = new WeakMap<CoordinationListener, Reply<HandBackAnswer>>()

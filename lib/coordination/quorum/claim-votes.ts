@@ -40,6 +40,8 @@ export function decideClaim(request: ClaimRequest, votes: readonly Vote<ClaimVot
   const most = majorityOf(votes.length)
   const count = new Count(votes)
   const { granted, overlaps, elsewhere, paused, early, running, mine } = count
+  // A majority has the change, so that one of these does: one who has not heard of it is not to claim, whoever else has not.
+  if (count.isStale) return { status: 'stale' }
   if (granted.length >= most) return grant(count)
   if (count.unavailable.length > votes.length - most) {
     const unreadable = count.unavailable.filter((answer) => answer.unreadable)
@@ -188,6 +190,7 @@ class Count {
   readonly running: Voted<'running'>[] = []
   readonly unavailable: Voted<'unavailable'>[] = []
   mine = 0
+  isStale = false
   readonly #nodes: number
 
   constructor(votes: readonly Vote<ClaimVote>[]) {
@@ -201,6 +204,7 @@ class Count {
       else if (vote.status === 'claimed_elsewhere') this.elsewhere.push(vote)
       else if (vote.status === 'early') this.early.push(vote)
       else if (vote.status === 'running') this.running.push(vote)
+      else if (vote.status === 'stale') this.isStale = true
       else this.unavailable.push(vote)
     }
   }

@@ -1,12 +1,5 @@
 import type { AbandonVote, AcquireVote } from '../../../types/coordination/node.js'
-import type {
-  AcquireAnswer,
-  HandBackAnswer,
-  JobState,
-  ReleaseAnswer,
-  Standing,
-  StandingPause
-} from '../../../types/coordination.js'
+import type { AcquireAnswer, HandBackAnswer, JobState, ReleaseAnswer, Standing } from '../../../types/coordination.js'
 import { RedisUnavailableError } from '../../errors.js'
 
 // What the answers of several independent nodes to one question come to: pure functions of those answers. Those to a
@@ -110,21 +103,38 @@ export function combineStates(states: readonly JobState[]): JobState {
  * so; of several pauses the last one counts.
  */
 export function combineStanding(answers: readonly Standing[]): Standing {
-  const byScope = new Map<string, StandingPause[]>()
-  for (const pause of answers.flatMap(({ pauses }) => pauses)) {
-    const known = byScope.get(pause.scope)
-    if (known === undefined) byScope.set(pause.scope, [pause])
-    else known.push(pause)
-  }
-  const pauses = [...byScope.values()].filter((each) => 2 * each.length >= answers.length)
+  const pauses = mostOf(
+    answers.map((standing) => standing.pauses),
+    ({ scope }) => scope
+  )
   const counts = new Map<string, number>()
   for (const jobId of answers.flatMap(({ resumed }) => resumed)) counts.set(jobId, (counts.get(jobId) ?? 0) + 1)
   return {
-    pauses: pauses.map((each) => each.reduce((last, pause) => ((pause.at ?? 0) > (last.at ?? 0) ? pause : last))),
+    pauses,
     // It is on one of any majority.
     skips: answers.flatMap(({ skips }) => skips),
+    overrides: mostOf(
+      answers.map((standing) => standing.overrides),
+      ({ jobId }) => jobId
+    ),
     resumed: [...counts].flatMap(([jobId, count]) => (2 * count > answers.length ? [jobId] : []))
   }
+}
+
+/** Of all that is of the same the last one, where a majority may have one: what another node has ended since is on fewer. */
+function mostOf<Put extends { readonly at: number | null }>(
+  answers: readonly (readonly Put[])[],
+  keyOf: (put: Put) => string
+): Put[] {
+  const byKey = new Map<string, Put[]>()
+  for (const put of answers.flat()) {
+    const same = byKey.get(keyOf(put))
+    if (same === undefined) byKey.set(keyOf(put), [put])
+    else same.push(put)
+  }
+  return [...byKey.values()]
+    .filter((same) => 2 * same.length >= answers.length)
+    .map((same) => same.reduce((last, put) => ((put.at ?? 0) > (last.at ?? 0) ? put : last)))
 }
 
 /** The middle one, so that a node that is wrong is outvoted; of two the smaller. */

@@ -20,6 +20,7 @@ import {
   ANSWER_RUNNING,
   ANSWER_SKIPPED,
   ANSWER_SLOT,
+  ANSWER_STALE,
   ANSWER_TAKEN_OVER,
   ANSWER_UNREADABLE,
   GIVEN_UP,
@@ -69,6 +70,8 @@ const CLAIMED_ELSEWHERE: ClaimVote = Object.freeze({
   by: '',
   previous: null
 })
+
+const STALE: ClaimVote = Object.freeze({ status: 'stale' })
 
 class AnswerReader {
   readonly #answers: string
@@ -177,6 +180,8 @@ class AnswerReader {
         return { status: 'claimed_elsewhere', last: this.#tick(), by: '', previous: null }
       case ANSWER_CLAIMED_BY:
         return { status: 'claimed_elsewhere', last: this.#tick(), by: this.#id(), previous: this.#tick() }
+      case ANSWER_STALE:
+        return STALE
       case ANSWER_UNREADABLE: {
         const error = new RedisUnavailableError('claim a tick', unreadable(request.jobId))
         return { status: 'unavailable', error, maybe: false, unreadable: true }

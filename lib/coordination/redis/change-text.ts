@@ -1,4 +1,4 @@
-import type { Change, ChangeRequest, StandingPause } from '../../../types/coordination.js'
+import type { Change, ChangeRequest, StandingOverride, StandingPause } from '../../../types/coordination.js'
 import { PAUSED_BY_CODE, RESUMED_MARK, VERSION_BY_CODE } from './constants.js'
 
 // Changes as Redis has them: JSON that begins with `{"version":..,"at":..,"id":".."`, of which change.lua adds the first two.
@@ -29,6 +29,14 @@ export function readPause(scope: StandingPause['scope'], noted: string): Standin
     until: typeof until === 'number' ? until : null,
     version: typeof id === 'string' ? id : `${at ?? ''}`
   }
+}
+
+/** What is noted of an override; `null` for what cannot be read. */
+export function readOverride(noted: string): StandingOverride | null {
+  const change = readChange(noted)
+  if (change?.kind !== 'override' || typeof change.changes !== 'object' || change.changes === null) return null
+  const { jobId, changes, note, by, at, id } = change
+  return { jobId, changes, note, by, at, version: id }
 }
 
 /** When what is noted of a pause ended; 0 where it has not, or is not known to have. */

@@ -9,7 +9,7 @@ import type {
 } from '../../../types/coordination.js'
 import { groupScope, jobScope, scopeOf } from '../../base/scopes.js'
 import { ChangeFeed } from '../change-feed.js'
-import { readChange, readPause, writeChange } from './change-text.js'
+import { readChange, readOverride, readPause, writeChange } from './change-text.js'
 import type { ScriptCommands } from './commands.js'
 import { BY_CODE_MARK, CHANGE_CONFLICT, CHANGE_PASSED, CHANGE_UNKNOWN, GROUP_SCOPE, NOBODY } from './constants.js'
 import { unescapeField } from './fields.js'
@@ -82,7 +82,7 @@ export class RedisChanges {
   /** @throws RedisUnavailableError */
   async standing(): Promise<Standing> {
     const { link, commands, keys } = this.#options
-    const [, ofJobs, ofOthers, skipped] = await link.command('read what is paused', () =>
+    const [, ofJobs, ofOthers, skipped, overridden] = await link.command('read what is in force', () =>
       commands.rlsStanding(1, keys.fence)
     )
     const pauses: StandingPause[] = []
@@ -101,7 +101,8 @@ export class RedisChanges {
       const [, tick, jobId = ''] = (index % 2 === 0 && /^(\d+) (.*)$/s.exec(field)) || []
       return tick === undefined ? [] : [{ jobId, scheduledTime: Number(tick) }]
     })
-    return { pauses, resumed, skips }
+    const overrides = overridden.flatMap((entry, index) => (index % 2 === 0 ? [] : (readOverride(entry) ?? [])))
+    return { pauses, resumed, skips, overrides }
   }
 
   async #read(after: number): Promise<{ changes: readonly (Change | null)[]; version: number }> {
@@ -133,6 +134,7 @@ function nameOf(request: ChangeRequest): string {
   if (request.kind === 'request') return 'tell of a request'
   if (request.kind === 'skip') return 'skip a tick of a job'
   if (request.kind === 'release') return 'release the lock of a job'
+  if (request.kind === 'override' || request.kind === 'reset') return `${request.kind} a job`
   const { kind, scope } = request
   const what = scope === 'all' ? 'all jobs' : scope.startsWith('group:') ? 'a group of jobs' : 'a job'
   return `${kind} ${what}`

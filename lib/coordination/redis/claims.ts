@@ -81,8 +81,8 @@ export class RedisClaims {
   readonly #maxClockSkew: number
   readonly #records: RedisRecords
   readonly #listener: CoordinationListener
-  /** `maybe`: whether it may have been executed when it was made before. */
-  #lastCall = { id: NOBODY, sent: 0, maybe: false }
+  /** `known`: the version known when it was first made; `maybe`: whether it may have been executed when it was made before. */
+  #lastCall = { id: NOBODY, sent: 0, known: '', maybe: false }
 
   constructor(options: RedisClaimsOptions) {
     this.#link = options.link
@@ -107,11 +107,12 @@ export class RedisClaims {
     if (blocks !== undefined) keys.push(this.#keys.taken(blocks.scheduledTime))
     const { templates, requests: written } = writeRequests(requests, isVote)
     const writtenBlocks = blocks === undefined ? '' : writeBlocks(blocks)
-    const known = this.#changes.known
-    const args = [this.#maxClockSkew, this.#replica, callId, known, templates, written, writtenBlocks]
     const sent = this.#clock.monotonic()
-    // A lock is believed in from when it was first asked for.
-    const call = callId !== NOBODY && callId === this.#lastCall.id ? this.#lastCall : { id: callId, sent, maybe: false }
+    const { known } = this.#changes
+    // A lock is believed in from when it was first asked for, and the requests are of definitions as they were then.
+    const isRepeated = callId !== NOBODY && callId === this.#lastCall.id
+    const call = isRepeated ? this.#lastCall : { id: callId, sent, known, maybe: false }
+    const args = [this.#maxClockSkew, this.#replica, callId, call.known, templates, written, writtenBlocks]
     if (callId !== NOBODY) this.#lastCall = call
     try {
       // An answer that comes too late is dropped: the call is repeated, or what it may have claimed is taken back.

@@ -49,7 +49,7 @@ export interface ScriptCommands {
   rlsStanding(
     keyCount: number,
     key: string
-  ): Promise<[version: string, ofJobs: string[], ofOthers: string[], skips: string[]]>
+  ): Promise<[version: string, ofJobs: string[], ofOthers: string[], skips: string[], overrides: string[]]>
   rlsPauses(keyCount: number, ...args: string[]): Promise<string[]>
   rlsSince(keyCount: number, ...args: string[]): Promise<string>
   rlsTime(keyCount: number, ...args: string[]): Promise<[micros: number, handed: HandedFields, version: string]>

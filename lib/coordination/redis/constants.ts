@@ -16,6 +16,8 @@ export const KEY_STANDING = 'standing'
 
 export const KEY_SKIPS = 'skips'
 
+export const KEY_OVERRIDES = 'overrides'
+
 export const KEY_VERSION = 'version'
 
 export const KEY_CHANGES = 'changes'
@@ -100,10 +102,15 @@ export const GROUP_SCOPE = 'group:'
 
 export const ALL_SCOPE = 'all'
 
+/** What the scope of a job's override begins with. */
+export const OVERRIDE_SCOPE = 'override:'
+
 /** What claims are to look at: in `standing`. */
 export const STANDING_PAUSES = 'p'
 
 export const STANDING_SKIPS = 's'
+
+export const STANDING_OVERRIDES = 'o'
 
 /** The version of a pause by code, which is no change. */
 export const VERSION_BY_CODE = 'code'
@@ -196,6 +203,9 @@ export const ANSWER_LAST = 'l'
 
 /** Before an answer that takes a tick: an operator has said that it has no run. */
 export const ANSWER_SKIPPED = 'x'
+
+/** The job was overridden since, or its override was reset: the replica has not heard of it yet. */
+export const ANSWER_STALE = 'v'
 
 /** The job has had all of its runs. */
 export const ANSWER_ENDED = 'e'

@@ -52,10 +52,11 @@ import {
  * | `paused` | hash: job to its pause. `{...}` is a pause by an operator (its entry in `changes`; of a build before those JSON with note, replicaId, at), `-<time>` its end, `-` a resumption of what was not paused; `{}` is a pause by code, `-<time>~` its end | change, claim, pauses | for ever |
  * | `pauses` | hash: `all` or `group:<name>` to the pause of all jobs or of a group, as in `paused` | change | for ever |
  * | `skips` | hash: `tick job` of a tick that has no run, to its change as in `changes` | change | 7 days from the tick on, as of the next change |
- * | `standing` | string: what claims are to look at: `p` for `pauses`, `s` for `skips` | change | for ever |
+ * | `overrides` | hash: job to what differs from its code, a change as in `changes` | change | for ever |
+ * | `standing` | string: what claims are to look at: `p` for `pauses`, `s` for `skips`, `o` for overrides in `changed` | change | for ever |
  * | `version` | string: how many changes there have been, by which a replica knows what it has missed | change | for ever |
  * | `changes` | stream: `<version>-0` to JSON of a change in `c` | change | the last 1000 |
- * | `changed` | hash: scope, which is `all`, `group:<name>` or `job:<job>`, to its last change as in `changes` | change | for ever |
+ * | `changed` | hash: scope, which is `all`, `group:<name>`, `job:<job>` or `override:<job>`, to its last change as in `changes` | change | for ever |
  * | `change:<id>` | string: a change as in `changes`, should it be asked for again | change | a day |
  * | `handed` | hash: job to `tick run time` of a claim that was handed back; DEL and a run to `-1 run time` of what is to replace it | hand back, claim; taken away by claim, finish, abandon | a day |
  * | `since:<job>` | string: `time trigger`, since when the fleet has had the job with this trigger | since, claim, adopt | as long as a claim; 7 days from the first one |

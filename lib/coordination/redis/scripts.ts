@@ -193,9 +193,9 @@ end
 local id, madeAt, kind, scope, body, expected, about, slot = unpack(ARGV)
 local versionKey, feedKey, changedKey = base .. 'version', base .. 'changes', base .. 'changed'
 local replyKey = base .. 'change:' .. id
-local skipsKey = base .. 'skips'
+local skipsKey, overridesKey, standingKey = base .. 'skips', base .. 'overrides', base .. 'standing'
 redis.call('EXISTS', KEYS[1], versionKey, feedKey, changedKey, replyKey, base .. 'paused', base .. 'pauses',
-skipsKey)
+skipsKey, overridesKey, standingKey)
 local made = textAt(replyKey)
 if made ~= '' then return { 'm', made } end
 local isMaster = madeAt ~= '' and madeAt ~= '-'
@@ -203,7 +203,9 @@ local at = isMaster and tonumber(madeAt) or now
 local isOfJob = sub(scope, 1, #'job:') == 'job:'
 local pausesKey = base .. (isOfJob and 'paused' or 'pauses')
 local field = isOfJob and sub(scope, #'job:' + 1) or scope
+local isOverride = kind == 'override' or kind == 'reset'
 local function versionInForce()
+if isOverride then return match(redis.call('HGET', overridesKey, about) or '', '"id":"([^"]+)"') or '-' end
 local noted = pauseUntil(redis.call('HGET', pausesKey, field), now)
 if not noted or sub(noted, 1, 1) == '-' then return '-' end
 if noted == '{}' then return 'code' end
@@ -261,6 +263,10 @@ if #locks > 0 then
 redis.call('DEL', unpack(locks))
 elseif kind == 'skip' then
 redis.call('HSET', skipsKey, slot .. ' ' .. about, entry)
+elseif kind == 'override' then
+redis.call('HSET', overridesKey, about, entry)
+elseif kind == 'reset' then
+redis.call('HDEL', overridesKey, about)
 elseif kind == 'pause' then
 redis.call('HSET', pausesKey, field, entry)
 elseif kind == 'resume' then
@@ -281,7 +287,8 @@ for i = 1, #skips, 2 do
 if tonumber(match(skips[i], '^%d+')) < now - 604800000 then left = left - redis.call('HDEL', skipsKey, skips[i]) end
 end
 local looksAtPauses = redis.call('EXISTS', base .. 'pauses') == 1 and 'p' or ''
-redis.call('SET', base .. 'standing', looksAtPauses .. (left > 0 and 's' or ''))
+local looksAtOverrides = (isOverride or string.find(textAt(standingKey), 'o', 1, true)) and 'o' or ''
+redis.call('SET', standingKey, looksAtPauses .. (left > 0 and 's' or '') .. looksAtOverrides)
 return { 'm', entry }
 `
 
@@ -417,6 +424,13 @@ if looksAt and find(looksAt, 's', 1, true) and count > 0 then
 local ticks = {}
 for i = 1, count do ticks[i] = format('%.0f', templateOf[i].scheduledTime) .. ' ' .. jobIds[i] end
 skips = call('HMGET', base .. 'skips', unpack(ticks))
+end
+local version = known[2 * count + 3] or ''
+local changed
+if version ~= ARGV[4] and looksAt and find(looksAt, 'o', 1, true) and count > 0 then
+local scopes = {}
+for i = 1, count do scopes[i] = 'override:' .. jobIds[i] end
+changed = call('HMGET', base .. 'changed', unpack(scopes))
 end
 for i = 1, standing and count or 0 do pauses[i] = pauses[i] or '' end
 local handed = call('HGETALL', handedKey)
@@ -1033,18 +1047,27 @@ end
 return answer
 end
 local answer = makeAnswer()
+local function answerFresh(i)
+local change = changed and changed[i]
+if change and (templateOf[i].kind == 't' or templateOf[i].kind == 'm')
+and tonumber(match(change, '^{"version":(%d+)') or 0) > (tonumber(ARGV[4]) or 0) then
+answers[i] = 'v'
+return false
+end
+return answer(i)
+end
 local answered, finished, asked = 0, {}, {}
 for b = 1, #blocks do
 if sizes[b] == 0 then asked[#asked + 1] = marks[b] end
 local isWhole = sizes[b] > 0
 for i = answered + 1, answered + sizes[b] do
-local isTaken = answer(i)
+local isTaken = answerFresh(i)
 isWhole = isWhole and isTaken
 end
 answered = answered + sizes[b]
 if isWhole then finished[#finished + 1] = blocks[b] end
 end
-for i = answered + 1, count do answer(i) end
+for i = answered + 1, count do answerFresh(i) end
 if #finished > 0 then
 call('SADD', takenKey, unpack(finished))
 call('PEXPIRE', takenKey, 60000)
@@ -1054,7 +1077,6 @@ if #closed > 0 then call('ZREM', openKey, unpack(closed)) end
 if #opened > 0 then call('ZADD', openKey, unpack(opened)) end
 local reply = concat(answers, ' ')
 if callId ~= '-' then rememberReply(replyKey, callId, reply) end
-local version = known[2 * count + 3] or ''
 return { micros, reply, concat(differing, ' '), handed, concat(asked), version ~= ARGV[4] and version or nil }
 `
 
@@ -2043,7 +2065,7 @@ return type(text) == 'string' and text or ''
 end
 return {
 textAt(base .. 'version'), redis.call('HGETALL', base .. 'paused'), redis.call('HGETALL', base .. 'pauses'),
-redis.call('HGETALL', base .. 'skips')
+redis.call('HGETALL', base .. 'skips'), redis.call('HGETALL', base .. 'overrides')
 }
 `
 

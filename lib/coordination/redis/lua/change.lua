@@ -4,8 +4,8 @@
 -- KEYS  fence
 -- ARGV  the change's id; when it is made, `''` for now, NOBODY where it is only looked whether what is expected is in
 --       force; its kind; its scope, `''` for a command; its body, a JSON object; the version that is expected, `''` for
---       any, NOBODY for none; the job or the run that a command is about; the slot of which a lock is to be freed, `''`
---       for all, or the tick that is to be skipped
+--       any, NOBODY for none; the job or the run that it is about; the slot of which a lock is to be freed, `''` for all,
+--       or the tick that is to be skipped
 -- Reply CHANGE_MADE and the entry; CHANGE_UNKNOWN for a run that is not open; CHANGE_PASSED for a
 --       tick that has passed or was claimed; or CHANGE_CONFLICT and the entry of the last change of that scope, or `''`
 
@@ -20,10 +20,10 @@
 local id, madeAt, kind, scope, body, expected, about, slot = unpack(ARGV)
 local versionKey, feedKey, changedKey = base .. KEY_VERSION, base .. KEY_CHANGES, base .. KEY_CHANGED
 local replyKey = base .. KEY_CHANGE .. id
-local skipsKey = base .. KEY_SKIPS
+local skipsKey, overridesKey, standingKey = base .. KEY_SKIPS, base .. KEY_OVERRIDES, base .. KEY_STANDING
 -- Before anything is written: a Cluster whose slot is moving may refuse it.
 redis.call('EXISTS', KEYS[1], versionKey, feedKey, changedKey, replyKey, base .. KEY_PAUSED, base .. KEY_PAUSES,
-  skipsKey)
+  skipsKey, overridesKey, standingKey)
 
 local made = textAt(replyKey)
 if made ~= '' then return { CHANGE_MADE, made } end
@@ -33,9 +33,11 @@ local at = isMaster and tonumber(madeAt) or now
 local isOfJob = sub(scope, 1, #JOB_SCOPE) == JOB_SCOPE
 local pausesKey = base .. (isOfJob and KEY_PAUSED or KEY_PAUSES)
 local field = isOfJob and sub(scope, #JOB_SCOPE + 1) or scope
+local isOverride = kind == 'override' or kind == 'reset'
 
 -- The version of what is in force; NOBODY where nothing is.
 local function versionInForce()
+  if isOverride then return match(redis.call('HGET', overridesKey, about) or '', '"id":"([^"]+)"') or NOBODY end
   local noted = pauseUntil(redis.call('HGET', pausesKey, field), now)
   if not noted or sub(noted, 1, 1) == RESUMED_MARK then return NOBODY end
   if noted == PAUSED_BY_CODE then return VERSION_BY_CODE end
@@ -106,6 +108,10 @@ if #locks > 0 then
   redis.call('DEL', unpack(locks))
 elseif kind == 'skip' then
   redis.call('HSET', skipsKey, slot .. ' ' .. about, entry)
+elseif kind == 'override' then
+  redis.call('HSET', overridesKey, about, entry)
+elseif kind == 'reset' then
+  redis.call('HDEL', overridesKey, about)
 elseif kind == 'pause' then
   redis.call('HSET', pausesKey, field, entry)
 elseif kind == 'resume' then
@@ -130,5 +136,7 @@ for i = 1, #skips, 2 do
   if tonumber(match(skips[i], '^%d+')) < now - KEEP_SKIP then left = left - redis.call('HDEL', skipsKey, skips[i]) end
 end
 local looksAtPauses = redis.call('EXISTS', base .. KEY_PAUSES) == 1 and STANDING_PAUSES or ''
-redis.call('SET', base .. KEY_STANDING, looksAtPauses .. (left > 0 and STANDING_SKIPS or ''))
+-- Also after a reset: one who has not heard of it is under the override.
+local looksAtOverrides = (isOverride or string.find(textAt(standingKey), STANDING_OVERRIDES, 1, true)) and STANDING_OVERRIDES or ''
+redis.call('SET', standingKey, looksAtPauses .. (left > 0 and STANDING_SKIPS or '') .. looksAtOverrides)
 return { CHANGE_MADE, entry }

@@ -58,6 +58,7 @@
 --       ANSWER_EARLY due
 --       ANSWER_RUNNING remaining
 --       ANSWER_UNREADABLE
+--       ANSWER_STALE
 --
 --       `covered` is the tick up to which all is accounted for, -1 for none, followed by `/resumedAt` when that was
 --       later.
@@ -135,6 +136,14 @@ if looksAt and find(looksAt, STANDING_SKIPS, 1, true) and count > 0 then
   local ticks = {}
   for i = 1, count do ticks[i] = format('%.0f', templateOf[i].scheduledTime) .. ' ' .. jobIds[i] end
   skips = call('HMGET', base .. KEY_SKIPS, unpack(ticks))
+end
+local version = known[2 * count + 3] or ''
+-- Jobs that were overridden, or reset, since what the replica has heard of: it would claim a tick of another definition.
+local changed
+if version ~= ARGV[4] and looksAt and find(looksAt, STANDING_OVERRIDES, 1, true) and count > 0 then
+  local scopes = {}
+  for i = 1, count do scopes[i] = OVERRIDE_SCOPE .. jobIds[i] end
+  changed = call('HMGET', base .. KEY_CHANGED, unpack(scopes))
 end
 for i = 1, standing and count or 0 do pauses[i] = pauses[i] or '' end
 local handed = call('HGETALL', handedKey)
@@ -676,18 +685,30 @@ local function makeAnswer()
 end
 
 local answer = makeAnswer()
+
+-- Answers a request, as `answer` does, unless it was made under an override that is none any more.
+local function answerFresh(i)
+  local change = changed and changed[i]
+  if change and (templateOf[i].kind == KIND_TICK or templateOf[i].kind == KIND_MISS)
+    and tonumber(match(change, '^{"version":(%d+)') or 0) > (tonumber(ARGV[4]) or 0) then
+    answers[i] = ANSWER_STALE
+    return false
+  end
+  return answer(i)
+end
+
 local answered, finished, asked = 0, {}, {}
 for b = 1, #blocks do
   if sizes[b] == 0 then asked[#asked + 1] = marks[b] end
   local isWhole = sizes[b] > 0
   for i = answered + 1, answered + sizes[b] do
-    local isTaken = answer(i)
+    local isTaken = answerFresh(i)
     isWhole = isWhole and isTaken
   end
   answered = answered + sizes[b]
   if isWhole then finished[#finished + 1] = blocks[b] end
 end
-for i = answered + 1, count do answer(i) end
+for i = answered + 1, count do answerFresh(i) end
 
 if #finished > 0 then
   call('SADD', takenKey, unpack(finished))
@@ -698,5 +719,4 @@ if #closed > 0 then call('ZREM', openKey, unpack(closed)) end
 if #opened > 0 then call('ZADD', openKey, unpack(opened)) end
 local reply = concat(answers, ' ')
 if callId ~= NOBODY then rememberReply(replyKey, callId, reply) end
-local version = known[2 * count + 3] or ''
 return { micros, reply, concat(differing, ' '), handed, concat(asked), version ~= ARGV[4] and version or nil }

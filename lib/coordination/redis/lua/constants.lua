@@ -15,6 +15,7 @@ local KEY_PAUSED = 'paused'
 local KEY_PAUSES = 'pauses'
 local KEY_STANDING = 'standing'
 local KEY_SKIPS = 'skips'
+local KEY_OVERRIDES = 'overrides'
 local KEY_VERSION = 'version'
 local KEY_CHANGES = 'changes'
 local KEY_CHANGED = 'changed'
@@ -76,9 +77,13 @@ local JOB_SCOPE = 'job:'
 local GROUP_SCOPE = 'group:'
 local ALL_SCOPE = 'all'
 
+-- What the scope of a job's override begins with.
+local OVERRIDE_SCOPE = 'override:'
+
 -- What claims are to look at: in `standing`.
 local STANDING_PAUSES = 'p'
 local STANDING_SKIPS = 's'
+local STANDING_OVERRIDES = 'o'
 
 -- The version of a pause by code, which is no change.
 local VERSION_BY_CODE = 'code'
@@ -144,6 +149,8 @@ local ANSWER_SLOT = 's'
 local ANSWER_LAST = 'l'
 -- Before an answer that takes a tick: an operator has said that it has no run.
 local ANSWER_SKIPPED = 'x'
+-- The job was overridden since, or its override was reset: the replica has not heard of it yet.
+local ANSWER_STALE = 'v'
 -- The job has had all of its runs.
 local ANSWER_ENDED = 'e'
 

@@ -1,0 +1,279 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { MINUTE } from '../../lib/base/duration.js'
+import { createScheduler, type OverrideChanges, type Scheduler } from '../../lib/index.js'
+import { logLines } from '../fixtures/log-lines.js'
+import { NEVER_DUE } from '../fixtures/never-due.js'
+import { type Fleet, type Member, withFleet } from '../fixtures/simulated-fleet.js'
+import { withRedis } from '../fixtures/with-redis.js'
+
+const noop = (): void => {}
+
+/** The minutes of the beginning at which the runs of a job were due. */
+function minutesOf({ runs, start }: Fleet, id = 'job'): number[] {
+  return runs().flatMap(({ jobId, scheduledTime }) => (jobId === id ? [(scheduledTime - start) / MINUTE] : []))
+}
+
+/** Lets simulated time pass until a call is settled. */
+async function settled<Value>({ simulation }: Fleet, call: Promise<Value>): Promise<Value> {
+  let isSettled = false
+  const end = (): void => {
+    isSettled = true
+  }
+  call.then(end, end)
+  for (let tries = 0; !isSettled && tries < 1000; tries++) await simulation.advance('10ms')
+  return await call
+}
+
+/** Waits up to two seconds until something is so. */
+async function until(isSo: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 100 && !isSo(); tries++) await sleep(20)
+}
+
+for (const masters of [1, 3]) {
+  const stores = `${masters} store(s)`
+
+  t.test(`the fleet follows an override until it is reset, and one that joins later does, too: ${stores}`, (t) =>
+    withFleet(
+      async (fleet) => {
+        const { simulation } = fleet
+        const add = ({ scheduler }: Member): void => {
+          scheduler.cron('job', '* * * * *', noop)
+          scheduler.cron('other', '* * * * *', noop)
+        }
+        const members = [await fleet.join(add), await fleet.join(add)]
+        await simulation.advance('90s')
+        await settled(fleet, members[0]!.scheduler.override('job', { trigger: { cron: '*/3 * * * *' } }, { by: 'ada' }))
+        await simulation.advance('5m')
+        members.push(await fleet.join(add))
+        for (const member of members.splice(0, 2)) member.replica.crash()
+        await simulation.advance('3m')
+        t.match(members[0]?.scheduler.get('job')?.override, {
+          by: 'ada',
+          changes: { trigger: { cron: '*/3 * * * *' } }
+        })
+        await settled(fleet, members[0]!.scheduler.reset('job'))
+        await simulation.advance('2m')
+        t.same(minutesOf(fleet), [1, 3, 6, 9, 10, 11])
+        t.same(minutesOf(fleet, 'other'), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
+        t.same(fleet.missed(), [])
+        t.equal(members[0]?.scheduler.get('job')?.override, null)
+        const texts = members.flatMap(({ lines }) => lines.map(({ message }) => message))
+        t.notOk(
+          texts.some((text) => text.includes('defines')),
+          'none of them defines it otherwise'
+        )
+      },
+      { masters }
+    )
+  )
+
+  t.test(`a tick just after an override is run by the new definition alone, whoever claims it: ${stores}`, (t) =>
+    withFleet(
+      async (fleet) => {
+        const { simulation } = fleet
+        const data: unknown[] = []
+        const add = ({ scheduler }: Member): void => {
+          for (const id of ['retimed', 'left', 'given']) scheduler.cron(id, '* * * * *', noop)
+          scheduler.cron('options', '* * * * *', ({ data: seen }) => void data.push(seen), { data: 'code' })
+        }
+        const members = [await fleet.join(add), await fleet.join(add), await fleet.join(add)]
+        // One that takes no ticks: it makes the change, and the others have to hear of it.
+        const web = await fleet.join(add)
+        web.scheduler.stop()
+        await simulation.advance('59.9s')
+        const changes: [string, OverrideChanges][] = [
+          ['retimed', { trigger: { cron: '*/2 * * * *' } }],
+          ['left', { trigger: null }],
+          ['given', { trigger: { any: ['* * * * *', '30 3 * * *'] } }],
+          ['options', { data: 'operator' }]
+        ]
+        await Promise.all(changes.map(([id, change]) => settled(fleet, web.scheduler.override(id, change))))
+        t.ok(simulation.now < fleet.start + MINUTE, 'before the tick')
+        const hasHeard = members.filter(({ scheduler }) => scheduler.get('left')?.override !== null)
+        t.ok(hasHeard.length < members.length, 'not all have heard of it')
+        await simulation.advance('2m')
+        t.same(minutesOf(fleet, 'retimed'), [2])
+        t.same(minutesOf(fleet, 'left'), [])
+        t.same(minutesOf(fleet, 'given'), [1, 2], 'its tick is one of the new trigger, too')
+        t.same(minutesOf(fleet, 'options'), [1, 2])
+        t.same([...new Set(data)], ['operator'])
+        t.same(fleet.missed(), [])
+        for (const member of members) t.match(member.scheduler.get('left'), { trigger: null, nextRun: null })
+      },
+      { masters, seed: 5 }
+    )
+  )
+}
+
+t.test('a replica that was cut off for an hour claims nothing by what it knew', (t) =>
+  withFleet(async (fleet) => {
+    const { simulation } = fleet
+    const add = ({ scheduler }: Member): void => void scheduler.cron('job', '* * * * *', noop)
+    const [one, two] = [await fleet.join(add), await fleet.join(add)]
+    two.replica.disconnect()
+    await settled(fleet, one.scheduler.override('job', { trigger: { cron: '0 3 * * *' } }))
+    await simulation.advance('1h')
+    one.replica.crash()
+    two.replica.connect()
+    await simulation.advance('5m')
+    t.same(minutesOf(fleet), [])
+    t.match(two.scheduler.get('job')?.trigger, { cron: '0 3 * * *' })
+    await settled(fleet, two.scheduler.reset('job'))
+    await simulation.advance('90s')
+    t.ok(minutesOf(fleet).length >= 1)
+  })
+)
+
+t.test('over Redis: an override outlives all replicas, two operators lose nothing, and Redis gone is an error', (t) =>
+  withRedis(async (redis) => {
+    const { logger, lines } = logLines()
+    const started = async (define: (scheduler: Scheduler<undefined>) => void): Promise<Scheduler<undefined>> => {
+      const scheduler = createScheduler({ redis: redis.url, prefix: 'app', logger })
+      define(scheduler)
+      await scheduler.start()
+      return scheduler
+    }
+    const runs: unknown[] = []
+    const add = (scheduler: Scheduler<undefined>): void => {
+      scheduler.add({ id: 'job', trigger: { interval: NEVER_DUE }, handler: ({ data }) => void runs.push(data) })
+    }
+    const [one, two] = [await started(add), await started(add)]
+    const [first, second] = await Promise.all([
+      one.override('job', { data: { password: 'secret' }, timeout: '1m' }, { by: 'ada', note: 'a new server' }),
+      two.override('job', { misfireGraceTime: '5m', timeout: '2m' }, { by: 'grace' })
+    ])
+    const [earlier, last] = [first, second].sort((a, b) => a.at - b.at)
+    await until(() => one.get('job')?.override?.version === last?.version)
+    const { override } = await one.status('job')
+    t.match(override?.changes, { data: { password: 'secret' }, misfireGraceTime: '5m' }, 'both')
+    t.match(last?.changes, override?.changes)
+    await t.rejects(two.reset('job', { expectedVersion: earlier?.version ?? '' }), {
+      code: 'FST_ERR_RLS_JOB_CHANGED',
+      statusCode: 412,
+      message: /reset the job 'job'.*changed it at/
+    })
+    await t.rejects(two.override('job', { timeout: '3m' }, { expectedVersion: null }), {
+      code: 'FST_ERR_RLS_JOB_CHANGED'
+    })
+    const before = await two.override('job', { data: 'plain' }, { expectedVersion: last?.version ?? null })
+    t.match(before.changes, { data: 'plain', misfireGraceTime: '5m' })
+    await one.close()
+    await two.close()
+
+    const three = await started(add)
+    t.match(
+      three.get('job'),
+      { data: 'plain', override: { version: before.version, error: null } },
+      'from the start on'
+    )
+    await three.trigger('job', { wait: true })
+    t.same(runs, ['plain'])
+    // Code changes what it changes beneath.
+    three.modify('job', { data: 'code', jitter: '1s' })
+    t.equal(three.get('job')?.data, 'plain')
+
+    // Another version of the app, for which that is not valid.
+    const four = await started((scheduler) => {
+      scheduler.add({ id: 'job', handler: ({ data }) => void runs.push(data), data: 'by hand' })
+    })
+    t.match(four.get('job')?.override, { version: before.version, error: /misfireGraceTime/ })
+    t.equal(four.get('job')?.data, 'by hand', 'it follows its code')
+    const failed = lines.filter(({ message }) => message.includes('not valid here'))
+    t.match(failed, [{ level: 'warn', fields: { jobId: 'job', reason: /misfireGraceTime/ } }])
+    // What it does not have it can still reset.
+    const five = await started(noop)
+    await t.rejects(five.reset('none'), { code: 'FST_ERR_RLS_JOB_UNKNOWN' })
+    await five.reset('job', { by: 'ada' })
+    await until(() => three.get('job')?.override === null)
+    t.match(three.get('job'), { data: 'code', override: null })
+    t.match(await three.status('job'), { override: null })
+
+    const written = lines.map((line) => JSON.stringify(line)).join('\n')
+    t.notOk(written.includes('secret'), 'values are not logged')
+    const told = lines.filter(({ message }) => /overridden|follows its code again/.test(message))
+    t.match(told.at(-1), { level: 'info', fields: { by: 'ada' }, message: "the job 'job' follows its code again" })
+    await redis.kill()
+    await t.rejects(three.override('job', { timeout: '1m' }), { code: 'FST_ERR_RLS_REDIS_UNAVAILABLE' })
+    t.equal(three.get('job')?.override, null)
+    for (const scheduler of [three, four, five]) await scheduler.close()
+  })
+)
+
+t.test('what is overridden can be counted on: events, views, overlaps with `modify` and `remove`', async (t) => {
+  const scheduler = createScheduler({ logger: false })
+  const modified: unknown[] = []
+  scheduler.on('modified', ({ job }) => void modified.push(job.trigger))
+  const add = (): unknown => scheduler.add({ id: 'job', trigger: { interval: NEVER_DUE }, handler: noop })
+  add()
+  const date = new Date('2099-01-01T09:00:00Z')
+  const { version, ...made } = await scheduler.override('job', { trigger: { any: [{ date }] } }, { by: 'ada' })
+  const changes = { trigger: { any: [{ date: date.toISOString() }] } }
+  t.match(made, { changes, by: 'ada', note: null, error: null })
+  t.same(modified, [changes.trigger])
+  t.equal(scheduler.get('job')?.nextRun, date.getTime())
+  t.match(JSON.parse(JSON.stringify(scheduler.get('job'))), { override: { version, changes } })
+  scheduler.reschedule('job', '0 3 * * *')
+  t.same(scheduler.get('job')?.trigger, changes.trigger, 'it stays overridden')
+  t.throws(() => scheduler.reschedule('job', 'never'), { code: 'FST_ERR_RLS_CRON_INVALID' }, 'and checked')
+  scheduler.remove('job')
+  add()
+  t.equal(scheduler.get('job')?.nextRun, date.getTime(), 'also when it comes back')
+  await scheduler.reset('job')
+  t.same(scheduler.get('job')?.trigger, { interval: NEVER_DUE })
+  await scheduler.override('job', { trigger: null })
+  t.equal(scheduler.get('job')?.trigger, null, 'by hand only')
+  await scheduler.close()
+})
+
+t.test('bad input changes nothing', async (t) => {
+  const scheduler = createScheduler({ logger: false })
+  scheduler.add({ id: 'job', trigger: { interval: NEVER_DUE }, handler: noop })
+  scheduler.add({
+    id: 'checked',
+    trigger: { interval: NEVER_DUE },
+    schema: { type: 'object', required: ['to'] },
+    data: { to: 'x' },
+    handler: noop
+  })
+  scheduler.add({ id: 'unlocked', trigger: { interval: NEVER_DUE }, lock: false, handler: noop })
+  const cyclic: unknown[] = []
+  cyclic.push(cyclic)
+  const refused: [string, unknown, object, string, RegExp?][] = [
+    ['none', { timeout: 1 }, {}, 'JOB_UNKNOWN'],
+    ['job', {}, {}, 'OPTION_INVALID', /one option/],
+    ['job', undefined, {}, 'OPTION_INVALID'],
+    ['job', [], {}, 'OPTION_INVALID'],
+    ['job', { handler: noop }, {}, 'OPTION_INVALID', /left to the job's code/],
+    ['job', { when: noop }, {}, 'OPTION_INVALID'],
+    ['job', { id: 'other' }, {}, 'OPTION_INVALID'],
+    ['job', { paused: true }, {}, 'OPTION_INVALID'],
+    ['job', { group: 'g' }, {}, 'OPTION_INVALID'],
+    ['job', { timeOut: 1 }, {}, 'OPTION_UNKNOWN', /timeout/],
+    ['job', { max_instances: 2 }, {}, 'OPTION_UNKNOWN', /maxInstances/],
+    ['job', { trigger: 'never' }, {}, 'CRON_INVALID'],
+    ['job', { trigger: cyclic }, {}, 'OPTION_INVALID'],
+    ['job', { trigger: { date: 'soon' } }, {}, 'DATE_INVALID'],
+    ['job', { timeout: -1 }, {}, 'DURATION_INVALID'],
+    ['job', { data: () => 1 }, {}, 'OPTION_INVALID', /JSON/],
+    ['job', { data: new Date() }, {}, 'OPTION_INVALID', /JSON/],
+    ['job', { data: 'x'.repeat(10_001) }, {}, 'OPTION_INVALID', /10,000/],
+    ['job', { lock: false }, {}, 'OPTION_INVALID', /lock/],
+    ['unlocked', { lock: '10s' }, {}, 'OPTION_INVALID', /lock/],
+    ['unlocked', { maxInstances: 2 }, {}, 'OPTION_INVALID'],
+    ['checked', { data: {} }, {}, 'DATA_INVALID'],
+    ['job', { timeout: 1 }, { note: 5 }, 'OPTION_INVALID'],
+    ['job', { timeout: 1 }, { until: 5 }, 'OPTION_UNKNOWN'],
+    ['job', { timeout: 1 }, { by: '' }, 'OPTION_INVALID'],
+    ['job', { timeout: 1 }, { expectedVersion: 'another' }, 'JOB_CHANGED']
+  ]
+  for (const [id, changes, options, code, message = /./] of refused) {
+    const expected = { code: `FST_ERR_RLS_${code}`, message }
+    await t.rejects(scheduler.override(id, changes as OverrideChanges, options), expected, JSON.stringify(expected))
+  }
+  await t.rejects(scheduler.reset('none'), { code: 'FST_ERR_RLS_JOB_UNKNOWN' })
+  await t.rejects(scheduler.reset('job', { note: 'x' } as object), { code: 'FST_ERR_RLS_OPTION_UNKNOWN' })
+  await t.rejects(scheduler.reset('job', { expectedVersion: 'another' }), { code: 'FST_ERR_RLS_JOB_CHANGED' })
+  for (const { override } of scheduler.list()) t.equal(override, null)
+  await scheduler.close()
+})
