@@ -1,12 +1,13 @@
 /** The file of `bench/peers/` that starts a peer's jobs. */
-export type Peer = 'scheduler' | 'classic' | 'bullmq'
+export type Peer = 'scheduler' | 'classic' | 'bullmq' | 'ping'
 
 /** How tables and plots name them. */
 export const NAMES: Readonly<Record<Peer | 'none', string>> = {
   none: 'no jobs',
   scheduler: 'ours',
   classic: 'croner with redlock (classic)',
-  bullmq: 'BullMQ'
+  bullmq: 'BullMQ',
+  ping: 'a PING each second'
 }
 
 /** The jobs of every replica, and when they are due. */
@@ -23,4 +24,6 @@ export interface Load {
   readonly slots?: number
   /** How many runs of each job, asked for by hand, go on all the time; only of ours. */
   readonly held?: number
+  /** Whether the history is kept, as it is by default; only of ours. */
+  readonly history?: boolean
 }

@@ -8,7 +8,17 @@ import { svg } from './plot.js'
 import type { Question } from './question.js'
 import { type Asked, faults, section, summary } from './report.js'
 
-const NAMES = ['dispatch', 'locked', 'slots', 'growth', 'registering', 'requests', 'latency', 'startup'] as const
+const NAMES = [
+  'dispatch',
+  'locked',
+  'slots',
+  'history',
+  'growth',
+  'registering',
+  'requests',
+  'latency',
+  'startup'
+] as const
 const DOCS = new URL('../docs/', import.meta.url)
 
 const args = process.argv.slice(2)

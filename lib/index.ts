@@ -52,6 +52,7 @@ export type {
   TriggerJobConfig,
   TriggerRouteOptions
 } from '../types/plugin.js'
+export type { ClusterLike, RedisInput, RedisLike, RedisMasterInput, RedisOptionsInput } from '../types/redis.js'
 export type {
   JobCondition,
   JobHandler,
@@ -62,22 +63,8 @@ export type {
   RunTrigger,
   SkipReason
 } from '../types/run.js'
-export type {
-  ClusterLike,
-  MetricsOptions,
-  MetricsRegister,
-  RedisInput,
-  RedisLike,
-  RedisMasterInput,
-  RedisOptionsInput,
-  Scheduler,
-  SchedulerOptions,
-  TriggerOptions,
-  WaitingTriggerOptions,
-  WithLockContext,
-  WithLockOptions,
-  WithLockResult
-} from '../types/scheduler.js'
+export type { Scheduler } from '../types/scheduler.js'
+export type { MetricsOptions, MetricsRegister, SchedulerOptions } from '../types/scheduler-options.js'
 export type {
   JsonSchema,
   SchemaInput,
@@ -106,6 +93,8 @@ export type {
   TriggerList,
   TriggerObject
 } from '../types/trigger.js'
+export type { TriggerOptions, WaitingTriggerOptions } from '../types/trigger-options.js'
+export type { WithLockContext, WithLockOptions, WithLockResult } from '../types/with-lock.js'
 export { commonjs as 'module.exports' } from './commonjs.js'
 export * as errors from './errors.js'
 export { default, default as fastifyRedlockScheduler } from './plugin.js'

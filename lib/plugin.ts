@@ -3,7 +3,7 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import type { FastifyScheduler, PluginMetricsOptions, PluginOptions, TriggerJobConfig } from '../types/plugin.js'
-import type { SchedulerOptions } from '../types/scheduler.js'
+import type { SchedulerOptions } from '../types/scheduler-options.js'
 import { checkCloseTimeout, followApp } from './app-life.js'
 import { copyKnown, isPlainObject } from './base/check.js'
 import { PEER_METRICS_NAMES, PEER_SCHEDULER_NAMES } from './base/peer-names.js'

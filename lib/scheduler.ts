@@ -18,19 +18,12 @@ import type {
   SkipOptions
 } from '../types/levers.js'
 import type { JobHandler, QueuedRun, Run } from '../types/run.js'
-import type {
-  MetricsRegister,
-  Scheduler as SchedulerContract,
-  SchedulerOptions,
-  TriggerArguments,
-  TriggerOptions,
-  WaitingTriggerOptions,
-  WithLockContext,
-  WithLockOptions,
-  WithLockResult
-} from '../types/scheduler.js'
+import type { Scheduler as SchedulerContract } from '../types/scheduler.js'
+import type { MetricsRegister, SchedulerOptions } from '../types/scheduler-options.js'
 import type { Health, JobStatus, ReplicaStatus } from '../types/status.js'
 import type { DateInput, PreviewOptions, TriggerInput } from '../types/trigger.js'
+import type { TriggerArguments, TriggerOptions, WaitingTriggerOptions } from '../types/trigger-options.js'
+import type { WithLockContext, WithLockOptions, WithLockResult } from '../types/with-lock.js'
 import { detached } from './base/async-context.js'
 import { copyKnown, isPlainObject } from './base/check.js'
 import { PEER_LOCK_NAMES } from './base/peer-names.js'

@@ -173,8 +173,8 @@ t.test('cells of tables are short', async (t) => {
 })
 
 t.test('options', async (t) => {
-  const scheduler = await members('scheduler', 'SchedulerOptions')
-  const metrics = await members('scheduler', 'MetricsOptions')
+  const scheduler = await members('scheduler-options', 'SchedulerOptions')
+  const metrics = await members('scheduler-options', 'MetricsOptions')
   const plugin = await members('plugin', 'PluginMetricsOptions')
   const app = (await members('plugin', 'PluginOptions')).filter(({ name }) => name !== 'metrics')
   t.strictSame(scheduler.map(({ name }) => name).sort(), [...SCHEDULER_KEYS].sort(), 'types and code agree')
@@ -271,10 +271,10 @@ t.test('methods and their options', async (t) => {
     t.strictSame(firstColumn(tablesIn(page(README), 'API')[0]).sort(), methods)
   })
   const declared = {
-    trigger: await members('scheduler', 'TriggerOptions'),
+    trigger: await members('trigger-options', 'TriggerOptions'),
     history: await members('history', 'HistoryQuery'),
     preview: await members('trigger', 'PreviewOptions'),
-    withLock: await members('scheduler', 'WithLockOptions'),
+    withLock: await members('with-lock', 'WithLockOptions'),
     route: await members('plugin', 'TriggerRouteOptions')
   }
   const [options] = tablesIn(doc('api'), 'Options of methods')

@@ -250,6 +250,26 @@ t.test('when.ts: once there is something to do', async (t) => {
   t.strictSame(await finish('when.ts'), ['sent a, b', 'nothing to send: condition'])
 })
 
+t.test('skip.ts: a tick has no run, and one later', async (t) => {
+  t.strictSame(await finish('skip.ts'), [
+    'the report of second 0',
+    'the report of second 2',
+    'second 1: operator',
+    'the report of second 1',
+    'second 1: success, by ada'
+  ])
+})
+
+t.test('status.ts: what is red, what runs, and what is done about it', async (t) => {
+  t.strictSame(await finish('status.ts'), [
+    'import: 2 failures, paused: true its last 2 runs failed []',
+    "export: 0 failures, paused: false [ '40%, 400 of 1000' ]",
+    'replicas: 1, runs under way: 1, health: ok',
+    'the last tick again: success, by ada: true',
+    'import: 0 failures'
+  ])
+})
+
 t.test('override.ts: two people change a job, and it follows its code again', async (t) => {
   t.strictSame(await finish('override.ts'), [
     'changed by grace, as the main server is down: {"trigger":{"interval":"100ms"},"data":{"from":"mirror"}}',

@@ -3,7 +3,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { JobData } from './job-types.js'
 import type { QueuedRun, Run } from './run.js'
-import type { MetricsOptions, Scheduler, SchedulerOptions } from './scheduler.js'
+import type { Scheduler } from './scheduler.js'
+import type { MetricsOptions, SchedulerOptions } from './scheduler-options.js'
 
 export interface PluginMetricsOptions extends MetricsOptions {
   /**

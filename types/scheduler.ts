@@ -1,13 +1,9 @@
-import type { RedisOptions } from 'ioredis'
-import type { Clock } from './clock.js'
-import type { CoordinationFactory } from './coordination.js'
 import type { Duration } from './duration.js'
 import type { SchedulerEventName, SchedulerListener } from './events.js'
-import type { HistoryEntry, HistoryOptions, HistoryQuery, TickStory } from './history.js'
+import type { HistoryEntry, HistoryQuery, TickStory } from './history.js'
 import type { Job } from './job.js'
 import type {
   JobChanges,
-  JobDefaults,
   JobOptions,
   JobShorthand,
   KnownJobOptions,
@@ -17,7 +13,7 @@ import type {
   SchemaJobOptions,
   SchemaJobShorthand
 } from './job-options.js'
-import type { IsDataRequired, JobData, JobResult, KnownJobId } from './job-types.js'
+import type { JobData, JobResult, KnownJobId } from './job-types.js'
 import type {
   CancelOptions,
   ChangeOptions,
@@ -30,244 +26,13 @@ import type {
   ReleaseOptions,
   SkipOptions
 } from './levers.js'
-import type { Logger } from './logger.js'
 import type { JobHandler, QueuedRun, Run } from './run.js'
+import type { MetricsRegister } from './scheduler-options.js'
 import type { SchemaInput, SchemaOutput, StandardSchema } from './standard-schema.js'
 import type { Health, JobStatus, ReplicaStatus } from './status.js'
 import type { DateInput, PreviewOptions, TriggerInput } from './trigger.js'
-
-/** The part that `Redis` and `Cluster` of ioredis 5 and 6 have in common. */
-interface RedisConnection {
-  readonly status: string
-  readonly options: object
-  defineCommand(name: string, definition: { readonly lua: string; readonly numberOfKeys?: number }): void
-  duplicate(): unknown
-}
-
-/** An ioredis `Redis`, recognised by its shape, so that its version need not be the scheduler's. */
-export interface RedisLike extends RedisConnection {
-  readonly nodes?: never
-}
-
-/** An ioredis `Cluster`, recognised by its shape. */
-export interface ClusterLike extends RedisConnection {
-  nodes(): readonly unknown[]
-}
-
-/** The options of ioredis 5 and 6, which differ in `Connector` alone. */
-export type RedisOptionsInput = Omit<RedisOptions, 'Connector'> & { readonly Connector?: unknown }
-
-/**
- * One Redis: its URL, ioredis options, or an ioredis client of the app as a template for the scheduler's own clients.
- */
-export type RedisMasterInput = string | RedisOptionsInput | RedisLike
-
-/** One Redis, an ioredis `Cluster` of the app, or an array of independent masters: an odd number, at least 3. */
-export type RedisInput = RedisMasterInput | ClusterLike | readonly RedisMasterInput[]
-
-/** A metrics registry, such as the `Registry` of prom-client or of its successor. */
-export interface MetricsRegister {
-  readonly contentType: string
-  metrics(): Promise<string>
-  registerMetric(metric: never): void
-  getSingleMetric(name: string): unknown
-  removeSingleMetric(name: string): void
-}
-
-export interface MetricsOptions {
-  /**
-   * The registry of the metrics. Pass prom-client's global `register` to serve them together with the app's.
-   *
-   * @default a new `client.Registry`
-   */
-  readonly register?: MetricsRegister
-  /**
-   * The module that a new registry is made with: prom-client, or its successor `@prometheus-io/client`.
-   *
-   * @default prom-client
-   */
-  readonly client?: { readonly Registry: new () => MetricsRegister }
-  /**
-   * The prefix of the metrics' names.
-   *
-   * @default 'apscheduler_'
-   */
-  readonly prefix?: string
-  /**
-   * Whether each job has its own series, some sixty of them, with the labels `job_id` and `job_name`. `false` is for
-   * thousands of jobs: each metric then covers all jobs of the process, without these labels. Counters and histograms
-   * are sums that include removed jobs; the next run is the earliest of all jobs', the last run and success the latest.
-   *
-   * @default true
-   */
-  readonly perJob?: boolean
-  /**
-   * The upper bounds of `job_duration_seconds`, in seconds, ascending.
-   *
-   * @default [0.1, 0.5, 1, 2, 5, 10, 30, 60]
-   */
-  readonly durationBuckets?: readonly number[]
-}
-
-export interface SchedulerOptions<App = unknown> {
-  /**
-   * The Redis that coordinates the replicas. Without it, coordination is in memory, for this process only. Several
-   * independent masters decide by majority: a minority of them may be down, hang, or lose its data.
-   *
-   * @default undefined
-   */
-  readonly redis?: RedisInput | undefined
-  /** The app's name in Redis, required with `redis`: 1 to 100 characters, no control characters, spaces or braces. */
-  readonly prefix?: string
-  /**
-   * The IANA time zone of triggers that name none.
-   *
-   * @default 'UTC'
-   */
-  readonly timezone?: string
-  /**
-   * The most scheduled runs that are active in this process at once; further due ticks wait. Manual runs and those of
-   * jobs with `lock: false` count, but never wait.
-   *
-   * @default 64
-   */
-  readonly concurrency?: number
-  /**
-   * How late this process' timers may be, smoothed over about a second, before ticks of jobs with `priority: 'low'` wait.
-   * They are requested once that has fallen again, and in any case when half of their grace, or of the time to the next
-   * tick, is over. From 10 ms to a minute; `0` means no limit.
-   *
-   * @default 0
-   */
-  readonly maxEventLoopDelay?: Duration
-  /**
-   * How long `close()` and `drain()` wait for running handlers before they abort them; a second later they stop
-   * waiting. In an app it must be more than a second below Fastify's `pluginTimeout`.
-   *
-   * @default '8s'
-   */
-  readonly closeTimeout?: Duration
-  /**
-   * How far ahead of Redis' clock a tick may lie and still be granted. A larger clock skew is logged as a warning.
-   *
-   * @default '1s'
-   */
-  readonly maxClockSkew?: Duration
-  /**
-   * This process' name among the replicas: 1 to 100 characters, no control characters or spaces.
-   *
-   * @default host name, process id and a random part
-   */
-  readonly replicaId?: string
-  /** Defaults for options that jobs leave out. */
-  readonly defaults?: JobDefaults
-  /** Jobs to add when the scheduler is created. */
-  // biome-ignore lint/suspicious/noExplicitAny: each job has a `Data` of its own
-  readonly jobs?: readonly (JobOptions<App, any> | SchemaJobOptions<App, any>)[]
-  /**
-   * Prometheus metrics; `false` turns them off.
-   *
-   * @default {}
-   */
-  readonly metrics?: MetricsOptions | false
-  /**
-   * How much is kept of what became of each tick, for `history()` and `tick()`; `false` for none. It is kept in Redis, or in
-   * memory without.
-   *
-   * @default {}
-   */
-  readonly history?: HistoryOptions | false
-  /**
-   * A pino-like logger; `false` for none.
-   *
-   * @default warnings and errors to stderr
-   */
-  readonly logger?: Logger | false
-  /** Passed to handlers as `app`. */
-  readonly app?: App
-  /**
-   * The source of all time; for tests.
-   *
-   * @default the system's
-   */
-  readonly clock?: Clock
-  /**
-   * The store that coordinates the replicas instead of Redis; for tests, from `fastify-redlock-scheduler/testing`.
-   *
-   * @default undefined
-   */
-  readonly coordination?: CoordinationFactory
-}
-
-export interface TriggerOptions<Data = unknown> {
-  /** Passed to the handler instead of the job's own `data`. */
-  readonly data?: Data
-  /**
-   * Whether to resolve only when the run has ended and its lock is released, or its `timeout` has passed, instead of as
-   * soon as it has started. A run that waits for others (`overlap: 'wait'`) is waited for wherever it runs.
-   *
-   * @default false
-   */
-  readonly wait?: boolean
-  /**
-   * Runs with one key never overlap in the fleet; runs with different keys do, up to the job's `maxInstances`. 1 to 200
-   * characters, no control characters; not with several Redis masters.
-   */
-  readonly concurrencyKey?: string
-  /**
-   * What to do when no run can begin, as the job has `maxInstances` under way or one with the same key. `skip`: nothing.
-   * `wait`: the request waits in the store, in order, 1,000 at most, and outlives this replica; its `data` must be JSON of at
-   * most 256 KB. Requests without `data` are one while they wait. Not with several Redis masters.
-   *
-   * @default 'skip'
-   */
-  readonly overlap?: 'skip' | 'wait'
-  /**
-   * Where it runs. `here`: on this replica. `any`: on one that has the job and takes ticks, which hears of it within a second; until
-   * then the request waits in the store, as with `overlap: 'wait'`.
-   *
-   * @default 'here'
-   */
-  readonly on?: 'here' | 'any'
-  /** Who asks for it, for people: the history says so. 1 to 200 characters, no control characters. */
-  readonly by?: string
-  /**
-   * The nominal time that the run has, in place of the present: to run a past tick again. A `Date`, an ISO 8601 text, or
-   * milliseconds since the Unix epoch; not later than now.
-   */
-  readonly scheduledTime?: Date | number | string
-}
-
-/** The options of `trigger()`; they may be omitted unless `JobTypes` says that the job's data is required. */
-export type TriggerArguments<Id extends string> =
-  IsDataRequired<Id> extends true
-    ? [options: SkippingOptions<JobData<Id>> & { readonly data: JobData<Id> }]
-    : [options?: SkippingOptions<JobData<Id>>]
-
-type SkippingOptions<Data> = TriggerOptions<Data> & { readonly overlap?: 'skip'; readonly on?: 'here' }
-
-/** The options of `trigger()` for a run that may wait for others. */
-export type WaitingTriggerOptions<Id extends string> = TriggerOptions<JobData<Id>> &
-  ({ readonly overlap: 'wait' } | { readonly on: 'any' }) &
-  (IsDataRequired<Id> extends true ? { readonly data: JobData<Id> } : unknown)
-
-export interface WithLockOptions {
-  /**
-   * How long Redis keeps the lock of a process that has died. It is extended every third of this time while `fn` runs.
-   *
-   * @default the scheduler's `defaults.lock.ttl`
-   */
-  readonly ttl?: Duration
-}
-
-export interface WithLockContext {
-  /** Aborted with `FST_ERR_RLS_LOCK_LOST` when the lock is lost. */
-  readonly signal: AbortSignal
-  readonly fencingToken: number
-}
-
-/** The result of `withLock`; `acquired` is `false` when the lock was held elsewhere, so that `fn` was not called. */
-export type WithLockResult<Value> = { readonly acquired: true; readonly value: Value } | { readonly acquired: false }
+import type { TriggerArguments, WaitingTriggerOptions } from './trigger-options.js'
+import type { WithLockContext, WithLockOptions, WithLockResult } from './with-lock.js'
 
 /** An id for a job with this schema: if `JobTypes` has it, the schema takes the data that is named there. */
 type SchemaJobId<Id extends string, Schema extends StandardSchema> = Id extends KnownJobId

@@ -5,7 +5,8 @@ import type { StartPeer } from './serve.js'
 /** Ours, as it is by default: metrics and finish records on. */
 export const start: StartPeer = async ({ load, ports, first }, run) => {
   const urls = ports.map((port) => `redis://127.0.0.1:${port}`)
-  const scheduler = createScheduler({ redis: urls.length === 1 ? urls[0] : urls, prefix: 'bench' })
+  const redis = urls.length === 1 ? urls[0] : urls
+  const scheduler = createScheduler({ redis, prefix: 'bench', ...(load.history === false ? { history: false } : {}) })
   for (let job = 0; job < load.jobs; job++) {
     scheduler.add({
       id: `job-${job}`,

@@ -5,7 +5,7 @@ import type {
   CoordinationListener,
   HistoryBounds
 } from '../../types/coordination.js'
-import type { RedisInput } from '../../types/scheduler.js'
+import type { RedisInput } from '../../types/redis.js'
 import { MemoryCoordination } from './memory/coordination.js'
 import { MemoryStore } from './memory/store.js'
 import { QuorumCoordination } from './quorum/coordination.js'

@@ -1,6 +1,6 @@
 import type { Coordination } from '../../types/coordination.js'
 import type { QueuedRun, Run } from '../../types/run.js'
-import type { TriggerOptions } from '../../types/scheduler.js'
+import type { TriggerOptions } from '../../types/trigger-options.js'
 import { copyKnown, oneOf } from '../base/check.js'
 import { PEER_TRIGGER_CALL_NAMES } from '../base/peer-names.js'
 import { show } from '../base/show.js'

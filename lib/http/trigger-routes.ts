@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import type { JobRouteHandler, TriggerJobConfig, TriggerRouteOptions } from '../../types/plugin.js'
-import type { Scheduler, TriggerOptions } from '../../types/scheduler.js'
+import type { Scheduler } from '../../types/scheduler.js'
+import type { TriggerOptions } from '../../types/trigger-options.js'
 import { copyKnown, isPlainObject, isThenable, oneOf } from '../base/check.js'
 import { PEER_TRIGGER_CALL_NAMES } from '../base/peer-names.js'
 import { show } from '../base/show.js'

@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { AcquireAnswer, HeldLock, ReleaseAnswer } from '../../types/coordination.js'
-import type { WithLockContext, WithLockResult } from '../../types/scheduler.js'
+import type { WithLockContext, WithLockResult } from '../../types/with-lock.js'
 import { Idle } from '../base/idle.js'
 import { isOver } from '../coordination/lock-validity.js'
 import { LockLostError, NotRunningError, RedisUnavailableError } from '../errors.js'

@@ -1,6 +1,6 @@
 import type { CoordinationFactory, CoordinationListener } from '../../types/coordination.js'
 import type { Duration } from '../../types/duration.js'
-import type { SchedulerOptions } from '../../types/scheduler.js'
+import type { SchedulerOptions } from '../../types/scheduler-options.js'
 import { copyKnown } from '../base/check.js'
 import { parseDuration } from '../base/duration.js'
 import { show } from '../base/show.js'

@@ -14,7 +14,7 @@ import { type DueTick, Timetable } from '../../lib/timetable/timetable.js'
 import type { ClaimBlocks, Coordination } from '../../types/coordination.js'
 import type { JobOptions } from '../../types/job-options.js'
 import type { JobHandler } from '../../types/run.js'
-import type { MetricsOptions } from '../../types/scheduler.js'
+import type { MetricsOptions } from '../../types/scheduler-options.js'
 import { withVirtualScheduler } from '../fixtures/virtual-scheduler.js'
 
 const JOBS = 400

@@ -6,7 +6,7 @@ import { toRunMessage } from '../../lib/runs/executors/run-message.js'
 import { Scheduler } from '../../lib/scheduler.js'
 import type { Executor } from '../../types/executor.js'
 import type { JobOptions } from '../../types/job-options.js'
-import type { SchedulerOptions } from '../../types/scheduler.js'
+import type { SchedulerOptions } from '../../types/scheduler-options.js'
 import { logLines } from '../fixtures/log-lines.js'
 import { NEVER_DUE } from '../fixtures/never-due.js'
 

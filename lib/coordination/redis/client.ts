@@ -1,5 +1,5 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
-import type { RedisInput, RedisMasterInput } from '../../../types/scheduler.js'
+import type { RedisInput, RedisMasterInput } from '../../../types/redis.js'
 import { isPlainObject } from '../../base/check.js'
 import { ourNameFor, PEER_REDIS_NAMES } from '../../base/peer-names.js'
 import { show } from '../../base/show.js'

@@ -1,5 +1,5 @@
 import Registry from 'prom-client/lib/registry.js'
-import type { MetricsRegister } from '../../../types/scheduler.js'
+import type { MetricsRegister } from '../../../types/scheduler-options.js'
 import { show } from '../../base/show.js'
 import { MetricTakenError } from '../../errors.js'
 import type { CountedStats } from '../../jobs/stats.js'

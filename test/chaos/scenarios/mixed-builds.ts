@@ -77,6 +77,9 @@ interface Disturbed {
   readonly until: number
 }
 
+/** Of how many runs it is asked what the history says. */
+const HISTORY = 20
+
 /** A fleet in which replicas of two builds replace each other. */
 class MixedFleet {
   readonly disturbed: Disturbed[] = []
@@ -147,6 +150,22 @@ class MixedFleet {
     this.disturbed.push({ from, until: trueNow() + LONGEST_RUN })
     this.fleet.healed()
     await this.fleet.recovered()
+  }
+
+  /** What the history says of the runs of this build, also of the time when replicas of both were there: each is in it, as it ended. */
+  async checkHistory(): Promise<void> {
+    const jobId = 'interval'
+    const runs = this.fleet.runs
+      .filter((run) => run.jobId === jobId && isOf('this', run.replica) && run.outcome !== null)
+      .slice(-HISTORY)
+    const ticks = runs.map(({ scheduledTime }) => scheduledTime)
+    const { stories = [] } = (await this.of('this')[0]?.ask({ type: 'stories', jobId, ticks })) ?? {}
+    const known = runs.filter(({ runId, outcome }, index) => {
+      const run = stories[index]?.run
+      return run?.id === runId && run.outcome === outcome
+    })
+    this.#check(runs.length === HISTORY, `only ${runs.length} runs of this build`)
+    this.#check(known.length === runs.length, `the history has ${known.length} of ${runs.length} runs`)
   }
 
   async finish(): Promise<Result> {
@@ -286,6 +305,7 @@ export const mixedBuilds: readonly Scenario[] = [
             await mixed.replace('this', 'previous')
           }
           await mixed.restartAs('this', scaled(scale, 2000, 6000))
+          await mixed.checkHistory()
           if (scale === 'long') await mixed.restartAs('previous', 6000)
           return await mixed.finish()
         })
