@@ -6,12 +6,12 @@ const scheduler = createScheduler<undefined>({ logger: false })
 const start = Math.ceil(Date.now() / 1000) * 1000 + 1000
 const told: Record<string, string[]> = {}
 
-/** A job with ticks after 0, 1 and 2 s, of which the first takes 1.5 s. */
+/** A job with ticks after 0, 1 and 2 s, of which the first runs until 1.5 s. */
 function add(id: string, options: Partial<JobOptions<undefined>>): void {
   told[id] = []
   const dates = [0, 1000, 2000].map((after) => ({ date: start + after }))
   const handler: JobOptions<undefined>['handler'] = async ({ run, signal }) => {
-    await sleep(run.scheduledTime === start ? 1500 : 50, undefined, { signal })
+    await sleep(run.scheduledTime === start ? start + 1500 - Date.now() : 50, undefined, { signal })
   }
   scheduler.add({ id, trigger: { any: dates }, handler, ...options })
 }

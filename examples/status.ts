@@ -15,22 +15,20 @@ scheduler.add({
 })
 scheduler.add({
   id: 'export',
-  description: 'All customers, as a file',
-  handler: async ({ progress, signal }) => {
+  handler: ({ progress, signal }) => {
     progress(0.4, '400 of 1000')
-    await once(signal, 'abort')
+    return once(signal, 'abort')
   }
 })
 await scheduler.start()
 await scheduler.trigger('export', { by: 'ada' })
 await sleep(2500)
-
 for (const { id, consecutiveFailures, running, paused, pauses } of await scheduler.status()) {
   const runs = running.map(({ progress }) => `${(progress?.share ?? 0) * 100}%, ${progress?.note}`)
   console.log(`${id}: ${consecutiveFailures} failures, paused: ${paused} ${pauses[0]?.note ?? ''}`.trim(), runs)
 }
-const [replica, ...others] = await scheduler.fleet()
-console.log(`replicas: ${1 + others.length}, runs under way: ${replica?.running}, health: ${scheduler.health().status}`)
+const replicas = await scheduler.fleet()
+console.log(`replicas: ${replicas.length}, runs under way: ${replicas[0]?.running}, health: ${scheduler.health().status}`)
 
 // The server is back: the tick that failed last runs again, and the job goes on.
 isServerUp = true
