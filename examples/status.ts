@@ -27,8 +27,8 @@ for (const { id, consecutiveFailures, running, paused, pauses } of await schedul
   const runs = running.map(({ progress }) => `${(progress?.share ?? 0) * 100}%, ${progress?.note}`)
   console.log(`${id}: ${consecutiveFailures} failures, paused: ${paused} ${pauses[0]?.note ?? ''}`.trim(), runs)
 }
-const replicas = await scheduler.fleet()
-console.log(`replicas: ${replicas.length}, runs under way: ${replicas[0]?.running}, health: ${scheduler.health().status}`)
+const [replicas, { status }] = [await scheduler.fleet(), scheduler.health()]
+console.log(`replicas: ${replicas.length}, runs under way: ${replicas[0]?.running}, health: ${status}`)
 
 // The server is back: the tick that failed last runs again, and the job goes on.
 isServerUp = true
