@@ -158,6 +158,8 @@ export class Engine {
       // Something may be to come that the trigger knows nothing of, or that this replica does not know of yet.
       isBusy: (job) =>
         !coordination.state.up ||
+        // It may be reset.
+        job.override !== null ||
         job.stats.running > 0 ||
         nextOf(job) !== null ||
         dispatcher.isBusy(job) ||

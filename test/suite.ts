@@ -36,8 +36,8 @@ const env = { ...process.env, ...compiledEnvironment(folder) }
 let ended = 0
 
 t.setTimeout(0)
-// Most files wait for most of their time, and those that compute for minutes, which are three, give way to all else.
-t.jobs = 6
+// Most files wait for most of their time.
+t.jobs = 4
 
 async function run(file: string, buffered: boolean): Promise<void> {
   const args = [...PLAIN_NODE, '--enable-source-maps', placeIn(folder, file)]

@@ -170,7 +170,8 @@ export interface Scheduler<App = unknown> {
   /**
    * Changes options of a job from code for the whole fleet, over restarts, until `reset`: from its next tick on. Options that were
    * overridden before stay so. Every replica follows within a second; a tick that one claims without having heard of it is not run
-   * by the old definition meanwhile, but for jobs with `lock: false`. Runs under way go on as they began.
+   * by the old definition meanwhile. What claims no tick may be: a job with `lock: false`, a run by hand. Runs under way go on as
+   * they began.
    *
    * @returns what is in force, with the version for `expectedVersion`
    * @throws JobUnknownError, JobChangedError, RedisUnavailableError, and the errors of the options; then nothing has changed

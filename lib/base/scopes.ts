@@ -1,4 +1,4 @@
-import type { ChangeEffect, PauseScope } from '../../types/coordination.js'
+import type { Change, ChangeEffect, PauseScope, StandingOverride } from '../../types/coordination.js'
 
 /** The scope of a job's own pause. */
 export function jobScope(jobId: string): PauseScope {
@@ -14,4 +14,11 @@ export function groupScope(group: string): PauseScope {
 export function scopeOf(effect: ChangeEffect): string {
   if ('scope' in effect) return effect.scope
   return effect.kind === 'override' || effect.kind === 'reset' ? `override:${effect.jobId}` : ''
+}
+
+/** What a change leaves in force of a job's override. */
+export function overrideBy(change: Extract<Change, { kind: 'override' | 'reset' }>): StandingOverride {
+  const { jobId, by, at, id } = change
+  const { changes, note } = change.kind === 'override' ? change : { changes: null, note: null }
+  return { jobId, changes, note, by, at, version: id }
 }

@@ -1,4 +1,5 @@
 import type { Change } from '../../types/coordination.js'
+import { nextInSequence } from '../base/sequence.js'
 
 export interface ChangeFeedOptions {
   /**
@@ -19,6 +20,8 @@ export class ChangeFeed {
   readonly #options: ChangeFeedOptions
   /** `null` before the first contact. */
   #known: number | null = null
+  /** When changes were missed, in this process' sequence, where what is in force has not been read since; else `null`. */
+  #missedAt: number | null = 0
   #isBehind = false
   #isReading = false
 
@@ -31,11 +34,25 @@ export class ChangeFeed {
     return this.#known
   }
 
+  /**
+   * The version that claims are made by: 0 while changes were missed and what is in force has not been read, so that the store
+   * refuses what may be of an older definition.
+   */
+  get applied(): number {
+    return this.#missedAt === null ? (this.#known ?? 0) : 0
+  }
+
+  /** What is in force has been read. @param askedAt when it was asked for, in this process' sequence */
+  noteRead(askedAt: number): void {
+    if (this.#missedAt !== null && askedAt > this.#missedAt) this.#missedAt = null
+  }
+
   /** A reply says the version of the last change; 0 for none. */
   note(version: number): void {
     if (version === this.#known) return
     if (this.#known === null) {
       this.#known = version
+      this.#missedAt = nextInSequence()
       this.#options.tell([], false)
       return
     }
@@ -66,14 +83,17 @@ export class ChangeFeed {
     // Replies may come out of order: only what is read now says where the store is.
     const { changes, version } = await this.#options.read(known)
     if (this.#known !== known) return
+    const readable = changes.filter((change) => change !== null)
     const isComplete = changes.every((change, index) => change?.version === known + 1 + index)
     const last = known + changes.length
     if (!isComplete || version > last || version < known) {
       this.#known = version
-      this.#options.tell([], false)
+      this.#missedAt = nextInSequence()
+      // Commands among them are told nowhere else.
+      this.#options.tell(readable, false)
     } else if (changes.length > 0) {
       this.#known = last
-      this.#options.tell(changes as readonly Change[], true)
+      this.#options.tell(readable, true)
     }
   }
 }

@@ -1,7 +1,9 @@
+import type { Clock } from '../../types/clock.js'
 import type { Change, ChangeEffect, Coordination, PauseScope, ReleasedLock } from '../../types/coordination.js'
 import type { RemovalReason } from '../../types/events.js'
 import type { JobChanges, JobOptions } from '../../types/job-options.js'
 import type { JobOverride, JobPause } from '../../types/levers.js'
+import { SECOND } from '../base/duration.js'
 import { show } from '../base/show.js'
 import { JobChangedError, RunUnknownError, TickPassedError } from '../errors.js'
 import type { JobRecord } from '../jobs/job.js'
@@ -12,6 +14,7 @@ import type { FleetChanges } from './fleet-changes.js'
 import type { Survey } from './survey.js'
 
 export interface JobControlOptions {
+  readonly clock: Clock
   readonly replicaId: string
   readonly coordination: Coordination
   readonly jobs: JobRegistry
@@ -35,12 +38,17 @@ export interface AskedPause extends AskedChange {
   readonly until: number | null
 }
 
+/** How long requests of a job are collected before the fleet is told of them. */
+const COLLECT_REQUESTS = SECOND / 10
+
 /** How often an override is tried while others override the same job. */
 const OVERRIDE_TRIES = 10
 
 /** Changes jobs: in this process, in the store, and for the journal. */
 export class JobControl {
   readonly #options: JobControlOptions
+  /** Jobs of whose requests the fleet was just told, and whether there have been more since. */
+  readonly #toldOfRequests = new Map<string, boolean>()
 
   constructor(options: JobControlOptions) {
     this.#options = options
@@ -64,6 +72,7 @@ export class JobControl {
     const job = jobs.modify(id, changes)
     if (isRunning() && (job.trigger !== trigger || hasEnded)) survey.add(job)
     journal.jobModified(job)
+    journal.overrideNoted(job)
     return job
   }
 
@@ -87,6 +96,8 @@ export class JobControl {
     { by, expectedVersion }: AskedChange
   ): Promise<JobOverride> {
     const { fleetChanges, jobs, journal } = this.#options
+    // Of a replica that has just begun: what it is added to.
+    await fleetChanges.reading
     const isGiven = expectedVersion !== undefined
     if (isGiven && (jobs.overrideOf(jobId)?.version ?? null) !== expectedVersion) await fleetChanges.refresh()
     for (let left = isGiven ? 0 : OVERRIDE_TRIES; ; left--) {
@@ -154,8 +165,20 @@ export class JobControl {
     return pause === null ? [] : [pause]
   }
 
-  /** Tells the fleet that a request for a run by hand waits. Where that fails, replicas find it when they look for such the next time. */
+  /**
+   * Tells the fleet that a request for a run by hand waits: at once, and of those of one job that follow within a while together.
+   * Where that fails, replicas find them when they look for such the next time.
+   */
   async tellOfRequest(jobId: string): Promise<void> {
+    const isTold = this.#toldOfRequests.has(jobId)
+    this.#toldOfRequests.set(jobId, isTold)
+    if (isTold) return
+    const onTime = (): void => {
+      const isToTellAgain = this.#toldOfRequests.get(jobId)
+      this.#toldOfRequests.delete(jobId)
+      if (isToTellAgain) void this.tellOfRequest(jobId)
+    }
+    this.#options.clock.setTimeout(onTime, COLLECT_REQUESTS).unref?.()
     await this.#change({ kind: 'request', jobId }, {}).catch(() => {})
   }
 

@@ -88,7 +88,6 @@ export class Levers {
     if (note !== null) checkText(note, 'note')
     const asked = checkAsked(rest)
     const copy = copyOverride(changes)
-    jobs.checkOverride(job.id, { ...jobs.overrideOf(job.id)?.changes, ...copy })
     await lifecycle.openFor(`override the job '${job.id}'`)
     return await control.override(job.id, copy, note, asked)
   }

@@ -62,6 +62,7 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   #override: JobOverride | null = null
   /** What its code says, where it is overridden. */
   #code: ResolvedJob | null = null
+  #definedSince = Number.NEGATIVE_INFINITY
   #removed = false
   #ended = false
   readonly #pauses: Pauses
@@ -153,6 +154,11 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
     return this.#override
   }
 
+  /** When operators last changed it, on the fleet's clock: earlier ticks were claimed by what it was before. */
+  get definedSince(): number {
+    return this.#definedSince
+  }
+
   /** What its code says. */
   get code(): ResolvedJob {
     if (this.#code !== null) return this.#code
@@ -219,10 +225,16 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
     this.#ended = false
   }
 
-  /** Notes what operators have changed of its code. @param code `null` where that is nothing */
-  noteOverride(override: JobOverride | null, code: ResolvedJob | null): void {
+  /**
+   * Notes what operators have changed of its code.
+   *
+   * @param code what that says; `null` where it is not changed
+   * @param since when they did, on the fleet's clock
+   */
+  noteOverride(override: JobOverride | null, code: ResolvedJob | null, since: number): void {
     this.#override = override
     this.#code = code
+    this.#definedSince = since
   }
 
   /**

@@ -53,7 +53,7 @@ export const JOB_KEYS = [
   ...DEFAULT_KEYS
 ] as const satisfies (keyof JobOptions)[]
 /** Options of ticks, refused where they are given to a job without a trigger. `defaults` may have them all the same. */
-const TICK_KEYS = [
+export const TICK_KEYS = [
   'misfireGraceTime',
   'coalesce',
   'overlap',

@@ -4,9 +4,10 @@ import type { OverrideChanges } from '../../types/job-options.js'
 import { copyKnown, isPlainObject } from '../base/check.js'
 import { copyJson } from '../base/json.js'
 import { PEER_JOB_NAMES } from '../base/peer-names.js'
+import { overrideBy } from '../base/scopes.js'
 import { show } from '../base/show.js'
 import { OptionInvalidError } from '../errors.js'
-import { DEFAULT_KEYS, JOB_KEYS } from './options.js'
+import { DEFAULT_KEYS, JOB_KEYS, TICK_KEYS } from './options.js'
 
 /** The options that operators can change. */
 const OVERRIDE_KEYS: readonly string[] = [
@@ -29,10 +30,12 @@ const MAX_DEPTH = 20
 /** A change of overrides. */
 export type OverrideChange = Extract<Change, { kind: 'override' | 'reset' }>
 
+/** What is in force, and is no reset. */
+export type Overridden = StandingOverride & { readonly changes: Readonly<Record<string, unknown>> }
+
 /** What is known of one job. */
 interface Known {
-  /** `null` where it is as its code says. */
-  readonly override: StandingOverride | null
+  readonly override: StandingOverride
   /** Of the change that says so; an earlier one says nothing any more. */
   readonly version: number
   /** When this process learned that, in its sequence: what was asked for before says nothing any more. */
@@ -44,8 +47,9 @@ export class Overrides {
   readonly #known = new Map<string, Known>()
 
   /** The override in force of a job; `null` for none. */
-  of(jobId: string): StandingOverride | null {
-    return this.#known.get(jobId)?.override ?? null
+  of(jobId: string): Overridden | null {
+    const override = this.#known.get(jobId)?.override
+    return override === undefined || override.changes === null ? null : (override as Overridden)
   }
 
   /**
@@ -58,7 +62,7 @@ export class Overrides {
     const { jobId, version } = change
     const known = this.#known.get(jobId)
     if (known !== undefined && version < known.version) return false
-    this.#known.set(jobId, { override: change.kind === 'reset' ? null : standingOf(change), version, knownAt })
+    this.#known.set(jobId, { override: overrideBy(change), version, knownAt })
     return true
   }
 
@@ -98,6 +102,12 @@ export function copyOverride(changes: unknown): Readonly<Record<string, unknown>
   return copy
 }
 
+/** What is in force of an override: options of ticks rest while it takes the job's trigger away. */
+export function inForce(changes: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  if (changes.trigger !== null) return changes
+  return Object.fromEntries(Object.entries(changes).filter(([key]) => !(TICK_KEYS as readonly string[]).includes(key)))
+}
+
 /** @throws OptionInvalidError for what is too much to be kept */
 export function checkSize(changes: Readonly<Record<string, unknown>>): void {
   const { length } = JSON.stringify(changes)
@@ -121,8 +131,4 @@ function withTexts(value: unknown, depth = 0): unknown {
   if (Array.isArray(value)) return value.map((item) => withTexts(item, depth + 1))
   if (!isPlainObject(value)) return value
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withTexts(item, depth + 1)]))
-}
-
-function standingOf({ jobId, changes, note, by, at, id }: Extract<Change, { kind: 'override' }>): StandingOverride {
-  return { jobId, changes, note, by, at, version: id }
 }

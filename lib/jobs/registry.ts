@@ -1,4 +1,4 @@
-import type { PauseScope, SkippedTick, Standing, StandingOverride } from '../../types/coordination.js'
+import type { PauseScope, SkippedTick, Standing } from '../../types/coordination.js'
 import type { JobChanges, JobOptions } from '../../types/job-options.js'
 import type { JobPause } from '../../types/levers.js'
 import type { Trigger } from '../../types/trigger.js'
@@ -15,7 +15,7 @@ import { GoneJobs } from './gone-jobs.js'
 import type { HandlerResolver } from './handler.js'
 import { type JobBlocks, JobRecord } from './job.js'
 import { JOB_KEYS, type ResolvedJob, resolveJob } from './options.js'
-import { checkSize, type OverrideChange, Overrides } from './overrides.js'
+import { checkSize, inForce, type Overridden, type OverrideChange, Overrides } from './overrides.js'
 import { ownAjv } from './own-ajv.js'
 import { type PauseChange, Pauses } from './pauses.js'
 import type { CompilerOf } from './schema.js'
@@ -132,7 +132,7 @@ export class JobRegistry {
   }
 
   /** The override in force of a job, which need not be one of this process; `null` for none. */
-  overrideOf(jobId: string): StandingOverride | null {
+  overrideOf(jobId: string): Overridden | null {
     return this.#overrides.of(jobId)
   }
 
@@ -275,7 +275,7 @@ export class JobRegistry {
     const { code, trigger, hasEnded } = job
     if (override === null) {
       this.#redefine(job, code, givenAt)
-      job.noteOverride(null, null)
+      job.noteOverride(null, null, givenAt ?? this.#timetable.now)
     } else {
       this.#redefineOver(job, code, override, givenAt)
     }
@@ -286,7 +286,7 @@ export class JobRegistry {
   #redefineOver(
     job: JobRecord,
     code: ResolvedJob,
-    { changes, note, by, at, version }: Omit<StandingOverride, 'jobId'>,
+    { changes, note, by, at, version }: Omit<Overridden, 'jobId'>,
     givenAt: number | null
   ): void {
     let error: string | null = null
@@ -296,13 +296,13 @@ export class JobRegistry {
       error = (cause as Error).message
       this.#redefine(job, code, givenAt)
     }
-    job.noteOverride(Object.freeze({ changes, note, by, at, version, error }), code)
+    job.noteOverride(Object.freeze({ changes, note, by, at, version, error }), code, at)
   }
 
   /** @throws the errors of the options */
   #overridden(job: JobRecord, code: ResolvedJob, changes: Readonly<Record<string, unknown>>): ResolvedJob {
     const compile = this.#compilerOf(job.app)
-    const resolved = resolveJob(changes as JobChanges, this.#defaults, this.#resolveHandler, code, compile)
+    const resolved = resolveJob(inForce(changes) as JobChanges, this.#defaults, this.#resolveHandler, code, compile)
     const { lockTtl } = resolved.definition
     if ((lockTtl === null) !== (code.definition.lockTtl === null)) {
       throw inJob(

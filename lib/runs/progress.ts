@@ -19,6 +19,7 @@ export class ProgressReports {
   readonly #told = new Set<string>()
   #timer: TimerHandle | null = null
   #tellAt = Number.NEGATIVE_INFINITY
+  #isClosed = false
 
   constructor(clock: Clock, coordination: Coordination) {
     this.#clock = clock
@@ -57,6 +58,7 @@ export class ProgressReports {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
     this.#timer?.cancel()
     await this.#tell()
   }
@@ -70,11 +72,15 @@ export class ProgressReports {
 
   async #tell(): Promise<void> {
     this.#timer = null
-    if (this.#news.size === 0 || !this.#coordination.state.up) return
+    if (this.#news.size === 0) return
     const news = this.#news
     this.#news = new Map()
     this.#tellAt = this.#clock.monotonic() + TELL_EVERY
     for (const [runId, progress] of news) if (progress !== null) this.#told.add(runId)
-    await this.#coordination.writeProgress(news)
+    const { state } = this.#coordination
+    if (state.up && (await this.#coordination.writeProgress(news))) return
+    // It is told again, unless there is later news of a run.
+    this.#news = new Map([...news, ...this.#news])
+    if (!this.#isClosed) this.#arm()
   }
 }

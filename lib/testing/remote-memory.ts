@@ -1,4 +1,5 @@
-import type { CoordinationListener, HistoryBounds } from '../../types/coordination.js'
+import type { CoordinationListener, HistoryBounds, Standing } from '../../types/coordination.js'
+import { nextInSequence } from '../base/sequence.js'
 import { ChangeFeed } from '../coordination/change-feed.js'
 import { RedisUnavailableError } from '../errors.js'
 import { MemoryNode } from './memory-node.js'
@@ -49,7 +50,7 @@ export class RemoteMemory {
   /** @throws Silence */
   async exchange<Value>(operate: (memory: MemoryNode) => Promise<Value>): Promise<Value> {
     const { store, listener } = this.#options
-    const known = this.#feed.known ?? 0
+    const known = this.#feed.applied
     const { value, waiting, version, of } = await this.#exchange(async () => {
       const memory = this.#reach()
       memory.noteHeard(known)
@@ -81,6 +82,14 @@ export class RemoteMemory {
     } catch (cause) {
       throw unavailable(what, cause)
     }
+  }
+
+  /** @throws RedisUnavailableError */
+  async standing(): Promise<Standing> {
+    const askedAt = nextInSequence()
+    const standing = await this.orThrow('read what is in force', (memory) => memory.standing())
+    this.#feed.noteRead(askedAt)
+    return standing
   }
 
   /** What a call returns, and the jobs it finds to be defined otherwise: a replica hears of them with the reply. */

@@ -211,7 +211,7 @@ export class SimulatedNode implements Coordination, CoordinationNode {
   }
 
   standing(): Promise<Standing> {
-    return this.#store.orThrow('read what is in force', (memory) => memory.standing())
+    return this.#store.standing()
   }
 
   survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]> {
@@ -230,9 +230,9 @@ export class SimulatedNode implements Coordination, CoordinationNode {
     return this.#store.orThrow('read how jobs stand', (memory) => memory.readStatus(jobs, withLocks))
   }
 
-  writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<void> {
+  writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<boolean> {
     const copy = new Map(progress)
-    return this.#store.orElse((memory) => memory.writeProgress(copy), undefined)
+    return this.#store.orElse((memory) => memory.writeProgress(copy), false)
   }
 
   /** Without the network, of whose faults nothing depends on it. */

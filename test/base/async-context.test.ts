@@ -50,6 +50,7 @@ inBoth('no scheduled run and no listener has the context of whoever called in', 
   scheduler.interval('before', 60, note('before'))
   scheduler.interval('moved', NEVER_DUE, note('moved'))
   scheduler.interval('changed', NEVER_DUE, note('changed'))
+  scheduler.interval('overridden', NEVER_DUE, note('overridden'))
   scheduler.interval('resumed', 70, note('resumed'), { paused: true })
   scheduler.interval('hand', NEVER_DUE, () => {})
   await storage.run('start', () => scheduler.start())
@@ -62,13 +63,25 @@ inBoth('no scheduled run and no listener has the context of whoever called in', 
     scheduler.add({ id: 'completion', trigger: { interval: 50, after: 'completion' }, handler: note('completion') })
     scheduler.reschedule('moved', { interval: 80 })
     scheduler.modify('changed', { trigger: { interval: 90 } })
+    await scheduler.override('overridden', { trigger: { interval: 80 } })
     await scheduler.pause('before')
     await scheduler.resume('before')
     await scheduler.resume('resumed')
     await scheduler.trigger('hand')
     scheduler.remove('after')
   })
-  const wanted = ['before', 'moved', 'changed', 'resumed', 'added', 'unlocked', 'past', 'past-unlocked', 'completion']
+  const wanted = [
+    'before',
+    'moved',
+    'changed',
+    'overridden',
+    'resumed',
+    'added',
+    'unlocked',
+    'past',
+    'past-unlocked',
+    'completion'
+  ]
   for (const id of wanted) {
     if (!runs.some((run) => run.startsWith(`${id}, later`)))
       await nextEvent(scheduler, 'executed', ({ job }) => job.id === id)

@@ -156,6 +156,7 @@ t.test('ticks of low priority wait until the event loop is on time again, others
       t.match(await scheduler.register?.metrics(), /^apscheduler_throttled 1$/m)
       t.match(await scheduler.register?.metrics(), /^apscheduler_event_loop_delay_seconds 0\.[2-9]\d*$/m)
       t.match(await scheduler.register?.metrics(), /^apscheduler_backlog_size 21$/m)
+      t.match(scheduler.health(), { status: 'degraded', redisUp: true, reason: null, backlog: 21 })
       await clock.advance(3 * SECOND)
       t.equal(started.length, 23)
       for (const { id, at } of started)

@@ -25,9 +25,9 @@ async function settled<Value>({ simulation }: Fleet, call: Promise<Value>): Prom
   return await call
 }
 
-/** Waits up to two seconds until something is so. */
+/** Waits up to four seconds until something is so. */
 async function until(isSo: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 100 && !isSo(); tries++) await sleep(20)
+  for (let tries = 0; tries < 200 && !isSo(); tries++) await sleep(20)
 }
 
 for (const masters of [1, 3]) {
@@ -40,10 +40,12 @@ for (const masters of [1, 3]) {
         const add = ({ scheduler }: Member): void => {
           scheduler.cron('job', '* * * * *', noop)
           scheduler.cron('other', '* * * * *', noop)
+          scheduler.cron('tuned', '* * * * *', noop)
         }
         const members = [await fleet.join(add), await fleet.join(add)]
         await simulation.advance('90s')
         await settled(fleet, members[0]!.scheduler.override('job', { trigger: { cron: '*/3 * * * *' } }, { by: 'ada' }))
+        await settled(fleet, members[1]!.scheduler.override('tuned', { timeout: '10s' }))
         await simulation.advance('5m')
         members.push(await fleet.join(add))
         for (const member of members.splice(0, 2)) member.replica.crash()
@@ -52,10 +54,10 @@ for (const masters of [1, 3]) {
           by: 'ada',
           changes: { trigger: { cron: '*/3 * * * *' } }
         })
-        await settled(fleet, members[0]!.scheduler.reset('job'))
+        for (const id of ['job', 'tuned']) await settled(fleet, members[0]!.scheduler.reset(id))
         await simulation.advance('2m')
         t.same(minutesOf(fleet), [1, 3, 6, 9, 10, 11])
-        t.same(minutesOf(fleet, 'other'), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
+        for (const id of ['other', 'tuned']) t.same(minutesOf(fleet, id), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
         t.same(fleet.missed(), [])
         t.equal(members[0]?.scheduler.get('job')?.override, null)
         const texts = members.flatMap(({ lines }) => lines.map(({ message }) => message))
@@ -199,6 +201,84 @@ t.test('over Redis: an override outlives all replicas, two operators lose nothin
     for (const scheduler of [three, four, five]) await scheduler.close()
   })
 )
+
+t.test('a replica that could not read what is in force claims nothing by its code', (t) =>
+  withRedis(async (redis) => {
+    const trigger = { interval: 100 }
+    const make = (): Scheduler<undefined> => createScheduler({ redis: redis.url, prefix: 'app', logger: false })
+    const runs: unknown[] = []
+    const one = make()
+    one.add({ id: 'job', trigger: { interval: NEVER_DUE }, handler: noop, data: 'code' })
+    await one.start()
+    await one.override('job', { data: 'operator' })
+    await one.close()
+    const two = make()
+    two.add({ id: 'job', trigger, handler: ({ data }) => void runs.push(data), data: 'code' })
+    await two.start()
+    await until(() => runs.length > 2)
+    t.same([...new Set(runs)], ['operator'])
+    await two.close()
+    runs.length = 0
+    const three = make()
+    three.add({ id: 'job', trigger, handler: ({ data }) => void runs.push(data), data: 'code' })
+    three.add({ id: 'other', handler: noop })
+    // What is in force cannot be read; all else works.
+    const key = 'rls:{app}:overrides'
+    await redis.client.rename(key, 'kept')
+    await redis.client.set(key, 'no hash')
+    await three.start()
+    t.equal((await three.trigger('other', { wait: true }))?.outcome, 'success')
+    await sleep(700)
+    t.same(runs, [])
+    await redis.client.rename('kept', key)
+    await until(() => runs.length > 2)
+    t.same([...new Set(runs)], ['operator'], 'and goes on once it can')
+    await three.close()
+  })
+)
+
+t.test('a job whose overridden trigger has ended can be reset', (t) =>
+  withFleet(async (fleet) => {
+    const { simulation, start } = fleet
+    const one = await fleet.join(({ scheduler }) => {
+      scheduler.cron('once', '0 3 * * *', noop)
+      scheduler.cron('few', '* * * * *', noop)
+    })
+    await settled(fleet, one.scheduler.override('once', { trigger: { date: start + 2 * MINUTE } }))
+    await settled(fleet, one.scheduler.override('few', { maxRuns: 2 }))
+    await simulation.advance('30m')
+    t.same(minutesOf(fleet, 'once'), [2])
+    t.same(minutesOf(fleet, 'few'), [1, 2])
+    for (const id of ['once', 'few']) await settled(fleet, one.scheduler.reset(id))
+    t.ok((one.scheduler.get('once')?.nextRun ?? 0) > simulation.now)
+    await simulation.advance('5m')
+    t.ok(minutesOf(fleet, 'few').length >= 6)
+  })
+)
+
+t.test('a trigger is taken away also where options of ticks are overridden: they rest', async (t) => {
+  const scheduler = createScheduler({ logger: false })
+  scheduler.add({ id: 'job', trigger: { interval: NEVER_DUE }, handler: noop })
+  await scheduler.override('job', { misfireGraceTime: '5m' })
+  await scheduler.override('job', { trigger: null })
+  t.equal(scheduler.get('job')?.trigger, null)
+  await scheduler.override('job', { trigger: '0 3 * * *' })
+  t.match(scheduler.get('job')?.override?.changes, { misfireGraceTime: '5m', trigger: '0 3 * * *' })
+  await scheduler.close()
+})
+
+t.test('code that makes an override invalid says so', async (t) => {
+  const { logger, lines } = logLines()
+  const scheduler = createScheduler({ logger })
+  scheduler.add({ id: 'job', trigger: { interval: NEVER_DUE }, handler: noop })
+  await scheduler.override('job', { maxInstances: 3 })
+  scheduler.modify('job', { lock: false })
+  t.match(scheduler.get('job')?.override?.error, /maxInstances/)
+  t.match(lines.at(-1), { level: 'warn', fields: { jobId: 'job', reason: /maxInstances/ } })
+  scheduler.modify('job', { lock: '10s' })
+  t.equal(scheduler.get('job')?.override?.error, null)
+  await scheduler.close()
+})
 
 t.test('what is overridden can be counted on: events, views, overlaps with `modify` and `remove`', async (t) => {
   const scheduler = createScheduler({ logger: false })

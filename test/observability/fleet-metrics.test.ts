@@ -67,6 +67,12 @@ t.test(
       t.same(await scrape(b), first, 'on both')
       const deployed = await make()
       t.same(await scrape(deployed), first, 'at the first scrape')
+      await a.pause('works')
+      const later = await make()
+      const { works } = await scrape(later)
+      t.same(works, [first.works?.[0], 0, 0, 0], 'nothing is expected of a paused job')
+      await a.resume('works')
+      await later.close()
 
       redis.hang()
       // Until what is known is too old to be shown as it is.

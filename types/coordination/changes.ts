@@ -101,7 +101,8 @@ export interface SkippedTick {
 /** What differs from a job's code. */
 export interface StandingOverride {
   readonly jobId: string
-  readonly changes: Readonly<Record<string, unknown>>
+  /** `null` where it was reset: only nodes of several say so, as another may have missed it. */
+  readonly changes: Readonly<Record<string, unknown>> | null
   readonly note: string | null
   readonly by: string
   readonly at: number

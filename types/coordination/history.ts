@@ -137,7 +137,7 @@ export interface Records {
    */
   readStatus(jobs: readonly StatusRequest[], withLocks: boolean): Promise<readonly StoredStatus[]>
   /** Notes how far runs have come; `null` for one that has ended. Never rejects. */
-  writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<void>
+  writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<boolean>
   /** Says that this replica is there; `null` that it is no more. Never rejects. */
   beat(report: ReplicaReport | null): Promise<void>
   /**

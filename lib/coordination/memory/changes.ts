@@ -8,7 +8,7 @@ import type {
   Standing,
   StandingOverride
 } from '../../../types/coordination.js'
-import { scopeOf } from '../../base/scopes.js'
+import { overrideBy, scopeOf } from '../../base/scopes.js'
 import { KEEP_CHANGES, KEEP_SKIP } from '../redis/constants.js'
 import { type MemoryPauses, pauseOf } from './pauses.js'
 
@@ -87,7 +87,8 @@ export class MemoryChanges {
       return { status: 'conflict', by: last?.by ?? null, at: last?.at ?? null }
     }
     const about = effect.kind === 'release' && at !== null ? { ...effect, runs: this.#runs.release(effect) } : effect
-    const change: Change = { ...about, at: at ?? now, version: this.#version + 1 }
+    // A look says what is later than the last change.
+    const change: Change = { ...about, at: at ?? (last?.at ?? 0) + 1, version: this.#version + 1 }
     const answer = { status: 'made', change } as const
     if (change.kind === 'release' && (change.runs ?? []).length === 0) return answer
     if (at === null || (isNode && last !== undefined && isLater(last, change))) return answer
@@ -99,9 +100,9 @@ export class MemoryChanges {
     if (scope !== '') this.#last.set(scope, change)
     if (change.kind === 'pause') this.#pauses.pause(pauseOf(change))
     else if (change.kind === 'skip') this.#noteSkip(change, now)
-    else if (change.kind === 'override') this.#overrides.set(change.jobId, overrideOf(change))
-    else if (change.kind === 'reset') this.#overrides.delete(change.jobId)
-    else if (change.kind === 'resume') this.#pauses.resume(change.scope, change.at, now)
+    else if (change.kind === 'override' || change.kind === 'reset') {
+      this.#overrides.set(change.jobId, overrideBy(change))
+    } else if (change.kind === 'resume') this.#pauses.resume(change.scope, change.at, now)
     tell(change)
     return answer
   }
@@ -114,7 +115,8 @@ export class MemoryChanges {
   /** The version of what is in force that a change is about; `null` for none. */
   #versionOf(effect: ChangeEffect, now: number): string | null {
     if (effect.kind === 'override' || effect.kind === 'reset') {
-      return this.#overrides.get(effect.jobId)?.version ?? null
+      const override = this.#overrides.get(effect.jobId)
+      return override?.changes == null ? null : override.version
     }
     return 'scope' in effect ? this.#pauses.versionOf(effect.scope, now) : null
   }
@@ -135,10 +137,6 @@ export class MemoryChanges {
   *#skipped(): Iterable<SkippedTick> {
     for (const [jobId, ticks] of this.#skips) for (const scheduledTime of ticks) yield { jobId, scheduledTime }
   }
-}
-
-function overrideOf({ jobId, changes, note, by, at, id }: Extract<Change, { kind: 'override' }>): StandingOverride {
-  return { jobId, changes, note, by, at, version: id }
 }
 
 /** Whether a change counts more than another of the same, of which several masters may hear in any order. */

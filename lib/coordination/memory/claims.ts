@@ -51,10 +51,13 @@ export class MemoryClaims {
   }
 
   answer(request: ClaimRequest, moment: Moment): ClaimAnswer {
-    const { jobId, kind, pausedInitially, fingerprint, memo } = request
+    const { jobId, kind, runId, pausedInitially, fingerprint, memo } = request
     const isTick = kind === 'tick' || kind === 'miss'
     const { changes, heard } = this.#store
-    if (isTick && changes.isOverriddenSince(jobId, heard.get(this.#listener) ?? 0)) return { status: 'stale' }
+    if (isTick && changes.isOverriddenSince(jobId, heard.get(this.#listener) ?? 0)) {
+      // One that has its claim already, as its votes were split, is to learn so.
+      if (this.#store.jobs.get(jobId)?.claimedBy !== runId) return { status: 'stale' }
+    }
     this.#store.pauses.noteCode(jobId, pausedInitially, moment.now)
     const record = this.#store.jobOf(jobId, moment, memo)
     if (record !== undefined && !isSame(record.fingerprint, fingerprint)) {

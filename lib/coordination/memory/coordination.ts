@@ -184,7 +184,7 @@ export class MemoryCoordination implements Coordination {
     return this.#records.readStatus(jobs)
   }
 
-  writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<void> {
+  writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<boolean> {
     return this.#records.writeProgress(progress)
   }
 

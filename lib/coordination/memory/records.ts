@@ -63,11 +63,12 @@ export class MemoryRecords implements Records {
     return jobs.map((job) => this.#statusOf(job, moment))
   }
 
-  async writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<void> {
+  async writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<boolean> {
     for (const [runId, each] of progress) {
       if (each === null) this.#store.progress.delete(runId)
       else this.#store.progress.set(runId, each)
     }
+    return true
   }
 
   async beat(report: ReplicaReport | null): Promise<void> {

@@ -237,7 +237,7 @@ export class QuorumCoordination implements Coordination {
     return this.#records.readStatus(jobs, withLocks)
   }
 
-  writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<void> {
+  writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<boolean> {
     return this.#records.writeProgress(progress)
   }
 
@@ -314,15 +314,17 @@ export class QuorumCoordination implements Coordination {
   }
 
   async #changeLocked(what: string, { expected, ...request }: ChangeRequest): Promise<ChangeAnswer> {
-    if (expected !== undefined) {
-      const looks = await this.#askToChange((member) => {
-        return member.node.changeAt({ ...request, expected }, null).catch((error: Error) => error)
-      })
-      const conflicts = looks.filter((answer) => !(answer instanceof Error) && answer?.status === 'conflict')
-      if (conflicts.length >= this.#most) return lastOf(conflicts as Conflict[])
-      if (looks.filter(isMade).length < this.#most) throw noMajorityError(what, reasonIn(looks))
-    }
-    const sent: Sent = { request, at: Math.floor(this.now()) }
+    // By the time of the last change, which the clock of whoever has made it says, the next one is later on every master.
+    const looks = await this.#askToChange((member) => {
+      const look = expected === undefined ? request : { ...request, expected }
+      return member.node.changeAt(look, null).catch((error: Error) => error)
+    })
+    const conflict = conflictIn(looks, this.#most)
+    if (conflict !== null) return conflict
+    for (const status of ['unknown', 'passed'] as const) if (countOf(looks, status) >= this.#most) return { status }
+    const after = looks.flatMap((look) => (isMade(look) ? [look.change.at] : []))
+    if (looks.filter(isAnswer).length < this.#most) throw noMajorityError(what, reasonIn(looks))
+    const sent: Sent = { request, at: Math.max(Math.floor(this.now()), ...after) }
     let failed = false
     const votes = await this.#askToChange(
       (member) => member.change(sent),
@@ -335,10 +337,7 @@ export class QuorumCoordination implements Coordination {
       const released = request.kind === 'release' ? { ...request, runs } : request
       return { status: 'made', change: { ...released, at: sent.at, version: sent.at } }
     }
-    for (const status of ['unknown', 'passed'] as const) {
-      const refused = votes.filter((vote) => vote !== null && !(vote instanceof Error) && vote.status === status)
-      if (refused.length >= this.#most) return { status }
-    }
+    for (const status of ['unknown', 'passed'] as const) if (countOf(votes, status) >= this.#most) return { status }
     failed = true
     for (const member of this.#members) member.forgetChange(sent)
     throw noMajorityError(what, reasonIn(votes))
@@ -364,8 +363,33 @@ export class QuorumCoordination implements Coordination {
 
 type Conflict = Extract<ChangeAnswer, { status: 'conflict' }>
 
-function isMade(vote: Vote<ChangeAnswer | Error>): boolean {
-  return vote !== null && !(vote instanceof Error) && vote.status === 'made'
+type Made = Extract<ChangeAnswer, { status: 'made' }>
+
+function isAnswer(vote: Vote<ChangeAnswer | Error>): vote is ChangeAnswer {
+  return vote !== null && !(vote instanceof Error)
+}
+
+function isMade(vote: Vote<ChangeAnswer | Error>): vote is Made {
+  return isAnswer(vote) && vote.status === 'made'
+}
+
+function countOf(votes: readonly Vote<ChangeAnswer | Error>[], status: ChangeAnswer['status']): number {
+  return votes.filter((vote) => isAnswer(vote) && vote.status === status).length
+}
+
+/**
+ * Whether something else is in force than is expected: a majority says so, or, of two halves, the one that knows of the later change:
+ * the other has missed it.
+ */
+function conflictIn(looks: readonly Vote<ChangeAnswer | Error>[], most: number): Conflict | null {
+  const conflicts = looks.filter((look) => isAnswer(look) && look.status === 'conflict') as Conflict[]
+  if (conflicts.length === 0) return null
+  const last = lastOf(conflicts)
+  if (conflicts.length >= most) return last
+  const held = looks.filter(isMade)
+  // A look's time is one later than that of the last change.
+  const isLater = held.every(({ change }) => change.at <= (last.at ?? 0))
+  return held.length < most && isLater ? last : null
 }
 
 /** The locks that any of the masters has freed. */

@@ -53,8 +53,9 @@ export class QuorumRecords implements Records {
     })
   }
 
-  async writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<void> {
-    await this.#tell(({ node }) => node.writeProgress(progress))
+  async writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<boolean> {
+    const written = await this.#tell(({ node }) => node.writeProgress(progress))
+    return written.filter(Boolean).length >= this.#most
   }
 
   async beat(report: ReplicaReport | null): Promise<void> {
@@ -71,8 +72,8 @@ export class QuorumRecords implements Records {
   }
 
   /** Tells those that are up; the others hear the next time. */
-  async #tell(tell: (member: Member) => Promise<void>): Promise<void> {
-    await Promise.all(this.#members.filter(({ node }) => node.state.up).map(tell))
+  #tell<Answer>(tell: (member: Member) => Promise<Answer>): Promise<Answer[]> {
+    return Promise.all(this.#members.filter(({ node }) => node.state.up).map(tell))
   }
 
   /** What those say that answer. @throws RedisUnavailableError where a majority does not */

@@ -121,20 +121,21 @@ export function combineStanding(answers: readonly Standing[]): Standing {
   }
 }
 
-/** Of all that is of the same the last one, where a majority may have one: what another node has ended since is on fewer. */
-function mostOf<Put extends { readonly at: number | null }>(
+/** Of all that is of the same the last one that a majority may have: what another node has ended since is on fewer. */
+function mostOf<Put extends { readonly at: number | null; readonly version: string }>(
   answers: readonly (readonly Put[])[],
   keyOf: (put: Put) => string
 ): Put[] {
-  const byKey = new Map<string, Put[]>()
+  const byKey = new Map<string, Map<string, Put[]>>()
   for (const put of answers.flat()) {
-    const same = byKey.get(keyOf(put))
-    if (same === undefined) byKey.set(keyOf(put), [put])
-    else same.push(put)
+    const versions = byKey.get(keyOf(put)) ?? new Map<string, Put[]>()
+    byKey.set(keyOf(put), versions)
+    versions.set(put.version, [...(versions.get(put.version) ?? []), put])
   }
-  return [...byKey.values()]
-    .filter((same) => 2 * same.length >= answers.length)
-    .map((same) => same.reduce((last, put) => ((put.at ?? 0) > (last.at ?? 0) ? put : last)))
+  return [...byKey.values()].flatMap((versions) => {
+    const held = [...versions.values()].filter((same) => 2 * same.length >= answers.length).flat()
+    return held.length === 0 ? [] : [held.reduce((last, put) => ((put.at ?? 0) > (last.at ?? 0) ? put : last))]
+  })
 }
 
 /** The middle one, so that a node that is wrong is outvoted; of two the smaller. */

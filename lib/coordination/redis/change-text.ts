@@ -1,4 +1,5 @@
 import type { Change, ChangeRequest, StandingOverride, StandingPause } from '../../../types/coordination.js'
+import { overrideBy } from '../../base/scopes.js'
 import { PAUSED_BY_CODE, RESUMED_MARK, VERSION_BY_CODE } from './constants.js'
 
 // Changes as Redis has them: JSON that begins with `{"version":..,"at":..,"id":".."`, of which change.lua adds the first two.
@@ -31,12 +32,12 @@ export function readPause(scope: StandingPause['scope'], noted: string): Standin
   }
 }
 
-/** What is noted of an override; `null` for what cannot be read. */
+/** What is noted of an override, or of its reset; `null` for what cannot be read. */
 export function readOverride(noted: string): StandingOverride | null {
   const change = readChange(noted)
+  if (change?.kind === 'reset') return overrideBy(change)
   if (change?.kind !== 'override' || typeof change.changes !== 'object' || change.changes === null) return null
-  const { jobId, changes, note, by, at, id } = change
-  return { jobId, changes, note, by, at, version: id }
+  return overrideBy(change)
 }
 
 /** When what is noted of a pause ended; 0 where it has not, or is not known to have. */

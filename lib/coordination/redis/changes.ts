@@ -8,6 +8,7 @@ import type {
   StandingPause
 } from '../../../types/coordination.js'
 import { groupScope, jobScope, scopeOf } from '../../base/scopes.js'
+import { nextInSequence } from '../../base/sequence.js'
 import { ChangeFeed } from '../change-feed.js'
 import { readChange, readOverride, readPause, writeChange } from './change-text.js'
 import type { ScriptCommands } from './commands.js'
@@ -38,9 +39,9 @@ export class RedisChanges {
     })
   }
 
-  /** The version of the last change that is known here, as Redis has it: `''` for none. */
-  get known(): string {
-    return `${this.#feed.known || ''}`
+  /** The version that claims are made by, as Redis has it: `''` for none. */
+  get applied(): string {
+    return `${this.#feed.applied || ''}`
   }
 
   /** A reply says the version of the last change. */
@@ -82,9 +83,11 @@ export class RedisChanges {
   /** @throws RedisUnavailableError */
   async standing(): Promise<Standing> {
     const { link, commands, keys } = this.#options
+    const askedAt = nextInSequence()
     const [, ofJobs, ofOthers, skipped, overridden] = await link.command('read what is in force', () =>
       commands.rlsStanding(1, keys.fence)
     )
+    this.#feed.noteRead(askedAt)
     const pauses: StandingPause[] = []
     const resumed: string[] = []
     const add = (fields: readonly string[], scopeOfField: (field: string) => StandingPause['scope']): void => {

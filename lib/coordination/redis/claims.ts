@@ -81,6 +81,8 @@ export class RedisClaims {
   readonly #maxClockSkew: number
   readonly #records: RedisRecords
   readonly #listener: CoordinationListener
+  /** The version that was known when a vote was first asked for. */
+  readonly #knownOf = new WeakMap<ClaimRequest, string>()
   /** `known`: the version known when it was first made; `maybe`: whether it may have been executed when it was made before. */
   #lastCall = { id: NOBODY, sent: 0, known: '', maybe: false }
 
@@ -108,7 +110,7 @@ export class RedisClaims {
     const { templates, requests: written } = writeRequests(requests, isVote)
     const writtenBlocks = blocks === undefined ? '' : writeBlocks(blocks)
     const sent = this.#clock.monotonic()
-    const { known } = this.#changes
+    const known = this.#knownWhenMade(requests, isVote)
     // A lock is believed in from when it was first asked for, and the requests are of definitions as they were then.
     const isRepeated = callId !== NOBODY && callId === this.#lastCall.id
     const call = isRepeated ? this.#lastCall : { id: callId, sent, known, maybe: false }
@@ -136,6 +138,15 @@ export class RedisClaims {
     }
   }
 
+  /** The version that the definitions are of which requests were made by: votes are asked for again and again. */
+  #knownWhenMade(requests: readonly ClaimRequest[], isVote: boolean): string {
+    const { applied } = this.#changes
+    if (!isVote) return applied
+    const known = requests.map((request) => this.#knownOf.get(request) ?? applied)
+    for (const [index, request] of requests.entries()) this.#knownOf.set(request, known[index] as string)
+    return known.reduce((first, each) => (Number(each) < Number(first) ? each : first), applied)
+  }
+
   async finish(endings: readonly Ending[]): Promise<readonly ReleaseAnswer[]> {
     const written = writeEndings(endings, this.#records.writeEntry)
     const { bounds } = this.#records
@@ -146,6 +157,7 @@ export class RedisClaims {
       return endings.map((_ending, index) => RELEASE_ANSWERS[Number(reply[index])] ?? 'unavailable')
     } catch (error) {
       this.#link.unavailable('release locks', error)
+      this.#records.noteLost(endings.map(({ lock }) => lock.name))
       return endings.map(() => 'unavailable')
     }
   }

@@ -274,7 +274,7 @@ export class RedisCoordination implements Coordination, CoordinationNode {
     return this.#opened.records.readStatus(jobs, withLocks)
   }
 
-  writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<void> {
+  writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<boolean> {
     return this.#opened.records.writeProgress(progress)
   }
 

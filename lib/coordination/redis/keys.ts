@@ -52,7 +52,7 @@ import {
  * | `paused` | hash: job to its pause. `{...}` is a pause by an operator (its entry in `changes`; of a build before those JSON with note, replicaId, at), `-<time>` its end, `-` a resumption of what was not paused; `{}` is a pause by code, `-<time>~` its end | change, claim, pauses | for ever |
  * | `pauses` | hash: `all` or `group:<name>` to the pause of all jobs or of a group, as in `paused` | change | for ever |
  * | `skips` | hash: `tick job` of a tick that has no run, to its change as in `changes` | change | 7 days from the tick on, as of the next change |
- * | `overrides` | hash: job to what differs from its code, a change as in `changes` | change | for ever |
+ * | `overrides` | hash: job to what differs from its code, or to its reset: a change as in `changes` | change | for ever |
  * | `standing` | string: what claims are to look at: `p` for `pauses`, `s` for `skips`, `o` for overrides in `changed` | change | for ever |
  * | `version` | string: how many changes there have been, by which a replica knows what it has missed | change | for ever |
  * | `changes` | stream: `<version>-0` to JSON of a change in `c` | change | the last 1000 |
@@ -88,8 +88,6 @@ import {
  *
  * | place | type: what it is to hold | lives |
  * |---|---|---|
- * | field `ov` of a job | the version of the override under which it was last claimed | as its record |
- * | `overrides` | hash: job to JSON of what operators changed of it, with its `version` | until it is reset |
  * | `schedules` | hash: id to JSON of a job that is kept in the store | until it is removed |
  * | `definitions` | hash: job to JSON of its definition as published, with its fingerprint and when it was last seen | 7 days after no replica has it |
  */

@@ -74,6 +74,7 @@ export class RedisOpenRuns {
       return runs.map((_run, index) => ABANDON_VOTES[Number(reply[index])] ?? 'unavailable')
     } catch (error) {
       this.#link.unavailable('record abandoned runs', error)
+      this.#records.noteLost(runs.map(({ jobId }) => jobId))
       return runs.map(() => 'unavailable')
     }
   }

@@ -73,6 +73,11 @@ export class RedisRecords implements Records {
     return isSwept ? writeRun(run) : `!${writeRun(run)}`
   }
 
+  /** It is not known whether entries of these jobs' runs were written: with the next one it is told anew how long they are kept. */
+  noteLost(jobIds: Iterable<string>): void {
+    for (const jobId of jobIds) this.#swept.delete(jobId)
+  }
+
   /** The store may have lost its data. */
   forget(): void {
     this.#swept.clear()
@@ -97,6 +102,7 @@ export class RedisRecords implements Records {
       if (reply !== '') this.tellTrouble(reply)
       return true
     } catch {
+      this.noteLost(facts.flatMap((fact) => (fact.kind === 'run' ? [fact.jobId] : [])))
       return false
     }
   }
@@ -133,7 +139,7 @@ export class RedisRecords implements Records {
     return this.#ask('read how jobs stand', () => this.#status.read(jobs, withLocks))
   }
 
-  async writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<void> {
+  async writeProgress(progress: ReadonlyMap<string, RunProgress | null>): Promise<boolean> {
     const { client, link, keys } = this.#options
     const written = [...progress].flatMap(([runId, each]) => (each === null ? [] : [runId, writeProgress(each)]))
     const ended = [...progress].flatMap(([runId, each]) => (each === null ? [runId] : []))
@@ -144,8 +150,9 @@ export class RedisRecords implements Records {
           ...(ended.length > 0 ? [client.hdel(keys.progress, ...ended)] : [])
         ])
       )
+      return true
     } catch {
-      // Nobody waits for it.
+      return false
     }
   }
 

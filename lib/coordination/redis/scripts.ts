@@ -205,13 +205,18 @@ local pausesKey = base .. (isOfJob and 'paused' or 'pauses')
 local field = isOfJob and sub(scope, #'job:' + 1) or scope
 local isOverride = kind == 'override' or kind == 'reset'
 local function versionInForce()
-if isOverride then return match(redis.call('HGET', overridesKey, about) or '', '"id":"([^"]+)"') or '-' end
+if isOverride then
+return match(redis.call('HGET', overridesKey, about) or '', '"id":"([^"]+)","kind":"override"') or '-'
+end
 local noted = pauseUntil(redis.call('HGET', pausesKey, field), now)
 if not noted or sub(noted, 1, 1) == '-' then return '-' end
 if noted == '{}' then return 'code' end
 return match(noted, '"id":"([^"]+)"') or match(noted, '"at":(%d+)') or '-'
 end
 local last = scope ~= '' and redis.call('HGET', changedKey, scope) or ''
+local lastAt, lastId = match(last, '"at":(%d+),"id":"([^"]+)"')
+lastAt = tonumber(lastAt)
+if madeAt == '-' then at = (lastAt or 0) + 1 end
 if expected ~= '' and versionInForce() ~= expected then return { 'c', last } end
 local function isOpen(runId)
 for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
@@ -247,8 +252,6 @@ end
 local version = (tonumber(textAt(versionKey)) or 0) + 1
 local entry = format('{"version":%.0f,"at":%.0f,', version, at) .. sub(body, 2)
 if madeAt == '-' or (kind == 'release' and #locks == 0) then return { 'm', entry } end
-local lastAt, lastId = match(last, '"at":(%d+),"id":"([^"]+)"')
-lastAt = tonumber(lastAt)
 if isMaster and lastAt and (lastAt > at or (lastAt == at and lastId > id)) then return { 'm', entry } end
 local streamId = format('%.0f-0', version)
 local added = redis.pcall('XADD', feedKey, 'MAXLEN', 1000, streamId, 'c', entry)
@@ -257,16 +260,14 @@ redis.call('DEL', feedKey)
 redis.call('XADD', feedKey, 'MAXLEN', 1000, streamId, 'c', entry)
 end
 redis.call('SET', versionKey, format('%.0f', version))
-redis.call('SET', replyKey, entry, 'PX', 86400000)
+if kind ~= 'request' then redis.call('SET', replyKey, entry, 'PX', 86400000) end
 if scope ~= '' then redis.call('HSET', changedKey, scope, entry) end
 if #locks > 0 then
 redis.call('DEL', unpack(locks))
 elseif kind == 'skip' then
 redis.call('HSET', skipsKey, slot .. ' ' .. about, entry)
-elseif kind == 'override' then
+elseif isOverride then
 redis.call('HSET', overridesKey, about, entry)
-elseif kind == 'reset' then
-redis.call('HDEL', overridesKey, about)
 elseif kind == 'pause' then
 redis.call('HSET', pausesKey, field, entry)
 elseif kind == 'resume' then
@@ -1049,7 +1050,8 @@ end
 local answer = makeAnswer()
 local function answerFresh(i)
 local change = changed and changed[i]
-if change and (templateOf[i].kind == 't' or templateOf[i].kind == 'm')
+local isMine = change and known[i + 1] and find(known[i + 1], runIds[i], 1, true)
+if change and not isMine and (templateOf[i].kind == 't' or templateOf[i].kind == 'm')
 and tonumber(match(change, '^{"version":(%d+)') or 0) > (tonumber(ARGV[4]) or 0) then
 answers[i] = 'v'
 return false

@@ -17,8 +17,9 @@ const RETRY_DELAY = SECOND
 /** How many facts go into one call. */
 const BATCH = 500
 
-/** How many facts wait at most while the store does not answer: beyond that the oldest are left out. */
+/** How many facts wait at most while the store does not answer, and how many of runs: beyond that the oldest are left out. */
 const MAX_WAITING = 20_000
+const MAX_RUNS = 1000
 
 /** Reasons that say nothing of what became of a tick in the fleet. */
 const LOCAL: ReadonlySet<SkipReason> = new Set(['claimed_elsewhere', 'shutdown'])
@@ -51,6 +52,8 @@ export class ToldTicks {
   #timer: TimerHandle | null = null
   #isTelling = false
   #leftOut = 0
+  /** How many facts of runs wait: with their errors and log lines they are a hundred times as large as others. */
+  #waitingRuns = 0
   readonly #idle = new Idle(() => this.#isTelling)
 
   constructor(options: ToldTicksOptions) {
@@ -70,6 +73,7 @@ export class ToldTicks {
   /** A run has ended of which the store is not told with its end, or the outcome that was told is not what became of it. */
   noteRun(jobId: string, report: RunReport, isCorrection: boolean): void {
     this.#waiting.push({ kind: 'run', jobId, report, isCorrection })
+    if (++this.#waitingRuns > MAX_RUNS) this.#leaveOutRuns()
     this.#tellLater(COLLECT)
   }
 
@@ -105,8 +109,16 @@ export class ToldTicks {
     this.#waiting.push({ kind: 'ticks', ticks: { ...fact, next: nextOf(trigger, fact.last) } })
     if (this.#waiting.length <= MAX_WAITING) return
     const excess = this.#waiting.length - MAX_WAITING / 2
-    this.#waiting.splice(0, excess)
+    this.#waitingRuns -= runsIn(this.#waiting.splice(0, excess))
     this.#leftOut += excess
+  }
+
+  /** Leaves out the older half of the runs that wait. */
+  #leaveOutRuns(): void {
+    let excess = this.#waitingRuns - MAX_RUNS / 2
+    this.#leftOut += excess
+    this.#waitingRuns -= excess
+    this.#waiting = this.#waiting.filter(({ kind }) => kind !== 'run' || excess-- <= 0)
   }
 
   #tellLater(delay: number): void {
@@ -124,7 +136,10 @@ export class ToldTicks {
     this.#ranges.clear()
     let isAnswered = true
     while (isAnswered && (this.#told !== null || this.#waiting.length > 0)) {
-      this.#told ??= this.#waiting.splice(0, BATCH)
+      if (this.#told === null) {
+        this.#told = this.#waiting.splice(0, BATCH)
+        this.#waitingRuns -= runsIn(this.#told)
+      }
       isAnswered = this.#options.coordination.state.up && (await this.#options.coordination.note(this.#told))
       if (isAnswered) this.#told = null
     }
@@ -136,6 +151,10 @@ export class ToldTicks {
     this.#idle.announce()
     if (!isAnswered || this.#ranges.size > 0) this.#tellLater(isAnswered ? COLLECT : RETRY_DELAY)
   }
+}
+
+function runsIn(facts: readonly HistoryFact[]): number {
+  return facts.filter(({ kind }) => kind === 'run').length
 }
 
 /** The tick after another; `null` for none, also of a trigger that cannot say. */

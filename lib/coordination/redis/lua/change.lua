@@ -6,7 +6,7 @@
 --       force; its kind; its scope, `''` for a command; its body, a JSON object; the version that is expected, `''` for
 --       any, NOBODY for none; the job or the run that it is about; the slot of which a lock is to be freed, `''` for all,
 --       or the tick that is to be skipped
--- Reply CHANGE_MADE and the entry; CHANGE_UNKNOWN for a run that is not open; CHANGE_PASSED for a
+-- Reply CHANGE_MADE and the entry, of a look with a time that is later than that of the last change of that scope; CHANGE_UNKNOWN for a run that is not open; CHANGE_PASSED for a
 --       tick that has passed or was claimed; or CHANGE_CONFLICT and the entry of the last change of that scope, or `''`
 
 --- @include "strings"
@@ -37,7 +37,9 @@ local isOverride = kind == 'override' or kind == 'reset'
 
 -- The version of what is in force; NOBODY where nothing is.
 local function versionInForce()
-  if isOverride then return match(redis.call('HGET', overridesKey, about) or '', '"id":"([^"]+)"') or NOBODY end
+  if isOverride then
+    return match(redis.call('HGET', overridesKey, about) or '', '"id":"([^"]+)","kind":"override"') or NOBODY
+  end
   local noted = pauseUntil(redis.call('HGET', pausesKey, field), now)
   if not noted or sub(noted, 1, 1) == RESUMED_MARK then return NOBODY end
   if noted == PAUSED_BY_CODE then return VERSION_BY_CODE end
@@ -46,6 +48,9 @@ local function versionInForce()
 end
 
 local last = scope ~= '' and redis.call('HGET', changedKey, scope) or ''
+local lastAt, lastId = match(last, '"at":(%d+),"id":"([^"]+)"')
+lastAt = tonumber(lastAt)
+if madeAt == NOBODY then at = (lastAt or 0) + 1 end
 if expected ~= '' and versionInForce() ~= expected then return { CHANGE_CONFLICT, last } end
 
 -- Whether a run has begun and not ended.
@@ -89,8 +94,6 @@ local entry = format('{"version":%.0f,"at":%.0f,', version, at) .. sub(body, 2)
 if madeAt == NOBODY or (kind == 'release' and #locks == 0) then return { CHANGE_MADE, entry } end
 
 -- One of several masters may hear of changes in another order than the others: the later one counts on each.
-local lastAt, lastId = match(last, '"at":(%d+),"id":"([^"]+)"')
-lastAt = tonumber(lastAt)
 if isMaster and lastAt and (lastAt > at or (lastAt == at and lastId > id)) then return { CHANGE_MADE, entry } end
 
 local streamId = format('%.0f-0', version)
@@ -101,17 +104,17 @@ if type(added) == 'table' and added.err then
   redis.call('XADD', feedKey, 'MAXLEN', KEEP_CHANGES, streamId, 'c', entry)
 end
 redis.call('SET', versionKey, format('%.0f', version))
-redis.call('SET', replyKey, entry, 'PX', KEEP_CHANGE)
+-- Nobody asks for a request again under its id, and there may be thousands of them.
+if kind ~= 'request' then redis.call('SET', replyKey, entry, 'PX', KEEP_CHANGE) end
 if scope ~= '' then redis.call('HSET', changedKey, scope, entry) end
 
 if #locks > 0 then
   redis.call('DEL', unpack(locks))
 elseif kind == 'skip' then
   redis.call('HSET', skipsKey, slot .. ' ' .. about, entry)
-elseif kind == 'override' then
+elseif isOverride then
+  -- Also a reset, so that one of several masters that has missed it does not bring the override back.
   redis.call('HSET', overridesKey, about, entry)
-elseif kind == 'reset' then
-  redis.call('HDEL', overridesKey, about)
 elseif kind == 'pause' then
   redis.call('HSET', pausesKey, field, entry)
 elseif kind == 'resume' then

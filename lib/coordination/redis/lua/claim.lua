@@ -689,7 +689,9 @@ local answer = makeAnswer()
 -- Answers a request, as `answer` does, unless it was made under an override that is none any more.
 local function answerFresh(i)
   local change = changed and changed[i]
-  if change and (templateOf[i].kind == KIND_TICK or templateOf[i].kind == KIND_MISS)
+  -- One that has its claim already, as its reply was lost or its votes were split, is to learn so.
+  local isMine = change and known[i + 1] and find(known[i + 1], runIds[i], 1, true)
+  if change and not isMine and (templateOf[i].kind == KIND_TICK or templateOf[i].kind == KIND_MISS)
     and tonumber(match(change, '^{"version":(%d+)') or 0) > (tonumber(ARGV[4]) or 0) then
     answers[i] = ANSWER_STALE
     return false
