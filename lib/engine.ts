@@ -282,6 +282,7 @@ export class Engine {
     const failurePauses: FailurePauses = new FailurePauses({
       coordination,
       log,
+      journal,
       pause: (job, asked) => control.pause(jobScope(job.id), asked)
     })
     const watched = { jobs, dispatcher, lateTicks, warnings }

@@ -98,9 +98,9 @@ export const HistoryOffError = createError<[string]>(
 /** No job in this process belongs to this group, and none is paused by it. */
 export const GroupUnknownError = createError<[string]>(`${BASE}_GROUP_UNKNOWN`, 'There is no job in the group %s', 404)
 /** Something else is in force than was expected (`expectedVersion`): somebody was faster. Nothing was changed. */
-export const JobChangedError = createError<[string, string, string, string]>(
+export const JobChangedError = createError<[string, string, string]>(
   `${BASE}_JOB_CHANGED`,
-  'Could not %s: `expectedVersion` is %s, and %s has changed it %s',
+  'Could not %s: `expectedVersion` is %s, and %s',
   412
 )
 /** A JSON Schema cannot be compiled. */

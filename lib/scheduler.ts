@@ -114,7 +114,7 @@ export class Scheduler<App = unknown> implements SchedulerContract<App> {
     return this.#engine.levers.resume(target, options)
   }
 
-  override(id: string, changes: OverrideChanges, options?: OverrideOptions): Promise<JobOverride> {
+  override(id: string, changes: OverrideChanges, options?: OverrideOptions | string): Promise<JobOverride> {
     return this.#engine.levers.override(id, changes, options)
   }
 

@@ -173,10 +173,15 @@ export interface Scheduler<App = unknown> {
    * by the old definition meanwhile. What claims no tick may be: a job with `lock: false`, a run by hand. Runs under way go on as
    * they began.
    *
+   * @param options or a string, which is the `note`
    * @returns what is in force, with the version for `expectedVersion`
    * @throws JobUnknownError, JobChangedError, RedisUnavailableError, and the errors of the options; then nothing has changed
    */
-  override<Data = unknown>(id: string, changes: OverrideChanges<Data>, options?: OverrideOptions): Promise<JobOverride>
+  override<Data = unknown>(
+    id: string,
+    changes: OverrideChanges<Data>,
+    options?: OverrideOptions | string
+  ): Promise<JobOverride>
   /**
    * Lets a job follow its code again, for the whole fleet. Also for a job that only replicas of another version of the app have, as
    * long as it is overridden.

@@ -2,12 +2,14 @@ import type { Coordination } from '../../types/coordination.js'
 import type { Logger } from '../../types/logger.js'
 import { JobChangedError } from '../errors.js'
 import type { JobRecord } from '../jobs/job.js'
+import type { Journal } from '../observability/journal.js'
 import { logSafely } from '../observability/log.js'
 import type { AskedPause } from './job-control.js'
 
 export interface FailurePausesOptions {
   readonly coordination: Coordination
   readonly log: Logger
+  readonly journal: Journal
   readonly pause: (job: JobRecord, asked: AskedPause) => Promise<unknown>
 }
 
@@ -35,6 +37,7 @@ export class FailurePauses {
       if (failures < limit) return
       const note = failures === 1 ? 'its last run failed' : `its last ${failures} runs failed`
       await pause(job, { by: undefined, expectedVersion: null, note, until: null })
+      this.#options.journal.pausedAfterFailures(job, failures)
     } catch (err) {
       // Another replica, or a person, was faster.
       if (err instanceof JobChangedError) return

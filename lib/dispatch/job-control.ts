@@ -159,10 +159,10 @@ export class JobControl {
     const { journal, jobs } = this.#options
     const { by } = await this.#change({ kind: 'resume', scope }, asked)
     const resumed = jobs.within(scope)
-    journal.resumed(resumed, scope, by)
-    if (scope.startsWith('job:')) return resumed[0]?.pauses ?? []
-    const pause = jobs.pauseOf('all')
-    return pause === null ? [] : [pause]
+    const all = jobs.pauseOf('all')
+    const still = scope.startsWith('job:') ? (resumed[0]?.pauses ?? []) : all === null ? [] : [all]
+    journal.resumed(resumed, scope, by, still)
+    return still
   }
 
   /**
@@ -229,9 +229,9 @@ export class JobControl {
     const expected = expectedVersion === undefined ? {} : { expected: expectedVersion }
     const answer = await coordination.change({ ...effect, id: newRunId(), by: by ?? replicaId, ...expected })
     if (answer.status === 'conflict') {
-      const who = answer.by === null ? 'somebody' : `'${answer.by}'`
       const when = answer.at === null ? 'since' : `at ${new Date(answer.at).toISOString()}`
-      throw new JobChangedError(nameOf(effect), show(expectedVersion), who, when)
+      const why = answer.by === null ? 'no such version is in force' : `'${answer.by}' has changed it ${when}`
+      throw new JobChangedError(nameOf(effect), show(expectedVersion), why)
     }
     if (answer.status === 'passed' && 'scheduledTime' in effect) {
       throw new TickPassedError(show(effect.jobId), new Date(effect.scheduledTime).toISOString())

@@ -101,7 +101,7 @@ export class StoreNews implements Omit<CoordinationListener, 'onUnsafe' | 'onNot
   onDefinitionDiffers(jobId: string, tick: number, other: OtherDefinition): void {
     const job = this.#options.jobs.get(jobId)
     // A tick before this replica had the job may have been claimed by an earlier version of the app, which is gone, and one before
-    // operators changed the job by what it was.
+    // it was changed here by what it was.
     if (job !== undefined && tick > job.presentSince && tick > job.definedSince)
       void this.#options.definitionWarnings.note(job, other)
   }

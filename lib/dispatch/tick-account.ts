@@ -79,10 +79,28 @@ export class TickAccount {
     this.#report(of, after, before, 'paused')
   }
 
-  /** Reports the ticks between two times, both exclusive, to the journal. */
-  #report({ job, trigger }: AccountedJob, after: number, before: number, reason: SkipReason): void {
-    const journal = this.#journal
+  /** Reports the ticks between two times, both exclusive. Those that operators have skipped are not missed. */
+  #report(of: AccountedJob, after: number, before: number, reason: SkipReason): void {
+    const { job, trigger } = of
     const isMissed = reason === 'misfire' || reason === 'redis_error'
+    let from = after
+    for (const tick of isMissed && before > after + 1 ? job.skippedBetween(after, before) : []) {
+      if (trigger.next(tick - 1) !== tick) continue
+      this.#reportAll(of, from, tick, reason, isMissed)
+      this.#journal.tickSkipped(job, tick, 'operator')
+      from = tick
+    }
+    this.#reportAll(of, from, before, reason, isMissed)
+  }
+
+  #reportAll(
+    { job, trigger }: AccountedJob,
+    after: number,
+    before: number,
+    reason: SkipReason,
+    isMissed: boolean
+  ): void {
+    const journal = this.#journal
     let from = after
     if (journal.hearsEach(isMissed ? 'missed' : 'skipped')) {
       for (let reported = 0; reported < MAX_REPORTED; reported++) {

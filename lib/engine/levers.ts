@@ -13,7 +13,7 @@ import type {
   SkipOptions
 } from '../../types/levers.js'
 import type { DateInput } from '../../types/trigger.js'
-import { copyKnown } from '../base/check.js'
+import { copyKnown, isPlainObject } from '../base/check.js'
 import { groupScope, jobScope } from '../base/scopes.js'
 import { show } from '../base/show.js'
 import type { AskedChange, JobControl } from '../dispatch/job-control.js'
@@ -25,7 +25,7 @@ import {
   TickPassedError,
   TickUnknownError
 } from '../errors.js'
-import { checkGroup, checkText, MAX_INSTANCES } from '../jobs/options.js'
+import { checkBy, checkGroup, checkText, MAX_INSTANCES } from '../jobs/options.js'
 import { copyOverride } from '../jobs/overrides.js'
 import type { JobRegistry } from '../jobs/registry.js'
 import { isFromCompletion, mayBeTick, readDate } from '../triggers/index.js'
@@ -34,8 +34,8 @@ import type { Lifecycle } from './lifecycle.js'
 /** An id that a run may have. */
 const RUN_ID = /^[\w.:-]{1,200}$/
 
-/** The longest name of somebody. */
-const MAX_NAME = 200
+/** What can be paused. */
+const TARGETS = "a job's id, `{ group }` or `{ all: true }`"
 
 const CHANGE_KEYS = ['by', 'expectedVersion'] as const satisfies (keyof ChangeOptions)[]
 const OVERRIDE_KEYS = ['note', ...CHANGE_KEYS] as const satisfies (keyof OverrideOptions)[]
@@ -81,10 +81,11 @@ export class Levers {
   }
 
   /** See `Scheduler.override`. */
-  async override(id: string, changes: OverrideChanges, options: OverrideOptions = {}): Promise<JobOverride> {
+  async override(id: string, changes: OverrideChanges, options: OverrideOptions | string = {}): Promise<JobOverride> {
     const { control, jobs, lifecycle } = this.#options
     const job = jobs.known(id)
-    const { note = null, ...rest } = copyKnown(options, OVERRIDE_KEYS, "`override`'s options") as OverrideOptions
+    const given = typeof options === 'string' ? { note: options } : options
+    const { note = null, ...rest } = copyKnown(given, OVERRIDE_KEYS, "`override`'s options") as OverrideOptions
     if (note !== null) checkText(note, 'note')
     const asked = checkAsked(rest)
     const copy = copyOverride(changes)
@@ -144,9 +145,10 @@ export class Levers {
   #scopeOf(target: PauseTarget): PauseScope {
     const { jobs } = this.#options
     if (typeof target === 'string') return jobScope(jobs.known(target).id)
+    if (!isPlainObject(target)) throw new OptionInvalidError('target', TARGETS, show(target))
     const { group, all } = copyKnown(target, ['group', 'all'], 'what is paused or resumed')
     if ((group === undefined) === (all === undefined) || (all !== undefined && all !== true)) {
-      throw new OptionInvalidError('target', "a job's id, `{ group }` or `{ all: true }`", show(target))
+      throw new OptionInvalidError('target', TARGETS, show(target))
     }
     if (all === true) return 'all'
     checkGroup(group)
@@ -165,9 +167,7 @@ export class Levers {
 }
 
 function checkAsked({ by, expectedVersion }: ChangeOptions): AskedChange {
-  if (by !== undefined && (typeof by !== 'string' || by === '' || by.length > MAX_NAME)) {
-    throw new OptionInvalidError('by', `a string of 1 to ${MAX_NAME} characters`, show(by))
-  }
+  if (by !== undefined) checkBy(by)
   const isVersion = expectedVersion === undefined || expectedVersion === null || typeof expectedVersion === 'string'
   if (!isVersion || expectedVersion === '') {
     throw new OptionInvalidError('expectedVersion', 'a `version`, or null for none', show(expectedVersion))

@@ -11,7 +11,7 @@ import type { WaitingRuns } from '../dispatch/waiting-runs.js'
 import { inJob, OptionInvalidError } from '../errors.js'
 import { serializeData } from '../jobs/data.js'
 import type { JobRecord } from '../jobs/job.js'
-import { checkName } from '../jobs/options.js'
+import { checkBy, checkName } from '../jobs/options.js'
 import type { JobRegistry } from '../jobs/registry.js'
 import { ActiveRun } from '../runs/active-run.js'
 import { readDate } from '../triggers/index.js'
@@ -145,7 +145,7 @@ export class RunsByHand {
     job.parse(data)
     const json = waits && given.data !== undefined ? serializeData(given.data) : null
     const { by = null } = given
-    if (by !== null) checkName(by, '`by`')
+    if (by !== null) checkBy(by)
     return {
       job,
       data,

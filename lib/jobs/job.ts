@@ -154,7 +154,7 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
     return this.#override
   }
 
-  /** When operators last changed it, on the fleet's clock: earlier ticks were claimed by what it was before. */
+  /** When it was last changed, on the fleet's clock: earlier ticks were claimed by what it was before. */
   get definedSince(): number {
     return this.#definedSince
   }
@@ -169,6 +169,16 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   /** Whether this replica knows that an operator has said that a tick has no run. */
   isSkipped(scheduledTime: number): boolean {
     return this.#pauses.isSkipped(this.id, scheduledTime)
+  }
+
+  /** As of `Pauses`. */
+  skippedBetween(after: number, before: number): number[] {
+    return this.#pauses.skippedBetween(this.id, after, before)
+  }
+
+  /** As of `Pauses`. */
+  skippedBy(scheduledTime: number): string | null {
+    return this.#pauses.skippedBy(this.id, scheduledTime)
   }
 
   /** What the requests for all of the job's ticks have in common. */
@@ -212,8 +222,9 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
 
   // Only the registry calls these:
 
-  /** Gives the job another definition. */
-  redefine({ definition, trigger, handler, schema, condition }: CompiledJob): void {
+  /** Gives the job another definition. @param now the fleet's time */
+  redefine({ definition, trigger, handler, schema, condition }: CompiledJob, now: number): void {
+    this.#definedSince = now
     this.#definition = definition
     this.#trigger = trigger
     this.#executor = handler.executor

@@ -87,6 +87,7 @@ const OVERLAPS = ['skip', 'wait', 'replace'] as const
 
 /** The longest name of a group, and the longest text for people. */
 const MAX_GROUP = 100
+const MAX_BY = 200
 const MAX_TEXT = 500
 
 /** Cc are the control characters, Zl and Zp break lines, Cs are halves of a character that UTF-8 cannot carry. */
@@ -283,6 +284,12 @@ export function checkGroup(value: unknown): asserts value is string {
     `a string of 1 to ${MAX_GROUP} characters without control characters`,
     show(value)
   )
+}
+
+/** Refuses a name of somebody that a log line could not carry well. @throws OptionInvalidError */
+export function checkBy(value: unknown): asserts value is string {
+  if (typeof value === 'string' && value.length <= MAX_BY && NAME.test(value)) return
+  throw new OptionInvalidError('by', `a string of 1 to ${MAX_BY} characters without control characters`, show(value))
 }
 
 /** Refuses a text for people that is too long. @throws OptionInvalidError */

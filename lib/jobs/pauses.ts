@@ -39,8 +39,8 @@ const BY_CODE = Object.freeze({
 export class Pauses {
   readonly #now: () => number
   readonly #known = new Map<string, Known>()
-  /** The ticks that have no run, by their job. */
-  readonly #skips = new Map<string, Set<number>>()
+  /** The ticks that have no run, by their job, and who has said so. */
+  readonly #skips = new Map<string, Map<number, string | null>>()
 
   /** @param now the fleet's time */
   constructor(now: () => number) {
@@ -86,10 +86,22 @@ export class Pauses {
   }
 
   /** Notes that a tick has no run; those that have long passed are forgotten. */
-  noteSkip({ jobId, scheduledTime }: SkippedTick): void {
-    const ticks = this.#skips.get(jobId) ?? new Set()
-    for (const tick of ticks) if (tick < this.#now() - KEEP_SKIP) ticks.delete(tick)
-    this.#skips.set(jobId, ticks.add(scheduledTime))
+  noteSkip({ jobId, scheduledTime, by }: SkippedTick): void {
+    const ticks = this.#skips.get(jobId) ?? new Map<number, string | null>()
+    for (const tick of ticks.keys()) if (tick < this.#now() - KEEP_SKIP) ticks.delete(tick)
+    this.#skips.set(jobId, ticks.set(scheduledTime, by ?? null))
+  }
+
+  /** The ticks of a job between two times, both exclusive, that have no run, in order. */
+  skippedBetween(jobId: string, after: number, before: number): number[] {
+    const ticks = this.#skips.size === 0 ? undefined : this.#skips.get(jobId)
+    if (ticks === undefined) return []
+    return [...ticks.keys()].filter((tick) => tick > after && tick < before).sort((a, b) => a - b)
+  }
+
+  /** Who has said that a tick has no run; `null` where that is not known. */
+  skippedBy(jobId: string, scheduledTime: number): string | null {
+    return this.#skips.get(jobId)?.get(scheduledTime) ?? null
   }
 
   /** Whether a tick has no run. */

@@ -335,7 +335,7 @@ export class JobRegistry {
     }
     this.#blocks.remove(job)
     this.#pool.release(job.trigger)
-    job.redefine({ ...resolved, trigger })
+    job.redefine({ ...resolved, trigger }, this.#timetable.now)
     if (job.definition.group !== group) job.notePauses(nextInSequence())
     if (isRetimed) {
       job.dropDue()

@@ -57,7 +57,7 @@ export const SKIPPED_COUNTER = Object.fromEntries(
 ) as Readonly<Record<SkipReason, number>>
 
 /** What is recorded of a run when it starts. */
-export type StartedRun = Pick<Run, 'scheduledTime' | 'startedAt'>
+export type StartedRun = Pick<Run, 'scheduledTime' | 'startedAt'> & Partial<Pick<Run, 'trigger'>>
 
 /** The present state of a histogram. */
 export interface Histogram {
@@ -160,7 +160,9 @@ export class CountedStats extends JobStats {
   override started(run: StartedRun): void {
     super.started(run)
     this.numbers[this.at + FIRED]!++
-    this.#observe(DELAY, DELAY_BUCKETS, Math.max(0, run.startedAt - run.scheduledTime) / 1000)
+    // One by hand may be of a tick of long ago.
+    const delay = run.trigger === 'manual' ? 0 : Math.max(0, run.startedAt - run.scheduledTime)
+    this.#observe(DELAY, DELAY_BUCKETS, delay / 1000)
   }
 
   /** Records a started run of any job; a run that started later may have been recorded before it. */

@@ -1,5 +1,6 @@
 import type { OpenRun, PauseScope } from '../../types/coordination.js'
 import type { RemovalReason, SchedulerEventName } from '../../types/events.js'
+import type { JobPause } from '../../types/levers.js'
 import type { Logger } from '../../types/logger.js'
 import type { Run, SkipReason } from '../../types/run.js'
 import { isolated } from '../base/async-context.js'
@@ -242,12 +243,17 @@ export class Journal {
   }
 
   /** As `paused`. */
-  resumed(jobs: readonly JobRecord[], scope: PauseScope, by: string): void {
-    this.#logbook.resumed(scope, jobs.length, by)
+  resumed(jobs: readonly JobRecord[], scope: PauseScope, by: string, still: readonly JobPause[] = []): void {
+    this.#logbook.resumed(scope, jobs.length, by, still)
     for (const { view } of jobs) {
       if (this.#heard.resumed) this.#events.emit('resumed', { job: view })
       if (this.#listeners !== null) this.#tell('resumed', view, by)
     }
+  }
+
+  /** This process has paused a job as it failed again and again. */
+  pausedAfterFailures({ id }: JobRecord, failures: number): void {
+    this.#logbook.pausedAfterFailures(id, failures)
   }
 
   /** This process has overridden options of a job for the fleet. */

@@ -1,5 +1,5 @@
 import type { OpenRun, PauseScope } from '../../types/coordination.js'
-import type { JobOverride } from '../../types/levers.js'
+import type { JobOverride, JobPause } from '../../types/levers.js'
 import type { Logger } from '../../types/logger.js'
 import type { Run } from '../../types/run.js'
 import { SECOND } from '../base/duration.js'
@@ -84,8 +84,17 @@ export class Logbook {
     this.#write('info', fields, `${inWords(scope)} paused`)
   }
 
-  resumed(scope: PauseScope, jobs: number, by: string): void {
-    this.#write('info', { ...scopeFieldsOf(scope, jobs), by }, `${inWords(scope)} resumed`)
+  /** This process has resumed that. @param still what pauses it all the same */
+  resumed(scope: PauseScope, jobs: number, by: string, still: readonly JobPause[]): void {
+    const left = still.map(({ of }) => (of === 'job' ? 'itself' : of === 'group' ? 'its group' : 'all jobs'))
+    const stays = left.length === 0 ? '' : `, and stays paused with ${left.join(' and ')}`
+    this.#write('info', { ...scopeFieldsOf(scope, jobs), by }, `${inWords(scope)} resumed${stays}`)
+  }
+
+  /** A job has failed so often in a row that it was paused. */
+  pausedAfterFailures(jobId: string, failures: number): void {
+    const message = `the job '${jobId}' is paused, as it has failed ${countOf(failures, 'time')} in a row: resume it once it can succeed`
+    this.#write('warn', { jobId, failures }, message)
   }
 
   /** This process has overridden options of a job. Their values may be secret: only their names are logged. */

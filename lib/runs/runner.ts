@@ -205,8 +205,12 @@ export class Runner implements RunOwner<ActiveRun> {
     this.#beginAsked(active)
     this.locksLost++
     this.#abort(active, 'lock_lost', new LockLostError(active.job.id, reason))
-    // No other replica is to record it as abandoned: this one reports its outcome, when the handler has settled at the latest.
-    if (active.held !== null) this.#options.finisher.noteOutcome(active.held)
+    if (active.held !== null) {
+      // No other replica is to record it as abandoned: the history has its outcome, though its handler may go on for long.
+      if (!active.settled) active.duration = this.#options.clock.monotonic() - active.monotonicStart
+      const report = active.settled ? null : active.reportNow(active.aborted as RunEnd)
+      this.#options.finisher.noteOutcome(active.held, report)
+    }
     this.#options.journal.lockLost(active, reason)
   }
 

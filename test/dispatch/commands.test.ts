@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { createScheduler, errors, type Run, type Scheduler } from '../../lib/index.js'
+import { createScheduler, errors, type HistoryEntry, type Run, type Scheduler } from '../../lib/index.js'
 import { withMasters } from '../fixtures/quorum-replicas.js'
 import { type Member, withFleet } from '../fixtures/simulated-fleet.js'
 import { withRedis } from '../fixtures/with-redis.js'
@@ -91,6 +91,13 @@ function commandTests(t: Test, withStore: (body: (redis: string | string[]) => P
         t.ok(next)
         t.ok((await until(() => lost.length > 0)) < 1300)
         t.same(lost, [run.id], 'and only that one')
+        t.equal(ended.length, 0, 'its handler goes on')
+        let told: HistoryEntry | undefined
+        for (let tries = 0; tries < 100 && !(told?.kind === 'run' && told.outcome !== null); tries++) {
+          await sleep(20)
+          told = (await two.history('job')).find((entry) => entry.kind === 'run' && entry.id === run.id)
+        }
+        t.match(told, { outcome: 'cancelled', finishedAt: Number }, 'the history has it all the same')
       })
     )
   )

@@ -64,3 +64,27 @@ t.test('what is no future tick of the job is refused', async (t) => {
   await scheduler.skip('job', new Date(next), { by: 'ada', note: 'a holiday' })
   await scheduler.close()
 })
+
+t.test('a tick that was skipped is none that was missed, also where no replica was there', (t) =>
+  withFleet(async ({ simulation, start, join, missed }) => {
+    const add = ({ scheduler }: Member): void => void scheduler.cron('job', '* * * * *', () => {})
+    const one = await join(add)
+    await simulation.advance('90s')
+    const asked = one.scheduler.skip('job', start + 3 * MINUTE, { by: 'ada', note: 'maintenance' })
+    await simulation.advance('2s')
+    await asked
+    const closed = one.scheduler.close()
+    await simulation.advance('4m')
+    await closed
+    const two = await join(add)
+    await simulation.advance('2m')
+    t.same(
+      two.skipped.filter(([, reason]) => reason === 'operator'),
+      [[3 * MINUTE, 'operator']]
+    )
+    t.same(missed(), [2 * MINUTE, 4 * MINUTE, 5 * MINUTE])
+    const story = two.scheduler.tick('job', start + 3 * MINUTE)
+    await simulation.advance('1s')
+    t.match(await story, { reason: 'operator', by: 'ada', run: null })
+  })
+)

@@ -96,6 +96,8 @@ export interface StandingPause {
 export interface SkippedTick {
   readonly jobId: string
   readonly scheduledTime: number
+  /** Who has said so; left out where nobody knows. */
+  readonly by?: string
 }
 
 /** What differs from a job's code. */

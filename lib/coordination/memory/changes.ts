@@ -34,7 +34,7 @@ export class MemoryChanges {
   readonly #last = new Map<string, Change>()
   readonly #byId = new Map<string, Change>()
   /** The ticks that have no run, by their job. */
-  readonly #skips = new Map<string, Set<number>>()
+  readonly #skips = new Map<string, Map<number, string>>()
   readonly #overrides = new Map<string, StandingOverride>()
   #version = 0
 
@@ -126,16 +126,17 @@ export class MemoryChanges {
     return this.#skips.size > 0 && this.#skips.get(jobId)?.has(scheduledTime) === true
   }
 
-  #noteSkip({ jobId, scheduledTime }: SkippedTick, now: number): void {
+  #noteSkip({ jobId, scheduledTime, by }: Required<SkippedTick>, now: number): void {
     for (const [id, ticks] of this.#skips) {
-      for (const tick of ticks) if (tick < now - KEEP_SKIP) ticks.delete(tick)
+      for (const tick of ticks.keys()) if (tick < now - KEEP_SKIP) ticks.delete(tick)
       if (ticks.size === 0) this.#skips.delete(id)
     }
-    this.#skips.set(jobId, (this.#skips.get(jobId) ?? new Set()).add(scheduledTime))
+    this.#skips.set(jobId, (this.#skips.get(jobId) ?? new Map<number, string>()).set(scheduledTime, by))
   }
 
   *#skipped(): Iterable<SkippedTick> {
-    for (const [jobId, ticks] of this.#skips) for (const scheduledTime of ticks) yield { jobId, scheduledTime }
+    for (const [jobId, ticks] of this.#skips)
+      for (const [scheduledTime, by] of ticks) yield { jobId, scheduledTime, by }
   }
 }
 

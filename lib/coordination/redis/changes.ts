@@ -102,7 +102,9 @@ export class RedisChanges {
     add(ofOthers, readScope)
     const skips = skipped.flatMap((field, index) => {
       const [, tick, jobId = ''] = (index % 2 === 0 && /^(\d+) (.*)$/s.exec(field)) || []
-      return tick === undefined ? [] : [{ jobId, scheduledTime: Number(tick) }]
+      if (tick === undefined) return []
+      const by = readChange(skipped[index + 1])?.by
+      return [{ jobId, scheduledTime: Number(tick), ...(by === undefined ? {} : { by }) }]
     })
     const overrides = overridden.flatMap((entry, index) => (index % 2 === 0 ? [] : (readOverride(entry) ?? [])))
     return { pauses, resumed, skips, overrides }

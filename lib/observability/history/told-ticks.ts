@@ -89,12 +89,14 @@ export class ToldTicks {
     this.#timer?.cancel()
   }
 
-  #add({ id, trigger }: JobRecord, { first, last, count }: TickRange, reason: SkipReason): void {
+  #add(job: JobRecord, { first, last, count }: TickRange, reason: SkipReason): void {
     const { coordination, replicaId } = this.#options
+    const { id, trigger } = job
+    const by = reason === 'operator' ? (job.skippedBy(first) ?? replicaId) : replicaId
     const now = Math.round(coordination.now())
-    const fact = { jobId: id, first, last, count, next: null, reason, by: replicaId, at: now }
+    const fact = { jobId: id, first, last, count, next: null, reason, by, at: now }
     const before = this.#ranges.get(id)
-    if (before !== undefined && before.trigger === trigger && before.fact.reason === reason) {
+    if (before !== undefined && before.trigger === trigger && before.fact.reason === reason && before.fact.by === by) {
       if (nextOf(trigger, before.fact.last) === first) {
         before.fact = { ...fact, first: before.fact.first, count: before.fact.count + count }
         return
