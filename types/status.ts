@@ -8,6 +8,8 @@ export interface RunningRun {
   readonly startedAt: number
   readonly attempt: number
   readonly replicaId: string
+  /** Who has asked for it by hand, if `trigger()` was told; `null` for nobody, and for a request that has waited. */
+  readonly by: string | null
   readonly slot: number
   readonly fencingToken: number
   /** What is left of its lock's TTL, in milliseconds; `null` where it has lost its lock, or that was not asked for. */

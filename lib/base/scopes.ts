@@ -22,3 +22,26 @@ export function overrideBy(change: Extract<Change, { kind: 'override' | 'reset' 
   const { changes, note } = change.kind === 'override' ? change : { changes: null, note: null }
   return { jobId, changes, note, by, at, version: id }
 }
+
+/** What a change does, for an error. */
+export function nameOfChange(effect: ChangeEffect): string {
+  switch (effect.kind) {
+    case 'cancel':
+      return `cancel the run '${effect.runId}'`
+    case 'request':
+      return `tell of a request for the job '${effect.jobId}'`
+    case 'skip':
+      return `skip a tick of the job '${effect.jobId}'`
+    case 'release':
+      return `release the lock of the job '${effect.jobId}'`
+    case 'override':
+    case 'reset':
+      return `${effect.kind} the job '${effect.jobId}'`
+    default: {
+      const { kind, scope } = effect
+      if (scope === 'all') return `${kind} all jobs`
+      const [what, ...id] = scope.split(':')
+      return `${kind} the ${what} '${id.join(':')}'`
+    }
+  }
+}

@@ -160,8 +160,9 @@ export class AbandonedRuns {
     const { runId, jobId, scheduledTime, startedAt, replicaId, fencingToken, lockedUntil } = open
     // The store does not keep what started a run, so this is inferred from its time and its attempt.
     const isTick = job === undefined || mayBeTick(job.trigger, scheduledTime)
-    const trigger = open.attempt > 1 ? 'recovery' : isTick ? 'schedule' : 'manual'
+    const trigger = open.attempt > 1 ? 'recovery' : isTick && open.by === undefined ? 'schedule' : 'manual'
     const run = new RunRecord(runId, jobId, scheduledTime, startedAt, trigger, replicaId, fencingToken)
+    run.by = open.by ?? null
     run.attempt = Math.max(1, open.attempt)
     run.outcome = 'abandoned'
     run.finishedAt = Math.max(startedAt, Math.round(lockedUntil))

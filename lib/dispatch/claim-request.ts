@@ -21,9 +21,10 @@ export function toManualRequest(
   runId: string,
   scheduledTime: number,
   ttl: number,
-  key = ''
+  key = '',
+  by = ''
 ): ClaimRequest {
-  return { ...requestBase(job, runId, ttl), kind: 'manual', scheduledTime, coversUntil: scheduledTime, key }
+  return { ...requestBase(job, runId, ttl), kind: 'manual', scheduledTime, coversUntil: scheduledTime, key, by }
 }
 
 /**

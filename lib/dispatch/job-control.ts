@@ -4,6 +4,7 @@ import type { RemovalReason } from '../../types/events.js'
 import type { JobChanges, JobOptions } from '../../types/job-options.js'
 import type { JobOverride, JobPause } from '../../types/levers.js'
 import { SECOND } from '../base/duration.js'
+import { nameOfChange } from '../base/scopes.js'
 import { show } from '../base/show.js'
 import { JobChangedError, RunUnknownError, TickPassedError } from '../errors.js'
 import type { JobRecord } from '../jobs/job.js'
@@ -231,7 +232,7 @@ export class JobControl {
     if (answer.status === 'conflict') {
       const when = answer.at === null ? 'since' : `at ${new Date(answer.at).toISOString()}`
       const why = answer.by === null ? 'no such version is in force' : `'${answer.by}' has changed it ${when}`
-      throw new JobChangedError(nameOf(effect), show(expectedVersion), why)
+      throw new JobChangedError(nameOfChange(effect), show(expectedVersion), why)
     }
     if (answer.status === 'passed' && 'scheduledTime' in effect) {
       throw new TickPassedError(show(effect.jobId), new Date(effect.scheduledTime).toISOString())
@@ -240,14 +241,4 @@ export class JobControl {
     fleetChanges.apply(answer.change)
     return answer.change
   }
-}
-
-/** What a change is, for an error. */
-function nameOf(effect: ChangeEffect): string {
-  if (effect.kind === 'override' || effect.kind === 'reset') return `${effect.kind} the job '${effect.jobId}'`
-  if (!('scope' in effect)) return effect.kind
-  const { kind, scope } = effect
-  if (scope === 'all') return `${kind} all jobs`
-  const [what, ...id] = scope.split(':')
-  return `${kind} the ${what} '${id.join(':')}'`
 }

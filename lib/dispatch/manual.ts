@@ -76,7 +76,9 @@ export class ManualRuns {
       return null
     }
     this.runIds.add(runId)
-    const [answer] = await coordination.claim([toManualRequest(job, runId, scheduledTime, ttl, asked.key)])
+    const [answer] = await coordination.claim([
+      toManualRequest(job, runId, scheduledTime, ttl, asked.key, asked.by ?? '')
+    ])
     this.runIds.delete(runId)
     if (answer?.status === 'granted' && answer.lock !== null) {
       const { lock, fencingToken } = answer

@@ -61,7 +61,7 @@ function statusOf(job: JobRecord, stored: StoredStatus, now: number): JobStatus 
     consecutiveFailures: failures,
     expectedSuccess: expected,
     isOverdue: expected !== null && expected < now,
-    running: ongoing.map(({ runId: id, ...run }) => ({ id, ...run })),
+    running: ongoing.map(({ runId: id, by = null, ...run }) => ({ id, by, ...run })),
     nextRun: view.nextRun,
     paused,
     pauses: view.pauses,

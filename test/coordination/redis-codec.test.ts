@@ -6,7 +6,14 @@ import fc from 'fast-check'
 import t from 'tap'
 import { SERIES as ID_SERIES } from '../../lib/base/run-ids.js'
 import { DATE_MARK, FIELD_MARK, NOBODY, SERIES } from '../../lib/coordination/redis/constants.js'
-import { escapeField, readReplica, readSlot, withoutFields, writeReplica } from '../../lib/coordination/redis/fields.js'
+import {
+  escapeField,
+  readField,
+  readReplica,
+  readSlot,
+  withoutFields,
+  writeReplica
+} from '../../lib/coordination/redis/fields.js'
 import { readOpenRun, readRecord } from '../../lib/coordination/redis/record.js'
 import { DATE_MARK as DATE_MARK_OF_JOBS } from '../../lib/jobs/fingerprint.js'
 import { withRedis } from '../fixtures/with-redis.js'
@@ -107,7 +114,8 @@ t.test('both sides read what the other writes, and so does the build before', (t
         })
         const { runId, fencingToken, startedAt, replicaId, runTick: scheduledTime, attempt } = given
         const open = { runId, jobId, replicaId, fencingToken, scheduledTime, startedAt, attempt, lockedUntil: 7 }
-        t.same(readOpenRun(member, 7), { ...open, slot: readSlot(replica) })
+        const by = readField(replica, 'B')
+        t.same(readOpenRun(member, 7), { ...open, slot: readSlot(replica), ...(by === '' ? {} : { by }) })
         t.same(read, [
           [...head, String(given.endedAt), run.join(' '), fingerprint],
           run,

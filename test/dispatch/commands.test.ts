@@ -5,6 +5,9 @@ import { withMasters } from '../fixtures/quorum-replicas.js'
 import { type Member, withFleet } from '../fixtures/simulated-fleet.js'
 import { withRedis } from '../fixtures/with-redis.js'
 
+/** Who asks for the run. */
+const BY = 'eva; B=x:y.z é'
+
 /** Goes on until its signal aborts, or for ever. */
 function untilAborted(listens: boolean): (context: { signal: AbortSignal }) => Promise<unknown> {
   return ({ signal }) => {
@@ -38,7 +41,7 @@ async function withRunningJob(
     await scheduler.start()
   }
   try {
-    const run = await one.trigger('job')
+    const run = await one.trigger('job', { by: BY })
     await body(one, two, run as Run, ended)
   } finally {
     await Promise.all([one.close(), two.close()])
@@ -80,6 +83,8 @@ function commandTests(t: Test, withStore: (body: (redis: string | string[]) => P
       withRunningJob(redis, { listens: false }, async (one, two, run, ended) => {
         const lost: string[] = []
         one.on('lockLost', ({ run }) => void lost.push(run.id))
+        t.match((await two.status('job')).running, [{ id: run.id, by: BY }], 'who has asked for it is known elsewhere')
+        t.match(await two.history('job'), [{ id: run.id, by: BY, trigger: 'manual', outcome: null }])
         await two.cancel(run.id)
         await sleep(1100)
         t.equal(await two.trigger('job'), null, 'it has its lock')

@@ -75,6 +75,12 @@ export interface ClaimRequest {
    * @default ''
    */
   readonly key?: string
+  /**
+   * Who asks for a run by hand.
+   *
+   * @default ''
+   */
+  readonly by?: string
   readonly fingerprint: Fingerprint
   readonly memo?: ClaimMemo
 }

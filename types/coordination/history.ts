@@ -47,6 +47,8 @@ export interface OngoingRun {
   readonly startedAt: number
   readonly attempt: number
   readonly slot: number
+  /** As of `OpenRun`. */
+  readonly by?: string
   /** What is left of its lock's TTL, in milliseconds; `null` where it does not have it, or that was not asked for. */
   readonly lockTtl: number | null
   readonly progress: RunProgress | null

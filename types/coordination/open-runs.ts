@@ -40,6 +40,8 @@ export interface OpenRun {
   readonly lockedUntil: number
   /** Which of the job's slots it has, from 1 on. */
   readonly slot: number
+  /** Who has asked for it by hand; left out where that is not known, or nobody did. */
+  readonly by?: string
 }
 
 /** A run that is to be recorded as abandoned. */

@@ -335,6 +335,7 @@ export class MemoryClaims {
     slot.attempt = firstAttempt(rerun, kind)
     slot.key = request.key ?? ''
     slot.requestId = ''
+    slot.by = request.by ?? ''
     const fencingToken = this.#store.nextFence(now)
     this.begin(slot, runId, fencingToken, now)
     const lock = this.#lock(jobId, runId, ttl, slot, monotonic)

@@ -33,6 +33,8 @@ export interface SlotRecord extends LockRecord {
   /** The concurrency key of a run by hand, and the request that it is for, which has waited; `''` for none. */
   key: string
   requestId: string
+  /** Who has asked for it by hand; `''` for nobody. */
+  by: string
   /** Whether nobody has recorded what became of it. */
   isOpen: boolean
   /** What is kept of the job's runs, so that it need not be looked up for each; `null` before the first has ended. */
@@ -98,6 +100,7 @@ export function newRun(): Omit<SlotRecord, 'slot'> {
     replicaId: '',
     key: '',
     requestId: '',
+    by: '',
     isOpen: false,
     history: null,
     token: '',
@@ -136,9 +139,20 @@ export function noteDate(record: ClaimRecord, { trigger }: Fingerprint, runId: s
 
 /** A slot's run as it stands open. */
 export function openRunOf(run: SlotRecord, jobId: string, { now, monotonic }: Moment): OpenRun {
-  const { runId, replicaId, fencingToken, runTick: scheduledTime, startedAt, attempt, expiresAt, slot } = run
+  const { runId, replicaId, fencingToken, runTick: scheduledTime, startedAt, attempt, expiresAt, slot, by } = run
   const lockedUntil = now + expiresAt - monotonic
-  return { runId, jobId, replicaId, fencingToken, scheduledTime, startedAt, attempt, lockedUntil, slot }
+  return {
+    runId,
+    jobId,
+    replicaId,
+    fencingToken,
+    scheduledTime,
+    startedAt,
+    attempt,
+    lockedUntil,
+    slot,
+    ...(by === '' ? {} : { by })
+  }
 }
 
 /** The lock of a job, with the slot that it is of: looking that up among 10,000 is some 5% of a tick. */

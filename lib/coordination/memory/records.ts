@@ -120,15 +120,16 @@ export class MemoryRecords implements Records {
         return { ...runOf(slot), lockTtl, progress: progress.get(slot.runId) ?? null }
       })
     for (const run of openRuns.replacedOf(jobId)) {
-      const { runId, replicaId, fencingToken, scheduledTime, startedAt, attempt, slot } = run
-      const lost = { runId, replicaId, fencingToken, scheduledTime, startedAt, attempt: Math.max(1, attempt), slot }
-      runs.push({ ...lost, lockTtl: null, progress: progress.get(runId) ?? null })
+      const { jobId: _, lockedUntil: __, ...lost } = run
+      const { runId } = run
+      runs.push({ ...lost, attempt: Math.max(1, run.attempt), lockTtl: null, progress: progress.get(runId) ?? null })
     }
     return runs
   }
 }
 
 function runOf(slot: SlotRecord): Omit<OngoingRun, 'lockTtl' | 'progress'> {
-  const { runId, replicaId, fencingToken, runTick: scheduledTime, startedAt, attempt, slot: number } = slot
-  return { runId, replicaId, fencingToken, scheduledTime, startedAt, attempt: Math.max(1, attempt), slot: number }
+  const { runId, replicaId, fencingToken, runTick: scheduledTime, startedAt, attempt, slot: number, by } = slot
+  const run = { runId, replicaId, fencingToken, scheduledTime, startedAt, attempt: Math.max(1, attempt), slot: number }
+  return by === '' ? run : { ...run, by }
 }

@@ -31,6 +31,7 @@ import type {
 import type { RunProgress } from '../../../types/history.js'
 import { SECOND } from '../../base/duration.js'
 import { createRunIds } from '../../base/run-ids.js'
+import { nameOfChange } from '../../base/scopes.js'
 import { OptionInvalidError, RedisUnavailableError } from '../../errors.js'
 import { ballot } from './ballot.js'
 import { QuorumClaims } from './claims.js'
@@ -261,7 +262,7 @@ export class QuorumCoordination implements Coordination {
   }
 
   async change(request: ChangeRequest): Promise<ChangeAnswer> {
-    const what = `${request.kind} jobs`
+    const what = nameOfChange(request)
     const lock = await this.#lockChanges(what)
     try {
       return await this.#changeLocked(what, request)

@@ -29,6 +29,7 @@ import {
   OVERLAP_TAKEN
 } from './constants.js'
 import { readField, readReplica, readSlot, unescapeField, withoutFields } from './fields.js'
+import { byIn } from './record.js'
 
 // What claim.lua answers.
 
@@ -232,7 +233,18 @@ class AnswerReader {
     if (runId === GIVEN_UP) return [replica, null]
     const replicaId = readReplica(replica)
     const slot = readSlot(replica)
-    const from = { runId, jobId, replicaId, fencingToken, scheduledTime, startedAt, attempt, lockedUntil, slot }
+    const from = {
+      runId,
+      jobId,
+      replicaId,
+      fencingToken,
+      scheduledTime,
+      startedAt,
+      attempt,
+      lockedUntil,
+      slot,
+      ...byIn(replica)
+    }
     return [replica, from]
   }
 

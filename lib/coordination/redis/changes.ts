@@ -7,7 +7,7 @@ import type {
   Standing,
   StandingPause
 } from '../../../types/coordination.js'
-import { groupScope, jobScope, scopeOf } from '../../base/scopes.js'
+import { groupScope, jobScope, nameOfChange, scopeOf } from '../../base/scopes.js'
 import { nextInSequence } from '../../base/sequence.js'
 import { ChangeFeed } from '../change-feed.js'
 import { readChange, readOverride, readPause, writeChange } from './change-text.js'
@@ -72,7 +72,7 @@ export class RedisChanges {
       request.kind === 'cancel' ? request.runId : 'jobId' in request ? request.jobId : '',
       request.kind === 'release' ? `${request.slot ?? ''}` : request.kind === 'skip' ? `${request.scheduledTime}` : ''
     ]
-    const [status, text] = await link.command(nameOf(request), () => commands.rlsChange(1, keys.fence, ...args))
+    const [status, text] = await link.command(nameOfChange(request), () => commands.rlsChange(1, keys.fence, ...args))
     const change = readChange(text)
     if (status === CHANGE_CONFLICT) return { status: 'conflict', by: change?.by ?? null, at: change?.at ?? null }
     if (status === CHANGE_UNKNOWN) return { status: 'unknown' }
@@ -131,16 +131,4 @@ function writeScope(scope: string): string {
 
 function readScope(field: string): StandingPause['scope'] {
   return field.startsWith(GROUP_SCOPE) ? groupScope(unescapeField(field.slice(GROUP_SCOPE.length))) : 'all'
-}
-
-/** What Redis is to do, for an error. */
-function nameOf(request: ChangeRequest): string {
-  if (request.kind === 'cancel') return 'cancel a run'
-  if (request.kind === 'request') return 'tell of a request'
-  if (request.kind === 'skip') return 'skip a tick of a job'
-  if (request.kind === 'release') return 'release the lock of a job'
-  if (request.kind === 'override' || request.kind === 'reset') return `${request.kind} a job`
-  const { kind, scope } = request
-  const what = scope === 'all' ? 'all jobs' : scope.startsWith('group:') ? 'a group of jobs' : 'a job'
-  return `${kind} ${what}`
 }

@@ -15,6 +15,7 @@ import type { RedisChanges } from './changes.js'
 import type { ScriptCommands } from './commands.js'
 import {
   ANSWER_UNREADABLE,
+  FIELD_MARK,
   HAND_BACK_FREE,
   HAND_BACK_NOT_OURS,
   HAND_BACK_WASTED,
@@ -23,7 +24,7 @@ import {
   RELEASE_LOST,
   RELEASE_RELEASED
 } from './constants.js'
-import { writeReplica } from './fields.js'
+import { escapeField, writeReplica } from './fields.js'
 import type { Keys } from './keys.js'
 import type { RedisLink } from './link.js'
 import type { RedisRecords } from './records.js'
@@ -114,7 +115,7 @@ export class RedisClaims {
     // A lock is believed in from when it was first asked for, and the requests are of definitions as they were then.
     const isRepeated = callId !== NOBODY && callId === this.#lastCall.id
     const call = isRepeated ? this.#lastCall : { id: callId, sent, known, maybe: false }
-    const args = [this.#maxClockSkew, this.#replica, callId, call.known, templates, written, writtenBlocks]
+    const args = [this.#maxClockSkew, this.#wordOf(requests), callId, call.known, templates, written, writtenBlocks]
     if (callId !== NOBODY) this.#lastCall = call
     try {
       // An answer that comes too late is dropped: the call is repeated, or what it may have claimed is taken back.
@@ -136,6 +137,12 @@ export class RedisClaims {
       call.maybe ||= this.#link.mayHaveBeenExecuted(cause)
       return requests.map(() => ({ status: 'unavailable', error, maybe: call.maybe }))
     }
+  }
+
+  /** The replica's word in the records of what is asked for, with who asks for a run by hand: such a request is made alone. */
+  #wordOf([request]: readonly ClaimRequest[]): string {
+    const by = request?.kind === 'manual' ? (request.by ?? '') : ''
+    return by === '' ? this.#replica : `${this.#replica}${FIELD_MARK}B=${escapeField(by)}`
   }
 
   /** The version that the definitions are of which requests were made by: votes are asked for again and again. */

@@ -78,6 +78,7 @@ import {
  * | `v` of a run | the version of the layout under which it began |
  * | `s` of a run | the slot it has, from 2 on; it comes right after `v` |
  * | `K` of a run | its concurrency key, escaped |
+ * | `B` of a run | who has asked for it by hand, escaped |
  * | `Q` of a run | the request by hand that it is for, which has waited |
  * | `n` of a job | how many slots runs of it have had: those of a replica that defines it with more count for all |
  * | `c` of a job | how many runs of it have begun, for `maxRuns` |

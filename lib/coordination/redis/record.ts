@@ -1,5 +1,5 @@
 import type { OpenRun, StoredStatus } from '../../../types/coordination.js'
-import { readReplica, readSlot, withoutFields } from './fields.js'
+import { readField, readReplica, readSlot, withoutFields } from './fields.js'
 
 // What Redis has of a job, `claim:<id>`: its last claimed tick and its last granted run, in words with spaces between.
 // lua/shared/record.lua reads and writes the same.
@@ -110,6 +110,13 @@ export function readOpenRun(member: string, lockedUntil: number): OpenRun | null
     startedAt: Number(startedAt),
     attempt: Number(attempt),
     lockedUntil,
-    slot: readSlot(replica)
+    slot: readSlot(replica),
+    ...byIn(replica)
   }
+}
+
+/** Who has asked for a run by hand, by the word of its replica. */
+export function byIn(replica: string): { readonly by?: string } {
+  const by = readField(replica, 'B')
+  return by === '' ? {} : { by }
 }

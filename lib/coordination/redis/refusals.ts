@@ -74,5 +74,9 @@ export function isSelectError(error: unknown): boolean {
 
 /** The message of an error, without the digest of the script that it arose in. */
 export function messageOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).replace(/ script: [0-9a-f]{40}, on .*$/, '')
+  const message = (error instanceof Error ? error.message : String(error)).replace(/ script: [0-9a-f]{40}, on .*$/, '')
+  // What ioredis says names an option that the scheduler sets.
+  return message.startsWith('Reached the max retries per request')
+    ? 'the connection was lost before it answered'
+    : message
 }

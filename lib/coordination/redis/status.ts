@@ -140,7 +140,7 @@ function toldOf(jobId: string, record: ClaimRecord): Going[] {
 }
 
 export function toOngoing(run: OpenRun, progress: RunProgress | null): OngoingRun {
-  const { runId, replicaId, fencingToken, scheduledTime, startedAt, attempt, slot } = run
+  const { runId, replicaId, fencingToken, scheduledTime, startedAt, attempt, slot, by } = run
   return {
     runId,
     replicaId,
@@ -150,7 +150,8 @@ export function toOngoing(run: OpenRun, progress: RunProgress | null): OngoingRu
     attempt: Math.max(1, attempt),
     slot,
     lockTtl: null,
-    progress
+    progress,
+    ...(by === undefined ? {} : { by })
   }
 }
 

@@ -123,7 +123,7 @@ export class HistoryReader {
 
   /** A run that goes on. The store does not keep what started it, so this is inferred from its time and its attempt. */
   #ongoingRun(jobId: string, run: OngoingRun): HistoryRun {
-    const { runId: id, scheduledTime, startedAt, attempt, slot, replicaId, fencingToken, progress } = run
+    const { runId: id, scheduledTime, startedAt, attempt, slot, replicaId, fencingToken, progress, by = null } = run
     const job = this.#options.jobs.get(jobId)
     const isTick = job === undefined || mayBeTick(job.trigger, scheduledTime)
     return {
@@ -132,13 +132,13 @@ export class HistoryReader {
         finishedAt: null,
         duration: null,
         outcome: null,
-        by: null,
+        by,
         attempts: [],
         result: null,
         error: null,
         log: []
       },
-      trigger: attempt > 1 ? 'recovery' : isTick ? 'schedule' : 'manual'
+      trigger: attempt > 1 ? 'recovery' : isTick && by === null ? 'schedule' : 'manual'
     }
   }
 
