@@ -30,7 +30,10 @@ const files = readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf
   .filter((file) => file.endsWith('.test.ts'))
   .map((file) => join('test', file))
   .sort()
-const folder = compile([...files, ...PROGRAMS])
+const examples = readdirSync(join(import.meta.dirname, '../examples'))
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => join('examples', file))
+const folder = compile([...files, ...PROGRAMS, ...examples])
 const env = { ...process.env, ...compiledEnvironment(folder) }
 
 let ended = 0
