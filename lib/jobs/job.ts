@@ -240,12 +240,10 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
    * Notes what operators have changed of its code.
    *
    * @param code what that says; `null` where it is not changed
-   * @param since when they did, on the fleet's clock
    */
-  noteOverride(override: JobOverride | null, code: ResolvedJob | null, since: number): void {
+  noteOverride(override: JobOverride | null, code: ResolvedJob | null): void {
     this.#override = override
     this.#code = code
-    this.#definedSince = since
   }
 
   /**

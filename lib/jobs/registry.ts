@@ -275,7 +275,7 @@ export class JobRegistry {
     const { code, trigger, hasEnded } = job
     if (override === null) {
       this.#redefine(job, code, givenAt)
-      job.noteOverride(null, null, givenAt ?? this.#timetable.now)
+      job.noteOverride(null, null)
     } else {
       this.#redefineOver(job, code, override, givenAt)
     }
@@ -296,7 +296,7 @@ export class JobRegistry {
       error = (cause as Error).message
       this.#redefine(job, code, givenAt)
     }
-    job.noteOverride(Object.freeze({ changes, note, by, at, version, error }), code, at)
+    job.noteOverride(Object.freeze({ changes, note, by, at, version, error }), code)
   }
 
   /** @throws the errors of the options */

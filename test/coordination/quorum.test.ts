@@ -88,6 +88,47 @@ t.test('five replicas that ask three nodes for 200 jobs at once: each is granted
   })
 )
 
+t.test(
+  'a change counts although the clocks of the masters, or of who asks for it, are behind that of the last one',
+  (t) =>
+    withMemory(async (stores, replica) => {
+      const [one, two] = [replica(), replica()]
+      await Promise.all([one.open(), two.open()])
+      for (const store of stores) store.ahead = 60_000
+      await pause(one, 'job')
+      t.equal((await one.standing()).pauses.length, 1)
+      for (const store of stores) store.ahead = 0
+      const { change } = (await two.change({ id: 'back', kind: 'resume', scope: 'job:job', by: 'me' })) as {
+        readonly change: { readonly at: number }
+      }
+      t.ok(change.at > Date.now() + 50_000, 'it follows the last one')
+      t.same((await one.standing()).pauses, [])
+      await Promise.all([one.close(), two.close()])
+    })
+)
+
+t.test('an override that was reset does not come back with a master that has missed it', (t) =>
+  withMemory(async (stores, replica) => {
+    const one = replica()
+    await one.open()
+    const override = { kind: 'override', jobId: 'job', changes: { timeout: '1m' }, note: null, by: 'me' } as const
+    await one.change({ ...override, id: 'made' })
+    const [first, , last] = stores as [TestStore, TestStore, TestStore]
+    last.mode = 'down'
+    await one.change({ kind: 'reset', jobId: 'job', by: 'me', id: 'reset' })
+    // Who has made it is no more, so that nobody tells the master.
+    await one.close()
+    last.mode = 'up'
+    first.mode = 'down'
+    const later = replica()
+    await later.open()
+    t.match((await later.standing()).overrides, [{ jobId: 'job', changes: null }])
+    t.match(await later.change({ ...override, id: 'again', expected: 'made' }), { status: 'conflict', by: 'me' })
+    t.match(await later.change({ ...override, id: 'anew', expected: null }), { status: 'made' })
+    await later.close()
+  })
+)
+
 for (const [what, fault] of Object.entries({
   'is killed': (master: TestRedis): Promise<void> => master.kill(),
   hangs: async (master: TestRedis): Promise<void> => master.hang(),
