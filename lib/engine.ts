@@ -6,7 +6,7 @@ import { jobScope } from './base/scopes.js'
 import { createShuffle } from './base/shuffle.js'
 import { createCoordination } from './coordination/index.js'
 import { AbandonedRuns } from './dispatch/abandoned-runs.js'
-import { ClockWatch } from './dispatch/clock-watch.js'
+import { ClockWatch, lookEvery } from './dispatch/clock-watch.js'
 import { Completion } from './dispatch/completion.js'
 import { Dispatcher } from './dispatch/dispatcher.js'
 import { EndedJobs } from './dispatch/ended-jobs.js'
@@ -124,15 +124,16 @@ export class Engine {
     })
 
     // When it is due
-    const timetable: Timetable<JobRecord> = new Timetable(
-      () => coordination.now(),
+    const timetable: Timetable<JobRecord> = new Timetable({
       clock,
-      (job, tick) => dispatcher.enqueue(job, tick),
-      () => dispatcher.pump(),
-      (trigger, tick) => dispatcher.enqueueAll(trigger, tick),
-      (job) => finished.scheduleRemoval(job),
-      () => clockWatch.look()
-    )
+      now: () => coordination.now(),
+      onDue: (job, tick) => dispatcher.enqueue(job, tick),
+      onWoken: () => dispatcher.pump(),
+      onTick: (trigger, tick) => dispatcher.enqueueAll(trigger, tick),
+      onFinished: (job) => finished.scheduleRemoval(job),
+      onWake: () => clockWatch.look(),
+      maxSleep: lookEvery(isShared)
+    })
     const wakeAt = (job: JobRecord, at: number, tick?: DueTick): void => timetable.wake(job, at, tick)
     const nextOf = (job: JobRecord): number | null => timetable.nextOf(job)
 

@@ -66,14 +66,14 @@ t.test('the timetable has nothing to do for it', async (t) => {
   const clock = new VirtualClock()
   const told: string[] = []
   const tell = (what: string) => () => void told.push(what)
-  const timetable = new Timetable(
-    () => clock.now(),
+  const timetable = new Timetable({
     clock,
-    tell('due'),
-    tell('woken'),
-    () => null,
-    tell('finished')
-  )
+    now: () => clock.now(),
+    onDue: tell('due'),
+    onWoken: tell('woken'),
+    onFinished: tell('finished'),
+    maxSleep: MINUTE
+  })
   const timed = {
     id: 'job',
     trigger: BY_HAND,

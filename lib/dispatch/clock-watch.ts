@@ -1,6 +1,6 @@
 import type { Clock } from '../../types/clock.js'
 import type { Coordination } from '../../types/coordination.js'
-import { SECOND } from '../base/duration.js'
+import { MINUTE, SECOND } from '../base/duration.js'
 import type { JobRecord } from '../jobs/job.js'
 import type { JobRegistry } from '../jobs/registry.js'
 import type { Warnings } from '../observability/warnings.js'
@@ -8,6 +8,11 @@ import type { Timetable } from '../timetable/timetable.js'
 import { WallClock } from '../timetable/wall-clock.js'
 import type { Dispatcher } from './dispatcher.js'
 import type { LateTicks } from './late-ticks.js'
+
+/** How often it is to look: at a process' own clock, which may jump, and at that of a store, of whose steps the store tells. */
+export function lookEvery(isShared: boolean): number {
+  return isShared ? MINUTE : 10 * SECOND
+}
 
 export interface ClockWatchOptions {
   readonly clock: Clock
@@ -48,7 +53,7 @@ export class ClockWatch {
         })
   }
 
-  /** Checks the clock; the caller does so every few seconds. A slow drift between two clocks is not a step. */
+  /** Checks the clock; the caller does so at least that often. A slow drift between two clocks is not a step. */
   look(): void {
     if (this.#wallClock !== null) this.#wallClock.look()
     else this.#lookBack()

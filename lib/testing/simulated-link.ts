@@ -2,7 +2,7 @@ import type { CoordinationListener } from '../../types/coordination.js'
 import { EXCHANGE_LIMIT } from '../base/deadline.js'
 import { SECOND } from '../base/duration.js'
 import { FleetClock } from '../coordination/fleet-clock.js'
-import { MEASURE_EVERY } from '../coordination/redis/link.js'
+import { LOOK_EVERY } from '../coordination/redis/link.js'
 import { RedisUnavailableError } from '../errors.js'
 import { waitingForTime } from './pending-runs.js'
 import type { ReplicaClock } from './replica-clock.js'
@@ -54,6 +54,8 @@ export class SimulatedLink {
   #up: boolean | null = null
   #closed = false
   #isLooking = false
+  /** When a reply last said what was changed and what was handed back, on the monotonic clock. */
+  #heardAt = Number.NEGATIVE_INFINITY
 
   constructor(options: SimulatedLinkOptions) {
     this.#options = options
@@ -133,8 +135,9 @@ export class SimulatedLink {
     return { value, storeTime }
   }
 
-  /** Tells the listener what was handed back, as a reply has it. */
+  /** Tells the listener what was handed back, as a reply has it that says as well what was changed. */
   tell(handed: readonly HandedTick[]): void {
+    this.#heardAt = this.#options.clock.monotonic()
     for (const { jobId, tick, by } of handed) this.#options.listener.onHandedBack(jobId, tick, by)
   }
 
@@ -146,13 +149,13 @@ export class SimulatedLink {
     const { store, clock } = this.#options
     if (this.#isLooking || this.#closed || (store.handedBack().length === 0 && !this.isBehind())) return
     this.#isLooking = true
-    const age = clock.monotonic() - this.fleetClock.sampledAt
-    clock.setTimeout(() => void this.#look(), age < MEASURE_EVERY ? MEASURE_EVERY - age : MEASURE_EVERY)
+    const age = clock.monotonic() - this.#heardAt
+    clock.setTimeout(() => void this.#look(), age < LOOK_EVERY ? LOOK_EVERY - age : LOOK_EVERY)
   }
 
   async #look(): Promise<void> {
     const { clock } = this.#options
-    if (!this.#closed && clock.monotonic() - this.fleetClock.sampledAt >= MEASURE_EVERY) {
+    if (!this.#closed && clock.monotonic() - this.#heardAt >= LOOK_EVERY) {
       await this.look().then(
         (handed) => this.tell(handed),
         () => {}

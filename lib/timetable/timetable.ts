@@ -1,15 +1,8 @@
 import type { Clock, TimerHandle } from '../../types/clock.js'
 import type { Trigger } from '../../types/trigger.js'
 import { Bag, type Placed } from '../base/bag.js'
-import { SECOND } from '../base/duration.js'
 import { isByHand, isFromCompletion, jitterOf, latestTick } from '../triggers/index.js'
 import { Heap, type HeapNode } from './heap.js'
-
-/**
- * The longest sleep of the timer. It wakes up that often even when nothing is due, to notice a wall clock that jumped
- * forwards, and so never exceeds the longest delay of `setTimeout` (2^31-1 ms).
- */
-const MAX_HOP = 10 * SECOND
 
 /** A job as the timetable sees it. */
 export interface Timed extends Placed {
@@ -66,6 +59,27 @@ interface Alarm<Job extends Timed> extends HeapNode {
   readonly tick: DueTick
 }
 
+export interface TimetableOptions<Job extends Timed> {
+  readonly clock: Clock
+  /** The time by which ticks are due. */
+  readonly now: () => number
+  /** Called once per due tick. */
+  readonly onDue: (job: Job, tick: DueTick) => void
+  /** Called after `onDue` was called for everything due at one time. */
+  readonly onWoken: () => void
+  /** Called with each tick of a trigger that is due: returns the jobs for which `onDue` is to be called, `null` for all. */
+  readonly onTick?: (trigger: Trigger, tick: DueTick) => Iterable<Job> | null
+  /** Called with each job whose trigger has no further tick. */
+  readonly onFinished?: (job: Job) => void
+  /** Called whenever it wakes up, before anything is handed out. */
+  readonly onWake?: () => void
+  /**
+   * How long it sleeps at most, in milliseconds, also when nothing is due: a clock of which nobody says that it has jumped
+   * forwards is noticed then.
+   */
+  readonly maxSleep: number
+}
+
 /**
  * Wakes the process for the next tick: one ordered structure and one timer for all jobs.
  *
@@ -73,13 +87,9 @@ interface Alarm<Job extends Timed> extends HeapNode {
  * whatever the clock does. When the clock has passed several ticks of a group, the latest of them stands for all.
  */
 export class Timetable<Job extends Timed> {
+  readonly #options: TimetableOptions<Job>
   readonly #now: () => number
-  readonly #clock: Clock
   readonly #onDue: (job: Job, tick: DueTick) => void
-  readonly #onWoken: () => void
-  readonly #onTick: (trigger: Trigger, tick: DueTick) => Iterable<Job> | null
-  readonly #onFinished: (job: Job) => void
-  readonly #onWake: () => void
   readonly #heap = new Heap<TriggerGroup<Job> | Alarm<Job>>()
   readonly #groups = new Map<Trigger, TriggerGroup<Job>>()
   readonly #alarms = new Map<Job, Alarm<Job>>()
@@ -88,31 +98,10 @@ export class Timetable<Job extends Timed> {
   #timer: TimerHandle | null = null
   #running = false
 
-  /**
-   * @param now the time by which ticks are due
-   * @param onDue called once per due tick
-   * @param onWoken called after `onDue` was called for everything due at one time
-   * @param onTick called with each tick of a trigger that is due: returns the jobs for which `onDue` is to be called,
-   *   `null` for all
-   * @param onFinished called with each job whose trigger has no further tick
-   * @param onWake called every few seconds, before anything is handed out
-   */
-  constructor(
-    now: () => number,
-    clock: Clock,
-    onDue: (job: Job, tick: DueTick) => void,
-    onWoken: () => void,
-    onTick: (trigger: Trigger, tick: DueTick) => Iterable<Job> | null = () => null,
-    onFinished: (job: Job) => void = () => {},
-    onWake: () => void = () => {}
-  ) {
-    this.#onTick = onTick
-    this.#onFinished = onFinished
-    this.#onWake = onWake
-    this.#now = now
-    this.#clock = clock
-    this.#onDue = onDue
-    this.#onWoken = onWoken
+  constructor(options: TimetableOptions<Job>) {
+    this.#options = options
+    this.#now = options.now
+    this.#onDue = options.onDue
   }
 
   /** The time by which ticks are due. */
@@ -144,7 +133,7 @@ export class Timetable<Job extends Timed> {
   /** Hands out no more ticks of a job, though its trigger has further ones. */
   finish(job: Job): void {
     this.remove(job)
-    this.#onFinished(job)
+    this.#options.onFinished?.(job)
   }
 
   /**
@@ -237,7 +226,7 @@ export class Timetable<Job extends Timed> {
       group.last = null
       this.#heap.remove(group)
       this.#enter(group)
-      if (group.index < 0) for (const job of group.jobs.copy()) this.#onFinished(job)
+      if (group.index < 0) for (const job of group.jobs.copy()) this.#options.onFinished?.(job)
     }
     this.#rearm()
   }
@@ -270,10 +259,11 @@ export class Timetable<Job extends Timed> {
   /** Sets the timer for the first entry of the heap. */
   #rearm(): void {
     if (!this.#running) return
+    const { clock, maxSleep } = this.#options
     this.#timer?.cancel()
     const first = this.#heap.peek()
-    const wait = first === undefined ? MAX_HOP : Math.min(MAX_HOP, Math.ceil(first.at - this.#now()))
-    this.#timer = this.#clock.setTimeout(() => this.#wakeUp(), Math.max(1, wait))
+    const wait = first === undefined ? maxSleep : Math.min(maxSleep, Math.ceil(first.at - this.#now()))
+    this.#timer = clock.setTimeout(() => this.#wakeUp(), Math.max(1, wait))
   }
 
   #begin(job: Job): void {
@@ -296,12 +286,12 @@ export class Timetable<Job extends Timed> {
     if (late !== undefined && late.index >= 0 && late.at <= now) {
       // The group's overdue tick is handed out first, as it was due before this job was added.
       this.#fire(late, now)
-      this.#onWoken()
+      this.#options.onWoken()
     }
     const group = this.#groups.get(trigger)
     if (group !== undefined) {
       group.jobs.add(job)
-      if (group.index < 0) this.#onFinished(job)
+      if (group.index < 0) this.#options.onFinished?.(job)
       return
     }
     const jobs = new Bag<Job>()
@@ -309,7 +299,7 @@ export class Timetable<Job extends Timed> {
     const added: TriggerGroup<Job> = { kind: 'group', at: 0, index: -1, trigger, jobs, last: null }
     this.#groups.set(trigger, added)
     this.#enter(added)
-    if (added.index < 0) this.#onFinished(job)
+    if (added.index < 0) this.#options.onFinished?.(job)
   }
 
   /** Adds a group to the heap by its next tick, if it has one. */
@@ -322,7 +312,7 @@ export class Timetable<Job extends Timed> {
   }
 
   #wakeUp(): void {
-    this.#onWake()
+    this.#options.onWake?.()
     const now = this.#now()
     let woken = false
     // This ends, as each group leaves the heap or moves beyond `now`, and each alarm leaves it.
@@ -336,7 +326,7 @@ export class Timetable<Job extends Timed> {
         this.#fire(node, now)
       }
     }
-    if (woken) this.#onWoken()
+    if (woken) this.#options.onWoken()
     this.#rearm()
   }
 
@@ -363,9 +353,9 @@ export class Timetable<Job extends Timed> {
       preceding,
       caughtUp: false
     }
-    if (following === null) for (const job of group.jobs.copy()) this.#onFinished(job)
+    if (following === null) for (const job of group.jobs.copy()) this.#options.onFinished?.(job)
     // A handler that is called at once may add and remove jobs.
-    for (const job of this.#onTick(trigger, tick) ?? group.jobs.copy()) {
+    for (const job of this.#options.onTick?.(trigger, tick) ?? group.jobs.copy()) {
       if (!group.jobs.has(job)) continue
       const delay = job.jitter === 0 ? 0 : jitterOf(job.id, scheduledTime, job.jitter, period)
       if (delay === 0) this.#onDue(job, tick)

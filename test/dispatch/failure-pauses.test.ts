@@ -39,6 +39,8 @@ t.test('a job is paused once so many of its runs have failed in a row, on whiche
     t.equal(consecutiveFailures, 3)
     t.match(pauses, [{ of: 'job', by: 'two', note: 'its last 3 runs failed', until: null }])
     t.equal(lines.filter(({ message }) => /the job 'sync' was paused/.test(message)).length, 1)
+    const warned = lines.filter(({ level, message }) => level === 'warn' && /paused/.test(message))
+    t.match(warned, [{ fields: { jobId: 'sync' }, message: /3/ }], 'somebody is to look at it')
 
     // Once it was resumed, the next failure pauses it again.
     await two.resume('sync', { by: 'anna' })

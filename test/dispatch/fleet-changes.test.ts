@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { MINUTE } from '../../lib/base/duration.js'
 import { createScheduler, type Scheduler } from '../../lib/index.js'
-import type { Change, CoordinationListener } from '../../types/coordination.js'
+import type { Change, CoordinationListener, HeldLock } from '../../types/coordination.js'
 import { makeChanges } from '../fixtures/contract/change-contract.js'
 import { change, granted, listen, pause, resume } from '../fixtures/contract/requests.js'
 import { withHeldAnswers } from '../fixtures/held-answers.js'
@@ -127,6 +127,37 @@ t.test('an idle replica hears within a second of what another has handed back', 
       await sleep(100 * tick)
     }
     await idle.close()
+    await other.close()
+  })
+)
+
+t.test('a replica that does nothing but take locks by name, all the time, hears of it as soon', (t) =>
+  withRedis(async (redis) => {
+    const heard = listen()
+    const [busy, other] = [redisReplica(redis.url, { listener: heard }), redisReplica(redis.url)]
+    await busy.open()
+    await other.open()
+    let isDone = false
+    const taking = (async () => {
+      while (!isDone) {
+        const { lock } = (await busy.acquire('name', 5000, 'token')) as { lock: HeldLock }
+        await busy.release(lock)
+        await sleep(50)
+      }
+    })()
+    for (let round = 1; round <= 3; round++) {
+      const scheduledTime = Date.now()
+      const { lock } = await granted(t, other, { jobId: 'job', scheduledTime })
+      t.same(await other.handBack([{ lock, scheduledTime, tell: true, afterCompletion: 0 }], `call-${round}`), ['free'])
+      await pause(other, 'paused')
+      const took = await until(
+        () => heard.handedBack.some(([, handed]) => handed === scheduledTime) && heard.changes.length === round
+      )
+      t.ok(took < 1300, `${took} ms`)
+    }
+    isDone = true
+    await taking
+    await busy.close()
     await other.close()
   })
 )

@@ -230,12 +230,13 @@ function tickAt(scheduledTime: number): DueTick {
 }
 
 function ask(options: Partial<JobOptions> = {}, age = 0): { asked: TickRequest; job: JobRecord; jobs: JobRegistry } {
-  const timetable = new Timetable<JobRecord>(
-    () => NOW,
-    systemClock,
-    () => {},
-    () => {}
-  )
+  const timetable = new Timetable<JobRecord>({
+    clock: systemClock,
+    now: () => NOW,
+    onDue() {},
+    onWoken() {},
+    maxSleep: 1000
+  })
   const stats = createStats(null, true)
   const blocks = new Blocks<JobRecord>(true)
   const onEventLoop: HandlerResolver = (work) => ({ executor: eventLoop, work })

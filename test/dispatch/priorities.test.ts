@@ -20,12 +20,13 @@ const ALL = ['high', 'normal', 'low'] as const satisfies readonly Priority[]
 
 /** The jobs of a process; `high-0`, `normal-3` and so on, so many of each priority. */
 function registry(counts: Partial<Record<Priority, number>>, isShared: boolean, changes: Partial<JobOptions> = {}) {
-  const timetable = new Timetable<JobRecord>(
-    () => 0,
-    systemClock,
-    () => {},
-    () => {}
-  )
+  const timetable = new Timetable<JobRecord>({
+    clock: systemClock,
+    now: () => 0,
+    onDue() {},
+    onWoken() {},
+    maxSleep: 1000
+  })
   const blocks = new Blocks<JobRecord>(isShared)
   const own = new JobRegistry(
     resolveDefaults(undefined),

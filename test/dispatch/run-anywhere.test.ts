@@ -31,6 +31,26 @@ t.test('a run that is asked for anywhere begins on a replica that takes ticks, w
   })
 )
 
+t.test('the fleet is told of requests for a job ten times a second at most, also of the last of many', (t) =>
+  withRedis(async ({ url, client }) => {
+    const [asking, running] = [replica(url, 'web'), replica(url, 'worker')]
+    await asking.start()
+    asking.stop()
+    await running.start()
+    const before = performance.now()
+    const asked: Promise<unknown>[] = []
+    for (let count = 0; count < 300; count++) {
+      asked.push(asking.trigger('job', { on: 'any', wait: true }))
+      if (count % 30 === 0) await asked.at(-1)
+    }
+    await Promise.all(asked)
+    const seconds = (performance.now() - before) / 1000
+    const told = Number(await client.get('rls:{app}:version'))
+    t.ok(told >= 2 && told <= 2 + 10 * seconds, `${told} times in ${seconds} s`)
+    await Promise.all([asking.close(), running.close()])
+  })
+)
+
 t.test('what cannot wait cannot run anywhere', async (t) => {
   const scheduler = createScheduler({ logger: false })
   scheduler.add({ id: 'free', lock: false, handler: () => {} })

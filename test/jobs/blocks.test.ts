@@ -220,12 +220,13 @@ function tickAt(scheduledTime: number): DueTick {
 
 /** The jobs of a process, in blocks. */
 function registry(jobs: readonly JobOptions[], isShared = true): { own: JobRegistry; records: readonly JobRecord[] } {
-  const timetable = new Timetable<JobRecord>(
-    () => 0,
-    systemClock,
-    () => {},
-    () => {}
-  )
+  const timetable = new Timetable<JobRecord>({
+    clock: systemClock,
+    now: () => 0,
+    onDue() {},
+    onWoken() {},
+    maxSleep: 1000
+  })
   const own = new JobRegistry(
     resolveDefaults(undefined),
     (work) => ({ executor: eventLoop, work }),

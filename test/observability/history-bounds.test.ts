@@ -86,6 +86,23 @@ t.test('a run that has succeeded takes 400 bytes at most', (t) =>
   })
 )
 
+t.test('a history whose first entry was lost goes with its time all the same', (t) =>
+  withRedis(async ({ url, client }) => {
+    const replica = redisReplica(url, { prefix: 'bounds', history: { runs: 20, retention: 2 * MINUTE } })
+    await replica.open()
+    const lock: HeldLock = { name: 'job', kind: 'job', token: 'one', ttl: 0, validUntil: 0 }
+    // Its reply comes too late, and so does that of the one that tells it again.
+    await client.call('CLIENT', 'PAUSE', '2500', 'ALL')
+    t.equal(await note(replica, reportOf(lock)), false)
+    await sleep(700)
+    await client.del('rls:{bounds}:history:job')
+    t.equal(await note(replica, reportOf({ ...lock, token: 'two' })), true)
+    const left = await client.pttl('rls:{bounds}:history:job')
+    t.ok(left >= 2 * MINUTE, `it goes in ${left} ms`)
+    await replica.close()
+  })
+)
+
 t.test('a thousand ranges of ticks are kept, and all that is kept goes with its time', (t) =>
   withRedis(async ({ url, client }) => {
     const history = { runs: 20, retention: 2 * MINUTE }

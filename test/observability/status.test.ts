@@ -125,6 +125,38 @@ t.test('the store hears of progress once a second at most, and forgets runs that
   t.equal(written.length, calls, 'nothing is told anew')
 })
 
+t.test('progress that the store did not answer for is told again, unless there is later news', async (t) => {
+  const clock = new VirtualClock()
+  const heard: Map<string, RunProgress | null>[] = []
+  let answers = false
+  const state = { up: true }
+  const coordination = {
+    state,
+    now: () => clock.now(),
+    writeProgress: async (news: Map<string, RunProgress | null>) => (answers ? heard.push(news) > 0 : false)
+  }
+  const reports = new ProgressReports(clock, coordination as unknown as Coordination)
+  const note = (runId: string, share: number): void => reports.note(runId, reports.read(share, undefined))
+  note('one', 0.1)
+  note('two', 0.1)
+  await clock.advance(3 * SECOND)
+  state.up = false
+  note('two', 0.2)
+  reports.end('one')
+  await clock.advance(3 * SECOND)
+  t.same(heard, [])
+  state.up = answers = true
+  await clock.advance(2 * SECOND)
+  t.match(heard, [
+    new Map([
+      ['one', null],
+      ['two', { share: 0.2 }]
+    ])
+  ])
+  await clock.advance(MINUTE)
+  t.equal(heard.length, 1)
+})
+
 t.test('the fleet: who is there, and whether it takes ticks', (t) =>
   withRedis(async ({ url, client }) => {
     const make = (replicaId: string) => createScheduler({ redis: url, prefix: 'fleet', replicaId, logger: false })

@@ -39,6 +39,12 @@ export class RedisChanges {
     })
   }
 
+  /** The version of the last change that is known, as Redis has it: `''` for none, and none of its own before the first contact. */
+  get known(): string {
+    const { known } = this.#feed
+    return known === null ? NOBODY : `${known || ''}`
+  }
+
   /** The version that claims are made by, as Redis has it: `''` for none. */
   get applied(): string {
     return `${this.#feed.applied || ''}`

@@ -121,7 +121,7 @@ export class RedisClaims {
       // An answer that comes too late is dropped: the call is repeated, or what it may have claimed is taken back.
       const reply = await this.#link.exchangeDue(() => this.#commands.rlsClaim(keys.length, ...keys, ...args))
       const [micros, answers, differing, handed, taken, version] = reply
-      this.#link.clock.sample(sent, micros / 1000)
+      this.#link.heard(sent, micros)
       const isGranted = this.#server.noteAnswers(answers)
       // A call without an id has written nothing where nothing is granted; nor has one whose reply is repeated.
       if (taken !== undefined && (isGranted || callId !== NOBODY)) this.#link.proven()

@@ -52,11 +52,24 @@ export interface ScriptCommands {
   ): Promise<[version: string, ofJobs: string[], ofOthers: string[], skips: string[], overrides: string[]]>
   rlsPauses(keyCount: number, ...args: string[]): Promise<string[]>
   rlsSince(keyCount: number, ...args: string[]): Promise<string>
-  rlsTime(keyCount: number, ...args: string[]): Promise<[micros: number, handed: HandedFields, version: string]>
+  rlsTime(
+    keyCount: number,
+    ...args: string[]
+  ): Promise<number | [micros: number, handed: HandedFields, version: string]>
   rlsLook(
     keyCount: number,
     key: string
-  ): Promise<[micros: number, fence: string, serverId: string, found: string[], waiting: string[], version: string]>
+  ): Promise<
+    [
+      micros: number,
+      fence: string,
+      serverId: string,
+      found: string[],
+      waiting: string[],
+      version: string,
+      handed: HandedFields
+    ]
+  >
   rlsEnqueue(keyCount: number, ...args: string[]): Promise<[id: string, isOwn: '0' | '1']>
   rlsAbandon(keyCount: number, ...args: string[]): Promise<string>
   rlsReopen(keyCount: number, ...args: string[]): Promise<null>

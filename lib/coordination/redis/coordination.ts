@@ -140,6 +140,7 @@ export class RedisCoordination implements Coordination, CoordinationNode {
       commands,
       { ...listener, onPast },
       {
+        known: () => changes.known,
         note: (version) => changes.note(version),
         forget: () => changes.forget()
       }

@@ -30,10 +30,10 @@ export interface RedisLinkOptions {
 }
 
 /**
- * How old a measurement of Redis' clock may grow before it is asked for again. A replica that asks for nothing else hears by
- * that, within a second, what was changed and what was handed back, and notices that Redis does not answer.
+ * How long ago Redis may have said what time it is, what was changed and what was handed back, before it is asked for that. A
+ * replica that asks for nothing else hears of changes by it within a second, and notices that Redis does not answer.
  */
-export const MEASURE_EVERY = (9 * SECOND) / 10
+export const LOOK_EVERY = (19 * SECOND) / 20
 
 /** How long ago a claim, or another write, may be before it is tried whether one can be had. */
 const PROVE_EVERY = 10 * SECOND
@@ -41,8 +41,8 @@ const PROVE_EVERY = 10 * SECOND
 /** How long a connection may be away, as when Redis closes one that was idle, before that is an outage. */
 const LOST_GRACE = SECOND
 
-/** For how long no exchange is answered before the connection is renewed. */
-const RENEW_AFTER = 2 * EXCHANGE_LIMIT
+/** For how long no exchange is answered before the connection is renewed: it may have died silently. */
+const RENEW_AFTER = 3 * SECOND
 
 /**
  * The connection to one Redis: opens and closes what is ours, bounds each exchange in time, keeps the fleet's clock, and
@@ -69,12 +69,15 @@ export class RedisLink {
    */
   #server: 'unknown' | 'known' | 'refusing' = 'unknown'
   #provenAt = Number.NEGATIVE_INFINITY
+  /** When a reply last said what was changed and what was handed back, on the monotonic clock. */
+  #heardAt = Number.NEGATIVE_INFINITY
   /** Since when no exchange was answered, on the monotonic clock; `null` when the last one was. */
   #silentSince: number | null = null
   /** The look at a server that is not known yet, while it is under way: one for all that wait for it. */
   #meeting: Promise<void> | null = null
   readonly #closing = new AbortController()
   #watchTimer: TimerHandle | null = null
+  #renewTimer: TimerHandle | null = null
   #lostTimer: TimerHandle | null = null
 
   constructor({ redis, client, probes, local, clock, listener }: RedisLinkOptions) {
@@ -122,6 +125,7 @@ export class RedisLink {
     this.#availability.close()
     this.#closing.abort()
     this.#watchTimer?.cancel()
+    this.#endSilence()
     this.#lostTimer?.cancel()
     this.#client.off('ready', this.#onReady)
     this.#client.off('close', this.#onClose)
@@ -139,7 +143,7 @@ export class RedisLink {
   readonly #onReady = (): void => {
     this.#lostTimer?.cancel()
     this.#lostTimer = null
-    this.#silentSince = null
+    this.#endSilence()
     this.#server = 'unknown'
     if (!this.#contacting) void this.#look()
   }
@@ -206,17 +210,18 @@ export class RedisLink {
     }
   }
 
-  /** Looks now and then, when nothing else has told it, whether claims can be had, and what time it is. */
-  #watch(delay = MEASURE_EVERY): void {
+  /** Looks now and then, when nothing else has told it, whether claims can be had, what time it is, and what is new. */
+  #watch(delay = LOOK_EVERY): void {
     this.#watchTimer = this.#local.setTimeout(() => {
       const { status } = this.#client
-      const age = this.#local.monotonic() - this.clock.sampledAt
+      const age = this.#local.monotonic() - this.#heardAt
       // A server that has taken a connection and does not answer what it begins with.
       if (status === 'connect') this.#noteSilence(0)
-      else if (status === 'ready' && (!this.up || this.#server !== 'known' || age >= MEASURE_EVERY)) void this.#look()
-      if (this.#redis.owned) letProcessEnd(this.#client)
-      // Just when the last measurement will be so old, if there is no other.
-      this.#watch(this.up && age < MEASURE_EVERY ? MEASURE_EVERY - age : MEASURE_EVERY)
+      else if (status === 'ready' && (!this.up || this.#server !== 'known' || age >= LOOK_EVERY)) void this.#look()
+      // Once it is ready, a single connection stays as it was left.
+      if (this.#redis.owned && (status !== 'ready' || isCluster(this.#client))) letProcessEnd(this.#client)
+      // Just when what was heard last will be so old, if nothing else is heard.
+      this.#watch(this.up && age < LOOK_EVERY ? LOOK_EVERY - age : LOOK_EVERY)
     }, delay)
     // What keeps the process alive are ticks, runs, and exchanges under way; not that there is a connection.
     this.#watchTimer.unref?.()
@@ -240,7 +245,26 @@ export class RedisLink {
 
   async #measure(ask: () => Promise<number>): Promise<void> {
     const sent = this.#local.monotonic()
-    this.clock.sample(sent, (await this.exchange(ask)) / 1000)
+    this.heard(sent, await this.exchange(ask))
+  }
+
+  /**
+   * A reply has said what time it is, and as well what was changed and what was handed back.
+   *
+   * @param sent when the request was sent, on the monotonic clock
+   * @param micros Redis' time
+   */
+  heard(sent: number, micros: number): void {
+    this.clock.sample(sent, micros / 1000)
+    this.#heardAt = this.clock.sampledAt
+  }
+
+  /** As `heard`, of a reply that also an idle replica gets now and then: the next look is as long after it as after another look. */
+  heardAsLook(sent: number, micros: number): void {
+    this.heard(sent, micros)
+    if (!this.up || this.#closed) return
+    this.#watchTimer?.cancel()
+    this.#watch()
   }
 
   /** Finds out which server it is, and whether claims can be had of it. */
@@ -330,12 +354,18 @@ export class RedisLink {
   }
 
   async #answerTo<Value>(send: () => Promise<Value>, limit = EXCHANGE_LIMIT): Promise<Value> {
+    const sent = send()
     try {
-      const value = await withDeadline(send(), limit, this.#local)
-      this.#silentSince = null
+      const value = await withDeadline(sent, limit, this.#local)
+      if (this.#silentSince !== null) this.#endSilence()
       return value
     } catch (error) {
-      if (error instanceof Error && error.name === 'DeadlineError') this.#noteSilence(limit)
+      if (error instanceof Error && error.name === 'DeadlineError') {
+        this.#noteSilence(limit)
+        // It is slow, and not silent.
+        const onLate = (): void => this.#endSilence()
+        sent.then(onLate, (late: unknown) => isReplyError(late) && onLate())
+      }
       throw error
     }
   }
@@ -363,11 +393,24 @@ export class RedisLink {
 
   /** An exchange was not answered. Once that has lasted, only a new connection may help. */
   #noteSilence(waited: number): void {
+    if (this.#closed) return
     const now = this.#local.monotonic()
     this.#silentSince ??= now - waited
-    if (now - this.#silentSince < RENEW_AFTER || this.#closed || !this.#isRenewable()) return
+    if (this.#renewTimer !== null) return
+    this.#renewTimer = this.#local.setTimeout(
+      () => {
+        this.#endSilence()
+        if (this.#isRenewable()) this.#client.disconnect(true)
+      },
+      Math.max(0, this.#silentSince + RENEW_AFTER - now)
+    )
+    this.#renewTimer.unref?.()
+  }
+
+  #endSilence(): void {
     this.#silentSince = null
-    this.#client.disconnect(true)
+    this.#renewTimer?.cancel()
+    this.#renewTimer = null
   }
 
   /** Whether the client connects again by itself, and would not be waited for in vain. */

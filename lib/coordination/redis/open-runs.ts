@@ -55,9 +55,10 @@ export class RedisOpenRuns {
     const sent = this.#clock.monotonic()
     try {
       const reply = await this.#link.exchange(() => this.#commands.rlsLook(1, this.#keys.fence))
-      const [micros, fence, serverId, found, waiting, version] = reply
-      this.#link.clock.sample(sent, micros / 1000)
+      const [micros, fence, serverId, found, waiting, version, handed] = reply
+      this.#link.heardAsLook(sent, micros)
       this.#server.note(serverId, Number(fence))
+      this.#server.tellHanded(handed)
       this.#changes.note(version)
       for (const jobId of waiting) this.#listener.onWaiting(jobId)
       return readOpenRuns(found)

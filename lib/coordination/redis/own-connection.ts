@@ -7,6 +7,9 @@ import { isOfReplica } from './refusals.js'
 /** How long opening a connection may take: the next attempt may find another master. */
 const CONNECT_LIMIT = 2 * SECOND
 
+/** For how long one of a Cluster's connections may be silent: what its link sees is the Cluster. */
+const SILENCE_LIMIT = 3 * SECOND
+
 const retryStrategy = (attempt: number): number => Math.min(50 * 2 ** Math.min(attempt, 6), 2000)
 
 /**
@@ -28,8 +31,6 @@ export const DEFAULT_OPTIONS = {
   maxLoadingRetryTime: SECOND,
   connectTimeout: CONNECT_LIMIT,
   disconnectTimeout: SECOND / 10,
-  // A connection that has died silently is replaced now, not when the kernel gives it up.
-  socketTimeout: 3 * SECOND,
   keepAlive: 10 * SECOND,
   // The former master is a replica now, or cut off from its replicas: a new connection finds the new master, where
   // something leads to it.
@@ -43,6 +44,8 @@ export const DEFAULT_OPTIONS = {
 /** Options that a client of the app's may have for its own purposes, and that do not suit claims. */
 const NOT_OF_THE_APP = {
   commandTimeout: undefined,
+  // A silent connection is renewed by its link.
+  socketTimeout: undefined,
   role: 'master',
   readOnly: false,
   monitor: false,
@@ -110,7 +113,13 @@ function waitsForHandshake({ options }: Redis): boolean {
 
 function duplicateCluster(client: Cluster): Cluster {
   const { redisOptions } = client.options
-  const own = { ...redisOptions, ...DEFAULT_OPTIONS, ...NOT_OF_THE_APP, ...OWN_OPTIONS }
+  const own = {
+    ...redisOptions,
+    ...DEFAULT_OPTIONS,
+    ...NOT_OF_THE_APP,
+    ...OWN_OPTIONS,
+    socketTimeout: SILENCE_LIMIT
+  }
   return client.duplicate([], { ...CLUSTER_OPTIONS, redisOptions: own } as Parameters<Cluster['duplicate']>[1])
 }
 

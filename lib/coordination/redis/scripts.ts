@@ -1766,7 +1766,8 @@ end
 end
 redis.call('PEXPIRE', openKey, 604800000)
 local waiting = redis.call('ZRANGE', base .. 'waiting', 0, 1000 - 1)
-return { micros, fence, serverId, found, waiting, textAt(base .. 'version') }
+local handed = redis.call('HGETALL', base .. 'handed')
+return { micros, fence, serverId, found, waiting, textAt(base .. 'version'), handed }
 `
 
 export const NOTE_SCRIPT = `
@@ -2080,5 +2081,7 @@ local text = redis.pcall('GET', key)
 return type(text) == 'string' and text or ''
 end
 if KEYS[4] then redis.call('SET', KEYS[4], '1', 'PX', 1) end
-return { micros, redis.call('HGETALL', KEYS[2]), textAt(KEYS[3]) }
+local handed, version = redis.call('HGETALL', KEYS[2]), textAt(KEYS[3])
+if #handed == 0 and version == ARGV[1] then return micros end
+return { micros, handed, version }
 `

@@ -13,6 +13,8 @@ const GRANTED = `${ANSWER_GRANTED} `
 
 /** What hears of the changes that it has. */
 interface NotedChanges {
+  /** The version of the last one that is known. */
+  known(): string
   /** It says the version of the last one. */
   note(version: string): void
   /** It is another one, or has forgotten something. */
@@ -103,7 +105,9 @@ export class RedisServer {
 
   async #askTime(...written: string[]): Promise<number> {
     const keys = [this.#keys.fence, this.#keys.handed, this.#keys.version, ...written]
-    const [micros, handed, version] = await this.#commands.rlsTime(keys.length, ...keys)
+    const reply = await this.#commands.rlsTime(keys.length, ...keys, this.#changes.known())
+    if (typeof reply === 'number') return reply
+    const [micros, handed, version] = reply
     this.tellHanded(handed)
     this.#changes.note(version)
     return micros

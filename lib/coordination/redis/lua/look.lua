@@ -5,7 +5,7 @@
 -- KEYS  fence
 -- Reply Redis' time in microseconds; the last fencing token; the server's `run_id`, `''` where it may not be asked; of
 --       each run what stands in `open`, and until when it was to have its lock; the jobs for which something waits; the
---       version of the last change
+--       version of the last change; what was handed back, as the hash has it
 
 --- @include "strings"
 --- @include "clock"
@@ -48,4 +48,5 @@ for i = 1, #due, 2 do
 end
 redis.call('PEXPIRE', openKey, KEEP_OPEN)
 local waiting = redis.call('ZRANGE', base .. KEY_WAITING, 0, MAX_WAITING - 1)
-return { micros, fence, serverId, found, waiting, textAt(base .. KEY_VERSION) }
+local handed = redis.call('HGETALL', base .. KEY_HANDED)
+return { micros, fence, serverId, found, waiting, textAt(base .. KEY_VERSION), handed }
