@@ -19,9 +19,7 @@ export function withDeadline<Value>(promise: Promise<Value>, limit: number, cloc
       clock.setImmediate(() => {
         if (answered) return
         over = true
-        const error = new Error(`no answer within ${limit} ms`)
-        error.name = 'DeadlineError'
-        reject(error)
+        reject(deadlineError(limit))
       })
     }, limit)
     promise.then(
@@ -39,6 +37,12 @@ export function withDeadline<Value>(promise: Promise<Value>, limit: number, cloc
       }
     )
   })
+}
+
+export function deadlineError(limit: number): Error {
+  const error = new Error(`no answer within ${limit} ms`)
+  error.name = 'DeadlineError'
+  return error
 }
 
 /** Whether a promise is fulfilled by a time on the monotonic clock; answered at that time at the latest. */

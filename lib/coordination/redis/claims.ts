@@ -121,7 +121,9 @@ export class RedisClaims {
       // An answer that comes too late is dropped: the call is repeated, or what it may have claimed is taken back.
       const reply = await this.#link.exchangeDue(() => this.#commands.rlsClaim(keys.length, ...keys, ...args))
       const [micros, answers, differing, handed, taken, version] = reply
-      this.#link.heard(sent, micros)
+      // A repeated reply says nothing of what is new.
+      if (taken === undefined) this.#link.clock.sample(sent, micros / 1000)
+      else this.#link.heard(sent, micros)
       const isGranted = this.#server.noteAnswers(answers)
       // A call without an id has written nothing where nothing is granted; nor has one whose reply is repeated.
       if (taken !== undefined && (isGranted || callId !== NOBODY)) this.#link.proven()
