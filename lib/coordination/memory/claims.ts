@@ -21,7 +21,8 @@ import {
   noteDate,
   openRunOf,
   releaseLock,
-  type SlotRecord
+  type SlotRecord,
+  settledClaim
 } from './record.js'
 import { countRun, isOngoing, lastOf, refuseByRuns, uncount } from './run-counts.js'
 import { endSlot, findSlot, goingOn, hasSlots, heldSlots, isKeyHeld, isLeft, noteTaken, slotOfRun } from './slots.js'
@@ -56,7 +57,8 @@ export class MemoryClaims {
     const { changes, heard } = this.#store
     if (isTick && changes.isOverriddenSince(jobId, heard.get(this.#listener) ?? 0)) {
       // One that has its claim already, as its votes were split, is to learn so.
-      if (this.#store.jobs.get(jobId)?.claimedBy !== runId) return { status: 'stale' }
+      const { claimedBy } = this.#store.jobs.get(jobId) ?? {}
+      if (claimedBy !== runId && claimedBy !== settledClaim(runId)) return { status: 'stale' }
     }
     this.#store.pauses.noteCode(jobId, pausedInitially, moment.now)
     const record = this.#store.jobOf(jobId, moment, memo)
@@ -87,6 +89,7 @@ export class MemoryClaims {
     if (scheduledTime > now + this.#maxClockSkew) return { status: 'early', due: scheduledTime }
 
     record ??= this.addRecord(request, moment)
+    if (record.claimedBy === settledClaim(runId)) return this.#settled(request, record, moment)
     const isRepeated = record.claimedBy === runId
     const isPaused = this.#store.pauses.isPaused(jobId, group, now)
     const isBeside = scheduledTime < record.tick && this.isBeside(record, request)
@@ -117,6 +120,14 @@ export class MemoryClaims {
     if (slot === null) return this.#overlap(record, request, taken, previous, resumedAt, monotonic)
     countRun(record, request)
     return this.#grant(request, record, slot, scheduledTime, previous, resumedAt, moment)
+  }
+
+  /** The tick has come to wait, as the reply said that was lost, and does so no more: what became of it, others tell. */
+  #settled(request: ClaimRequest, record: ClaimRecord, { now }: Moment): ClaimAnswer {
+    const { jobId, group = '', fingerprint } = request
+    const previous = accounted(record.previous, record.fingerprint, fingerprint)
+    const resumedAt = resumedAfter(previous, this.#store.pauses.resumedAt(jobId, group, now))
+    return { status: 'queued', displaced: null, replaces: null, previous, resumedAt, ...lastOf(request, record) }
   }
 
   /** A tick waits for a slot, in the place of the one that waited before. */
@@ -163,12 +174,14 @@ export class MemoryClaims {
     const next = waiting.find(isFree)
     if (next?.kind === 'tick' && this.#store.pauses.isPaused(jobId, group, now)) {
       queues.delete(jobId, next)
+      if (next.by !== '' && record.claimedBy === next.by) record.claimedBy = settledClaim(next.by)
       uncount(record)
       return { status: 'dropped', scheduledTime: next.scheduledTime }
     }
     const slot = next === undefined ? null : this.#slotFor(record, request, monotonic)
     if (next === undefined || slot === null) return this.#overlap(record, request, false, null, null, monotonic)
     queues.delete(jobId, next)
+    if (next.kind === 'tick' && next.by !== '' && record.claimedBy === next.by) record.claimedBy = settledClaim(next.by)
     if (afterCompletion > 0) record.retainedUntil = monotonic + retention
     // A tick was counted when it came to wait.
     if (next.kind === 'tick') return this.#grant(request, record, slot, next.scheduledTime, null, null, moment)

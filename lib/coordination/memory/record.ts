@@ -50,7 +50,7 @@ export interface ClaimRecord extends SlotRecord {
   tick: number
   /** The one before it, or -1. */
   previous: number
-  /** The request that claimed it; `''` once its run has ended. */
+  /** The request that claimed it; `''` once its run has ended, `settledClaim` of it once it has waited and does so no more. */
   claimedBy: string
   /** The slots beyond the first that have a run, by their number. */
   slots: Map<number, SlotRecord> | null
@@ -65,6 +65,14 @@ export interface ClaimRecord extends SlotRecord {
   dates: Map<string, string> | null
   /** Until when it is remembered, on the monotonic clock. */
   retainedUntil: number
+}
+
+/**
+ * In the place of a request whose tick has waited, and has begun or was dropped since: should its reply have been lost, the
+ * claim can be neither made anew nor handed back.
+ */
+export function settledClaim(runId: string): string {
+  return `=${runId}`
 }
 
 /** The record of a job that nobody has claimed yet. */

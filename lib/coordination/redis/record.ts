@@ -9,7 +9,8 @@ import { readField, readReplica, readSlot, withoutFields } from './fields.js'
 // tick          the last claimed one, in milliseconds since the Unix epoch; -1 before the first
 // previous      the one before it, should the claim be handed back; -1 for none
 // claimedBy     the request that claimed it, so that a request whose reply was lost can be repeated; NOBODY once its run has
-//               ended. It begins with UNCONFIRMED_MARK for a vote, until the claim is confirmed
+//               ended. It begins with UNCONFIRMED_MARK for a vote, until the claim is confirmed, and with
+//               SETTLED_MARK once its tick has waited, and does so no more
 // endedAt       when the run ended; 0 while it goes on
 // runId         NOBODY for a job that has had no run, GIVEN_UP for one whose takeover was given up before it began
 // fencingToken

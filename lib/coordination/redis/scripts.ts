@@ -962,6 +962,9 @@ local function beginWaiting()
 local slots = slotsOf()
 local member, waitingTick, id, key, isAny = slots.nextWaiting()
 if not member then return isAny and '2 0 -1' or '1' end
+if not id and claimedBy ~= '-' and claimedBy == match(member, '(%S+)$') then
+claimedBy = '=' .. claimedBy
+end
 if isPaused and not id then
 slots.dequeue(member)
 countRun(-1)
@@ -1022,6 +1025,10 @@ end
 if template.kind == 's' then
 answers[i] = refuseAtStart()
 if answers[i] then return false end
+end
+if claimedBy == '=' .. runId then
+answers[i] = markLast('q ' .. coveredBy(previous, resumedAt) .. ' -1 -')
+return true
 end
 local isManual, scheduledTime, coversUntil = template.isManual, template.scheduledTime, template.coversUntil
 local early = nil

@@ -589,6 +589,10 @@ local function makeAnswer()
     local slots = slotsOf()
     local member, waitingTick, id, key, isAny = slots.nextWaiting()
     if not member then return isAny and ANSWER_OVERLAP .. ' 0 -1' or ANSWER_CLAIMED_ELSEWHERE end
+    -- Should the reply of the request that has claimed it be lost, its claim is over.
+    if not id and claimedBy ~= NOBODY and claimedBy == match(member, '(%S+)$') then
+      claimedBy = SETTLED_MARK .. claimedBy
+    end
     if isPaused and not id then
       slots.dequeue(member)
       countRun(-1)
@@ -657,6 +661,11 @@ local function makeAnswer()
     if template.kind == KIND_START then
       answers[i] = refuseAtStart()
       if answers[i] then return false end
+    end
+    if claimedBy == SETTLED_MARK .. runId then
+      -- It has come to wait, as the reply said that was lost, and does so no more: what became of it, others tell.
+      answers[i] = markLast(ANSWER_QUEUED .. ' ' .. coveredBy(previous, resumedAt) .. ' -1 ' .. NOBODY)
+      return true
     end
     local isManual, scheduledTime, coversUntil = template.isManual, template.scheduledTime, template.coversUntil
     local early = nil

@@ -52,6 +52,8 @@ local NOBODY = '-'
 
 -- What a request's id in a record begins with while its claim is not confirmed.
 local UNCONFIRMED_MARK = '?'
+-- What it begins with once its tick has waited, and has begun or was dropped: the claim can be neither made anew nor handed back.
+local SETTLED_MARK = '='
 
 -- The id, in a record, of a run whose takeover was given up before it began: it is unfinished, and nobody's.
 local GIVEN_UP = '~'
