@@ -84,8 +84,13 @@ export class ChangeFeed {
     const { changes, version } = await this.#options.read(known)
     if (this.#known !== known) return
     const readable = changes.filter((change) => change !== null)
-    const isComplete = changes.every((change, index) => change?.version === known + 1 + index)
-    const last = known + changes.length
+    // Each names the one before it: where the store has lost some, those that have come since do not follow what is known.
+    let last = known
+    let isComplete = true
+    for (const change of changes) {
+      isComplete &&= change?.after === last
+      last = change?.version ?? last
+    }
     if (!isComplete || version > last || version < known) {
       this.#known = version
       this.#missedAt = nextInSequence()

@@ -42,12 +42,15 @@ export interface AskedPause extends AskedChange {
 /** How long requests of a job are collected before the fleet is told of them. */
 const COLLECT_REQUESTS = SECOND / 10
 
-/** How often an override is tried while others override the same job. */
-const OVERRIDE_TRIES = 10
+/** How often an override is tried while other replicas override the same job, and how long it waits in between, at most. */
+const OVERRIDE_TRIES = 50
+const OVERRIDE_WAIT = SECOND / 20
 
 /** Changes jobs: in this process, in the store, and for the journal. */
 export class JobControl {
   readonly #options: JobControlOptions
+  /** The last override of each job that this process asks for: they follow each other. */
+  readonly #overriding = new Map<string, Promise<unknown>>()
   /** Jobs of whose requests the fleet was just told, and whether there have been more since. */
   readonly #toldOfRequests = new Map<string, boolean>()
 
@@ -94,6 +97,23 @@ export class JobControl {
     jobId: string,
     changes: Readonly<Record<string, unknown>>,
     note: string | null,
+    asked: AskedChange
+  ): Promise<JobOverride> {
+    const before = this.#overriding.get(jobId)
+    const made = Promise.resolve(before).then(() => this.#override(jobId, changes, note, asked))
+    const settled = made.catch(() => {})
+    this.#overriding.set(jobId, settled)
+    try {
+      return await made
+    } finally {
+      if (this.#overriding.get(jobId) === settled) this.#overriding.delete(jobId)
+    }
+  }
+
+  async #override(
+    jobId: string,
+    changes: Readonly<Record<string, unknown>>,
+    note: string | null,
     { by, expectedVersion }: AskedChange
   ): Promise<JobOverride> {
     const { fleetChanges, jobs, journal } = this.#options
@@ -114,6 +134,7 @@ export class JobControl {
       } catch (error) {
         // Somebody else was faster: what they have changed stays.
         if (!(error instanceof JobChangedError) || left === 0) throw error
+        await new Promise<void>((resolve) => this.#options.clock.setTimeout(resolve, OVERRIDE_WAIT * Math.random()))
         await fleetChanges.refresh()
       }
     }

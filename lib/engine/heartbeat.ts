@@ -23,6 +23,7 @@ export interface HeartbeatOptions {
 export class Heartbeat {
   readonly #options: HeartbeatOptions
   readonly #appVersion = readAppVersion()
+  /** On the monotonic clock. */
   readonly #startedAt: number
   #timer: TimerHandle | null = null
   #lastBeat = Promise.resolve()
@@ -32,7 +33,7 @@ export class Heartbeat {
 
   constructor(options: HeartbeatOptions) {
     this.#options = options
-    this.#startedAt = options.clock.now()
+    this.#startedAt = options.clock.monotonic()
   }
 
   async open(): Promise<void> {
@@ -67,7 +68,7 @@ export class Heartbeat {
       replicaId,
       version: VERSION,
       appVersion: this.#appVersion,
-      startedAt: Math.round(this.#startedAt),
+      startedAt: Math.round(coordination.now() - clock.monotonic() + this.#startedAt),
       skew: Math.round(skew),
       running: running(),
       takesTicks: isRunning(),

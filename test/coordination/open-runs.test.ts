@@ -4,6 +4,7 @@ import t from 'tap'
 import { systemClock } from '../../lib/base/clock.js'
 import { MemoryCoordination } from '../../lib/coordination/memory/coordination.js'
 import { MemoryStore } from '../../lib/coordination/memory/store.js'
+import { RedisOpenRuns } from '../../lib/coordination/redis/open-runs.js'
 import { MemoryNode } from '../../lib/testing/memory-node.js'
 import { VotingStore } from '../../lib/testing/voting-store.js'
 import type { Coordination, CoordinationListener } from '../../types/coordination.js'
@@ -100,3 +101,14 @@ t.test('over several masters', (t) =>
     })
   })
 )
+
+t.test('where the record of abandoned runs was lost, it is told anew how long their history is kept', async (t) => {
+  const lost: string[] = []
+  const runs = new RedisOpenRuns({
+    link: { exchange: () => Promise.reject(new Error('lost')), unavailable() {} },
+    records: { bounds: ['1', '1'], noteLost: (jobIds: string[]) => lost.push(...jobIds), writeEntry: () => '' }
+  } as never)
+  const run = { jobId: 'job', runId: 'run', scheduledTime: 1, slot: 1, attempt: 1, replicaId: 'one', entry: null }
+  t.same(await runs.abandon([run as never], 'call'), ['unavailable'])
+  t.same(lost, ['job'])
+})

@@ -100,6 +100,8 @@ async function doAll(redis: RedisInput): Promise<string[]> {
   did.push(`taken over: attempt ${(await taken).run.result}`)
   did.push(`abandoned: ${(await abandoned).job.id}`)
   did.push(`extended: ${(await one.trigger('long', { wait: true }))?.outcome}`)
+  const waited = [one.trigger('long', { wait: true }), one.trigger('long', { overlap: 'wait', wait: true, data: 1 })]
+  did.push(`waited: ${(await Promise.all(waited)).map((run) => run?.outcome)}`)
   const locked = await one.withLock('name', { ttl: '1s' }, async () => {
     await sleep(1500)
     return (await two.withLock('name', {}, () => {})).acquired
@@ -113,7 +115,13 @@ async function doAll(redis: RedisInput): Promise<string[]> {
   return did
 }
 
-const ALL = ['taken over: attempt 2', 'abandoned: gone', 'extended: success', 'lock by name: false']
+const ALL = [
+  'taken over: attempt 2',
+  'abandoned: gone',
+  'extended: success',
+  'waited: success,success',
+  'lock by name: false'
+]
 
 t.test('the page has one line, of which each right is one of Redis', async (t) => {
   t.equal(page.match(/ACL SETUSER/g)?.length, 1)

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { FailurePauses } from '../../lib/dispatch/failure-pauses.js'
 import { createScheduler, type Scheduler } from '../../lib/index.js'
 import { logLines } from '../fixtures/log-lines.js'
 import { NEVER_DUE } from '../fixtures/never-due.js'
@@ -75,4 +76,19 @@ t.test('without Redis, too; and it is refused where nobody counts', async (t) =>
   await paused
   t.match(scheduler.get('a')?.pauses, [{ note: 'its last run failed' }])
   await scheduler.close()
+})
+
+t.test('a job is paused once, and only where nobody else has paused it', async (t) => {
+  const asked: unknown[] = []
+  let asks = 0
+  const pauses = new FailurePauses({
+    coordination: { readStatus: async () => [{ failures: asks++ < 2 ? 3 : 4 }] } as never,
+    log: {} as never,
+    journal: { pausedAfterFailures() {} } as never,
+    pause: async (_job, pause) => asked.push(pause)
+  })
+  const job = { id: 'job', paused: false, definition: { pauseAfterFailures: 3, group: null } } as never
+  await Promise.all([pauses.note(job), pauses.note(job)])
+  t.equal(asks, 1, 'the second failure asks nothing while the first does')
+  t.strictSame(asked, [{ by: undefined, expectedVersion: null, note: 'its last 3 runs failed', until: null }])
 })

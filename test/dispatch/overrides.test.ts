@@ -127,6 +127,35 @@ t.test('a replica that was cut off for an hour claims nothing by what it knew', 
   })
 )
 
+t.test('of many overrides at once on several replicas each is made, and none is lost', (t) =>
+  withRedis(async ({ url }) => {
+    const members = ['one', 'two', 'three'].map((replicaId) => {
+      const scheduler = createScheduler({ redis: url, prefix: 'many', replicaId, logger: false })
+      scheduler.add({ id: 'job', trigger: { interval: NEVER_DUE }, handler: noop })
+      return scheduler
+    })
+    for (const scheduler of members) await scheduler.start()
+    const options = ['timeout', 'misfireGraceTime', 'jitter'] as const
+    const made = Array.from({ length: 45 }, (_, index) => {
+      const scheduler = members[index % 3] as Scheduler<undefined>
+      return scheduler.override('job', { [options[index % 3] as string]: `${index + 1}s` })
+    })
+    const all = await Promise.all(made)
+    t.equal(new Set(all.map(({ version }) => version)).size, 45)
+    const last = all.reduce((found, each) => (each.at > found.at ? each : found))
+    t.same(Object.keys(last.changes).sort(), [...options].sort(), 'each adds to those before')
+    for (const scheduler of members) {
+      await until(() => Object.keys(scheduler.get('job')?.override?.changes ?? {}).length === 3)
+      t.same((await scheduler.status('job')).override?.changes, {
+        timeout: '43s',
+        misfireGraceTime: '44s',
+        jitter: '45s'
+      })
+    }
+    for (const scheduler of members) await scheduler.close()
+  })
+)
+
 t.test('over Redis: an override outlives all replicas, two operators lose nothing, and Redis gone is an error', (t) =>
   withRedis(async (redis) => {
     const { logger, lines } = logLines()

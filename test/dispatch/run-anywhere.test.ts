@@ -45,7 +45,7 @@ t.test('the fleet is told of requests for a job ten times a second at most, also
     }
     await Promise.all(asked)
     const seconds = (performance.now() - before) / 1000
-    const told = Number(await client.get('rls:{app}:version'))
+    const told = await client.xlen('rls:{app}:changes')
     t.ok(told >= 2 && told <= 2 + 10 * seconds, `${told} times in ${seconds} s`)
     await Promise.all([asking.close(), running.close()])
   })

@@ -9,6 +9,7 @@ import {
   type Scheduler,
   type SchedulerOptions
 } from '../../lib/index.js'
+import { HistoryReader } from '../../lib/observability/history/history.js'
 import { logLines } from '../fixtures/log-lines.js'
 import { nextEvent } from '../fixtures/next-event.js'
 import { withFleet } from '../fixtures/simulated-fleet.js'
@@ -802,3 +803,12 @@ t.test('one of three masters that is down or has lost all changes no answer', (t
     { masters: 3 }
   )
 )
+
+t.test('a tick whose claim was given up is told as it was counted, not by the run that never began', async (t) => {
+  const run = { id: 'run', scheduledTime: 5, outcome: 'abandoned', trigger: 'schedule', replicaId: 'one', startedAt: 5 }
+  const ticks = [{ first: 5, last: 5, count: 1, reason: 'misfire', by: 'two', at: 9 }]
+  const stored = { runs: [run], ticks, ongoing: [], unreadable: 0, waiting: null }
+  const coordination = { readHistory: async () => stored }
+  const reader = new HistoryReader({ coordination, jobs: { get: () => undefined }, history: {} } as never)
+  t.same(await reader.tick('job', 5), { scheduledTime: 5, run: null, reason: 'misfire', by: 'two', at: 9 })
+})

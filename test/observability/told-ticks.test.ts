@@ -69,3 +69,20 @@ t.test(
     t.equal(leftOut.length, 1)
   }
 )
+
+t.test('ticks in a row that different people have skipped are told apart', async (t) => {
+  const { clock, told, facts } = makeTold()
+  const trigger = { afterCompletion: null, next: (after: number) => after + SECOND }
+  const who = new Map([
+    [1000, 'ann'],
+    [2000, 'ann'],
+    [3000, 'bob']
+  ])
+  const job = { id: 'job', trigger, skippedBy: (tick: number) => who.get(tick) ?? null } as never
+  for (const tick of who.keys()) told.noteTick(job, tick, 'operator')
+  await clock.advance(SECOND)
+  t.match(facts, [
+    { ticks: { first: 1000, last: 2000, count: 2, by: 'ann' } },
+    { ticks: { first: 3000, last: 3000, count: 1, by: 'bob' } }
+  ])
+})

@@ -66,8 +66,13 @@ export type Change = ChangeEffect & {
   readonly by: string
   /** When, by the fleet's clock. */
   readonly at: number
-  /** Of two changes of one thing the later one has the greater number; of several masters it is their common time. */
+  /**
+   * Of two changes in a store the later one has the greater number: its time in milliseconds, or one more than the last. So none has
+   * the number of one that the store has lost. Of several masters it is their common time.
+   */
   readonly version: number
+  /** The version of the change before it in its store, 0 for none; of several masters it is left out. */
+  readonly after?: number
 }
 
 /** What becomes of a change that is asked for. */

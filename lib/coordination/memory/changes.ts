@@ -43,7 +43,7 @@ export class MemoryChanges {
     this.#runs = runs
   }
 
-  /** How many changes there have been. */
+  /** That of the last change; 0 for none. */
   get version(): number {
     return this.#version
   }
@@ -88,7 +88,9 @@ export class MemoryChanges {
     }
     const about = effect.kind === 'release' && at !== null ? { ...effect, runs: this.#runs.release(effect) } : effect
     // A look says what is later than the last change.
-    const change: Change = { ...about, at: at ?? (last?.at ?? 0) + 1, version: this.#version + 1 }
+    const before = this.#version
+    const version = Math.max(before + 1, Math.floor(now))
+    const change: Change = { ...about, at: at ?? (last?.at ?? 0) + 1, version, after: before }
     const answer = { status: 'made', change } as const
     if (change.kind === 'release' && (change.runs ?? []).length === 0) return answer
     if (at === null || (isNode && last !== undefined && isLater(last, change))) return answer

@@ -196,6 +196,9 @@ local replyKey = base .. 'change:' .. id
 local skipsKey, overridesKey, standingKey = base .. 'skips', base .. 'overrides', base .. 'standing'
 redis.call('EXISTS', KEYS[1], versionKey, feedKey, changedKey, replyKey, base .. 'paused', base .. 'pauses',
 skipsKey, overridesKey, standingKey)
+for _, key in ipairs({ changedKey, base .. 'paused', base .. 'pauses', skipsKey, overridesKey }) do
+redis.call('HGET', key, '-')
+end
 local made = textAt(replyKey)
 if made ~= '' then return { 'm', made } end
 local isMaster = madeAt ~= '' and madeAt ~= '-'
@@ -249,10 +252,15 @@ local runs
 locks, runs = heldLocks(about, slot)
 body = sub(body, 1, -2) .. ',"runs":' .. runs .. '}'
 end
-local version = (tonumber(textAt(versionKey)) or 0) + 1
-local entry = format('{"version":%.0f,"at":%.0f,', version, at) .. sub(body, 2)
+local before = tonumber(textAt(versionKey)) or 0
+local version = math.max(before + 1, now)
+local entry = format('{"version":%.0f,"after":%.0f,"at":%.0f,', version, before, at) .. sub(body, 2)
 if madeAt == '-' or (kind == 'release' and #locks == 0) then return { 'm', entry } end
 if isMaster and lastAt and (lastAt > at or (lastAt == at and lastId > id)) then return { 'm', entry } end
+local probeKey = base .. 'probe'
+redis.call('SET', probeKey, '1', 'PX', 1)
+redis.call('HSET', probeKey .. ':change', 'a', '1')
+redis.call('HDEL', probeKey .. ':change', 'a')
 local streamId = format('%.0f-0', version)
 local added = redis.pcall('XADD', feedKey, 'MAXLEN', 1000, streamId, 'c', entry)
 if type(added) == 'table' and added.err then

@@ -85,7 +85,7 @@ export class RedisServer {
     this.#lastGrant = ''
     if (isPast) {
       const lost = fence === 0 ? 'has lost its data' : 'has data from the past'
-      const message = `Redis at ${this.#address} ${lost}: claims, locks and pauses since are unknown to it, so a tick may run twice or count as missed`
+      const message = `Redis at ${this.#address} ${lost}: claims, locks and changes of jobs since are unknown to it, so a tick may run twice or count as missed, and a pause or an override may be gone`
       this.#listener.onNotice('warn', message)
     }
     if (!isOther && !isPast) return

@@ -56,9 +56,9 @@ export class RedisWaiting implements Waiting {
   ): Promise<{ readonly result: string | null; readonly isKnown: boolean }> {
     const { client, link, keys } = this.#options
     // In this order: what is forgotten meanwhile has its result by then, or will have none.
-    const [isKnown, result] = await link.command('read a result', () =>
-      Promise.all([client.hexists(keys.requests(jobId), requestId), client.get(keys.result(requestId))])
+    const [brought, result] = await link.command('read a result', () =>
+      Promise.all([client.hget(keys.requests(jobId), requestId), client.get(keys.result(requestId))])
     )
-    return { result, isKnown: isKnown === 1 }
+    return { result, isKnown: brought !== null }
   }
 }

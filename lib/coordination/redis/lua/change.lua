@@ -21,9 +21,13 @@ local id, madeAt, kind, scope, body, expected, about, slot = unpack(ARGV)
 local versionKey, feedKey, changedKey = base .. KEY_VERSION, base .. KEY_CHANGES, base .. KEY_CHANGED
 local replyKey = base .. KEY_CHANGE .. id
 local skipsKey, overridesKey, standingKey = base .. KEY_SKIPS, base .. KEY_OVERRIDES, base .. KEY_STANDING
--- Before anything is written: a Cluster whose slot is moving may refuse it.
+-- Before anything is written: a Cluster whose slot is moving may refuse it,
 redis.call('EXISTS', KEYS[1], versionKey, feedKey, changedKey, replyKey, base .. KEY_PAUSED, base .. KEY_PAUSES,
   skipsKey, overridesKey, standingKey)
+-- a key may be of another type,
+for _, key in ipairs({ changedKey, base .. KEY_PAUSED, base .. KEY_PAUSES, skipsKey, overridesKey }) do
+  redis.call('HGET', key, '-')
+end
 
 local made = textAt(replyKey)
 if made ~= '' then return { CHANGE_MADE, made } end
@@ -89,13 +93,20 @@ elseif kind == 'release' then
   body = sub(body, 1, -2) .. ',"runs":' .. runs .. '}'
 end
 
-local version = (tonumber(textAt(versionKey)) or 0) + 1
-local entry = format('{"version":%.0f,"at":%.0f,', version, at) .. sub(body, 2)
+-- By its time, as well as later than the last: where the store has lost changes, no later one has the version of a lost one.
+local before = tonumber(textAt(versionKey)) or 0
+local version = math.max(before + 1, now)
+local entry = format('{"version":%.0f,"after":%.0f,"at":%.0f,', version, before, at) .. sub(body, 2)
 if madeAt == NOBODY or (kind == 'release' and #locks == 0) then return { CHANGE_MADE, entry } end
 
 -- One of several masters may hear of changes in another order than the others: the later one counts on each.
 if isMaster and lastAt and (lastAt > at or (lastAt == at and lastId > id)) then return { CHANGE_MADE, entry } end
 
+-- and this user may not be allowed to do all of it.
+local probeKey = base .. KEY_PROBE
+redis.call('SET', probeKey, '1', 'PX', 1)
+redis.call('HSET', probeKey .. ':change', 'a', '1')
+redis.call('HDEL', probeKey .. ':change', 'a')
 local streamId = format('%.0f-0', version)
 local added = redis.pcall('XADD', feedKey, 'MAXLEN', KEEP_CHANGES, streamId, 'c', entry)
 if type(added) == 'table' and added.err then
