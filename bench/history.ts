@@ -30,8 +30,8 @@ const SIZES: Readonly<Record<Scale, Size>> = {
     ...{ idleWarmUp: 40, idleSeconds: 60, idleRounds: 3, listed: 5000, reads: 5 }
   },
   smoke: {
-    ...{ jobs: 30, warmUp: 3, seconds: 2, rounds: 1 },
-    ...{ idleWarmUp: 3, idleSeconds: 2, idleRounds: 1, listed: 50, reads: 2 }
+    ...{ jobs: 30, warmUp: 8, seconds: 2, rounds: 1 },
+    ...{ idleWarmUp: 8, idleSeconds: 2, idleRounds: 1, listed: 50, reads: 2 }
   }
 }
 
@@ -77,14 +77,14 @@ export const history: Question = {
             'commands sent per run',
             'with those inside scripts'
           ],
-          rows: [row('history, as it is by default', on), row('`history: false`', off)]
+          rows: [row('ours, history as it is by default', on), row('ours, `history: false`', off)]
         },
         {
           caption: 'A process with nothing due',
           header: ['', 'CPU per second, µs', 'commands sent per second'],
           rows: [
             idleRow(
-              'a replica with ten jobs',
+              'ours, ten jobs',
               idle.map((pair) => pair.ours)
             ),
             idleRow(
