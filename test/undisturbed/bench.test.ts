@@ -11,7 +11,7 @@ import { type Ended, run } from '../fixtures/package/outside-tap.js'
 t.jobs = 2
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const QUESTIONS = ['dispatch', 'locked', 'history', 'growth', 'registering', 'requests', 'latency', 'startup'] as const
+const QUESTIONS = ['dispatch', 'locked', 'growth', 'registering', 'requests', 'latency', 'startup'] as const
 
 /** Asks a question as `npm run bench` does. */
 function ask(question: string): Promise<Ended> {
