@@ -39,6 +39,7 @@ export function withDeadline<Value>(promise: Promise<Value>, limit: number, cloc
   })
 }
 
+/** What an exchange that took longer than `limit` milliseconds rejects with. */
 export function deadlineError(limit: number): Error {
   const error = new Error(`no answer within ${limit} ms`)
   error.name = 'DeadlineError'

@@ -4,6 +4,7 @@ import type { RemovalReason } from '../../types/events.js'
 import type { JobChanges, JobOptions } from '../../types/job-options.js'
 import type { JobOverride, JobPause } from '../../types/levers.js'
 import { SECOND } from '../base/duration.js'
+import { hash32 } from '../base/hash.js'
 import { nameOfChange } from '../base/scopes.js'
 import { show } from '../base/show.js'
 import { JobChangedError, RunUnknownError, TickPassedError } from '../errors.js'
@@ -134,7 +135,9 @@ export class JobControl {
       } catch (error) {
         // Somebody else was faster: what they have changed stays.
         if (!(error instanceof JobChangedError) || left === 0) throw error
-        await new Promise<void>((resolve) => this.#options.clock.setTimeout(resolve, OVERRIDE_WAIT * Math.random()))
+        // Each replica waits otherwise, and each time.
+        const wait = hash32(`${this.#options.replicaId} ${left}`) % OVERRIDE_WAIT
+        await new Promise<void>((resolve) => this.#options.clock.setTimeout(resolve, wait))
         await fleetChanges.refresh()
       }
     }

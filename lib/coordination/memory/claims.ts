@@ -11,7 +11,7 @@ import {
   waitsForLock
 } from '../claim-rules.js'
 import { validUntil } from '../lock-validity.js'
-import type { WaitingEntry } from './queues.js'
+import type { WaitingEntry, WaitingTick } from './queues.js'
 import {
   type ClaimRecord,
   isHeld,
@@ -174,14 +174,14 @@ export class MemoryClaims {
     const next = waiting.find(isFree)
     if (next?.kind === 'tick' && this.#store.pauses.isPaused(jobId, group, now)) {
       queues.delete(jobId, next)
-      if (next.by !== '' && record.claimedBy === next.by) record.claimedBy = settledClaim(next.by)
+      settle(record, next)
       uncount(record)
       return { status: 'dropped', scheduledTime: next.scheduledTime }
     }
     const slot = next === undefined ? null : this.#slotFor(record, request, monotonic)
     if (next === undefined || slot === null) return this.#overlap(record, request, false, null, null, monotonic)
     queues.delete(jobId, next)
-    if (next.kind === 'tick' && next.by !== '' && record.claimedBy === next.by) record.claimedBy = settledClaim(next.by)
+    if (next.kind === 'tick') settle(record, next)
     if (afterCompletion > 0) record.retainedUntil = monotonic + retention
     // A tick was counted when it came to wait.
     if (next.kind === 'tick') return this.#grant(request, record, slot, next.scheduledTime, null, null, moment)
@@ -412,4 +412,9 @@ export class MemoryClaims {
     this.#store.jobs.set(jobId, record)
     return record
   }
+}
+
+/** A tick that has waited does so no more: the claim of the request that it waited for is over. */
+function settle(record: ClaimRecord, { by }: WaitingTick): void {
+  if (by !== '' && record.claimedBy === by) record.claimedBy = settledClaim(by)
 }

@@ -1,4 +1,5 @@
 import type { Fingerprint, HeldLock, OpenRun, ReleaseAnswer } from '../../../types/coordination.js'
+import { SETTLED_MARK } from '../redis/constants.js'
 import type { JobHistory } from './history.js'
 
 /** A lock: its holder's token, `''` for none, and when it ends by itself, on the monotonic clock. */
@@ -72,7 +73,7 @@ export interface ClaimRecord extends SlotRecord {
  * claim can be neither made anew nor handed back.
  */
 export function settledClaim(runId: string): string {
-  return `=${runId}`
+  return SETTLED_MARK + runId
 }
 
 /** The record of a job that nobody has claimed yet. */
