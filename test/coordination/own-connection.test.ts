@@ -204,3 +204,22 @@ t.test('a server that is no master any more is left, also where Redis 6.2 wraps 
     t.notOk(DEFAULT_OPTIONS.reconnectOnError(new Error(text)), text)
   }
 })
+
+t.test('a replica that does nothing notices within three seconds that Redis hangs', (t) =>
+  withRedis(async (redis) => {
+    let downAt = 0
+    const onDown = (): void => {
+      downAt ||= performance.now()
+    }
+    const replica = redisReplica(redis.url, { listener: { onDown } })
+    await replica.open()
+    // Its looks are those of an idle replica by now.
+    await sleep(1500)
+    const hungAt = performance.now()
+    redis.hang()
+    while (downAt === 0 && performance.now() - hungAt < 6000) await sleep(20)
+    t.equal(replica.state.up, false)
+    t.ok(downAt > hungAt && downAt - hungAt < 4000, `${downAt - hungAt} ms`)
+    await replica.close()
+  })
+)
