@@ -151,14 +151,22 @@ export interface AdminCounts {
   readonly states: Readonly<Record<AdminState, number>>
 }
 
-/** `GET /api/jobs?search=&state=&group=&sort=&limit=&offset=`; `state` is an AdminRank or AdminState. */
+/**
+ * The order of jobs, `-` in front for the other way round: `rank` for problems first, else by id, by the last success, by the next
+ * tick, or by how often they run. A job that has no such time comes last. Equal ones, and those of one rank, are ordered by how bad
+ * their state is, then by id.
+ */
+export type AdminSort = 'rank' | 'id' | 'lastSuccess' | 'nextRun' | 'period'
+
+/** `GET /api/jobs?search=&state=&group=&sort=&limit=&offset=`; `state` is an AdminRank or AdminState, `sort` an AdminSort. */
 export interface AdminJobs {
   readonly at: number
   readonly counts: AdminCounts
   /** All groups there are. */
   readonly groups: readonly string[]
-  /** How many jobs match. */
+  /** How many jobs match, and how many of those are of each rank. */
   readonly total: number
+  readonly matching: Readonly<Record<AdminRank, number>>
   readonly offset: number
   /** Of those that match, in the order asked for: by default problems first. */
   readonly jobs: readonly AdminJob[]
@@ -218,6 +226,8 @@ export interface AdminRuns {
   readonly at: number
   readonly job: string
   readonly entries: readonly HistoryEntry[]
+  /** What people have done with the job, its group or all jobs since the first of these, the newest first; as far as it is known. */
+  readonly changes: readonly AdminChange[]
   /** What `before` is to be for those that follow; `null` where there are none. */
   readonly next: number | null
   /** How much is kept; `null` where no history is. */
