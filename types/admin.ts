@@ -205,6 +205,7 @@ export interface AdminJobDetail {
       readonly delay: number
       readonly factor: number
       readonly maxDelay: number
+      readonly jitter: boolean
     } | null
     readonly pauseAfterFailures: number | null
     readonly runOnStart: boolean
@@ -226,7 +227,7 @@ export interface AdminRuns {
   readonly at: number
   readonly job: string
   readonly entries: readonly HistoryEntry[]
-  /** What people have done with the job, its group or all jobs since the first of these, the newest first; as far as it is known. */
+  /** What people have done with the job, its group or all jobs since the oldest of these, the newest first; as far as it is known. */
   readonly changes: readonly AdminChange[]
   /** What `before` is to be for those that follow; `null` where there are none. */
   readonly next: number | null
