@@ -79,6 +79,7 @@ export class Engine {
   readonly fleetStatus: FleetStatus
   readonly lifecycle: Lifecycle
   readonly health: () => Health
+  readonly outages: Outages
 
   /** @throws the coded errors of the jobs in the options, and of the registry; then nothing was opened */
   constructor(options: ResolvedOptions, extensions: EngineExtensions = {}) {
@@ -314,6 +315,7 @@ export class Engine {
     })
     this.health = () => healthOf({ phases, coordination, guard, outages, runner, dispatcher })
     this.options = options
+    this.outages = outages
     this.history = new HistoryReader({ coordination, jobs, history, timezone, log })
     this.fleetStatus = new FleetStatus(coordination, () => heartbeat.tell())
     const { fleetStatus } = this

@@ -234,6 +234,26 @@ export const RouteTakenError = createError<[string]>(
   `${BASE}_ROUTE_TAKEN`,
   'The app has a route GET %s already: set `metrics.endpoint` to another path or to false'
 )
+/** Somebody may not see the admin routes, or not do what they ask for. */
+export const AdminForbiddenError = createError<[string]>(`${BASE}_ADMIN_FORBIDDEN`, 'Forbidden: %s', 403)
+/** A request to an admin route is not what the route takes. */
+export const AdminRequestInvalidError = createError<[string, string]>(
+  `${BASE}_ADMIN_REQUEST_INVALID`,
+  'Invalid request: %s, got %s',
+  400
+)
+/** The history has no run with this id. */
+export const HistoryRunUnknownError = createError<[string, string]>(
+  `${BASE}_HISTORY_RUN_UNKNOWN`,
+  'The history of the job %s has no run with the id %s',
+  404
+)
+/** As many clients as may follow what happens already. */
+export const AdminStreamsFullError = createError<[number]>(
+  `${BASE}_ADMIN_STREAMS_FULL`,
+  '%d clients follow what happens already: try again later',
+  503
+)
 /** The registry already has a metric with this name. */
 export const MetricTakenError = createError<[string]>(
   `${BASE}_METRIC_TAKEN`,

@@ -2,6 +2,7 @@
 /** @ts-ignore */
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
+import type { AdminOptions } from '../types/admin.js'
 import type { FastifyScheduler, PluginMetricsOptions, PluginOptions, TriggerJobConfig } from '../types/plugin.js'
 import type { SchedulerOptions } from '../types/scheduler-options.js'
 import { checkCloseTimeout, followApp } from './app-life.js'
@@ -31,13 +32,20 @@ declare module 'fastify' {
 
 const DECORATOR = 'jobs'
 
-const PLUGIN_KEYS = [...SCHEDULER_KEYS.filter((key) => key !== 'app' && key !== 'logger'), 'autostart'] as const
+const PLUGIN_KEYS = [
+  ...SCHEDULER_KEYS.filter((key) => key !== 'app' && key !== 'logger'),
+  'autostart',
+  'admin'
+] as const
 
 const plugin: FastifyPluginAsync<PluginOptions> = async (app, options) => {
   if (app.hasDecorator(DECORATOR)) throw new DecoratorTakenError(DECORATOR)
-  const { endpoint, autostart, ...schedulerOptions } = splitOptions(options)
+  const { endpoint, autostart, admin, ...schedulerOptions } = splitOptions(options)
   const url = metricsUrl(app, endpoint, schedulerOptions.metrics !== false, isRegisterGiven(schedulerOptions.metrics))
   const resolved = resolveOptions({ ...schedulerOptions, app, logger: app.log } as SchedulerOptions)
+  // Loaded only where it is asked for.
+  const adminRoutes = admin === false ? null : await import('./http/admin/index.js')
+  const resolvedAdmin = admin === false ? undefined : adminRoutes?.resolveAdmin(admin, resolved.prefix)
   checkCloseTimeout(app, resolved.closeTimeout, schedulerOptions.closeTimeout)
   const engine = new Engine(resolved, { compilerOf: compilerOfApp })
   const scheduler = new Scheduler<FastifyInstance>(engine, app)
@@ -45,6 +53,7 @@ const plugin: FastifyPluginAsync<PluginOptions> = async (app, options) => {
   decorate(app, (instance) => {
     return Object.assign(new Scheduler(engine, instance), { route: routes.route.bind(routes) })
   })
+  if (resolvedAdmin !== undefined) adminRoutes?.serveAdmin(app, resolvedAdmin, engine, scheduler)
   // From here on any failure, here or in another plugin, closes what was opened.
   followApp(app, { lifecycle: engine.lifecycle, clock: resolved.clock, autostart, check: () => routes.check() })
   if (url !== null) serveMetrics(app, url, scheduler)
@@ -66,6 +75,7 @@ function decorate(app: FastifyInstance, schedulerOf: (instance: FastifyInstance)
 
 type SplitOptions = Omit<SchedulerOptions<FastifyInstance>, 'app' | 'logger'> & {
   readonly autostart: boolean
+  readonly admin: AdminOptions | false
   readonly endpoint: string | false | undefined
 }
 
@@ -78,10 +88,11 @@ function splitOptions(options: PluginOptions): SplitOptions {
   const {
     metrics,
     autostart = true,
+    admin = false,
     ...others
   } = copyKnown(options, PLUGIN_KEYS, "the scheduler's options", PEER_SCHEDULER_NAMES) as PluginOptions
   if (typeof autostart !== 'boolean') throw new OptionInvalidError('autostart', 'true or false', show(autostart))
-  const rest = { ...others, autostart, endpoint: undefined }
+  const rest = { ...others, autostart, admin, endpoint: undefined }
   if (metrics === undefined) return rest
   if (!isPlainObject(metrics)) return { ...rest, metrics }
   const known = copyKnown(metrics, [...METRICS_KEYS, 'endpoint'], '`metrics`', PEER_METRICS_NAMES)

@@ -22,6 +22,10 @@ export interface AdminUser {
   readonly can?: readonly AdminAction[]
 }
 
+/** What `authorize` returns: whether somebody may, who it is, or nothing where it has answered by itself. */
+// biome-ignore lint/suspicious/noConfusingVoidType: a function that answers by itself need not return anything
+export type AdminAnswer = boolean | AdminUser | FastifyReply | undefined | void
+
 export interface AdminOptions {
   /**
    * The path below which the dashboard and its API are, within the prefix of the instance that the plugin is registered on.
@@ -37,10 +41,7 @@ export interface AdminOptions {
    * Without it the routes only read, and only requests from this machine are answered: by a loopback address, with a local `Host`, and
    * without the headers of a proxy.
    */
-  readonly authorize?: (
-    request: FastifyRequest,
-    reply: FastifyReply
-  ) => boolean | AdminUser | undefined | PromiseLike<boolean | AdminUser | undefined>
+  readonly authorize?: (request: FastifyRequest, reply: FastifyReply) => AdminAnswer | PromiseLike<AdminAnswer>
   /**
    * Paths of what is not shown, as pino's `redact` takes them, each beginning with `data`, `result` or `error`: such as
    * `data.card.number` or `result.*.token`. What is there is shown as `[redacted]`.

@@ -55,6 +55,8 @@ export interface CoordinationState {
   readonly skew: number
   /** The store's id of its own process, which changes with each restart; `null` or left out where it tells none. */
   readonly runId?: string | null
+  /** Which server it is, for people: such as `redis-main:6379, Redis 7.4.1, one master`; `null` or left out where that is not known. */
+  readonly server?: string | null
   /**
    * Of how many independent masters a majority decides. Where it is more than one, a job has one slot, and nothing waits in
    * the store: what each of them counts by itself would admit more runs than are meant.

@@ -1,6 +1,7 @@
 // biome-ignore lint/suspicious/noTsIgnore: fastify is an optional peer, without which its types are `any` and no error
 /** @ts-ignore */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { AdminOptions } from './admin.js'
 import type { JobData } from './job-types.js'
 import type { QueuedRun, Run } from './run.js'
 import type { Scheduler } from './scheduler.js'
@@ -26,6 +27,12 @@ export interface PluginOptions extends Omit<SchedulerOptions<FastifyInstance>, '
    * @default true
    */
   readonly autostart?: boolean
+  /**
+   * Serves a dashboard of the whole fleet's jobs, and the API that it stands on; `false` for none.
+   *
+   * @default false
+   */
+  readonly admin?: AdminOptions | false
 }
 
 /** A route handler. Its parameters are what requests and replies of HTTP, HTTPS and HTTP/2 servers have in common. */

@@ -1,8 +1,16 @@
 import type { Clock } from '../../types/clock.js'
+import type { Coordination } from '../../types/coordination.js'
 import type { Journal } from '../observability/journal.js'
+
+/** An outage that is over, by the fleet's clock. */
+export interface PastOutage {
+  readonly from: number
+  readonly to: number
+}
 
 export interface OutagesOptions {
   readonly clock: Clock
+  readonly coordination: Pick<Coordination, 'now'>
   readonly journal: Journal
   /** How many locks this process has lost so far. */
   readonly locksLost: () => number
@@ -16,6 +24,7 @@ export class Outages {
   /** The present outage: since when, on the monotonic clock, and how many locks had been lost before it. */
   #outage: { readonly since: number; readonly locksLost: number } | null = null
   #reason: string | null = null
+  #last: PastOutage | null = null
 
   constructor(options: OutagesOptions) {
     this.#options = options
@@ -24,6 +33,17 @@ export class Outages {
   /** Why claims cannot be had, as it was last said; `null` where that was not said. */
   get reason(): string | null {
     return this.#reason
+  }
+
+  /** Since when claims cannot be had, by the fleet's clock; `null` while they can. */
+  get since(): number | null {
+    const { clock, coordination } = this.#options
+    return this.#outage === null ? null : Math.round(coordination.now() - clock.monotonic() + this.#outage.since)
+  }
+
+  /** The last one that is over; `null` before the first. */
+  get last(): PastOutage | null {
+    return this.#last
   }
 
   /**
@@ -39,12 +59,14 @@ export class Outages {
 
   /** Called when the store grants claims; returns whether that ends an outage, and is not the first time. */
   end(): boolean {
-    const { clock, journal, locksLost, waiting } = this.#options
+    const { clock, coordination, journal, locksLost, waiting } = this.#options
     const outage = this.#outage
     if (outage === null) return false
     this.#outage = null
     this.#reason = null
     const duration = Math.round(clock.monotonic() - outage.since)
+    const to = Math.round(coordination.now())
+    this.#last = { from: to - duration, to }
     journal.outageEnded({ duration, waiting: waiting(), locksLost: locksLost() - outage.locksLost })
     return true
   }

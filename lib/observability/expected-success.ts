@@ -34,12 +34,13 @@ export function expectedSuccess(
   const from = Math.max(began, known.resumedAt ?? began)
   const tick = isFromCompletion(trigger) ? from + (trigger.afterCompletion ?? 0) : trigger.next(from)
   if (tick === null) return null
-  const grace = misfireGraceTime ?? (isFromCompletion(trigger) ? DEFAULT_GRACE : graceWithin(trigger, tick))
+  const grace = misfireGraceTime ?? graceOf(trigger, tick)
   return tick + jitter + grace + (timeout || Math.max(MINUTE, 2 * known.longest))
 }
 
-/** The default grace ends before the next tick. */
-function graceWithin(trigger: Trigger, tick: number): number {
+/** The default grace of a tick: it ends before the next one. */
+export function graceOf(trigger: Trigger, tick: number): number {
+  if (isFromCompletion(trigger)) return DEFAULT_GRACE
   const following = trigger.next(tick)
   return following === null ? DEFAULT_GRACE : Math.min(DEFAULT_GRACE, following - tick)
 }

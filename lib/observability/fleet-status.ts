@@ -37,7 +37,8 @@ export class FleetStatus {
   }
 }
 
-function statusOf(job: JobRecord, stored: StoredStatus, now: number): JobStatus {
+/** How a job stands, from what the store has of it. */
+export function statusOf(job: JobRecord, stored: StoredStatus, now: number): JobStatus {
   const { definition, trigger, paused, view } = job
   const { last, lastEnd, lastSuccess, failures, ongoing } = stored
   const since = stored.since ?? (Number.isFinite(job.presentSince) ? job.presentSince : null)

@@ -29,6 +29,7 @@ import type {
   StatusRequest,
   StoredHistory,
   StoredStatus,
+  StoredTail,
   SurveyRequest,
   Waiting
 } from '../../types/coordination.js'
@@ -224,6 +225,10 @@ export class SimulatedNode implements Coordination, CoordinationNode {
 
   readHistory(jobId: string): Promise<StoredHistory> {
     return this.#store.orThrow('read the history', (memory) => memory.readHistory(jobId))
+  }
+
+  readTails(jobIds: readonly string[], count: number): Promise<readonly StoredTail[]> {
+    return this.#store.orThrow('read the history', (memory) => memory.readTails(jobIds, count))
   }
 
   readStatus(jobs: readonly StatusRequest[], withLocks: boolean): Promise<readonly StoredStatus[]> {

@@ -73,6 +73,14 @@ export interface StoredHistory {
   readonly unreadable: number
 }
 
+/** The last of what became of a job's ticks, in short. */
+export interface StoredTail {
+  /** The newest first: without attempts, progress, result and log, and of an error its name and the beginning of its message. */
+  readonly runs: readonly HistoryRun[]
+  /** The newest first. */
+  readonly ticks: readonly HistoryTicks[]
+}
+
 /** A job of which it is asked how it stands. */
 export interface StatusRequest {
   readonly jobId: string
@@ -131,6 +139,13 @@ export interface Records {
   note(facts: readonly HistoryFact[]): Promise<boolean>
   /** @throws RedisUnavailableError */
   readHistory(jobId: string): Promise<StoredHistory>
+  /**
+   * The last of what became of the ticks of jobs, in the order given.
+   *
+   * @param count how many runs, and how many ranges of ticks without one, of each job
+   * @throws RedisUnavailableError
+   */
+  readTails(jobIds: readonly string[], count: number): Promise<readonly StoredTail[]>
   /**
    * How jobs stand, in the order given.
    *

@@ -28,6 +28,7 @@ import type {
   StatusRequest,
   StoredHistory,
   StoredStatus,
+  StoredTail,
   SurveyRequest,
   Waiting
 } from '../../../types/coordination.js'
@@ -178,6 +179,10 @@ export class MemoryCoordination implements Coordination {
 
   readHistory(jobId: string): Promise<StoredHistory> {
     return this.#records.readHistory(jobId)
+  }
+
+  readTails(jobIds: readonly string[], count: number): Promise<readonly StoredTail[]> {
+    return this.#records.readTails(jobIds, count)
   }
 
   readStatus(jobs: readonly StatusRequest[], _withLocks: boolean): Promise<readonly StoredStatus[]> {

@@ -100,8 +100,8 @@ export class MemoryHistory {
   }
 
   /** What is kept of a job's runs, the last that was told first. */
-  entriesOf(jobId: string): HistoryRun[] {
-    return this.#jobs.get(jobId)?.runs.read(jobId) ?? []
+  entriesOf(jobId: string, count?: number): HistoryRun[] {
+    return this.#jobs.get(jobId)?.runs.read(jobId, count) ?? []
   }
 
   /** The runs of such entries that are not too old, the newest first. */
@@ -111,10 +111,10 @@ export class MemoryHistory {
   }
 
   /** The newest first. */
-  ticksOf(jobId: string, now: number): HistoryTicks[] {
+  ticksOf(jobId: string, now: number, count = MAX_RANGES): HistoryTicks[] {
     const { ticks = [] } = this.#jobs.get(jobId) ?? {}
     const oldest = now - this.bounds.retention
-    const kept = ticks.filter(({ last }) => last >= oldest)
+    const kept = ticks.slice(-count).filter(({ last }) => last >= oldest)
     return kept.reverse().map(({ next: _next, ...range }) => ({ kind: 'ticks', ...range }))
   }
 

@@ -45,10 +45,16 @@ export class KeptRuns {
     return true
   }
 
-  /** The last that was added first. */
-  read(jobId: string): HistoryRun[] {
-    const runs = this.#runs.map((run, place) => (typeof run === 'string' ? this.#readPlain(jobId, run, place) : run))
-    return [...runs.slice(this.#place), ...runs.slice(0, this.#place)].reverse()
+  /** The last that was added first, at most `count` of them. */
+  read(jobId: string, count = this.#runs.length): HistoryRun[] {
+    const runs: HistoryRun[] = []
+    const { length } = this.#runs
+    for (let back = 1; back <= Math.min(count, length); back++) {
+      const place = (this.#place - back + length) % length
+      const run = this.#runs[place] as HistoryRun | string
+      runs.push(typeof run === 'string' ? this.#readPlain(jobId, run, place) : run)
+    }
+    return runs
   }
 
   #step(bound: number): void {

@@ -7,9 +7,10 @@ import type {
   SeenReplica,
   StatusRequest,
   StoredHistory,
-  StoredStatus
+  StoredStatus,
+  StoredTail
 } from '../../../types/coordination.js'
-import type { RunProgress } from '../../../types/history.js'
+import type { HistoryRun, RunProgress } from '../../../types/history.js'
 import { forgottenUntil } from '../history-rules.js'
 import { isHeldBy, type Moment, type SlotRecord } from './record.js'
 import type { MemoryStore } from './store.js'
@@ -56,6 +57,15 @@ export class MemoryRecords implements Records {
       waiting: queues.tickOf(jobId)?.scheduledTime ?? null,
       unreadable: 0
     }
+  }
+
+  async readTails(jobIds: readonly string[], count: number): Promise<readonly StoredTail[]> {
+    const { history } = this.#store
+    const { now } = this.#moment()
+    return jobIds.map((jobId) => ({
+      runs: history.runsIn(history.entriesOf(jobId, count), now).map(shortRun),
+      ticks: history.ticksOf(jobId, now, count)
+    }))
   }
 
   async readStatus(jobs: readonly StatusRequest[]): Promise<readonly StoredStatus[]> {
@@ -125,6 +135,16 @@ export class MemoryRecords implements Records {
       runs.push({ ...lost, attempt: Math.max(1, run.attempt), lockTtl: null, progress: progress.get(runId) ?? null })
     }
     return runs
+  }
+}
+
+/** A run without what is long. */
+function shortRun(run: HistoryRun): HistoryRun {
+  const { error } = run
+  const short = { ...run, attempts: [], progress: null, result: null, log: [] }
+  return {
+    ...short,
+    error: error === null ? null : { name: error.name, message: error.message.slice(0, 300), stack: null }
   }
 }
 

@@ -26,6 +26,7 @@ import type {
   StatusRequest,
   StoredHistory,
   StoredStatus,
+  StoredTail,
   SurveyRequest
 } from '../../../types/coordination.js'
 import type { RunProgress } from '../../../types/history.js'
@@ -112,7 +113,8 @@ export class QuorumCoordination implements Coordination {
   get state(): CoordinationState {
     const up = this.#members.filter(({ node }) => node.state.up).length
     const skew = up === 0 ? 0 : this.#clock.now() - this.now()
-    return { kind: 'redis', up: up >= this.#most, skew, masters: this.#members.length }
+    const masters = this.#members.length
+    return { kind: 'redis', up: up >= this.#most, skew, masters, server: `${masters} masters, ${up} of them up` }
   }
 
   /** The time that a majority has reached: with all nodes up the median of their clocks; with none up, as last measured. */
@@ -232,6 +234,10 @@ export class QuorumCoordination implements Coordination {
 
   readHistory(jobId: string): Promise<StoredHistory> {
     return this.#records.readHistory(jobId)
+  }
+
+  readTails(jobIds: readonly string[], count: number): Promise<readonly StoredTail[]> {
+    return this.#records.readTails(jobIds, count)
   }
 
   readStatus(jobs: readonly StatusRequest[], withLocks: boolean): Promise<readonly StoredStatus[]> {

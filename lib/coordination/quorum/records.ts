@@ -7,7 +7,8 @@ import type {
   SeenReplica,
   StatusRequest,
   StoredHistory,
-  StoredStatus
+  StoredStatus,
+  StoredTail
 } from '../../../types/coordination.js'
 import type { HistoryRun, RunProgress } from '../../../types/history.js'
 import { onePerRun, withoutCovered } from '../history-rules.js'
@@ -41,6 +42,16 @@ export class QuorumRecords implements Records {
 
   async readHistory(jobId: string): Promise<StoredHistory> {
     return combineHistories(await this.#read('read the history', ({ node }) => node.readHistory(jobId)), this.#most)
+  }
+
+  async readTails(jobIds: readonly string[], count: number): Promise<readonly StoredTail[]> {
+    const answers = await this.#read('read the history', ({ node }) => node.readTails(jobIds, count))
+    return jobIds.map((_, index) => {
+      const tails = answers.map((each) => each[index] as StoredTail)
+      const runs = tails.flatMap((tail) => withoutFewAbandoned(tail.runs, tails, this.#most))
+      const ticks = withoutCovered(tails.flatMap((tail) => tail.ticks))
+      return { runs: onePerRun(runs).slice(0, count), ticks: ticks.slice(0, count) }
+    })
   }
 
   async readStatus(jobs: readonly StatusRequest[], withLocks: boolean): Promise<readonly StoredStatus[]> {
@@ -111,7 +122,7 @@ function combineHistories(histories: readonly StoredHistory[], most: number): St
 /** A run is abandoned where a majority of those that know it has recorded that: the others have heard of its end. */
 function withoutFewAbandoned(
   runs: readonly HistoryRun[],
-  histories: readonly StoredHistory[],
+  histories: readonly Pick<StoredHistory, 'runs'>[],
   most: number
 ): readonly HistoryRun[] {
   return runs.filter(({ id, outcome }) => {

@@ -9,6 +9,18 @@ export function runIdOf(info: string | null): string | null {
   return /^run_id:(\w+)/m.exec(info ?? '')?.[1] ?? null
 }
 
+/** Which server it is, for people: its version, and whether it stands alone; `null` where it may not be asked. */
+export function describeServer(info: string | null): string | null {
+  const version = /^redis_version:([\d.]+)/m.exec(info ?? '')?.[1]
+  if (info === null || version === undefined) return null
+  // Valkey tells the version of Redis that it stands for as well.
+  const valkey = /^valkey_version:([\d.]+)/m.exec(info)?.[1]
+  const name = valkey === undefined ? `Redis ${version}` : `Valkey ${valkey}`
+  if (/^cluster_enabled:1/m.test(info)) return `${name}, a Cluster`
+  const replicas = Number(/^connected_slaves:(\d+)/m.exec(info)?.[1] ?? 0)
+  return `${name}, one master${replicas === 0 ? '' : ` with ${replicas} ${replicas === 1 ? 'replica' : 'replicas'}`}`
+}
+
 /**
  * Settings of a Redis that endanger claims and locks, as sentences for the log; empty when there are none.
  *

@@ -74,6 +74,7 @@ export interface ScriptCommands {
   rlsAbandon(keyCount: number, ...args: string[]): Promise<string>
   rlsReopen(keyCount: number, ...args: string[]): Promise<null>
   rlsNote(keyCount: number, ...args: string[]): Promise<string>
+  rlsTails(keyCount: number, ...args: string[]): Promise<string[][]>
   rlsHistory(keyCount: number, ...args: string[]): Promise<HistoryReply>
   rlsProbe(keyCount: number, ...args: string[]): Promise<ProbeReply>
 }
@@ -95,6 +96,7 @@ const TEXTS = {
   rlsAbandon: scripts.ABANDON_SCRIPT,
   rlsReopen: scripts.REOPEN_SCRIPT,
   rlsNote: scripts.NOTE_SCRIPT,
+  rlsTails: scripts.TAILS_SCRIPT,
   rlsHistory: scripts.HISTORY_SCRIPT,
   rlsProbe: scripts.PROBE_SCRIPT
 } satisfies Record<keyof ScriptCommands, string>

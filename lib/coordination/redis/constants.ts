@@ -327,6 +327,9 @@ export const FIRST_SLOTS = 8
 /** How many ranges of ticks without a run are kept of a job. */
 export const MAX_RANGES = 1000
 
+/** How many characters of what is written of an error are read of many jobs at once. */
+export const TAIL_ERROR = 300
+
 /** How long what is kept for a time outlasts it, so that it need not be told anew each time. */
 export const KEEP_LONGER = 3600000
 

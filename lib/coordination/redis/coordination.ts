@@ -34,6 +34,7 @@ import type {
   StatusRequest,
   StoredHistory,
   StoredStatus,
+  StoredTail,
   SurveyRequest,
   Waiting
 } from '../../../types/coordination.js'
@@ -100,7 +101,14 @@ export class RedisCoordination implements Coordination, CoordinationNode {
 
   get state(): CoordinationState {
     const { skew } = this.#clock
-    return { kind: 'redis', up: this.#parts?.link.up === true, skew, runId: this.#parts?.server.id ?? null }
+    const { link, server } = this.#parts ?? {}
+    return {
+      kind: 'redis',
+      up: link?.up === true,
+      skew,
+      runId: server?.id ?? null,
+      server: server?.description ?? null
+    }
   }
 
   get waiting(): Waiting {
@@ -269,6 +277,10 @@ export class RedisCoordination implements Coordination, CoordinationNode {
 
   readHistory(jobId: string): Promise<StoredHistory> {
     return this.#opened.records.readHistory(jobId)
+  }
+
+  readTails(jobIds: readonly string[], count: number): Promise<readonly StoredTail[]> {
+    return this.#opened.records.readTails(jobIds, count)
   }
 
   readStatus(jobs: readonly StatusRequest[], withLocks: boolean): Promise<readonly StoredStatus[]> {

@@ -90,6 +90,28 @@ export function readRun(jobId: string, text: string): HistoryRun | null {
   }
 }
 
+/** The beginning of a written error: its name, and its message, of which the end may be missing. */
+const FAILURE = /^"((?:[^"\\]|\\.)*)"(?:,"((?:[^"\\]|\\.)*))?/s
+
+/**
+ * A run as tails.lua tells it.
+ *
+ * @param failure the beginning of its error, `''` for none
+ * @returns `null` for what is no run
+ */
+export function readShortRun(jobId: string, text: string, failure: string): HistoryRun | null {
+  const run = readRun(jobId, text)
+  if (run === null || failure === '') return run
+  const [, name = '', message = ''] = FAILURE.exec(failure) ?? []
+  return { ...run, error: { name: unquoted(name), message: unquoted(message), stack: null } }
+}
+
+/** What stands between the quotes of a text in JSON, which may have been cut. */
+function unquoted(text: string): string {
+  const read = parse(`"${text.replace(/\\u[0-9a-f]{0,3}$/i, '').replace(/\ufffd+$/, '')}"`)
+  return typeof read === 'string' ? read : ''
+}
+
 function readAttempt([attempt, at, name, message]: NonNullable<WrittenRun['a']>[number]): FailedAttempt {
   return { attempt, at, error: { name, message, stack: null } }
 }

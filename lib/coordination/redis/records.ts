@@ -9,14 +9,15 @@ import type {
   SeenReplica,
   StatusRequest,
   StoredHistory,
-  StoredStatus
+  StoredStatus,
+  StoredTail
 } from '../../../types/coordination.js'
 import type { HistoryRun, RunProgress } from '../../../types/history.js'
 import { DAY, HOUR, MINUTE } from '../../base/duration.js'
 import { RedisUnavailableError } from '../../errors.js'
 import { forgottenUntil, onePerRun } from '../history-rules.js'
 import type { ScriptCommands } from './commands.js'
-import { readProgress, readRun, readTicks, writeProgress, writeRun, writeTicks } from './history-codec.js'
+import { readProgress, readRun, readShortRun, readTicks, writeProgress, writeRun, writeTicks } from './history-codec.js'
 import type { Keys } from './keys.js'
 import type { RedisLink } from './link.js'
 import { readOpenRun, readRecord, readSince } from './record.js'
@@ -26,6 +27,9 @@ import { RedisStatus, toOngoing } from './status.js'
 
 /** How often it is told anew for how long a job's history is kept. */
 const SWEEP_EVERY = HOUR
+
+/** How many entries of tails one call reads at most: some milliseconds of Redis. */
+const MAX_TAIL_ENTRIES = 3000
 
 /** How many runs of a job are read where no history is kept any more. */
 const DEFAULT_BOUNDS: HistoryBounds = { runs: 100, retention: 7 * DAY }
@@ -133,6 +137,31 @@ export class RedisRecords implements Records {
       waiting: waiting === '' ? null : Number(waiting),
       unreadable: [...runs, ...ticks].filter((entry) => entry === null).length
     }
+  }
+
+  async readTails(jobIds: readonly string[], count: number): Promise<readonly StoredTail[]> {
+    const { commands, keys, link, bounds } = this.#options
+    const size = Math.max(1, Math.floor(MAX_TAIL_ENTRIES / count))
+    const chunks: (readonly string[])[] = []
+    for (let start = 0; start < jobIds.length; start += size) chunks.push(jobIds.slice(start, start + size))
+    const replies: (readonly string[])[] = []
+    // One after the other: claims are answered in between.
+    for (const chunk of chunks) {
+      replies.push(
+        ...(await this.#ask('read the history', () => commands.rlsTails(1, keys.fence, `${count}`, ...chunk)))
+      )
+    }
+    const oldest = link.clock.now() - (bounds ?? DEFAULT_BOUNDS).retention
+    return jobIds.map((jobId, index) => {
+      const [entries = [], members = []] = replies.slice(2 * index, 2 * index + 2)
+      const runs: HistoryRun[] = []
+      for (let at = 0; at < entries.length; at += 2) {
+        const run = readShortRun(jobId, entries[at] as string, entries[at + 1] as string)
+        if (run !== null && (run.finishedAt ?? oldest) >= oldest) runs.push(run)
+      }
+      const ticks = members.map((member) => readTicks(jobId, member)).filter((range) => range !== null)
+      return { runs: onePerRun(runs), ticks: ticks.filter(({ last }) => last >= oldest) }
+    })
   }
 
   readStatus(jobs: readonly StatusRequest[], withLocks: boolean): Promise<readonly StoredStatus[]> {

@@ -2087,6 +2087,33 @@ redis.call('HGETALL', base .. 'skips'), redis.call('HGETALL', base .. 'overrides
 }
 `
 
+export const TAILS_SCRIPT = `
+local find, format, gmatch, match, sub = string.find, string.format, string.gmatch, string.match, string.sub
+local base = sub(KEYS[1], 1, -1 - #'fence')
+local openKey = base .. 'open'
+local count = ARGV[1]
+local tails = {}
+for i = 2, #ARGV do
+local runs = {}
+local kept = redis.pcall('XREVRANGE', base .. 'history:' .. ARGV[i], '+', '-', 'COUNT', count)
+if kept.err then kept = {} end
+for j = 1, #kept do
+local entry = kept[j][2][2]
+local long = find(entry, ',"[apvex]":')
+local failure = ''
+if long then
+local at = find(entry, ',"e":[', long, true)
+if at then failure = sub(entry, at + 6, at + 5 + 300) end
+entry = sub(entry, 1, long - 1) .. '}'
+end
+runs[2 * j - 1], runs[2 * j] = entry, failure
+end
+local ticks = redis.pcall('ZRANGE', base .. 'ticks:' .. ARGV[i], 0, count - 1, 'REV')
+tails[2 * i - 3], tails[2 * i - 2] = runs, ticks.err and {} or ticks
+end
+return tails
+`
+
 export const TIME_SCRIPT = `
 local time = redis.call('TIME')
 local micros = time[1] * 1000000 + time[2]

@@ -1,5 +1,5 @@
 import type { CoordinationListener } from '../../../types/coordination.js'
-import { findUnsafe, runIdOf } from './checks.js'
+import { describeServer, findUnsafe, runIdOf } from './checks.js'
 import type { HandedFields, ProbeReply, ScriptCommands } from './commands.js'
 import { ANSWER_GRANTED } from './constants.js'
 import type { Keys } from './keys.js'
@@ -33,6 +33,7 @@ export class RedisServer {
   readonly #changes: NotedChanges
   /** Its `run_id`, `''` where it may not be asked. */
   #id = ''
+  #description: string | null = null
   /** The last fencing token it has given, as it said itself. */
   #fence = 0
   /** The last answers to claims that began with a later one: read only when it is asked for. */
@@ -55,6 +56,11 @@ export class RedisServer {
   /** `null` where it may not be asked. */
   get id(): string | null {
     return this.#id || null
+  }
+
+  /** Which one it is, for people. */
+  get description(): string {
+    return this.#description === null ? this.#address : `${this.#address}, ${this.#description}`
   }
 
   get probes(): LinkProbes {
@@ -119,6 +125,7 @@ export class RedisServer {
     const keys = [fence, handed, paused, open, version, ...probes]
     const probed = readProbe(await this.#commands.rlsProbe(keys.length, ...keys))
     for (const reason of findUnsafe(probed.info)) this.#listener.onUnsafe(reason)
+    this.#description = describeServer(probed.info)
     this.tellHanded(probed.handed)
     this.note(runIdOf(probed.info) ?? '', probed.fence)
     this.#changes.note(probed.version)

@@ -259,6 +259,9 @@ local FIRST_SLOTS = 8
 -- How many ranges of ticks without a run are kept of a job.
 local MAX_RANGES = 1000
 
+-- How many characters of what is written of an error are read of many jobs at once.
+local TAIL_ERROR = 300
+
 -- How long what is kept for a time outlasts it, so that it need not be told anew each time.
 local KEEP_LONGER = HOUR
 

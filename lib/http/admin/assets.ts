@@ -1,0 +1,3 @@
+export const assets = {
+  'index.html': { type: 'text/html; charset=utf-8', gzip: '' }
+}
