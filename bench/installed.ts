@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
-import { findRedisServer } from '../test/fixtures/redis-server.mjs'
+import { findProgram } from '../test/fixtures/programs.mjs'
 
 const run = promisify(execFile)
 
@@ -52,7 +52,7 @@ export async function versions(): Promise<readonly string[]> {
 }
 
 async function redisVersion(): Promise<string> {
-  const path = findRedisServer()
+  const path = findProgram('redis-server')
   if (path === null) return 'Redis (not installed)'
   const { stdout } = await run(path, ['--version'])
   return `Redis ${/v=(\S+)/.exec(stdout)?.[1] ?? 'of an unknown version'}`

@@ -1,10 +1,11 @@
 // What is around the code: the workflows run what there is, on what README says the package runs on.
-import { existsSync } from 'node:fs'
+import { chmodSync, existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
 import { run } from './fixtures/package/outside-tap.js'
+import { findProgram, needProgram, PROGRAMS } from './fixtures/programs.mjs'
 
 const ROOT = join(import.meta.dirname, '..')
 const WORKFLOWS = join(ROOT, '.github', 'workflows')
@@ -85,3 +86,36 @@ t.test('test:node says which version it wants', async (t) => {
   t.equal(code, 1)
   t.equal(stderr, "Expected a version of Node, such as 24 or 22.12, got 'latest': npm run test:node -- 24\n")
 })
+
+t.test('a program for the tests is where its variable says, and else on the PATH', async (t) => {
+  const folder = t.testdir({ promtool: '' })
+  const path = join(folder, 'promtool')
+  const { PATH, PROMTOOL } = process.env
+  t.teardown(() => Object.assign(process.env, { PATH }, PROMTOOL === undefined ? {} : { PROMTOOL }))
+  delete process.env.PROMTOOL
+  process.env.PATH = folder
+  t.not(findProgram('promtool'), path, 'it cannot be executed')
+  chmodSync(path, 0o755)
+  t.equal(findProgram('promtool'), path)
+  process.env.PATH = ''
+  process.env.PROMTOOL = path
+  t.equal(findProgram('promtool'), path)
+  process.env.PROMTOOL = join(folder, 'nowhere')
+  t.equal(findProgram('promtool'), null)
+  t.throws(() => needProgram('promtool'), /^no promtool: run `npm test`, which finds or installs one$/)
+})
+
+t.test(
+  'npm test fails when a program is not where its variable says, and CONTRIBUTING names each variable',
+  async (t) => {
+    const contributing = await text('CONTRIBUTING.md')
+    for (const [program, { variable }] of Object.entries(PROGRAMS)) {
+      t.match(contributing, new RegExp(`^\\| \`${program}\`.* \\| \`${variable}\` \\|$`, 'm'))
+      const script = ['test/fixtures/ensure-servers.mjs']
+      const { code, stderr } = await run(process.execPath, script, { cwd: ROOT, env: { [variable]: '/nowhere' } })
+      t.equal(code, 1, program)
+      t.equal(stderr, `${variable} is /nowhere, which cannot be executed.\n`)
+    }
+    t.match(manifest.scripts.test, / && node test\/fixtures\/ensure-servers\.mjs && /)
+  }
+)
