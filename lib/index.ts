@@ -30,8 +30,11 @@ export type {
 } from '../types/job-options.js'
 export type { JobData, JobResult, JobTypes } from '../types/job-types.js'
 export type {
+  ActionOptions,
   CancelOptions,
+  ChangeAction,
   ChangeOptions,
+  FleetChange,
   JobOverride,
   JobPause,
   OverrideOptions,

@@ -219,6 +219,7 @@ t.test('each event has a payload of its own', async (t) => {
     | 'lockLost'
     | 'paused'
     | 'resumed'
+    | 'changed'
     | 'added'
     | 'modified'
     | 'removed'

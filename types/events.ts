@@ -1,4 +1,5 @@
 import type { Job } from './job.js'
+import type { FleetChange } from './levers.js'
 import type { Run, SkipReason } from './run.js'
 
 /** Why a job was removed. */
@@ -27,6 +28,11 @@ export interface SchedulerEvents {
   lockLost: { readonly job: Job; readonly run: Run }
   paused: { readonly job: Job }
   resumed: { readonly job: Job }
+  /**
+   * Somebody has done something at run time by this process: each pause, resumption, skip, override, reset, cancellation and release, and
+   * each run by hand that was asked for with `by` or `note`.
+   */
+  changed: { readonly change: FleetChange }
   added: { readonly job: Job }
   modified: { readonly job: Job }
   /**

@@ -19,14 +19,20 @@ export interface JobPause {
   readonly version: string
 }
 
-/** Who changes something, and what they take for granted. */
-export interface ChangeOptions {
+/** Who does something, and why. */
+export interface ActionOptions {
   /**
    * Who asks for it, for people: 1 to 200 characters.
    *
    * @default the replica's id
    */
   readonly by?: string
+  /** Why, for people; at most 500 characters. */
+  readonly note?: string
+}
+
+/** Who changes something, and what they take for granted. */
+export interface ChangeOptions extends ActionOptions {
   /**
    * The version that must still be in force, `null` for none: another one, as somebody else was faster, is refused with
    * `FST_ERR_RLS_JOB_CHANGED`. Left out, the last one wins.
@@ -35,8 +41,6 @@ export interface ChangeOptions {
 }
 
 export interface PauseOptions extends ChangeOptions {
-  /** Why, for people; at most 500 characters. */
-  readonly note?: string
   /**
    * When it is over by itself, in the future by the fleet's clock: ticks from then on run, and those before have no run. An ISO
    * string without an offset is in the scheduler's time zone. Left out, it is until somebody resumes.
@@ -60,19 +64,13 @@ export interface JobOverride {
   readonly error: string | null
 }
 
-export interface OverrideOptions extends ChangeOptions {
-  /** Why, for people; at most 500 characters. */
-  readonly note?: string
-}
+export interface OverrideOptions extends ChangeOptions {}
 
-export interface CancelOptions extends Pick<ChangeOptions, 'by'> {}
+export interface CancelOptions extends ActionOptions {}
 
-export interface SkipOptions extends Pick<ChangeOptions, 'by'> {
-  /** Why, for people; at most 500 characters. */
-  readonly note?: string
-}
+export interface SkipOptions extends ActionOptions {}
 
-export interface ReleaseOptions extends Pick<ChangeOptions, 'by'> {
+export interface ReleaseOptions extends ActionOptions {
   /** The slot whose lock is to be freed (`maxInstances`), from 1 on; left out, those of all slots. */
   readonly slot?: number
 }
@@ -81,4 +79,34 @@ export interface ReleaseOptions extends Pick<ChangeOptions, 'by'> {
 export interface ReleasedLock {
   readonly slot: number
   readonly runId: string
+}
+
+/** What people and programs do at run time. */
+export type ChangeAction = 'trigger' | 'pause' | 'resume' | 'skip' | 'override' | 'reset' | 'cancel' | 'release'
+
+/** What somebody has done. Times are in milliseconds since the Unix epoch. */
+export interface FleetChange {
+  /** Unique in the fleet. Of a pause and of an override it is the `version`. */
+  readonly id: string
+  readonly action: ChangeAction
+  /** What it was done to: a job, or one of its runs or ticks; a group; or all jobs. */
+  readonly of: 'job' | 'group' | 'all'
+  /** `null` of a group and of all jobs, and where the job of a cancelled run is not known. */
+  readonly jobId: string | null
+  readonly group: string | null
+  readonly by: string
+  /** Why, for people; `null` where nobody said. */
+  readonly note: string | null
+  /** When, by the fleet's clock. */
+  readonly at: number
+  /** The runs that it is about: the one that was cancelled, or has begun; those that held the released locks. */
+  readonly runIds: readonly string[]
+  /** The request that waits for its run (`trigger`). */
+  readonly requestId: string | null
+  /** The nominal time of the skipped tick, or that a run by hand was asked for with. */
+  readonly scheduledTime: number | null
+  /** When the pause ends by itself. */
+  readonly until: number | null
+  /** The names of the options that were overridden by it. */
+  readonly options: readonly string[]
 }

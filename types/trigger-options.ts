@@ -32,6 +32,8 @@ export interface TriggerOptions<Data = unknown> {
   readonly on?: 'here' | 'any'
   /** Who asks for it, for people: the history says so. 1 to 200 characters, no control characters. */
   readonly by?: string
+  /** Why, for people; at most 500 characters. */
+  readonly note?: string
   /**
    * The nominal time that the run has, in place of the present: to run a past tick again. A `Date`, an ISO 8601 text, or
    * milliseconds since the Unix epoch; not later than now.

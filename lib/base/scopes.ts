@@ -10,10 +10,15 @@ export function groupScope(group: string): PauseScope {
   return `group:${group}`
 }
 
+/** The scope of a job's override. */
+export function overrideScope(jobId: string): string {
+  return `override:${jobId}`
+}
+
 /** What a change is of, so that a later one of the same takes its place; `''` for a command. */
 export function scopeOf(effect: ChangeEffect): string {
   if ('scope' in effect) return effect.scope
-  return effect.kind === 'override' || effect.kind === 'reset' ? `override:${effect.jobId}` : ''
+  return effect.kind === 'override' || effect.kind === 'reset' ? overrideScope(effect.jobId) : ''
 }
 
 /** What a change leaves in force of a job's override. */
@@ -29,6 +34,7 @@ export function nameOfChange(effect: ChangeEffect): string {
     case 'cancel':
       return `cancel the run '${effect.runId}'`
     case 'request':
+    case 'trigger':
       return `tell of a request for the job '${effect.jobId}'`
     case 'skip':
       return `skip a tick of the job '${effect.jobId}'`

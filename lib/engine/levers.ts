@@ -1,6 +1,7 @@
 import type { Coordination, PauseScope } from '../../types/coordination.js'
 import type { OverrideChanges } from '../../types/job-options.js'
 import type {
+  ActionOptions,
   CancelOptions,
   ChangeOptions,
   JobOverride,
@@ -37,9 +38,9 @@ const RUN_ID = /^[\w.:-]{1,200}$/
 /** What can be paused. */
 const TARGETS = "a job's id, `{ group }` or `{ all: true }`"
 
-const CHANGE_KEYS = ['by', 'expectedVersion'] as const satisfies (keyof ChangeOptions)[]
-const OVERRIDE_KEYS = ['note', ...CHANGE_KEYS] as const satisfies (keyof OverrideOptions)[]
-const PAUSE_KEYS = ['note', 'until', ...CHANGE_KEYS] as const satisfies (keyof PauseOptions)[]
+const ACTION_KEYS = ['by', 'note'] as const satisfies (keyof ActionOptions)[]
+const CHANGE_KEYS = [...ACTION_KEYS, 'expectedVersion'] as const satisfies (keyof ChangeOptions)[]
+const PAUSE_KEYS = [...CHANGE_KEYS, 'until'] as const satisfies (keyof PauseOptions)[]
 
 export interface LeversOptions {
   readonly jobs: JobRegistry
@@ -63,12 +64,11 @@ export class Levers {
     const { control, lifecycle } = this.#options
     const scope = this.#scopeOf(target)
     const given = typeof options === 'string' ? { note: options } : options
-    const { note = null, until, ...rest } = copyKnown(given, PAUSE_KEYS, "`pause`'s options") as PauseOptions
-    if (note !== null) checkText(note, 'note')
+    const { until, ...rest } = copyKnown(given, PAUSE_KEYS, "`pause`'s options") as PauseOptions
     const asked = checkAsked(rest)
     const end = until === undefined ? null : this.#readFuture(until, 'until')
     await lifecycle.openFor('pause jobs')
-    return await control.pause(scope, { ...asked, note, until: end })
+    return await control.pause(scope, { ...asked, until: end })
   }
 
   /** See `Scheduler.resume`. */
@@ -85,12 +85,10 @@ export class Levers {
     const { control, jobs, lifecycle } = this.#options
     const job = jobs.known(id)
     const given = typeof options === 'string' ? { note: options } : options
-    const { note = null, ...rest } = copyKnown(given, OVERRIDE_KEYS, "`override`'s options") as OverrideOptions
-    if (note !== null) checkText(note, 'note')
-    const asked = checkAsked(rest)
+    const asked = checkAsked(copyKnown(given, CHANGE_KEYS, "`override`'s options") as OverrideOptions)
     const copy = copyOverride(changes)
     await lifecycle.openFor(`override the job '${job.id}'`)
-    return await control.override(job.id, copy, note, asked)
+    return await control.override(job.id, copy, asked)
   }
 
   /** See `Scheduler.reset`. */
@@ -107,38 +105,36 @@ export class Levers {
   async cancel(runId: string, options: CancelOptions = {}): Promise<void> {
     const { control, lifecycle } = this.#options
     if (typeof runId !== 'string' || !RUN_ID.test(runId)) throw new RunUnknownError(show(runId))
-    const { by } = checkAsked(copyKnown(options, ['by'], "`cancel`'s options") as CancelOptions)
+    const asked = checkAsked(copyKnown(options, ACTION_KEYS, "`cancel`'s options") as CancelOptions)
     await lifecycle.openFor('cancel a run')
-    await control.cancel(runId, by)
+    await control.cancel(runId, asked)
   }
 
   /** See `Scheduler.skip`. */
   async skip(id: string, scheduledTime: DateInput, options: SkipOptions = {}): Promise<void> {
     const { control, coordination, jobs, lifecycle, timezone } = this.#options
     const job = jobs.known(id)
-    const { note = null, by: who } = copyKnown(options, ['note', 'by'], "`skip`'s options") as SkipOptions
-    const { by } = checkAsked({ ...(who === undefined ? {} : { by: who }) })
-    if (note !== null) checkText(note, 'note')
+    const asked = checkAsked(copyKnown(options, ACTION_KEYS, "`skip`'s options") as SkipOptions)
     const tick = readDate(scheduledTime, 'scheduledTime', timezone)
     if (isFromCompletion(job.trigger) || !mayBeTick(job.trigger, tick)) {
       throw new TickUnknownError(show(job.id), show(scheduledTime))
     }
     await lifecycle.openFor(`skip a tick of the job '${job.id}'`)
     if (tick <= coordination.now()) throw new TickPassedError(show(job.id), show(scheduledTime))
-    await control.skip(job.id, tick, note, by)
+    await control.skip(job.id, tick, asked)
   }
 
   /** See `Scheduler.release`. */
   async release(id: string, options: ReleaseOptions = {}): Promise<readonly ReleasedLock[]> {
     const { control, jobs, lifecycle } = this.#options
     const job = jobs.known(id)
-    const { by: who, slot } = copyKnown(options, ['by', 'slot'], "`release`'s options") as ReleaseOptions
-    const { by } = checkAsked({ ...(who === undefined ? {} : { by: who }) })
+    const { slot, ...rest } = copyKnown(options, [...ACTION_KEYS, 'slot'], "`release`'s options") as ReleaseOptions
+    const asked = checkAsked(rest)
     if (slot !== undefined && !(Number.isInteger(slot) && slot >= 1 && slot <= MAX_INSTANCES)) {
       throw new OptionInvalidError('slot', `a whole number from 1 to ${MAX_INSTANCES}`, show(slot))
     }
     await lifecycle.openFor(`release the lock of the job '${job.id}'`)
-    return await control.release(job.id, slot ?? null, by)
+    return await control.release(job.id, slot ?? null, asked)
   }
 
   /** @throws JobUnknownError, GroupUnknownError, OptionInvalidError, OptionUnknownError */
@@ -166,11 +162,12 @@ export class Levers {
   }
 }
 
-function checkAsked({ by, expectedVersion }: ChangeOptions): AskedChange {
+function checkAsked({ by, note, expectedVersion }: ChangeOptions): AskedChange {
   if (by !== undefined) checkBy(by)
+  if (note !== undefined) checkText(note, 'note')
   const isVersion = expectedVersion === undefined || expectedVersion === null || typeof expectedVersion === 'string'
   if (!isVersion || expectedVersion === '') {
     throw new OptionInvalidError('expectedVersion', 'a `version`, or null for none', show(expectedVersion))
   }
-  return { by, expectedVersion }
+  return { by, note: note ?? null, expectedVersion }
 }

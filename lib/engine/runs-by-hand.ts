@@ -4,14 +4,14 @@ import type { TriggerOptions } from '../../types/trigger-options.js'
 import { copyKnown, oneOf } from '../base/check.js'
 import { PEER_TRIGGER_CALL_NAMES } from '../base/peer-names.js'
 import { show } from '../base/show.js'
-import type { JobControl } from '../dispatch/job-control.js'
+import type { AskedAction, AskedByHand, JobControl } from '../dispatch/job-control.js'
 import type { ManualRuns } from '../dispatch/manual.js'
 import { outcomeOf, type QueuedRuns } from '../dispatch/queued-runs.js'
 import type { WaitingRuns } from '../dispatch/waiting-runs.js'
 import { inJob, OptionInvalidError } from '../errors.js'
 import { serializeData } from '../jobs/data.js'
 import type { JobRecord } from '../jobs/job.js'
-import { checkBy, checkName } from '../jobs/options.js'
+import { checkBy, checkName, checkText } from '../jobs/options.js'
 import type { JobRegistry } from '../jobs/registry.js'
 import { ActiveRun } from '../runs/active-run.js'
 import { readDate } from '../triggers/index.js'
@@ -23,6 +23,7 @@ const KEYS = [
   'concurrencyKey',
   'overlap',
   'by',
+  'note',
   'scheduledTime',
   'on'
 ] as const satisfies (keyof TriggerOptions)[]
@@ -54,6 +55,8 @@ interface Asked {
   /** Whether any replica that takes ticks may run it. */
   readonly isAnywhere: boolean
   readonly by: string | null
+  /** Why; `null` where nobody said. */
+  readonly note: string | null
   /** The nominal time that the run has; `null` for when it is asked for. */
   readonly scheduledTime: number | null
 }
@@ -81,6 +84,7 @@ export class RunsByHand {
     if (!waits) {
       const active = await manualRuns.trigger(job, asked)
       if (active === null) return null
+      this.#noteAsked(asked, active)
       return wait ? await outcomeOf(active) : active.run
     }
     if (isAnywhere) {
@@ -89,6 +93,7 @@ export class RunsByHand {
       return wait ? await queuedRuns.result(job, anywhere) : anywhere
     }
     const begun = await queuedRuns.enqueue(job, { key, json, isAwaited: wait, by, scheduledTime })
+    this.#noteAsked(asked, begun)
     if (begun instanceof ActiveRun) return wait ? await outcomeOf(begun) : begun.run
     return wait ? await queuedRuns.result(job, begun) : begun
   }
@@ -100,23 +105,32 @@ export class RunsByHand {
    */
   async keep(id: string, options: TriggerOptions): Promise<() => void> {
     const { coordination, lifecycle, queuedRuns, waitingRuns } = this.#options
-    const { job, json, key, by, scheduledTime } = this.#check(id, { ...options, overlap: 'wait' })
+    const asked = this.#check(id, { ...options, overlap: 'wait' })
+    const { job, json, key, by, scheduledTime } = asked
     // While this scheduler ends, other replicas begin it; in memory there are none.
     if (coordination.state.kind === 'memory') await this.#open(id)
     else await lifecycle.openFor(`trigger the job '${id}'`)
-    await queuedRuns.keep(job, { key, json, isAwaited: false, by, scheduledTime })
+    this.#noteAsked(asked, await queuedRuns.keep(job, { key, json, isAwaited: false, by, scheduledTime }))
     return () => void waitingRuns.askFor(job)
   }
 
   /** Has a run begin on whichever replica takes ticks: on this one, if it does and can. */
-  async #askFleet({ job, key, json, wait: isAwaited, by, scheduledTime }: Asked): Promise<ActiveRun | QueuedRun> {
+  async #askFleet(asked: Asked): Promise<ActiveRun | QueuedRun> {
     const { control, lifecycle, queuedRuns } = this.#options
+    const { job, key, json, wait: isAwaited, by, scheduledTime } = asked
     const request = { key, json, isAwaited, by, scheduledTime }
-    const asked = lifecycle.phases.isRunning
+    const begun = lifecycle.phases.isRunning
       ? await queuedRuns.enqueue(job, request)
       : await queuedRuns.keep(job, request)
-    if (!(asked instanceof ActiveRun)) await control.tellOfRequest(job.id)
-    return asked
+    if (begun instanceof ActiveRun) this.#noteAsked(asked, begun)
+    else await control.tellOfRequest(job.id, byHand(asked, begun))
+    return begun
+  }
+
+  /** Somebody has asked for a run by hand, which has begun, or waits. */
+  #noteAsked(asked: Asked, begun: ActiveRun | QueuedRun): void {
+    const byPerson = byHand(asked, begun)
+    if (byPerson !== null) this.#options.control.noteTrigger(byPerson)
   }
 
   async #open(id: string): Promise<void> {
@@ -144,8 +158,9 @@ export class RunsByHand {
     if (concurrencyKey !== undefined) this.#checkStore(job, 'concurrencyKey', concurrencyKey)
     job.parse(data)
     const json = waits && given.data !== undefined ? serializeData(given.data) : null
-    const { by = null } = given
+    const { by = null, note } = given
     if (by !== null) checkBy(by)
+    if (note !== undefined) checkText(note, 'note')
     return {
       job,
       data,
@@ -155,6 +170,7 @@ export class RunsByHand {
       waits,
       isAnywhere,
       by,
+      note: note ?? null,
       scheduledTime: this.#readTime(given)
     }
   }
@@ -177,4 +193,15 @@ export class RunsByHand {
     const why = job.definition.lockTtl === null ? 'a job with `lock: false`' : 'several Redis masters'
     throw inJob(new OptionInvalidError(name, `left out with ${why}`, show(value)), job.id)
   }
+}
+
+/** A run by hand as somebody has asked for it; `null` where nobody in particular did. */
+function byHand(
+  { job, by, note, scheduledTime }: Asked,
+  begun: ActiveRun | QueuedRun
+): (AskedByHand & AskedAction) | null {
+  if (by === null && note === null) return null
+  const ids =
+    begun instanceof ActiveRun ? { runId: begun.run.id, requestId: null } : { runId: null, requestId: begun.id }
+  return { jobId: job.id, ...ids, scheduledTime, by: by ?? undefined, note }
 }

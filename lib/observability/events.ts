@@ -19,6 +19,7 @@ const UNHEARD: Record<SchedulerEventName, boolean> = {
   lockLost: false,
   paused: false,
   resumed: false,
+  changed: false,
   added: false,
   modified: false,
   removed: false

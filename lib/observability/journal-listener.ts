@@ -1,6 +1,7 @@
 import type { OpenRun } from '../../types/coordination.js'
 import type { RemovalReason } from '../../types/events.js'
 import type { Job } from '../../types/job.js'
+import type { FleetChange } from '../../types/levers.js'
 import type { Run, SkipReason } from '../../types/run.js'
 
 /** Several ticks of a job that have no run for the same reason: `count` of them, from `first` to `last`. */
@@ -91,6 +92,8 @@ export interface JournalListener {
   paused?(job: Job, by: string, note: string | undefined): void
   /** This process has resumed a job for the fleet. */
   resumed?(job: Job, by: string): void
+  /** Somebody has done something at run time by this process. */
+  changed?(change: FleetChange): void
 
   // The scheduler
 

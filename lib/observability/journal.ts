@@ -1,4 +1,4 @@
-import type { OpenRun, PauseScope } from '../../types/coordination.js'
+import type { Change, OpenRun, PauseScope } from '../../types/coordination.js'
 import type { RemovalReason, SchedulerEventName } from '../../types/events.js'
 import type { JobPause } from '../../types/levers.js'
 import type { Logger } from '../../types/logger.js'
@@ -8,10 +8,11 @@ import { isThenable } from '../base/check.js'
 import type { JobBlock, JobRecord } from '../jobs/job.js'
 import { COUNTER, SKIPPED_COUNTER } from '../jobs/stats.js'
 import type { Events } from './events.js'
+import { toFleetChange } from './fleet-change.js'
 import type { ToldTicks } from './history/told-ticks.js'
 import type { EventLoopLateness, JournalListener, OutageCost, TickRange } from './journal-listener.js'
 import { logSafely } from './log.js'
-import type { Logbook, LoggedPause, ReportedRun } from './logbook.js'
+import type { AskedByHand, Logbook, LoggedAction, LoggedPause, ReportedRun } from './logbook.js'
 import type { MissedLog } from './missed-log.js'
 
 /** A run as the journal is told of it. */
@@ -243,12 +244,30 @@ export class Journal {
   }
 
   /** As `paused`. */
-  resumed(jobs: readonly JobRecord[], scope: PauseScope, by: string, still: readonly JobPause[] = []): void {
-    this.#logbook.resumed(scope, jobs.length, by, still)
+  resumed(
+    jobs: readonly JobRecord[],
+    scope: PauseScope,
+    { by, note }: LoggedAction,
+    still: readonly JobPause[] = []
+  ): void {
+    this.#logbook.resumed(scope, jobs.length, { by, note }, still)
     for (const { view } of jobs) {
       if (this.#heard.resumed) this.#events.emit('resumed', { job: view })
       if (this.#listeners !== null) this.#tell('resumed', view, by)
     }
+  }
+
+  /** Somebody has done something by this process: it is told beside what else is said of it. */
+  changed(change: Change): void {
+    if (!this.#heard.changed && this.#listeners === null) return
+    const told = toFleetChange(change)
+    if (this.#heard.changed) this.#events.emit('changed', { change: told })
+    if (this.#listeners !== null) this.#tell('changed', told)
+  }
+
+  /** Somebody has asked for a run by hand. @param isOneOfMany whether a program seems to do so */
+  runAskedFor(asked: AskedByHand, isOneOfMany: boolean): void {
+    this.#logbook.runAskedFor(asked, isOneOfMany)
   }
 
   /** This process has paused a job as it failed again and again. */
@@ -257,13 +276,13 @@ export class Journal {
   }
 
   /** This process has overridden options of a job for the fleet. */
-  overridden(jobId: string, options: readonly string[], by: string, note: string | null): void {
-    this.#logbook.overridden(jobId, options, by, note)
+  overridden(jobId: string, options: readonly string[], action: LoggedAction): void {
+    this.#logbook.overridden(jobId, options, action)
   }
 
   /** This process has let a job of the fleet be as its code says again. */
-  overrideReset(jobId: string, by: string): void {
-    this.#logbook.overrideReset(jobId, by)
+  overrideReset(jobId: string, action: LoggedAction): void {
+    this.#logbook.overrideReset(jobId, action)
   }
 
   /** This process knows how operators have changed a job: says so where it cannot apply that. */
@@ -271,19 +290,19 @@ export class Journal {
     if (override !== null && override.error !== null) this.#logbook.overrideFailed(id, override, override.error)
   }
 
-  /** This process has asked for the end of a run, wherever it goes on. */
-  runCancelled(runId: string, by: string): void {
-    this.#logbook.runCancelled(runId, by)
+  /** This process has asked for the end of a run, wherever it goes on. @param jobId `null` where that is not known */
+  runCancelled(runId: string, jobId: string | null, action: LoggedAction): void {
+    this.#logbook.runCancelled(runId, jobId, action)
   }
 
   /** This process has asked that a tick has no run, on whichever replica. */
-  skipAsked(jobId: string, scheduledTime: number, by: string, note: string | null): void {
-    this.#logbook.skipAsked(jobId, scheduledTime, by, note)
+  skipAsked(jobId: string, scheduledTime: number, action: LoggedAction): void {
+    this.#logbook.skipAsked(jobId, scheduledTime, action)
   }
 
   /** This process has freed locks of a job, wherever the runs go on that held them. */
-  locksReleased(jobId: string, runIds: readonly string[], by: string): void {
-    this.#logbook.locksReleased(jobId, runIds, by)
+  locksReleased(jobId: string, runIds: readonly string[], action: LoggedAction): void {
+    this.#logbook.locksReleased(jobId, runIds, action)
   }
 
   // The scheduler

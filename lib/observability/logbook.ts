@@ -22,10 +22,22 @@ export interface ReportedRun {
   readonly lockLost: boolean
 }
 
-/** A pause as the log shows it. */
-export interface LoggedPause {
+/** Who has done something, and why, as the log shows it. */
+export interface LoggedAction {
   readonly by: string
   readonly note: string | null
+}
+
+/** A run by hand that somebody has asked for: it has begun, or its request waits. */
+export interface AskedByHand extends LoggedAction {
+  readonly jobId: string
+  readonly runId: string | null
+  readonly requestId: string | null
+  readonly scheduledTime: number | null
+}
+
+/** A pause as the log shows it. */
+export interface LoggedPause extends LoggedAction {
   /** In milliseconds since the Unix epoch; `null` for no end of its own. */
   readonly until: number | null
 }
@@ -79,16 +91,25 @@ export class Logbook {
   }
 
   /** This process has paused a job, a group or all jobs. @param jobs how many of this process that are */
-  paused(scope: PauseScope, jobs: number, { by, note, until }: LoggedPause): void {
-    const fields = { ...scopeFieldsOf(scope, jobs), by, ...(note === null ? {} : { note }), ...timeOf('until', until) }
+  paused(scope: PauseScope, jobs: number, { until, ...action }: LoggedPause): void {
+    const fields = { ...scopeFieldsOf(scope, jobs), ...actionFieldsOf(action), ...timeOf('until', until) }
     this.#write('info', fields, `${inWords(scope)} paused`)
   }
 
   /** This process has resumed that. @param still what pauses it all the same */
-  resumed(scope: PauseScope, jobs: number, by: string, still: readonly JobPause[]): void {
+  resumed(scope: PauseScope, jobs: number, action: LoggedAction, still: readonly JobPause[]): void {
     const left = still.map(({ of }) => (of === 'job' ? 'itself' : of === 'group' ? 'its group' : 'all jobs'))
     const stays = left.length === 0 ? '' : `, and stays paused with ${left.join(' and ')}`
-    this.#write('info', { ...scopeFieldsOf(scope, jobs), by }, `${inWords(scope)} resumed${stays}`)
+    const fields = { ...scopeFieldsOf(scope, jobs), ...actionFieldsOf(action) }
+    this.#write('info', fields, `${inWords(scope)} resumed${stays}`)
+  }
+
+  /** Somebody has asked for a run by hand. @param isOneOfMany whether a program seems to do so: that is told at `debug` */
+  runAskedFor(asked: AskedByHand, isOneOfMany: boolean): void {
+    const { jobId, runId, requestId, scheduledTime } = asked
+    const ids = { ...(runId === null ? {} : { runId }), ...(requestId === null ? {} : { requestId }) }
+    const fields = { jobId, ...ids, ...timeOf('scheduledTime', scheduledTime), ...actionFieldsOf(asked) }
+    this.#write(isOneOfMany ? 'debug' : 'info', fields, `a run of the job '${jobId}' was asked for`)
   }
 
   /** A job has failed so often in a row that it was paused. */
@@ -98,13 +119,13 @@ export class Logbook {
   }
 
   /** This process has overridden options of a job. Their values may be secret: only their names are logged. */
-  overridden(jobId: string, options: readonly string[], by: string, note: string | null): void {
-    const fields = { jobId, options, by, ...(note === null ? {} : { note }) }
+  overridden(jobId: string, options: readonly string[], action: LoggedAction): void {
+    const fields = { jobId, options, ...actionFieldsOf(action) }
     this.#write('info', fields, `the job '${jobId}' is overridden: ${options.join(', ')}`)
   }
 
-  overrideReset(jobId: string, by: string): void {
-    this.#write('info', { jobId, by }, `the job '${jobId}' follows its code again`)
+  overrideReset(jobId: string, action: LoggedAction): void {
+    this.#write('info', { jobId, ...actionFieldsOf(action) }, `the job '${jobId}' follows its code again`)
   }
 
   /** What operators have changed of a job cannot be applied to this version of the app. */
@@ -118,19 +139,21 @@ export class Logbook {
   }
 
   /** This process has asked for the end of a run. */
-  runCancelled(runId: string, by: string): void {
-    this.#write('info', { runId, by }, 'a run is to be cancelled')
+  runCancelled(runId: string, jobId: string | null, action: LoggedAction): void {
+    const fields = { ...(jobId === null ? {} : { jobId }), runId, ...actionFieldsOf(action) }
+    this.#write('info', fields, 'a run is to be cancelled')
   }
 
   /** This process has asked that a tick has no run. */
-  skipAsked(jobId: string, scheduledTime: number, by: string, note: string | null): void {
-    const fields = { jobId, ...timeOf('scheduledTime', scheduledTime), by, ...(note === null ? {} : { note }) }
+  skipAsked(jobId: string, scheduledTime: number, action: LoggedAction): void {
+    const fields = { jobId, ...timeOf('scheduledTime', scheduledTime), ...actionFieldsOf(action) }
     this.#write('info', fields, `a tick of the job '${jobId}' is to be skipped`)
   }
 
   /** This process has freed locks. */
-  locksReleased(jobId: string, runIds: readonly string[], by: string): void {
-    this.#write('warn', { jobId, runIds, by }, `the lock of the job '${jobId}' was released while it was held`)
+  locksReleased(jobId: string, runIds: readonly string[], action: LoggedAction): void {
+    const fields = { jobId, runIds, ...actionFieldsOf(action) }
+    this.#write('warn', fields, `the lock of the job '${jobId}' was released while it was held`)
   }
 
   /** @param refuses whether Redis answers, and grants nothing */
@@ -243,6 +266,10 @@ export class Logbook {
 function scopeFieldsOf(scope: PauseScope, jobs: number): Record<string, unknown> {
   if (scope.startsWith('job:')) return { jobId: scope.slice('job:'.length) }
   return scope === 'all' ? { jobs } : { group: scope.slice('group:'.length), jobs }
+}
+
+function actionFieldsOf({ by, note }: LoggedAction): Record<string, string> {
+  return note === null ? { by } : { by, note }
 }
 
 function inWords(scope: PauseScope): string {

@@ -127,11 +127,11 @@ export class Runner implements RunOwner<ActiveRun> {
   /**
    * Somebody cancels a run, if it is one of these: its signal aborts. A handler that does not listen goes on, and keeps its lock.
    *
-   * @returns whether it is one of these
+   * @returns the id of its job; `null` where it is none of these
    */
-  cancel(runId: string, by: string): boolean {
+  cancel(runId: string, by: string): string | null {
     const active = [...this.#active].find(({ run }) => run.id === runId)
-    if (active === undefined) return false
+    if (active === undefined) return null
     if (active.aborted === null) {
       this.#beginAsked(active)
       active.isCancelled = true
@@ -141,7 +141,7 @@ export class Runner implements RunOwner<ActiveRun> {
         new RunCancelledError(`A run of the job '${active.job.id}'`, `'${by}' asked for it`)
       )
     }
-    return true
+    return active.job.id
   }
 
   /** Somebody has freed the lock of a run, which may be one of these. */

@@ -98,7 +98,7 @@ t.test(
       await pause(one, 'job')
       t.equal((await one.standing()).pauses.length, 1)
       for (const store of stores) store.ahead = 0
-      const { change } = (await two.change({ id: 'back', kind: 'resume', scope: 'job:job', by: 'me' })) as {
+      const { change } = (await two.change({ id: 'back', kind: 'resume', scope: 'job:job', by: 'me', note: null })) as {
         readonly change: { readonly at: number }
       }
       t.ok(change.at > Date.now() + 50_000, 'it follows the last one')
@@ -115,7 +115,7 @@ t.test('an override that was reset does not come back with a master that has mis
     await one.change({ ...override, id: 'made' })
     const [first, , last] = stores as [TestStore, TestStore, TestStore]
     last.mode = 'down'
-    await one.change({ kind: 'reset', jobId: 'job', by: 'me', id: 'reset' })
+    await one.change({ kind: 'reset', jobId: 'job', by: 'me', note: null, id: 'reset' })
     // Who has made it is no more, so that nobody tells the master.
     await one.close()
     last.mode = 'up'

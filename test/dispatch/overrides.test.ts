@@ -381,7 +381,7 @@ t.test('bad input changes nothing', async (t) => {
     await t.rejects(scheduler.override(id, changes as OverrideChanges, options), expected, JSON.stringify(expected))
   }
   await t.rejects(scheduler.reset('none'), { code: 'FST_ERR_RLS_JOB_UNKNOWN' })
-  await t.rejects(scheduler.reset('job', { note: 'x' } as object), { code: 'FST_ERR_RLS_OPTION_UNKNOWN' })
+  await t.rejects(scheduler.reset('job', { why: 'x' } as object), { code: 'FST_ERR_RLS_OPTION_UNKNOWN' })
   await t.rejects(scheduler.reset('job', { expectedVersion: 'another' }), { code: 'FST_ERR_RLS_JOB_CHANGED' })
   for (const { override } of scheduler.list()) t.equal(override, null)
   await scheduler.close()

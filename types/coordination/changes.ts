@@ -1,7 +1,7 @@
 /** What a pause is of: a job by its id, the jobs of a group, or all jobs. */
 export type PauseScope = `job:${string}` | `group:${string}` | 'all'
 
-/** What a change does. Times are in milliseconds since the Unix epoch. */
+/** What a change does. `note` says why, for people. Times are in milliseconds since the Unix epoch. */
 export type ChangeEffect =
   /** The ticks have no run, up to `until`, or until they are resumed where that is `null`. */
   | {
@@ -10,9 +10,28 @@ export type ChangeEffect =
       readonly note: string | null
       readonly until: number | null
     }
-  | { readonly kind: 'resume'; readonly scope: PauseScope }
-  /** A request for a run by hand waits that whoever takes ticks may begin. */
-  | { readonly kind: 'request'; readonly jobId: string }
+  | { readonly kind: 'resume'; readonly scope: PauseScope; readonly note: string | null }
+  /**
+   * A request for a run by hand waits that whoever takes ticks may begin. Of one that somebody has asked for it says which, and the
+   * nominal time that its run has if that is another than the present; of several together neither.
+   */
+  | {
+      readonly kind: 'request'
+      readonly jobId: string
+      readonly requestId: string | null
+      readonly scheduledTime: number | null
+      readonly note: string | null
+    }
+  /** Somebody has asked for a run by hand, which has begun, or whose request waits: it has no effect. */
+  | {
+      readonly kind: 'trigger'
+      readonly jobId: string
+      readonly runId: string | null
+      readonly requestId: string | null
+      /** As of `request`. */
+      readonly scheduledTime: number | null
+      readonly note: string | null
+    }
   /** A tick of a job has no run. */
   | {
       readonly kind: 'skip'
@@ -20,23 +39,37 @@ export type ChangeEffect =
       readonly scheduledTime: number
       readonly note: string | null
     }
-  /** A job from code is defined otherwise than by its code. `changes` are all options that differ, as JSON carries them. */
+  /**
+   * A job from code is defined otherwise than by its code. `changes` are all options that differ, as JSON carries them, and
+   * `options` the names of those that this change is about.
+   */
   | {
       readonly kind: 'override'
       readonly jobId: string
       readonly changes: Readonly<Record<string, unknown>>
+      readonly options?: readonly string[]
       readonly note: string | null
     }
   /** It is as its code says again. */
-  | { readonly kind: 'reset'; readonly jobId: string }
-  /** A run is to be cancelled, wherever it goes on. */
-  | { readonly kind: 'cancel'; readonly runId: string }
+  | { readonly kind: 'reset'; readonly jobId: string; readonly note: string | null }
+  /**
+   * A run is to be cancelled, wherever it goes on. `jobId` is that of its job, `null` until that is known. `isDone`: its replica was
+   * asked, and has told it.
+   */
+  | {
+      readonly kind: 'cancel'
+      readonly runId: string
+      readonly jobId: string | null
+      readonly isDone?: true
+      readonly note: string | null
+    }
   /** The locks of a job, or that of one slot, are free from now on. `runs` are those that held them, once that is known. */
   | {
       readonly kind: 'release'
       readonly jobId: string
       readonly slot: number | null
       readonly runs?: readonly ReleasedLock[]
+      readonly note: string | null
     }
 
 /** A lock that was freed: the slot that it was of, and the run that held it. */

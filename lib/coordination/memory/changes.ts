@@ -8,7 +8,7 @@ import type {
   Standing,
   StandingOverride
 } from '../../../types/coordination.js'
-import { overrideBy, scopeOf } from '../../base/scopes.js'
+import { overrideBy, overrideScope, scopeOf } from '../../base/scopes.js'
 import { KEEP_CHANGES, KEEP_SKIP } from '../redis/constants.js'
 import { type MemoryPauses, pauseOf } from './pauses.js'
 
@@ -17,8 +17,8 @@ const MAX_REMEMBERED = 10_000
 
 /** The runs that commands are about. */
 export interface ChangedRuns {
-  /** Whether a run has begun and not ended. */
-  isOpen(runId: string): boolean
+  /** The job of a run that has begun and not ended; `null` for any other. */
+  jobOf(runId: string): string | null
   /** Whether a tick was claimed. */
   isTaken(tick: SkippedTick): boolean
   /** Frees the locks of a job, or that of one slot: those that were held. */
@@ -82,11 +82,14 @@ export class MemoryChanges {
     const last = this.#last.get(scope)
     if (effect.kind === 'skip' && (effect.scheduledTime <= now || this.#runs.isTaken(effect)))
       return { status: 'passed' }
-    if (effect.kind === 'cancel' && !this.#runs.isOpen(effect.runId)) return { status: 'unknown' }
+    const cancelledJob = effect.kind === 'cancel' && !effect.isDone ? this.#runs.jobOf(effect.runId) : undefined
+    if (cancelledJob === null) return { status: 'unknown' }
     if (expected !== undefined && this.#versionOf(effect, now) !== expected) {
       return { status: 'conflict', by: last?.by ?? null, at: last?.at ?? null }
     }
-    const about = effect.kind === 'release' && at !== null ? { ...effect, runs: this.#runs.release(effect) } : effect
+    let about: typeof effect = effect
+    if (effect.kind === 'release' && at !== null) about = { ...effect, runs: this.#runs.release(effect) }
+    if (effect.kind === 'cancel' && cancelledJob !== undefined) about = { ...effect, jobId: cancelledJob }
     // A look says what is later than the last change.
     const before = this.#version
     const version = Math.max(before + 1, Math.floor(now))
@@ -111,7 +114,7 @@ export class MemoryChanges {
 
   /** Whether a job was overridden, or reset, by a change later than a version. */
   isOverriddenSince(jobId: string, version: number): boolean {
-    return this.#version > version && (this.#last.get(scopeOf({ kind: 'reset', jobId }))?.version ?? 0) > version
+    return this.#version > version && (this.#last.get(overrideScope(jobId))?.version ?? 0) > version
   }
 
   /** The version of what is in force that a change is about; `null` for none. */

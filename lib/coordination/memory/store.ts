@@ -24,7 +24,12 @@ export class MemoryStore {
   readonly named = new Map<string, LockRecord>()
   readonly pauses = new MemoryPauses()
   readonly changes = new MemoryChanges(this.pauses, {
-    isOpen: (runId) => slotsOf(this.jobs.values()).some((slot) => slot.runId === runId && slot.isOpen),
+    jobOf: (runId) => {
+      for (const [jobId, record] of this.jobs) {
+        if (slotsOf([record]).some((slot) => slot.runId === runId && slot.isOpen)) return jobId
+      }
+      return null
+    },
     isTaken: ({ jobId, scheduledTime }) => (this.jobs.get(jobId)?.tick ?? -1) >= scheduledTime,
     release: ({ jobId, slot }) => releaseLocks(this.jobs.get(jobId), slot)
   })

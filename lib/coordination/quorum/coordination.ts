@@ -340,9 +340,7 @@ export class QuorumCoordination implements Coordination {
       }
     )
     if (votes.filter(isMade).length >= this.#most) {
-      const runs = releasedIn(votes)
-      const released = request.kind === 'release' ? { ...request, runs } : request
-      return { status: 'made', change: { ...released, at: sent.at, version: sent.at } }
+      return { status: 'made', change: { ...asMade(request, votes), at: sent.at, version: sent.at } }
     }
     for (const status of ['unknown', 'passed'] as const) if (countOf(votes, status) >= this.#most) return { status }
     failed = true
@@ -397,6 +395,14 @@ function conflictIn(looks: readonly Vote<ChangeAnswer | Error>[], most: number):
   // A look's time is one later than that of the last change.
   const isLater = held.every(({ change }) => change.at <= (last.at ?? 0))
   return held.length < most && isLater ? last : null
+}
+
+/** What was asked for, with what the masters have found of it. */
+function asMade(request: ChangeRequest, votes: readonly Vote<ChangeAnswer | Error>[]): ChangeRequest {
+  if (request.kind === 'release') return { ...request, runs: releasedIn(votes) }
+  if (request.kind !== 'cancel') return request
+  const made = votes.flatMap((vote) => (isMade(vote) && vote.change.kind === 'cancel' ? [vote.change.jobId] : []))
+  return { ...request, jobId: made.find((jobId) => jobId !== null) ?? null }
 }
 
 /** The locks that any of the masters has freed. */

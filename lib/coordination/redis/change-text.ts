@@ -9,11 +9,17 @@ export function writeChange({ expected: _, id, ...rest }: ChangeRequest): string
   return JSON.stringify({ id, ...rest })
 }
 
+/** What builds before 0.2 did not say of a change. */
+const LATER: { readonly [kind: string]: Readonly<Record<string, null>> } = {
+  request: { requestId: null, scheduledTime: null },
+  cancel: { jobId: null }
+}
+
 /** A change; `null` for what cannot be read. */
 export function readChange(text: string | undefined): Change | null {
   const read = readObject(text)
   if (read === null || typeof read.kind !== 'string' || typeof read.version !== 'number') return null
-  return read as unknown as Change
+  return { note: null, ...LATER[read.kind], ...read } as unknown as Change
 }
 
 /** What is noted of a pause; `null` where that is none in force, apart from `until`. */

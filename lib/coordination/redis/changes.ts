@@ -75,7 +75,7 @@ export class RedisChanges {
       writeScope(scopeOf(request)),
       writeChange(request),
       isAny ? '' : (expected ?? NOBODY),
-      request.kind === 'cancel' ? request.runId : 'jobId' in request ? request.jobId : '',
+      request.kind === 'cancel' ? (request.isDone ? '' : request.runId) : 'jobId' in request ? request.jobId : '',
       request.kind === 'release' ? `${request.slot ?? ''}` : request.kind === 'skip' ? `${request.scheduledTime}` : ''
     ]
     const [status, text] = await link.command(nameOfChange(request), () => commands.rlsChange(1, keys.fence, ...args))

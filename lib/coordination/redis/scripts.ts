@@ -190,6 +190,10 @@ local untilText = noted and match(noted, '"until":(%d+)')
 if untilText and tonumber(untilText) <= now then return '-' .. untilText end
 return noted
 end
+local function readMember(member)
+local runId, word, jobId = match(member, '^(%S+) %d+ %d+ (%S+) %-?%d+ %d+ (.+)$')
+return runId, jobId, word
+end
 local id, madeAt, kind, scope, body, expected, about, slot = unpack(ARGV)
 local versionKey, feedKey, changedKey = base .. 'version', base .. 'changes', base .. 'changed'
 local replyKey = base .. 'change:' .. id
@@ -221,11 +225,11 @@ local lastAt, lastId = match(last, '"at":(%d+),"id":"([^"]+)"')
 lastAt = tonumber(lastAt)
 if madeAt == '-' then at = (lastAt or 0) + 1 end
 if expected ~= '' and versionInForce() ~= expected then return { 'c', last } end
-local function isOpen(runId)
+local function jobOfRun(runId)
 for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
-if match(member, '^%S+') == runId then return true end
+local itsId, jobId = readMember(member)
+if itsId == runId then return jobId end
 end
-return false
 end
 local function heldLocks(jobId, onlySlot)
 local slots, locks, runs = { '1' }, {}, {}
@@ -245,8 +249,10 @@ local locks = {}
 if kind == 'skip' then
 local claimed = match(textAt(base .. 'claim:' .. about), '^(%-?%d+) (%-?%d+) (%S+) (%d+) (%S+ %d+ %d+ %S+ %-?%d+ %d+) (%S+)$')
 if tonumber(slot) <= now or tonumber(claimed or '-1') >= tonumber(slot) then return { 'p', '' } end
-elseif kind == 'cancel' then
-if not isOpen(about) then return { 'u', '' } end
+elseif kind == 'cancel' and about ~= '' then
+local jobId = jobOfRun(about)
+if not jobId then return { 'u', '' } end
+body = sub(body, 1, -2) .. ',"jobId":"' .. string.gsub(jobId, '["\\\\]', '\\\\%0') .. '"}'
 elseif kind == 'release' then
 local runs
 locks, runs = heldLocks(about, slot)
@@ -268,7 +274,7 @@ redis.call('DEL', feedKey)
 redis.call('XADD', feedKey, 'MAXLEN', 1000, streamId, 'c', entry)
 end
 redis.call('SET', versionKey, format('%.0f', version))
-if kind ~= 'request' then redis.call('SET', replyKey, entry, 'PX', 86400000) end
+if kind ~= 'request' and kind ~= 'trigger' then redis.call('SET', replyKey, entry, 'PX', 86400000) end
 if scope ~= '' then redis.call('HSET', changedKey, scope, entry) end
 if #locks > 0 then
 redis.call('DEL', unpack(locks))

@@ -4,8 +4,8 @@
 -- KEYS  fence
 -- ARGV  the change's id; when it is made, `''` for now, NOBODY where it is only looked whether what is expected is in
 --       force; its kind; its scope, `''` for a command; its body, a JSON object; the version that is expected, `''` for
---       any, NOBODY for none; the job or the run that it is about; the slot of which a lock is to be freed, `''` for all,
---       or the tick that is to be skipped
+--       any, NOBODY for none; the job or the run that it is about, `''` for a run that is cancelled already; the slot of which
+--       a lock is to be freed, `''` for all, or the tick that is to be skipped
 -- Reply CHANGE_MADE and the entry, of a look with a time that is later than that of the last change of that scope; CHANGE_UNKNOWN for a run that is not open; CHANGE_PASSED for a
 --       tick that has passed or was claimed; or CHANGE_CONFLICT and the entry of the last change of that scope, or `''`
 
@@ -57,12 +57,17 @@ lastAt = tonumber(lastAt)
 if madeAt == NOBODY then at = (lastAt or 0) + 1 end
 if expected ~= '' and versionInForce() ~= expected then return { CHANGE_CONFLICT, last } end
 
--- Whether a run has begun and not ended.
-local function isOpen(runId)
+-- The job of a run that has begun and not ended; nil for any other.
+local function jobOfRun(runId)
   for _, member in ipairs(redis.call('ZRANGE', openKey, 0, -1)) do
-    if match(member, '^%S+') == runId then return true end
+    local itsId, jobId = readMember(member)
+    if itsId == runId then return jobId end
   end
-  return false
+end
+
+-- A change with one more member. The last of two of one name counts.
+local function withMember(json, member)
+  return sub(json, 1, -2) .. ',' .. member .. '}'
 end
 
 -- The locks of a job that are held, or that of one slot, and who holds them, as JSON.
@@ -85,12 +90,15 @@ local locks = {}
 if kind == 'skip' then
   local claimed = readRecord(textAt(base .. KEY_CLAIM .. about))
   if tonumber(slot) <= now or tonumber(claimed or '-1') >= tonumber(slot) then return { CHANGE_PASSED, '' } end
-elseif kind == 'cancel' then
-  if not isOpen(about) then return { CHANGE_UNKNOWN, '' } end
+elseif kind == 'cancel' and about ~= '' then
+  local jobId = jobOfRun(about)
+  if not jobId then return { CHANGE_UNKNOWN, '' } end
+  -- Neither control characters nor halves of characters are in an id.
+  body = withMember(body, '"jobId":"' .. string.gsub(jobId, '["\\]', '\\%0') .. '"')
 elseif kind == 'release' then
   local runs
   locks, runs = heldLocks(about, slot)
-  body = sub(body, 1, -2) .. ',"runs":' .. runs .. '}'
+  body = withMember(body, '"runs":' .. runs)
 end
 
 -- By its time, as well as later than the last: where the store has lost changes, no later one has the version of a lost one.
@@ -115,8 +123,8 @@ if type(added) == 'table' and added.err then
   redis.call('XADD', feedKey, 'MAXLEN', KEEP_CHANGES, streamId, 'c', entry)
 end
 redis.call('SET', versionKey, format('%.0f', version))
--- Nobody asks for a request again under its id, and there may be thousands of them.
-if kind ~= 'request' then redis.call('SET', replyKey, entry, 'PX', KEEP_CHANGE) end
+-- Nobody asks for these again under their ids, and there may be thousands of them.
+if kind ~= 'request' and kind ~= 'trigger' then redis.call('SET', replyKey, entry, 'PX', KEEP_CHANGE) end
 if scope ~= '' then redis.call('HSET', changedKey, scope, entry) end
 
 if #locks > 0 then
