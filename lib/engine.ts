@@ -319,9 +319,14 @@ export class Engine {
     this.history = new HistoryReader({ coordination, jobs, history, timezone, log })
     this.fleetStatus = new FleetStatus(coordination, () => heartbeat.tell())
     const { fleetStatus } = this
-    const fleet = new FleetNumbers({ clock, jobs, read: (asked) => fleetStatus.of(asked, false) })
+    const fleet = new FleetNumbers({
+      ...{ clock, jobs, now: () => coordination.now() },
+      read: (asked) => fleetStatus.of(asked, false),
+      readRuns: async (jobId) => (history === null ? [] : (await coordination.readHistory(jobId)).runs)
+    })
     const conflicts = (): number => definitionWarnings.recent
-    const source = { jobs, dispatcher, coordination, guard, fleet, conflicts }
+    const startedAt = (): number => heartbeat.startedAt
+    const source = { jobs, dispatcher, coordination, guard, fleet, conflicts, isRunning, startedAt }
     this.metrics = metrics === null ? null : new Metrics(metrics, source, total)
     this.jobs = jobs
     this.control = control

@@ -36,6 +36,12 @@ export class Heartbeat {
     this.#startedAt = options.clock.monotonic()
   }
 
+  /** When this replica's scheduler was made, by the fleet's clock, in milliseconds since the Unix epoch. */
+  get startedAt(): number {
+    const { clock, coordination } = this.#options
+    return Math.round(coordination.now() - clock.monotonic() + this.#startedAt)
+  }
+
   async open(): Promise<void> {
     this.#isOpen = true
     this.tell()
@@ -68,7 +74,7 @@ export class Heartbeat {
       replicaId,
       version: VERSION,
       appVersion: this.#appVersion,
-      startedAt: Math.round(coordination.now() - clock.monotonic() + this.#startedAt),
+      startedAt: this.startedAt,
       skew: Math.round(skew),
       running: running(),
       takesTicks: isRunning(),

@@ -97,8 +97,12 @@ export class JobStats {
     return this.numbers[this.at + LAST_SUCCESS] as number
   }
 
-  /** Records that a run has started. */
-  started(run: StartedRun): void {
+  /**
+   * Records that a run has started.
+   *
+   * @param _jitter by how much later than its scheduled time it was to start at most, in milliseconds
+   */
+  started(run: StartedRun, _jitter = 0): void {
     const { numbers, at } = this
     numbers[at + RUNNING]!++
     numbers[at + LAST_RUN] = run.startedAt
@@ -147,7 +151,7 @@ export class CountedStats extends JobStats {
     return this.#histogram(failuresAt(this.#bounds), this.#bounds)
   }
 
-  /** How long after their scheduled time runs started, in seconds. */
+  /** How long after their scheduled time and the job's jitter runs started, in seconds. */
   get delay(): Histogram {
     return this.#histogram(DELAY, DELAY_BUCKETS)
   }
@@ -157,18 +161,18 @@ export class CountedStats extends JobStats {
     return this.numbers[this.at + counter] as number
   }
 
-  override started(run: StartedRun): void {
+  override started(run: StartedRun, jitter = 0): void {
     super.started(run)
     this.numbers[this.at + FIRED]!++
     // One by hand may be of a tick of long ago.
-    const delay = run.trigger === 'manual' ? 0 : Math.max(0, run.startedAt - run.scheduledTime)
+    const delay = run.trigger === 'manual' ? 0 : Math.max(0, run.startedAt - run.scheduledTime - jitter)
     this.#observe(DELAY, DELAY_BUCKETS, delay / 1000)
   }
 
   /** Records a started run of any job; a run that started later may have been recorded before it. */
-  startedOutOfOrder(run: StartedRun): void {
+  startedOutOfOrder(run: StartedRun, jitter: number): void {
     const before = this.lastRun
-    this.started(run)
+    this.started(run, jitter)
     if (before > run.startedAt) this.numbers[this.at + LAST_RUN] = before
   }
 
@@ -221,9 +225,9 @@ export class SharedStats extends JobStats {
     this.#total = total
   }
 
-  override started(run: StartedRun): void {
+  override started(run: StartedRun, jitter = 0): void {
     super.started(run)
-    this.#total.startedOutOfOrder(run)
+    this.#total.startedOutOfOrder(run, jitter)
   }
 
   override ended(): void {

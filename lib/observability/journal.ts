@@ -64,7 +64,7 @@ export class Journal {
   /** A run begins, under its lock if it has one. */
   runStarted({ job, run, held }: JournaledRun): void {
     const { stats } = job
-    stats.started(run)
+    stats.started(run, job.jitter)
     if (held !== null) {
       stats.count(COUNTER.lockAcquired)
       if (this.#heard.lockAcquired) this.#events.emit('lockAcquired', { job: job.view, run })

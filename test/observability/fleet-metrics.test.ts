@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createScheduler, type Scheduler } from '../../lib/index.js'
 import { parsePrometheus } from '../fixtures/prometheus-text.js'
+import { withVirtualScheduler } from '../fixtures/virtual-scheduler.js'
 import { withRedis } from '../fixtures/with-redis.js'
 
 // The metrics that show how jobs stand in the whole fleet.
@@ -86,3 +87,41 @@ t.test(
       await Promise.all([a, b, deployed].map((replica) => replica.close()))
     })
 )
+
+t.test('how long the runs of a job usually take, once one has gone on for a minute', async (t) => {
+  for (const perJob of [true, false]) {
+    await withVirtualScheduler(
+      async ({ clock, scheduler }) => {
+        // Of 40 successful runs 38 took no longer than 38 s.
+        const durations = Array.from({ length: 40 }, (_, index) => index + 1)
+        const work = ({ data }: { data: unknown }): Promise<void> => clock.sleep(Number(data) * 1000)
+        scheduler.add({ id: 'a', handler: work })
+        scheduler.add({ id: 'b', handler: () => clock.sleep(3_600_000) })
+        await scheduler.start()
+        for (const data of durations) {
+          const run = scheduler.trigger('a', { data, wait: true })
+          await clock.advance(data * 1000)
+          await run
+        }
+        const usual = async (): Promise<number> => {
+          // What was read of the fleet is 5 s old at most.
+          await clock.advance(6000)
+          const text = parsePrometheus((await scheduler.register?.metrics()) as string)
+          return Math.max(...text.samples('apscheduler_job_oldest_run_p95_seconds').map(({ value }) => value))
+        }
+        t.equal(await usual(), 0, 'no run goes on')
+        await scheduler.trigger('a', { data: 300 })
+        await clock.advance(40_000)
+        t.equal(await usual(), 0, 'a run has gone on for less than a minute')
+        await clock.advance(20_000)
+        t.equal(await usual(), 38)
+        await scheduler.trigger('b')
+        await clock.advance(70_000)
+        t.equal(await usual(), 38, 'of all jobs together, that whose run is the oldest')
+        await clock.advance(300_000)
+        t.equal(await usual(), 0, 'a job whose runs have never succeeded has no usual duration')
+      },
+      { metrics: { perJob } }
+    )
+  }
+})

@@ -7,7 +7,7 @@ import { VirtualClock } from '../../lib/testing/virtual-clock.js'
 import { NEVER_DUE } from '../fixtures/never-due.js'
 import { parsePrometheus } from '../fixtures/prometheus-text.js'
 
-const JOB_METRICS = METRIC_NAMES.length - 9
+const JOB_METRICS = METRIC_NAMES.length - 11
 
 function withJobs(count: number): { scheduler: Scheduler<undefined>; register: prometheus.Registry } {
   const scheduler = createScheduler({ clock: new VirtualClock() })

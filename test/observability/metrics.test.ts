@@ -69,10 +69,11 @@ t.test('every series is there when a job is added, at 0 but for what is known', 
       ['apscheduler_jobs_active', 1],
       ['apscheduler_job_next_run_timestamp_seconds', clock.now() / 1000 + 10],
       ['apscheduler_redis_up', 1],
+      ['apscheduler_start_timestamp_seconds', clock.now() / 1000],
       ['apscheduler_info', 1]
     ])
     const isSingle =
-      /_(jobs_total|jobs_active|backlog_size|event_loop_delay_seconds|throttled|definition_conflict|info|clock_skew_seconds|redis_up)$/
+      /^apscheduler_(jobs_total|jobs_active|backlog_size|event_loop_delay_seconds|throttled|definition_conflict|takes_ticks|start_timestamp_seconds|info|clock_skew_seconds|redis_up)$/
     for (const [name, { type, samples, help }] of families) {
       t.ok(help.length > 5, `${name} has a HELP`)
       t.equal(type, /_total$/.test(name) && name !== 'apscheduler_jobs_total' ? 'counter' : type)
@@ -190,6 +191,69 @@ t.test('misfires, late ticks and how late runs start', async (t) => {
     t.equal(second.value('apscheduler_run_skipped_total', { reason: 'misfire' }), 3)
     t.equal(second.value('apscheduler_jobs_fired_total'), 1)
   })
+})
+
+t.test('jitter is no lateness', async (t) => {
+  for (const perJob of [true, false]) {
+    await withVirtualScheduler(
+      async ({ clock, scheduler }) => {
+        scheduler.interval('a', '1m', () => {}, { jitter: '50s' })
+        await scheduler.start()
+        await clock.advance(10 * 60 * SECOND)
+        const now = await scrape(scheduler)
+        t.ok(now.value('apscheduler_schedule_delay_seconds_count') >= 9)
+        t.equal(now.value('apscheduler_schedule_delay_seconds_sum'), 0)
+        await clock.freeze(70 * SECOND)
+        // It began 10 to 60 s after the time at which it was due at the latest.
+        const later = await scrape(scheduler)
+        const late = later.value('apscheduler_schedule_delay_seconds_count') - 10
+        const sum = later.value('apscheduler_schedule_delay_seconds_sum')
+        t.ok(late <= 2 && sum < 70 - 50, `${sum} s in ${late} runs`)
+      },
+      { metrics: { perJob } }
+    )
+  }
+})
+
+t.test('since when this process is there, whether it takes ticks, and since when a job is paused', async (t) => {
+  for (const perJob of [true, false]) {
+    await withVirtualScheduler(
+      async ({ clock, scheduler }) => {
+        const made = clock.now() / SECOND
+        const read = async (): Promise<number[]> => {
+          const now = await scrape(scheduler)
+          const since = Math.max(
+            0,
+            ...now.samples('apscheduler_job_paused_since_timestamp_seconds').map((s) => s.value)
+          )
+          t.equal(now.value('apscheduler_start_timestamp_seconds'), made)
+          return [now.value('apscheduler_takes_ticks'), since]
+        }
+        scheduler.interval('off by code', '1m', () => {}, { paused: true })
+        scheduler.add({ id: 'a', trigger: { interval: '1m' }, group: 'reports', handler() {} })
+        t.same(await read(), [0, 0])
+        await scheduler.start()
+        await clock.advance(100 * SECOND)
+        t.same(await read(), [1, 0], 'nobody has paused what is off by its code')
+        await scheduler.pause('a')
+        const first = clock.now() / SECOND
+        await clock.advance(10 * SECOND)
+        t.same(await read(), [1, first])
+        await scheduler.pause({ group: 'reports' })
+        const second = clock.now() / SECOND
+        t.same(await read(), [1, first], 'the earliest of its pauses')
+        await scheduler.resume('a')
+        t.same(await read(), [1, second])
+        await scheduler.pause({ group: 'reports' }, { until: new Date(clock.now() + 5 * SECOND) })
+        t.same(await read(), [1, second])
+        await clock.advance(6 * SECOND)
+        t.same(await read(), [1, 0], 'it has ended by itself')
+        scheduler.stop()
+        t.same(await read(), [0, 0])
+      },
+      { metrics: { perJob } }
+    )
+  }
 })
 
 t.test('retries and lost locks', async (t) => {

@@ -44,6 +44,10 @@ export interface Source {
   readonly fleet: FleetNumbers
   /** How many jobs another replica was found to define otherwise of late. */
   readonly conflicts: () => number
+  /** Whether ticks come. */
+  readonly isRunning: () => boolean
+  /** When the scheduler was made, in milliseconds since the Unix epoch by the fleet's clock. */
+  readonly startedAt: () => number
 }
 
 /** What a metric is, and how its numbers are read. */
@@ -80,11 +84,16 @@ export const DEFINITIONS: Readonly<Record<string, Definition>> = {
     { labels: { status: 'success' }, read: (stats) => stats.durationSuccess },
     { labels: { status: 'failure' }, read: (stats) => stats.durationFailure }
   ]),
-  schedule_delay_seconds: histograms('Start of runs minus their scheduled time.', [
+  schedule_delay_seconds: histograms('Start of runs minus their scheduled time and the jitter of the job.', [
     { labels: {}, read: (stats) => stats.delay }
   ]),
   job_running: gauge('sum', 'Runs in this process now.', ({ stats }) => stats.running),
   job_paused: gauge('max', '1 while the job is paused; of all jobs together, how many are.', ({ paused }) => paused),
+  job_paused_since_timestamp_seconds: gauge(
+    'max',
+    'Since when the job is paused; 0 while it is not, or only by its code.',
+    ({ pausedSince }) => inSeconds(pausedSince)
+  ),
   job_next_run_timestamp_seconds: gauge('max', "The next tick's scheduled time; 0 for none.", ({ nextRun }) =>
     inSeconds(nextRun)
   ),
@@ -106,6 +115,10 @@ export const DEFINITIONS: Readonly<Record<string, Definition>> = {
     'Start of the run in the fleet that has gone on for longest; 0 for none.',
     (subject) => inSeconds(subject.oldestStart)
   ),
+  job_oldest_run_p95_seconds: ofFleet(
+    "95 in 100 of the job's successful runs on record took no longer; 0 while no run has gone on for a minute.",
+    ({ usualDuration }) => usualDuration / 1000
+  ),
   jobs_total: single('max', 'Jobs of this process.', ({ jobs }) => jobs.size),
   jobs_active: single('max', 'Jobs of this process that are not paused and have a next tick.', ({ jobs }) => {
     let active = 0
@@ -125,6 +138,10 @@ export const DEFINITIONS: Readonly<Record<string, Definition>> = {
     'max',
     'Jobs that another replica was found to define otherwise within the last hour.',
     ({ conflicts }) => conflicts()
+  ),
+  takes_ticks: single('max', '1 while this process takes ticks.', ({ isRunning }) => (isRunning() ? 1 : 0)),
+  start_timestamp_seconds: single('max', "When this process' scheduler was made.", ({ startedAt }) =>
+    Math.round(inSeconds(startedAt()))
   ),
   info: {
     type: 'gauge',

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { JobRecord } from '../../jobs/job.js'
 import type { JobRegistry } from '../../jobs/registry.js'
 import type { CountedStats } from '../../jobs/stats.js'
-import type { FleetJob, FleetNumbers } from './fleet-numbers.js'
+import { type FleetJob, type FleetNumbers, NOTHING } from './fleet-numbers.js'
 
 export type Labels = Readonly<Record<string, string | number>>
 
@@ -12,6 +12,8 @@ export interface Subject {
   readonly stats: CountedStats
   /** How many jobs are paused. */
   readonly paused: number
+  /** Since when a job is paused, the earliest of those, in milliseconds since the Unix epoch; `null` where nobody has paused one. */
+  readonly pausedSince: number | null
   /** The earliest next tick, in milliseconds since the Unix epoch, or `null` for none. */
   readonly nextRun: number | null
   /** How it stands in the whole fleet. */
@@ -57,6 +59,10 @@ class OneJob implements Subject {
     return this.#job.paused ? 1 : 0
   }
 
+  get pausedSince(): number | null {
+    return pausedSince(this.#job)
+  }
+
   get nextRun(): number | null {
     return this.#job.view.nextRun
   }
@@ -82,30 +88,39 @@ class AllJobs implements Subject {
     return paused
   }
 
-  get nextRun(): number | null {
+  get pausedSince(): number | null {
     let earliest: number | null = null
-    for (const job of this.#jobs.values()) {
-      const next = job.view.nextRun
-      if (next !== null && (earliest === null || next < earliest)) earliest = next
-    }
+    for (const job of this.#jobs.values()) earliest = earlier(earliest, pausedSince(job))
     return earliest
   }
 
-  /** The job that is due first, the last success of any, the most failures in a row, and the oldest run. */
+  get nextRun(): number | null {
+    let earliest: number | null = null
+    for (const job of this.#jobs.values()) earliest = earlier(earliest, job.view.nextRun)
+    return earliest
+  }
+
+  /** The job that is due first, the last success of any, the most failures in a row, and the oldest run, with what is usual of its job. */
   inFleet(fleet: FleetNumbers): FleetJob {
-    const lastSuccess = this.stats.lastSuccess || null
-    let all: FleetJob = { expectedSuccess: null, lastSuccess, failures: 0, oldestStart: null }
+    let all: FleetJob = { ...NOTHING, lastSuccess: this.stats.lastSuccess || null }
     for (const job of this.#jobs.values()) {
       const each = fleet.of(job)
+      const oldestStart = earlier(all.oldestStart, each.oldestStart)
       all = {
         expectedSuccess: earlier(all.expectedSuccess, each.expectedSuccess),
         lastSuccess: Math.max(all.lastSuccess ?? 0, each.lastSuccess ?? 0) || null,
         failures: Math.max(all.failures, each.failures),
-        oldestStart: earlier(all.oldestStart, each.oldestStart)
+        oldestStart,
+        usualDuration: oldestStart === all.oldestStart ? all.usualDuration : each.usualDuration
       }
     }
     return all
   }
+}
+
+/** Since when the pauses of a job are in force; its code says no time. */
+function pausedSince({ pauses }: JobRecord): number | null {
+  return pauses.reduce<number | null>((earliest, { at }) => earlier(earliest, at), null)
 }
 
 function earlier(a: number | null, b: number | null): number | null {
