@@ -1,6 +1,7 @@
 import type { Coordination, CoordinationListener, OpenRun } from '../types/coordination.js'
 import type { Health } from '../types/status.js'
 import { detachedMethods } from './base/async-context.js'
+import { systemClock } from './base/clock.js'
 import { createRunIds } from './base/run-ids.js'
 import { jobScope } from './base/scopes.js'
 import { createShuffle } from './base/shuffle.js'
@@ -52,6 +53,8 @@ import { Logbook } from './observability/logbook.js'
 import { FleetNumbers } from './observability/metrics/fleet-numbers.js'
 import { Metrics } from './observability/metrics/metrics.js'
 import { MissedLog } from './observability/missed-log.js'
+import { HeartbeatPings } from './observability/pings/heartbeat-pings.js'
+import { sendByHttp } from './observability/pings/http-ping.js'
 import { Warnings } from './observability/warnings.js'
 import type { ResolvedOptions } from './options.js'
 import { Capacity } from './runs/capacity.js'
@@ -83,7 +86,7 @@ export class Engine {
 
   /** @throws the coded errors of the jobs in the options, and of the registry; then nothing was opened */
   constructor(options: ResolvedOptions, extensions: EngineExtensions = {}) {
-    const { listeners = [], executors: furtherExecutors = {}, compilerOf } = extensions
+    const { listeners = [], executors: furtherExecutors = {}, compilerOf, sendPing } = extensions
     const { clock, givenClock, log, replicaId, defaults, timezone, maxClockSkew, closeTimeout } = options
     const phases = new Phases()
     const isRunning = (): boolean => phases.isRunning
@@ -119,8 +122,15 @@ export class Engine {
     })
     const entries = new RunEntries(history, (error) => warnings.redactFailed(error))
     const missedLog = new MissedLog(log, clock)
+    const pings: HeartbeatPings = new HeartbeatPings({
+      ...{ clock, warnings },
+      // Under simulated time nothing real is told of runs.
+      send: sendPing ?? (givenClock === systemClock ? sendByHttp : null),
+      errorText: (error) => entries.error(error),
+      inTime: (closing) => shutdown.inTime(closing)
+    })
     const journal = new Journal({
-      ...{ events, log, logbook, missedLog, listeners },
+      ...{ events, log, logbook, missedLog, pings, listeners },
       toldTicks: history === null ? null : toldTicks
     })
 
@@ -343,7 +353,7 @@ export class Engine {
         ...[guard, deadlines, dispatcher, recovery, manualRuns, waitingRuns, startRuns, endedJobs, runner, finisher],
         ...[finished, timetable, fleetChanges, abandonedRuns, survey],
         ...[{ close: () => shutdown.inTime(progress.close()) }, { close: () => shutdown.inTime(toldTicks.close()) }],
-        heartbeat,
+        ...[pings, heartbeat],
         ...[coordination, journal, ...(this.metrics === null ? [] : [this.metrics])]
       ],
       shutdown,

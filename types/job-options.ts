@@ -210,6 +210,14 @@ export interface JobBase<App, Data, Input = Data> extends JobDefaults {
    * @default null
    */
   readonly description?: string | null
+  /**
+   * A URL that each run pings, whatever started it, by the protocol of healthchecks.io: `<url>/start` as it begins, the URL itself
+   * after a success, `<url>/fail` after any other outcome. So somebody outside notices that the job runs no more. No run waits for
+   * it. It is a secret: not in the log, nor in `job`, nor in the store. http or https, at most 500 characters. `null` is none.
+   *
+   * @default null
+   */
+  readonly heartbeat?: string | null
 }
 
 /** Requires `data` unless its type allows `undefined`, which a handler gets when there is no `data`. */
@@ -259,5 +267,5 @@ export type SchemaJobChanges<App, Schema extends StandardSchema> = Partial<
  */
 export type OverrideChanges<Data = unknown> = Omit<
   JobChanges<unknown, Data>,
-  'handler' | 'when' | 'schema' | 'name' | 'group' | 'description'
+  'handler' | 'when' | 'schema' | 'name' | 'group' | 'description' | 'heartbeat'
 >

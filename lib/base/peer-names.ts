@@ -34,6 +34,10 @@ const ATTEMPTS = {
   '`priority`': names('lane weight urgency importance')
 }
 
+const HEARTBEAT = names(
+  'heartbeatUrl healthcheck healthcheckUrl healthchecks ping pingUrl monitor monitorUrl deadMansSwitch deadMansSnitch checkIn cronitor'
+)
+
 const OVERLAP = names('concurrencyPolicy noOverlap protect preventOverrun waitForCompletion allowOverlap singleton')
 
 export const PEER_JOB_NAMES: PeerNames = {
@@ -51,6 +55,7 @@ export const PEER_JOB_NAMES: PeerNames = {
   '`maxRuns`': names('limit maxExecutions limitedRuns repeatCount times'),
   '`maxInstances`': names('concurrency maxConcurrency concurrentRuns instances'),
   '`overlap`': OVERLAP,
+  '`heartbeat`': HEARTBEAT,
   "`on('error', listener)`": names('onError errorHandler catch onFailure'),
   "`on('executed', listener)`": names('onComplete onSuccess')
 }
@@ -60,7 +65,8 @@ export const PEER_DEFAULT_NAMES: PeerNames = {
   "a job's own `maxInstances`": names('maxInstances concurrency maxConcurrency concurrentRuns instances'),
   "a job's own `overlap`": ['overlap', ...OVERLAP],
   "a job's own `maxRuns`": ['maxRuns'],
-  "a job's own `runOnStart`": ['runOnStart']
+  "a job's own `runOnStart`": ['runOnStart'],
+  "a job's own `heartbeat`": ['heartbeat', ...HEARTBEAT]
 }
 
 export const PEER_TRIGGER_NAMES: PeerNames = {

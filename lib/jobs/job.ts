@@ -32,6 +32,7 @@ export interface CompiledJob {
   readonly handler: ResolvedHandler
   readonly schema: DataSchema | null
   readonly condition: JobCondition | null
+  readonly heartbeat: string | null
 }
 
 /** A job inside the scheduler: its definition, and by `DueState` its ticks in this process. */
@@ -57,6 +58,7 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   #work: unknown
   #schema: DataSchema | null
   #condition: JobCondition | null
+  #heartbeat: string | null
   #lane: number
   #template: ClaimTemplate | null = null
   #override: JobOverride | null = null
@@ -78,7 +80,7 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
    */
   constructor(meaning: CompiledJob, app: unknown, stats: JobStats, pauses: Pauses, viewOf: (job: JobRecord) => Job) {
     super()
-    const { definition, trigger, handler, schema, condition } = meaning
+    const { definition, trigger, handler, schema, condition, heartbeat } = meaning
     this.id = definition.id
     this.app = app
     this.stats = stats
@@ -88,6 +90,7 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
     this.#work = handler.work
     this.#schema = schema
     this.#condition = condition
+    this.#heartbeat = heartbeat
     this.#lane = laneOf(definition.priority)
     this.#pauses = pauses
     this.#paused = false
@@ -116,6 +119,11 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   /** Its `when`; `null` for none. */
   get condition(): JobCondition | null {
     return this.#condition
+  }
+
+  /** The URL that its runs ping, which is secret; `null` for none. */
+  get heartbeat(): string | null {
+    return this.#heartbeat
   }
 
   /** What its data has to be; `null` for anything. */
@@ -163,7 +171,13 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   get code(): ResolvedJob {
     if (this.#code !== null) return this.#code
     const handler = { executor: this.#executor, work: this.#work }
-    return { definition: this.#definition, handler, schema: this.#schema, condition: this.#condition }
+    return {
+      definition: this.#definition,
+      handler,
+      schema: this.#schema,
+      condition: this.#condition,
+      heartbeat: this.#heartbeat
+    }
   }
 
   /** Whether this replica knows that an operator has said that a tick has no run. */
@@ -223,7 +237,7 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
   // Only the registry calls these:
 
   /** Gives the job another definition. @param now the fleet's time */
-  redefine({ definition, trigger, handler, schema, condition }: CompiledJob, now: number): void {
+  redefine({ definition, trigger, handler, schema, condition, heartbeat }: CompiledJob, now: number): void {
     this.#definedSince = now
     this.#definition = definition
     this.#trigger = trigger
@@ -231,6 +245,7 @@ export class JobRecord extends DueState implements Timed, BlockMember<JobRecord>
     this.#work = handler.work
     this.#schema = schema
     this.#condition = condition
+    this.#heartbeat = heartbeat
     this.#lane = laneOf(definition.priority)
     this.#template = null
     this.#ended = false

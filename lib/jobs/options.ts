@@ -9,6 +9,7 @@ import { show } from '../base/show.js'
 import { inJob, JobIdInvalidError, OptionInvalidError, TriggerInvalidError } from '../errors.js'
 import { isOnce, type JobDefinition, LATER_DEFAULTS, type ResolvedDefaults, type ResolvedRetry } from './definition.js'
 import type { HandlerResolver, ResolvedHandler } from './handler.js'
+import { checkHeartbeat } from './heartbeat-url.js'
 import { ownAjv } from './own-ajv.js'
 import { PRIORITIES } from './priority.js'
 import { type DataSchema, resolveSchema, type SchemaCompiler } from './schema.js'
@@ -21,6 +22,8 @@ export interface ResolvedJob {
   readonly schema: DataSchema | null
   /** Its `when`; `null` for none. */
   readonly condition: JobCondition | null
+  /** The URL that its runs ping; `null` for none. It is secret, and so no part of the definition, which is shared. */
+  readonly heartbeat: string | null
 }
 
 export const DEFAULT_KEYS = [
@@ -50,6 +53,7 @@ export const JOB_KEYS = [
   'pauseAfterFailures',
   'group',
   'description',
+  'heartbeat',
   ...DEFAULT_KEYS
 ] as const satisfies (keyof JobOptions)[]
 /** Options of ticks, refused where they are given to a job without a trigger. `defaults` may have them all the same. */
@@ -150,6 +154,8 @@ export function resolveJob(
     const { group = before?.group ?? null, description = before?.description ?? null } = given
     if (group !== null) checkGroup(group)
     if (description !== null) checkText(description, 'description')
+    const { heartbeat = base?.heartbeat ?? null } = given
+    if (heartbeat !== null) checkHeartbeat(heartbeat)
     if (typeof paused !== 'boolean') throw new OptionInvalidError('paused', 'true or false', show(paused))
     const schema = given.schema === undefined ? (base?.schema ?? null) : resolveSchema(given.schema, compile)
     const definition: JobDefinition = Object.freeze({
@@ -171,7 +177,7 @@ export function resolveJob(
     })
     checkTogether(definition)
     if (schema !== null) checkData(schema, data, given, trigger)
-    return { definition, handler, schema, condition }
+    return { definition, handler, schema, condition, heartbeat }
   } catch (error) {
     throw inJob(error, id)
   }

@@ -7,6 +7,7 @@ import { PEER_JOB_NAMES } from '../base/peer-names.js'
 import { overrideBy } from '../base/scopes.js'
 import { show } from '../base/show.js'
 import { OptionInvalidError } from '../errors.js'
+import { showHeartbeat } from './heartbeat-url.js'
 import { DEFAULT_KEYS, JOB_KEYS, TICK_KEYS } from './options.js'
 
 /** The options that operators can change. */
@@ -94,7 +95,7 @@ export function copyOverride(changes: unknown): Readonly<Record<string, unknown>
       throw new OptionInvalidError(
         key,
         `left to the job's code: what can be overridden is ${OVERRIDE_KEYS.join(', ')}`,
-        show(given[key])
+        key === 'heartbeat' ? showHeartbeat(given[key]) : show(given[key])
       )
     }
     copy[key] = jsonOf(given[key], key)

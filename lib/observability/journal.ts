@@ -14,6 +14,7 @@ import type { EventLoopLateness, JournalListener, OutageCost, TickRange } from '
 import { logSafely } from './log.js'
 import type { AskedByHand, Logbook, LoggedAction, LoggedPause, ReportedRun } from './logbook.js'
 import type { MissedLog } from './missed-log.js'
+import type { HeartbeatPings } from './pings/heartbeat-pings.js'
 
 /** A run as the journal is told of it. */
 export interface JournaledRun extends ReportedRun {
@@ -27,6 +28,7 @@ export interface JournalOptions {
   readonly missedLog: MissedLog
   /** Who tells the store what became of ticks; `null` where no history is kept. */
   readonly toldTicks: ToldTicks | null
+  readonly pings: HeartbeatPings
   /** Who hears of everything besides. */
   readonly listeners: readonly JournalListener[]
 }
@@ -47,9 +49,11 @@ export class Journal {
   readonly #logbook: Logbook
   readonly #missedLog: MissedLog
   readonly #toldTicks: ToldTicks | null
+  readonly #pings: HeartbeatPings
   readonly #listeners: readonly JournalListener[] | null
 
-  constructor({ events, log, logbook, missedLog, toldTicks, listeners }: JournalOptions) {
+  constructor({ events, log, logbook, missedLog, toldTicks, pings, listeners }: JournalOptions) {
+    this.#pings = pings
     this.#toldTicks = toldTicks
     this.#events = events
     this.#heard = events.heard
@@ -62,7 +66,8 @@ export class Journal {
   // Runs
 
   /** A run begins, under its lock if it has one. */
-  runStarted({ job, run, held }: JournaledRun): void {
+  runStarted(active: JournaledRun): void {
+    const { job, run, held } = active
     const { stats } = job
     stats.started(run, job.jitter)
     if (held !== null) {
@@ -70,6 +75,7 @@ export class Journal {
       if (this.#heard.lockAcquired) this.#events.emit('lockAcquired', { job: job.view, run })
     }
     if (this.#heard.submitted) this.#events.emit('submitted', { job: job.view, run })
+    if (this.#pings.isUsed) this.#pings.runStarted(active)
     if (this.#listeners !== null) this.#tell('runStarted', job.view, run, held !== null)
   }
 
@@ -85,6 +91,7 @@ export class Journal {
       this.#logbook.runFailed(active)
       if (this.#heard.error) this.#events.emit('error', { job: job.view, run, error: run.error })
     }
+    if (this.#pings.isUsed) this.#pings.runEnded(active, duration)
     if (this.#listeners !== null) this.#tell('runEnded', job.view, run, duration)
   }
 
@@ -124,8 +131,10 @@ export class Journal {
   runAbandoned(open: OpenRun, job: JobRecord | null, run: Run | null): void {
     this.#logbook.runAbandoned(open, job !== null)
     if (job !== null && run !== null) {
-      job.stats.failed((run.finishedAt as number) - run.startedAt)
+      const duration = (run.finishedAt as number) - run.startedAt
+      job.stats.failed(duration)
       if (this.#heard.error) this.#events.emit('error', { job: job.view, run, error: run.error })
+      if (this.#pings.isUsed) this.#pings.runEnded({ job, run }, duration)
     }
     if (this.#listeners !== null) this.#tell('runAbandoned', open, job?.view ?? null, run)
   }
@@ -219,12 +228,16 @@ export class Journal {
 
   // Jobs
 
-  jobAdded({ view }: JobRecord): void {
+  jobAdded(job: JobRecord): void {
+    const { view } = job
+    this.#pings.noteJob(job)
     if (this.#heard.added) this.#events.emit('added', { job: view })
     if (this.#listeners !== null) this.#tell('jobAdded', view)
   }
 
-  jobModified({ view }: JobRecord): void {
+  jobModified(job: JobRecord): void {
+    const { view } = job
+    this.#pings.noteJob(job)
     if (this.#heard.modified) this.#events.emit('modified', { job: view })
     if (this.#listeners !== null) this.#tell('jobModified', view)
   }

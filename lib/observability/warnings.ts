@@ -64,6 +64,33 @@ export class Warnings {
     logSafely(this.#log, 'warn', { entries }, 'the history lacks ticks without a run, as Redis did not answer for long')
   }
 
+  /** What a job's `heartbeat` says to its pings is no success. The URL is a secret: only its origin is logged. */
+  heartbeatRefused(jobId: string, origin: string, status: number): void {
+    const what = `${origin} refuses the heartbeat of the job '${jobId}' with status ${status}: is its URL right?`
+    logSafely(this.#log, 'warn', { jobId, origin, status }, what)
+  }
+
+  /** Pings have had no answer, though they were tried again. */
+  heartbeatUnanswered(jobId: string, origin: string, reason: string): void {
+    const what = `heartbeats do not reach ${origin}: whoever watches it may hear of no run`
+    logSafely(this.#log, 'warn', { jobId, origin, reason }, what)
+  }
+
+  /** After one of these two. */
+  heartbeatTakenAgain(jobId: string, origin: string): void {
+    logSafely(this.#log, 'info', { jobId, origin }, `heartbeats reach ${origin} again`)
+  }
+
+  /** More pings wait than are kept. */
+  heartbeatsLeftOut(): void {
+    logSafely(this.#log, 'warn', {}, 'heartbeats are left out, as there are more than can be sent: the oldest first')
+  }
+
+  /** This process ends. */
+  heartbeatsUnsent(count: number): void {
+    logSafely(this.#log, 'warn', { heartbeats: count }, 'closing does not wait for the last heartbeats')
+  }
+
   /** An interval was given as a number so small that seconds may be meant. */
   bareInterval(jobId: string, interval: number): void {
     if (this.#bareIntervals.has(interval)) return

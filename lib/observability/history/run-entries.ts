@@ -1,5 +1,5 @@
 import type { RunReport } from '../../../types/coordination.js'
-import type { FailedAttempt, HistoryRun, RunProgress } from '../../../types/history.js'
+import type { FailedAttempt, HistoryRun, RunError, RunProgress } from '../../../types/history.js'
 import type { Run, RunOutcome } from '../../../types/run.js'
 import { cutText } from '../../base/cut-text.js'
 import { shortJson } from '../../base/short-json.js'
@@ -112,7 +112,7 @@ export class RunEntries {
       fencingToken: run.fencingToken,
       progress,
       result: run.result === undefined || isFailed ? null : this.#result(run.result),
-      error: isFailed ? this.#error(error) : null,
+      error: isFailed ? this.error(error) : null,
       log: written === null || !(isFailed || this.#history?.logs === 'all') ? NO_LOG : this.#lines(written)
     }
   }
@@ -123,7 +123,8 @@ export class RunEntries {
     return text === null ? null : cutText(this.#redact(text, 'result'), MAX_RESULT)
   }
 
-  #error(error: unknown): HistoryRun['error'] {
+  /** What was thrown, as it is kept. */
+  error(error: unknown): RunError {
     if (!this.#isRedacted) return errorText(error)
     // Cut afterwards: half a secret looks like none.
     const { message, stack, ...text } = errorText(error, READ_FACTOR * MAX_ERROR)
