@@ -229,10 +229,10 @@ export const DecoratorTakenError = createError<[string]>(
   `${BASE}_DECORATOR_TAKEN`,
   'The app has a decorator `%s` already: is the plugin registered twice?'
 )
-/** The app already has a route with the path of the metrics. */
-export const RouteTakenError = createError<[string]>(
+/** The app already has a route with the path of the metrics, or of the health. */
+export const RouteTakenError = createError<[string, string]>(
   `${BASE}_ROUTE_TAKEN`,
-  'The app has a route GET %s already: set `metrics.endpoint` to another path or to false'
+  'The app has a route GET %s already: set `%s` to another path or to false'
 )
 /** Somebody may not see the admin routes, or not do what they ask for. */
 export const AdminForbiddenError = createError<[string]>(`${BASE}_ADMIN_FORBIDDEN`, 'Forbidden: %s', 403)

@@ -48,6 +48,7 @@ export type { Logger } from '../types/logger.js'
 export type {
   FastifyScheduler,
   JobRouteHandler,
+  PluginHealthOptions,
   PluginMetricsOptions,
   PluginOptions,
   QueuedRunBody,

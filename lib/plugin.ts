@@ -7,11 +7,12 @@ import type { FastifyScheduler, PluginMetricsOptions, PluginOptions, TriggerJobC
 import type { SchedulerOptions } from '../types/scheduler-options.js'
 import { checkCloseTimeout, followApp } from './app-life.js'
 import { copyKnown, isPlainObject } from './base/check.js'
-import { PEER_METRICS_NAMES, PEER_SCHEDULER_NAMES } from './base/peer-names.js'
+import { PEER_METRICS_NAMES, PEER_PLUGIN_NAMES } from './base/peer-names.js'
 import { show } from './base/show.js'
 import { Engine } from './engine.js'
 import { DecoratorTakenError, OptionInvalidError } from './errors.js'
 import { compilerOfApp } from './http/app-schemas.js'
+import { healthRoute, serveHealth } from './http/health-route.js'
 import { metricsUrl, serveMetrics } from './http/metrics-route.js'
 import { TriggerRoutes } from './http/trigger-routes.js'
 import { METRICS_KEYS, resolveOptions, SCHEDULER_KEYS } from './options.js'
@@ -35,13 +36,15 @@ const DECORATOR = 'jobs'
 const PLUGIN_KEYS = [
   ...SCHEDULER_KEYS.filter((key) => key !== 'app' && key !== 'logger'),
   'autostart',
-  'admin'
+  'admin',
+  'health'
 ] as const
 
 const plugin: FastifyPluginAsync<PluginOptions> = async (app, options) => {
   if (app.hasDecorator(DECORATOR)) throw new DecoratorTakenError(DECORATOR)
-  const { endpoint, autostart, admin, ...schedulerOptions } = splitOptions(options)
+  const { endpoint, autostart, admin, health, ...schedulerOptions } = splitOptions(options)
   const url = metricsUrl(app, endpoint, schedulerOptions.metrics !== false, isRegisterGiven(schedulerOptions.metrics))
+  const readiness = healthRoute(app, health, url)
   const resolved = resolveOptions({ ...schedulerOptions, app, logger: app.log } as SchedulerOptions)
   // Loaded only where it is asked for.
   const adminRoutes = admin === false ? null : await import('./http/admin/index.js')
@@ -57,6 +60,7 @@ const plugin: FastifyPluginAsync<PluginOptions> = async (app, options) => {
   // From here on any failure, here or in another plugin, closes what was opened.
   followApp(app, { lifecycle: engine.lifecycle, clock: resolved.clock, autostart, check: () => routes.check() })
   if (url !== null) serveMetrics(app, url, scheduler)
+  if (readiness !== null) serveHealth(app, readiness, engine.health)
 }
 
 /**
@@ -76,6 +80,7 @@ function decorate(app: FastifyInstance, schedulerOf: (instance: FastifyInstance)
 type SplitOptions = Omit<SchedulerOptions<FastifyInstance>, 'app' | 'logger'> & {
   readonly autostart: boolean
   readonly admin: AdminOptions | false
+  readonly health: unknown
   readonly endpoint: string | false | undefined
 }
 
@@ -89,10 +94,11 @@ function splitOptions(options: PluginOptions): SplitOptions {
     metrics,
     autostart = true,
     admin = false,
+    health,
     ...others
-  } = copyKnown(options, PLUGIN_KEYS, "the scheduler's options", PEER_SCHEDULER_NAMES) as PluginOptions
+  } = copyKnown(options, PLUGIN_KEYS, "the scheduler's options", PEER_PLUGIN_NAMES) as PluginOptions
   if (typeof autostart !== 'boolean') throw new OptionInvalidError('autostart', 'true or false', show(autostart))
-  const rest = { ...others, autostart, admin, endpoint: undefined }
+  const rest = { ...others, autostart, admin, health, endpoint: undefined }
   if (metrics === undefined) return rest
   if (!isPlainObject(metrics)) return { ...rest, metrics }
   const known = copyKnown(metrics, [...METRICS_KEYS, 'endpoint'], '`metrics`', PEER_METRICS_NAMES)

@@ -177,11 +177,12 @@ t.test('options', async (t) => {
   const metrics = await members('scheduler-options', 'MetricsOptions')
   const plugin = await members('plugin', 'PluginMetricsOptions')
   const app = (await members('plugin', 'PluginOptions')).filter(({ name }) => name !== 'metrics')
+  const health = prefixed('health.', await members('plugin', 'PluginHealthOptions'))
   t.strictSame(scheduler.map(({ name }) => name).sort(), [...SCHEDULER_KEYS].sort(), 'types and code agree')
   t.strictSame(metrics.map(({ name }) => name).sort(), [...METRICS_KEYS].sort(), 'types and code agree')
   // `prefix` has no default, and is required only with `redis`.
   const history = prefixed('history.', await members('history', 'HistoryOptions'))
-  const declared = [...scheduler, ...app, ...prefixed('metrics.', [...metrics, ...plugin]), ...history]
+  const declared = [...scheduler, ...app, ...health, ...prefixed('metrics.', [...metrics, ...plugin]), ...history]
   await t.test('docs/options.md', async (t) => compareOptions(t, tablesIn(doc('options'), 'All options')[0], declared))
   await t.test('README.md', async (t) => compareOptions(t, tablesIn(page(README), 'Options')[0], declared))
 })

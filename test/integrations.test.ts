@@ -334,31 +334,43 @@ t.test('@fastify/under-pressure: a check that tells of Redis and fails nothing',
   withRedis(async (redis) => {
     const { logger } = logLines()
     const app = Fastify({ loggerInstance: logger })
-    const register = new prometheus.Registry()
-    await app.register(scheduler, { redis: redis.url, prefix: 'billing', metrics: { register } })
+    await app.register(scheduler, { redis: redis.url, prefix: 'billing', health: { endpoint: '/ready' } })
     app.jobs.interval('sync', NEVER_DUE, noop)
     await app.register(underPressure, {
       maxEventLoopDelay: 60_000,
-      healthCheck: async () => ({
-        redisUp: / 1$/m.test(await register.getSingleMetricAsString('apscheduler_redis_up')),
-        lastSync: app.jobs.get('sync')?.lastSuccess ?? null
-      }),
+      healthCheck: async () => {
+        const { status, redisUp, reason } = app.jobs.health()
+        return { jobs: status, redisUp, reason, lastSync: app.jobs.get('sync')?.lastSuccess ?? null }
+      },
       exposeStatusRoute: {
         url: '/health',
         routeOpts: {},
-        routeResponseSchemaOpts: { redisUp: { type: 'boolean' }, lastSync: { type: ['number', 'null'] } }
+        routeResponseSchemaOpts: {
+          jobs: { type: 'string' },
+          redisUp: { type: 'boolean' },
+          reason: { type: ['string', 'null'] },
+          lastSync: { type: ['number', 'null'] }
+        }
       }
     })
     app.get('/', async () => 'here')
     await app.ready()
     const health = async () => (await app.inject('/health')).json()
-    t.same(await health(), { status: 'ok', redisUp: true, lastSync: null })
+    await app.jobs.start()
+    const ok = { status: 'ok', jobs: 'ok', redisUp: true, reason: null }
+    t.same(await health(), { ...ok, lastSync: null })
     const run = await app.jobs.trigger('sync', { wait: true })
-    t.same(await health(), { status: 'ok', redisUp: true, lastSync: run?.finishedAt })
+    t.same(await health(), { ...ok, lastSync: run?.finishedAt })
     await redis.kill()
     while ((await health()).redisUp) await sleep(20)
-    t.match(await health(), { status: 'ok', lastSync: run?.finishedAt })
+    t.match(await health(), { status: 'ok', jobs: 'degraded', reason: /./, lastSync: run?.finishedAt })
     t.equal((await app.inject('/')).statusCode, 200, 'readiness does not hang on Redis')
+    t.equal((await app.inject('/ready')).statusCode, 200)
+    await app.jobs.drain()
+    t.match(await health(), { status: 'ok', jobs: 'closing' })
+    t.equal((await app.inject('/')).statusCode, 200, 'routes answer while it drains')
+    t.match((await app.inject('/ready')).json(), { status: 'closing' })
+    t.equal((await app.inject('/ready')).statusCode, 503)
     await app.close()
   })
 )

@@ -17,9 +17,32 @@ export interface PluginMetricsOptions extends MetricsOptions {
   readonly endpoint?: string | false
 }
 
+export interface PluginHealthOptions {
+  /**
+   * The path of a route that answers with `health()`: 200 while this replica is ready, 503 once its end has begun, as for a
+   * readiness probe. It asks nobody.
+   *
+   * @default false
+   */
+  readonly endpoint?: string | false
+  /**
+   * Whether it answers with 503 also while this replica is degraded. Then all replicas are taken out of service where the Redis that
+   * they share is down, though only jobs need it.
+   *
+   * @default false
+   */
+  readonly failIfDegraded?: boolean
+}
+
 /** The plugin's options. The logger and the handlers' `app` are Fastify's. */
 export interface PluginOptions extends Omit<SchedulerOptions<FastifyInstance>, 'app' | 'logger' | 'metrics'> {
   readonly metrics?: PluginMetricsOptions | false
+  /**
+   * A route that says whether this replica is ready; none by default.
+   *
+   * @default {}
+   */
+  readonly health?: PluginHealthOptions
   /**
    * Whether ticks begin by themselves once the app is ready. `false` is for processes without ticks: web-only replicas,
    * tests, migrations. They begin with `app.jobs.start()`; everything else works without it.

@@ -108,6 +108,19 @@ export const PEER_SCHEDULER_NAMES: PeerNames = {
   'in `defaults`': names('lock lockTtl ttl retry retries attempts timeout jitter misfireGraceTime coalesce recovery')
 }
 
+export const PEER_PLUGIN_NAMES: PeerNames = {
+  ...PEER_SCHEDULER_NAMES,
+  '`health: { endpoint }`': names(
+    'healthcheck healthcheckUrl healthcheckPath readiness readinessProbe ready exposeStatusRoute statusRoute status'
+  ),
+  '`autostart`': names('autoStart start enabled disabled')
+}
+
+export const PEER_HEALTH_NAMES: PeerNames = {
+  '`endpoint`': names('path url route'),
+  '`failIfDegraded`': names('strict degraded failOnDegraded')
+}
+
 /** What other clients, and plugins for them, call an option of ioredis; ioredis itself passes over what it does not know. */
 export const PEER_REDIS_NAMES: PeerNames = {
   "`redis: 'redis://...'`": names('url uri redisUrl connectionString connection'),

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifySchema } from 'fastify'
 import type { Scheduler } from '../../types/scheduler.js'
-import { show } from '../base/show.js'
-import { OptionInvalidError, RouteTakenError } from '../errors.js'
+import { RouteTakenError } from '../errors.js'
+import { checkPath } from './route-path.js'
 
 const DEFAULT_ENDPOINT = '/metrics'
 
@@ -20,13 +20,11 @@ export function metricsUrl(
   isRegisterGiven: boolean
 ): string | null {
   if (endpoint === false || !enabled) return null
-  if (endpoint !== undefined && (typeof endpoint !== 'string' || !/^\/[^\s?#]*$/.test(endpoint))) {
-    throw new OptionInvalidError('metrics.endpoint', 'a path such as /metrics, or false', show(endpoint))
-  }
+  if (endpoint !== undefined) checkPath(endpoint, 'metrics.endpoint', DEFAULT_ENDPOINT)
   const path = endpoint ?? DEFAULT_ENDPOINT
   const url = `${app.prefix}${path}`
   if (!app.hasRoute({ method: 'GET', url })) return path
-  if (endpoint !== undefined) throw new RouteTakenError(url)
+  if (endpoint !== undefined) throw new RouteTakenError(url, 'metrics.endpoint')
   if (!isRegisterGiven) {
     const hint = "`metrics.register` adds the jobs' to a registry of the app's"
     app.log.info({ url }, `the app serves its metrics itself: ${hint}`)
