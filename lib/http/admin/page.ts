@@ -1,18 +1,11 @@
 import { gunzipSync } from 'node:zlib'
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from 'fastify'
 
-/** A file of the dashboard, as the build has made it. */
-export interface Asset {
-  readonly type: string
-  /** Compressed by gzip, in base64. */
-  readonly gzip: string
-}
-
 /** Serves the dashboard's page and its files from memory. */
 export async function servePage(app: FastifyInstance): Promise<void> {
-  const { assets } = (await import('./assets.js')) as { readonly assets: Readonly<Record<string, Asset>> }
+  const { ASSETS } = await import('./assets.js')
   const schema = { hide: true } as FastifySchema
-  for (const [name, asset] of Object.entries(assets)) {
+  for (const [name, asset] of Object.entries(ASSETS)) {
     const url = name === 'index.html' ? '/' : `/${name}`
     // Decoded when it is first asked for.
     let compressed: Buffer | null = null

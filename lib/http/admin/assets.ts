@@ -1,3 +1,0 @@
-export const assets = {
-  'index.html': { type: 'text/html; charset=utf-8', gzip: '' }
-}
