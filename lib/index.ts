@@ -1,3 +1,4 @@
+export type { AdminAction, AdminOptions, AdminUser } from '../types/admin.js'
 export type { Clock, TimerHandle } from '../types/clock.js'
 export type { Duration, DurationParts } from '../types/duration.js'
 export type { RemovalReason, SchedulerEventName, SchedulerEvents, SchedulerListener } from '../types/events.js'

@@ -8,7 +8,7 @@ const LIB = join(ROOT, 'lib')
 
 /** The parts, from the top down: each may import from itself and from those that are listed after it. */
 const FLOORS: readonly (readonly string[])[] = [
-  ['index', 'testing', 'cli'],
+  ['index', 'testing', 'cli', 'dashboard'],
   ['commonjs'],
   ['plugin'],
   ['app-life', 'http'],
@@ -30,7 +30,7 @@ const floorOf = new Map(FLOORS.flatMap((parts, floor) => parts.map((part) => [pa
 /** The TypeScript files in a folder. */
 function filesIn(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.ts') && !file.includes('node_modules'))
+    .filter((file) => /\.tsx?$/.test(file) && !file.includes('node_modules'))
     .map((file) => join(folder, file))
 }
 
@@ -40,13 +40,18 @@ const files = [LIB, join(ROOT, 'types')].flatMap(filesIn)
 function importsOf(file: string): string[] {
   const text = readFileSync(file, 'utf8')
   const found = [...text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'(\.[^']+)'/g)].map(([, path = '']) => path)
-  return found.map((path) => resolve(dirname(file), path.replace(/\.js$/, '.ts')))
+  return found
+    .filter((path) => !path.endsWith('.css'))
+    .map((path) => {
+      const source = resolve(dirname(file), path.replace(/\.js$/, '.ts'))
+      return existsSync(`${source}x`) ? `${source}x` : source
+    })
 }
 
 function partOf(file: string): string {
   const path = relative(ROOT, file)
   if (path.startsWith('types/')) return 'types'
-  const part = (path.split('/')[1] as string).replace(/\.ts$/, '')
+  const part = (path.split('/')[1] as string).replace(/\.tsx?$/, '')
   return part === 'errors' ? 'base' : part
 }
 

@@ -52,7 +52,7 @@ function Schedule({ job, known }: { readonly job: AdminJob; readonly known: Admi
             retry === null || retry.limit === 0 ? 'none' : `${retry.limit}, the first after ${duration(retry.delay)}`
           ],
           ['Waits', waits, 'warn'],
-          ['Replicas', replicas.length === 0 ? 'none' : <Foreign text={replicas.join(', ')} />]
+          ...(replicas.length === 0 ? [] : [['Replicas', <Foreign text={replicas.join(', ')} />] as const])
         ]}
       />
     </Section>

@@ -2102,7 +2102,10 @@ local tails = {}
 for i = 2, #ARGV do
 local runs = {}
 local kept = redis.pcall('XREVRANGE', base .. 'history:' .. ARGV[i], '+', '-', 'COUNT', count)
-if kept.err then kept = {} end
+if kept.err then
+if not find(kept.err, 'WRONGTYPE', 1, true) then return kept end
+kept = {}
+end
 for j = 1, #kept do
 local entry = kept[j][2][2]
 local long = find(entry, ',"[apvex]":')

@@ -12,9 +12,12 @@ local count = ARGV[1]
 local tails = {}
 for i = 2, #ARGV do
   local runs = {}
-  -- What cannot be read is left out: a key may be of another type.
+  -- A key may be of another type.
   local kept = redis.pcall('XREVRANGE', base .. KEY_HISTORY .. ARGV[i], '+', '-', 'COUNT', count)
-  if kept.err then kept = {} end
+  if kept.err then
+    if not find(kept.err, 'WRONGTYPE', 1, true) then return kept end
+    kept = {}
+  end
   for j = 1, #kept do
     local entry = kept[j][2][2]
     -- Attempts, progress, result, error and log are its last keys; a quote within a text stands behind a backslash.
