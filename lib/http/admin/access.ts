@@ -127,14 +127,16 @@ function refuseForeign({ headers, host }: FastifyRequest): void {
     throw new AdminForbiddenError(`only the dashboard itself may do that: this request is ${String(site).slice(0, 20)}`)
   }
   const { origin } = headers
-  if (origin === undefined || hostOf(origin) === host) return
+  if (origin === undefined || isOf(origin, host)) return
   throw new AdminForbiddenError(`only the dashboard itself may do that: this request is from ${origin.slice(0, 100)}`)
 }
 
-function hostOf(origin: string): string | null {
+/** Whether an origin is that of a host, which may be told with the port that needs no telling. */
+function isOf(origin: string, host: string): boolean {
   try {
-    return new URL(origin).host
+    const { protocol, host: own } = new URL(origin)
+    return own !== '' && own === new URL(`${protocol}//${host}`).host
   } catch {
-    return null
+    return false
   }
 }

@@ -16,7 +16,6 @@ async function withJobs(options: PluginOptions, body: (app: FastifyInstance) => 
   try {
     await app.register(scheduler, {
       ...options,
-      logger: undefined,
       admin: { prefix: '/ops', authorize: () => ({ user: 'mara' }) }
     } as PluginOptions)
     const { jobs } = app
