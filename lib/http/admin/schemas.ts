@@ -287,6 +287,7 @@ export const READ_SCHEMAS = {
           { type: 'object', properties: { kind: { const: 'change' } }, required: ['kind'], additionalProperties: true }
         ]
       }),
+      changes: list(CHANGE),
       next: TIME_OR_NULL,
       kept: nullable(object({ runs: COUNT, retention: MILLISECONDS }))
     })

@@ -1,4 +1,5 @@
 // What the admin routes answer: each against its schema, over Redis and in memory.
+import { Writable } from 'node:stream'
 import { Ajv } from 'ajv'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
@@ -12,7 +13,9 @@ const HOSTILE = `<script>alert("1")</script> ../%2f ${'\u202e'}${'x'.repeat(160)
 const ajv = new Ajv({ strict: false, allErrors: true })
 
 async function withJobs(options: PluginOptions, body: (app: FastifyInstance) => Promise<void>): Promise<void> {
-  const app = Fastify()
+  const app = Fastify({
+    logger: { level: 'info', stream: new Writable({ write: (_chunk, _encoding, done) => done() }) }
+  })
   try {
     await app.register(scheduler, {
       ...options,
