@@ -96,6 +96,7 @@ t.test('the package, installed into an empty folder', async (t) => {
       'CHANGELOG.md',
       'LICENSE',
       'README.md',
+      'observability/alerts.yml',
       'package.json'
     ])
     t.strictSame(
