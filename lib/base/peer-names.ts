@@ -113,7 +113,7 @@ export const PEER_PLUGIN_NAMES: PeerNames = {
   '`health: { endpoint }`': names(
     'healthcheck healthcheckUrl healthcheckPath readiness readinessProbe ready exposeStatusRoute statusRoute status'
   ),
-  '`autostart`': names('autoStart start enabled disabled')
+  '`autostart`': names('start enabled disabled')
 }
 
 export const PEER_HEALTH_NAMES: PeerNames = {
