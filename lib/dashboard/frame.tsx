@@ -148,9 +148,9 @@ function Vitals() {
         </span>
       )}
       {now.value > 0 && (
-        <span class={silent === null ? '' : 'warn'} role={silent === null ? undefined : 'status'}>
-          {silent === null ? `${hms(now.value, zone)} ${city(zone)}` : 'as of '}
-          {silent !== null && <Live of={() => `${age(silent)} ago`} />}
+        <span class={silent === null ? '' : 'warn'} title={zone}>
+          {silent === null ? hms(now.value, zone) : `as of ${age(silent)} ago`}
+          {silent === null && <span class="opt">{city(zone)}</span>}
         </span>
       )}
     </span>
@@ -179,7 +179,11 @@ function Notices() {
   return (
     <>
       {isAway.value && (
-        <div class="notice alarm" role="alert">
+        <div class="notice alarm">
+          {/* What counts on would be said again each second. */}
+          <span class="sr" role="alert">
+            Redis does not answer.
+          </span>
           <p>
             <b>
               {shared?.kind === 'memory' ? 'The store' : 'Redis'} has not answered
@@ -222,6 +226,9 @@ function Lost() {
   const wait = retryAt - performance.now()
   return (
     <div class="notice">
+      <span class="sr" role="status">
+        The connection was lost.
+      </span>
       The connection was lost {age(silent)} ago. {wait > 1000 ? `Trying again in ${countdown(wait)}.` : 'Trying again.'}{' '}
       <span class="dim">Countdowns go on; states may have changed.</span>
     </div>

@@ -4,7 +4,8 @@ import { askRelease, askReset } from './asking.js'
 import { now, zone } from './clock.js'
 import { whyOff } from './store.js'
 import { Facts, Foreign, Live, Section } from './text.js'
-import { city, duration, hms, isSameClock, until, weekday, when } from './time.js'
+import { ago, city, duration, hms, isSameClock, until, weekday, when } from './time.js'
+import { expectation } from './verdict.js'
 import { because, number, plural, quoted, untilWhen, valueOf } from './words.js'
 
 const OVERLAPS: Readonly<Record<string, string>> = {
@@ -38,6 +39,7 @@ function Schedule({ job, known }: { readonly job: AdminJob; readonly known: Admi
       <Facts
         rows={[
           ['In words', job.schedule],
+          ['Last success', <Success key="success" job={job} />],
           ['Zone', definition.trigger === null ? '' : (job.timezone ?? 'same in every zone')],
           ['Runs on', job.isOnEvery ? 'every replica' : 'one replica a tick'],
           [
@@ -56,6 +58,18 @@ function Schedule({ job, known }: { readonly job: AdminJob; readonly known: Admi
         ]}
       />
     </Section>
+  )
+}
+
+/** When it last succeeded, and by when it is to again. */
+function Success({ job }: { readonly job: AdminJob }) {
+  const { lastSuccess } = job
+  const { text, isOver } = expectation(job, now.value)
+  return (
+    <>
+      {lastSuccess === null ? 'never' : `${when(lastSuccess, now.value, zone)}, ${ago(lastSuccess, now.value)}`}
+      <span class={isOver ? 'bad' : 'dim'}>, {text}</span>
+    </>
   )
 }
 

@@ -54,7 +54,8 @@ export function JobsPage() {
   const known = counts.value
   const query = listQueryOf(route.value)
   const current = listing.value
-  if (known === null || current === null) return list.error.value === null ? <Bones /> : <Trouble loader={list} />
+  if (known === null || current === null)
+    return list.error.value === null ? <Bones /> : <Trouble loader={list} title="Jobs" />
   if (known.all === 0) return <Empty />
   const asOf = isAway.value ? hms(store.value?.awaySince ?? now.value, zone) : null
   const isMine = isCurrent(current, query)
@@ -90,7 +91,7 @@ function Table({ known, isOrdered }: { readonly known: Listing; readonly isOrder
     r: () => focus.withJob((id) => askRun(id)),
     p: () => focus.withJob((id) => askPause({ job: id }))
   })
-  const columns = width.value > 1240 ? 7 : width.value > 960 ? 6 : 5
+  const columns = width.value > 1240 ? 7 : width.value > 1100 ? 6 : 5
   return (
     <div
       class="rows"

@@ -122,6 +122,7 @@ function FieldRow(props: { field: Field; text: string; set: (name: string, text:
           class={name === 'trigger' ? 'mono' : ''}
           spellcheck={false}
           autocomplete="off"
+          data-first={name === 'trigger'}
           onInput={({ currentTarget }) => set(name, currentTarget.value)}
         />
       ) : (

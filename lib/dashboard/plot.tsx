@@ -35,7 +35,7 @@ export function Plot(props: { job: AdminJob; timeout: number | null; know: (time
   const [walked, setWalked] = useState(-1)
   const ticks = inPlaces(job.ticks)
   const time = now.value
-  const left = isSmall.value ? 36 : 96
+  const left = isSmall.value ? 36 : 104
   const most = Math.max(1, (job.p95 ?? 0) * 1.35, ...ticks.map((tick) => lengthOf(tick, time)))
   const layout = { ticks, left, cell: Math.max(0, width - left) / Math.max(ticks.length, 30), most }
   const tell = (tick: AdminTick) => (at: number) => `${when(tick.at, at, zone)} ${sentence(tick, know(at))}`

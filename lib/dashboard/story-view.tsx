@@ -126,7 +126,7 @@ function Line({ line, told }: { readonly line: StoryLine; readonly told: Telling
           time={
             told.job.period !== null && isSparse(told.job.period)
               ? told.label(line.change.at)
-              : hms(line.change.at, zone)
+              : clock(line.change.at, zone)
           }
           mark="change"
         >

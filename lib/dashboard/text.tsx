@@ -1,12 +1,13 @@
 // Small pieces of text.
 import type { ComponentChildren } from 'preact'
 import { now } from './clock.js'
+import { visible } from './words.js'
 
 /** A text of somebody else: whatever its direction, what stands around it stays where it is. */
 export function Foreign({ text, class: name }: { readonly text: string; readonly class?: string }) {
   return (
     <bdi class={name} dir="auto">
-      {text}
+      {visible(text)}
     </bdi>
   )
 }

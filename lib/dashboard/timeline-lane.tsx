@@ -18,6 +18,8 @@ import { nameOf, percent, plural, quoted, untilWhen } from './words.js'
 
 /** How near the pointer has to be to a tick, in pixels. */
 const NEAR = 6
+/** What the words beside a run take, in pixels. */
+const ROOM = 110
 
 export function TimelineLane(props: { id: string; index: number; count: number; view: Window; time: number }) {
   const { id, index, count, view, time } = props
@@ -111,11 +113,14 @@ function Going({ drawn }: { readonly drawn: LaneShapes }) {
         <g key={key}>
           <rect class="f faint" x={x} y={LANE_BASE - 12} width={width} height={12} />
           <rect class="f" x={x} y={LANE_BASE - 12} width={width * share} height={12} />
-          {x > 110 && width > 12 && tick.on !== undefined && (
-            <text class="nowt" x={x - 6} y={LANE_BASE - 2} text-anchor="end">
-              {tick.progress == null ? '' : `${percent(tick.progress.share)} `}on {quoted(tick.on)}
-            </text>
-          )}
+          {x > ROOM &&
+            width > 12 &&
+            tick.on !== undefined &&
+            !drawn.places.some((place) => place.tick !== tick && place.x < x && place.x + place.width > x - ROOM) && (
+              <text class="nowt" x={x - 6} y={LANE_BASE - 2} text-anchor="end">
+                {tick.progress == null ? '' : `${percent(tick.progress.share)} `}on {quoted(tick.on)}
+              </text>
+            )}
         </g>
       ))}
     </g>

@@ -112,7 +112,7 @@ export function TimelinePage() {
     <>
       <Heading text={`${days}${edge(from)} to ${edge(to)}`} />
       <Outages from={from} to={to} current={current} />
-      <div class="bar">
+      <div class="bar moves">
         <div class="seg" role="group" aria-label="Zoom">
           {ZOOMS.map(([name], index) => (
             <button key={name} type="button" aria-pressed={index === zoom} onClick={() => moveTo(at, index)}>
@@ -212,6 +212,7 @@ function Lanes(props: { known: Listing; from: number; to: number; time: number; 
       {whole > 0 && (
         <>
           <Axis view={view} time={time} />
+          <Grid view={view} />
           <div
             class="lane-rows"
             ref={rows}
@@ -231,7 +232,7 @@ function Lanes(props: { known: Listing; from: number; to: number; time: number; 
               )
             })}
           </div>
-          <Grid view={view} time={time} />
+          <Through view={view} time={time} />
         </>
       )}
     </div>
@@ -305,15 +306,24 @@ function OutageNames({ view, left }: { readonly view: Window; readonly left: num
   )
 }
 
-/** The lines that go through all lanes. */
-function Grid({ view, time }: { readonly view: Window; readonly time: number }) {
+/** The lines that go behind all lanes. */
+function Grid({ view }: { readonly view: Window }) {
   const left = nameWidth()
-  const nowAt = xOf(time, view)
   return (
     <svg class="time-grid" width={left + view.width} aria-hidden="true">
       {marksOf(view).map((at) => (
         <line key={at} class="grid" x1={left + xOf(at, view)} x2={left + xOf(at, view)} y1={38} y2="100%" />
       ))}
+    </svg>
+  )
+}
+
+/** What goes through all lanes: outages, and now. */
+function Through({ view, time }: { readonly view: Window; readonly time: number }) {
+  const left = nameWidth()
+  const nowAt = xOf(time, view)
+  return (
+    <svg class="time-grid" width={left + view.width} aria-hidden="true">
       {outagesIn(view, time).map(({ from, to }) => {
         const x = Math.max(0, xOf(from, view))
         const end = Math.min(view.width, xOf(to, view))

@@ -129,7 +129,10 @@ function paused(job: AdminJob, { now, zone }: Knowledge): string {
     const since = pause.at === null ? '' : `, since ${when(pause.at, now, zone)}`
     return `${capital(pausedBy(pause, now, zone))}${since}${because(pause.note)}`
   })
-  return told.length === 0 ? 'Its ticks have no run.' : `${told.join('. ')}.`
+  // A reason ends as its author ended it.
+  return told.length === 0
+    ? 'Its ticks have no run.'
+    : told.map((text) => (text.endsWith('”') ? text : `${text}.`)).join(' ')
 }
 
 function onTime(job: AdminJob): string {

@@ -23,12 +23,17 @@ export interface Knowledge {
 const BIDI_CONTROLS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]|[\ud802\ud803\ud83a\ud83b]/
 
+/** A text in which what would turn the direction of letters is seen, and turns nothing. */
+export function visible(text: string): string {
+  return text.replace(BIDI_CONTROLS, '\ufffd')
+}
+
 /**
  * A text of somebody else within a sentence of ours: on one line, and whatever its direction, what stands around it stays where
  * it is.
  */
 export function quoted(text: string): string {
-  const plain = text.replace(BIDI_CONTROLS, '').replace(/\s+/g, ' ').trim()
+  const plain = visible(text).replace(/\s+/g, ' ').trim()
   return RIGHT_TO_LEFT.test(plain) ? `\u2068${plain}\u2069` : plain
 }
 
