@@ -11,7 +11,7 @@ import { Bones, Trouble } from './page-states.js'
 import { jobHash } from './route.js'
 import { fleet, isAway, store, whyOff } from './store.js'
 import { Facts, Foreign, Live, Section } from './text.js'
-import { age, ago, DAY, duration, hms, when } from './time.js'
+import { age, ago, days, duration, hms, when } from './time.js'
 import { changeSentence, plural, valueOf } from './words.js'
 
 /** A replica is heard of every 15 to 20 s: after that long something is the matter. */
@@ -157,10 +157,7 @@ function Store({ known }: { readonly known: AdminFleet }) {
       ? 'answers'
       : `answers in ${told.latency < 10 ? `${Math.round(told.latency * 10) / 10} ms` : duration(told.latency)}`
     : `no answer${told.awaySince === null ? '' : ` since ${hms(told.awaySince, zone)}`}`
-  const kept =
-    history === null
-      ? 'none is kept'
-      : `${plural(history.runs, 'run')} a job, ${history.retention % DAY === 0 ? plural(history.retention / DAY, 'day') : duration(history.retention)}`
+  const kept = history === null ? 'none is kept' : `${plural(history.runs, 'run')} a job, ${days(history.retention)}`
   return (
     <Section title={told.kind === 'redis' ? 'Redis' : 'Store'}>
       <Facts

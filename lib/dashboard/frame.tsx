@@ -2,6 +2,7 @@
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import { AskDialog } from './ask-dialog.js'
 import { asking, askResume, standingPause } from './asking.js'
+import { Boundary } from './boundary.js'
 import { now, zone } from './clock.js'
 import { Icon } from './drawn.js'
 import { fleetLoader } from './fleet-data.js'
@@ -51,7 +52,13 @@ export function App() {
       <Notices />
       <Said />
       <main id="view" tabIndex={-1} ref={main}>
-        {refusal.value === null ? <Page view={view} /> : <Refused />}
+        {refusal.value === null ? (
+          <Boundary key={`${view} ${route.value.id}`}>
+            <Page view={view} />
+          </Boundary>
+        ) : (
+          <Refused />
+        )}
       </main>
       <TipView />
       <Dialogs />

@@ -17,7 +17,7 @@ import { epoch, fleet, isReadOnly, jobSignal, store, whyOff } from './store.js'
 import { tickOfRun } from './story.js'
 import { Story } from './story-view.js'
 import { Foreign, Live, Section } from './text.js'
-import { clock, duration, MINUTE, when } from './time.js'
+import { clock, days, duration, MINUTE, when } from './time.js'
 import { tickToRun, verdict } from './verdict.js'
 import { type Knowledge, quoted, sentence } from './words.js'
 
@@ -108,7 +108,7 @@ function percentileWords({ p50, p95 }: AdminJob): string | undefined {
 
 function NoSuchJob({ id }: { readonly id: string }) {
   const retention = fleet.value?.history?.retention
-  const kept = retention === undefined ? '' : `, and none had in the last ${duration(retention)}`
+  const kept = retention === undefined ? '' : `, and none had in the last ${days(retention)}`
   return (
     <>
       <Heading text="No such job" />
@@ -235,7 +235,7 @@ function LastFailure({ known, know }: { readonly known: AdminJobDetail; readonly
   return (
     <Section title="Last failure" note={<Live of={(time) => when(run.scheduledTime, time, zone)} />}>
       <p dir="auto">
-        {run.error === null ? (
+        {run.error == null ? (
           <Live of={(time) => sentence(failed, know(time))} />
         ) : (
           <>

@@ -13,7 +13,7 @@ export function RunDetail({ run, isHeaded = true }: { readonly run: HistoryRun; 
   const { error, log = [], result = null, attempts = [] } = run
   return (
     <div class="run-detail">
-      {isHeaded && error !== null && (
+      {isHeaded && error != null && (
         <p class="bad strong" dir="auto">
           {headOf(error)}
         </p>
@@ -36,7 +36,7 @@ export function RunDetail({ run, isHeaded = true }: { readonly run: HistoryRun; 
           </pre>
         </details>
       )}
-      {result !== null && (
+      {result != null && (
         <p class="dim">
           Returned <span class="mono">{result}</span>
         </p>
@@ -59,5 +59,5 @@ function Attempts({ attempts }: { readonly attempts: HistoryRun['attempts'] }) {
 
 /** Whether there is more to say of a run than its line does. */
 export function hasDetail({ error, log, attempts, result }: HistoryRun): boolean {
-  return error !== null || result !== null || (log?.length ?? 0) > 0 || (attempts?.length ?? 0) > 0
+  return error != null || result != null || (log?.length ?? 0) > 0 || (attempts?.length ?? 0) > 0
 }

@@ -11,7 +11,7 @@ import { hasDetail, RunDetail } from './run-detail.js'
 import { foldedFacts, isDull, isSparse, type StoryFilter, type StoryLine, storyOf } from './story.js'
 import { Live, Section } from './text.js'
 import { kindOf } from './ticks.js'
-import { clock, DAY, date, day, duration, hm, hms, isSameDay, MINUTE } from './time.js'
+import { clock, date, day, days, duration, hm, hms, isSameDay, MINUTE } from './time.js'
 import { isSmall } from './viewport.js'
 import { changeSentence, type Knowledge, plural, quoted, sentence } from './words.js'
 
@@ -88,11 +88,11 @@ export function Story({ job, know }: { readonly job: AdminJob; readonly know: (t
 
 function nothing(kept: { readonly runs: number; readonly retention: number } | null): string {
   if (kept === null) return 'No history is kept.'
-  return `None in what is kept (${keptWords(kept)}).`
+  return `None in what is kept: ${keptWords(kept).slice(0, -1)}.`
 }
 
 function keptWords({ runs, retention }: { readonly runs: number; readonly retention: number }): string {
-  return `the last ${plural(runs, 'run')} of a job, ${retention % DAY === 0 ? plural(retention / DAY, 'day') : duration(retention)}`
+  return `the last ${plural(runs, 'run')} of a job, for ${days(retention)},`
 }
 
 function Filter({ chosen }: { readonly chosen: string }) {

@@ -27,18 +27,18 @@ export function tickOfRun(run: HistoryRun): AdminTick {
     run: id,
     on: replicaId,
     started: startedAt,
-    ...(duration !== null && { ms: duration }),
+    ...(duration != null && { ms: duration }),
     ...(attempt > 1 && { attempt }),
-    ...(trigger !== 'schedule' && { trigger }),
-    ...(error !== null && { error: `${error.name}: ${error.message}` }),
-    ...(by !== null && { by }),
-    ...(progress !== null && { progress })
+    ...(trigger != null && trigger !== 'schedule' && { trigger }),
+    ...(error != null && { error: `${error.name}: ${error.message}` }),
+    ...(by != null && { by }),
+    ...(progress != null && { progress })
   }
 }
 
 /** An entry of the history as a tick; `null` for one that cannot be read, as of a newer server. */
 export function tickOfEntry(entry: HistoryEntry): AdminTick | null {
-  if (entry === null || typeof entry !== 'object') return null
+  if (entry == null || typeof entry !== 'object') return null
   if (entry.kind === 'run') return Number.isFinite(entry.scheduledTime) ? tickOfRun(entry) : null
   if (entry.kind !== 'ticks' || !Number.isFinite(entry.first) || entry.reason === 'claimed_elsewhere') return null
   const { first, last, count, reason, by } = entry

@@ -161,6 +161,12 @@ export function countdown(ms: number): string {
   return duration(seconds < 10 * MINUTE ? seconds : Math.floor(seconds / MINUTE) * MINUTE)
 }
 
+/** `7 days`, or what else a retention is. */
+export function days(ms: number): string {
+  const count = ms / DAY
+  return Number.isInteger(count) && count > 0 ? `${count} ${count === 1 ? 'day' : 'days'}` : duration(ms)
+}
+
 /** `in 7 min 42 s` */
 export function until(time: number, now: number): string {
   return `in ${countdown(time - now)}`
