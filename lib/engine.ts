@@ -25,6 +25,7 @@ import { StartRuns } from './dispatch/start-runs.js'
 import { StoreNews } from './dispatch/store-news.js'
 import { Survey } from './dispatch/survey.js'
 import { TickAccount } from './dispatch/tick-account.js'
+import { TracedClaims } from './dispatch/traced-claims.js'
 import { UnclaimedRuns } from './dispatch/unclaimed.js'
 import { UnlockedRuns } from './dispatch/unlocked.js'
 import { WaitingRuns } from './dispatch/waiting-runs.js'
@@ -208,7 +209,8 @@ export class Engine {
     })
 
     // Who runs it: what is asked for, and what follows from the answers
-    const shared = { ...common, runner }
+    const claims = new TracedClaims(coordination, replicaId)
+    const shared = { ...common, claims, runner }
     const account = new TickAccount(journal)
     const endedJobs = new EndedJobs({ clock, coordination, jobs, newRunId })
     const completion = new Completion({ coordination, wakeAt, onFinished })

@@ -79,6 +79,7 @@ export type {
   StandardSchemaResult
 } from '../types/standard-schema.js'
 export type { Health, JobStatus, ReplicaStatus, RunningRun } from '../types/status.js'
+export type { AttemptTrace, ClaimTrace, ClaimTraceRequest, RunTrace } from '../types/traces.js'
 export type {
   AllTriggerInput,
   AnyTriggerInput,

@@ -345,6 +345,17 @@ t.test('priorities.ts: the higher first, and none waits for ever', async (t) => 
   ])
 })
 
+t.test('opentelemetry.ts: a run is linked to its claim, and its attempts and their spans are in it', async (t) => {
+  t.strictSame((await finish('opentelemetry.ts')).sort(), [
+    'attempt 1 of import failed: in run of import',
+    'attempt 2 of import: in run of import',
+    'claim of import: in nothing',
+    'read: in attempt 1 of import',
+    'read: in attempt 2 of import',
+    'run of import: in nothing linked to claim of import'
+  ])
+})
+
 t.test('commonjs.cjs: runs one tick and ends', async (t) => {
   const [line = '', ...more] = await finish('commonjs.cjs')
   t.match(line, /^heartbeat of \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z$/)

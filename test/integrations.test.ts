@@ -1,6 +1,4 @@
 // What docs/integrations.md says, shown with the packages themselves.
-import { AsyncLocalStorage } from 'node:async_hooks'
-import { tracingChannel } from 'node:diagnostics_channel'
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -15,7 +13,7 @@ import { Redis } from 'ioredis'
 import prometheus from 'prom-client'
 import t from 'tap'
 import { SimpleIntervalJob, Task } from 'toad-scheduler'
-import scheduler, { type Job, type Run } from '../lib/index.js'
+import scheduler from '../lib/index.js'
 import { anyOf } from './fixtures/any-of.js'
 import { logLines } from './fixtures/log-lines.js'
 import { NEVER_DUE } from './fixtures/never-due.js'
@@ -449,57 +447,3 @@ t.test('@fastify/schedule: side by side, each with its decorator', (t) =>
     await Promise.all(apps.map((app) => app.close()))
   })
 )
-
-t.test('traces: the channel has each call of a handler, and a store is bound to it', async (t) => {
-  const current = new AsyncLocalStorage<Run>()
-  const requests = new AsyncLocalStorage<string>()
-  const channel = tracingChannel<unknown, { job: Job; run: Run }>('fastify-redlock-scheduler:run')
-  channel.start.bindStore(current, ({ run }) => run)
-  const heard: string[] = []
-  const note = (what: string) => (message: unknown) => {
-    const { job, run } = message as { job: Job; run: Run }
-    if (job.id === 'sync') heard.push(`${what} ${run.attempt}`)
-  }
-  const subscribers = {
-    start: note('start'),
-    end: note('end'),
-    asyncStart: note('asyncStart'),
-    asyncEnd: note('asyncEnd'),
-    error: note('error')
-  }
-  channel.subscribe(subscribers)
-  const app = Fastify()
-  await app.register(scheduler)
-  const seen: unknown[] = []
-  app.jobs.add({
-    id: 'sync',
-    trigger: { interval: NEVER_DUE },
-    retry: { limit: 1, delay: 1 },
-    handler: async ({ run }) => {
-      seen.push(current.getStore()?.id === run.id, requests.getStore())
-      if (run.attempt === 1) throw new Error('the first fails')
-    }
-  })
-  requests.run('added in a request', () => app.jobs.interval('tick', 20, () => requests.getStore() ?? 'none'))
-  await app.ready()
-  const { run: tick } = await nextEvent(app.jobs, 'executed', ({ job }) => job.id === 'tick')
-  t.equal(tick.result, 'none', 'a scheduled run has a context of its own')
-  const run = await requests.run('a request', () => app.jobs.trigger('sync', { wait: true }))
-  t.equal(run?.outcome, 'success')
-  t.same(seen.slice(0, 2), [true, 'a request'])
-  t.equal(seen[2], true)
-  t.same(heard, [
-    'start 1',
-    'end 1',
-    'error 1',
-    'asyncStart 1',
-    'asyncEnd 1',
-    'start 2',
-    'end 2',
-    'asyncStart 2',
-    'asyncEnd 2'
-  ])
-  channel.unsubscribe(subscribers)
-  channel.start.unbindStore(current)
-  await app.close()
-})

@@ -24,6 +24,7 @@ import type { Recovery } from './recovery.js'
 import type { TickAccount } from './tick-account.js'
 import { chooseOverdue, chooseTick } from './tick-choice.js'
 import { TickRequest } from './tick-request.js'
+import type { TracedClaims } from './traced-claims.js'
 import type { UnclaimedRuns } from './unclaimed.js'
 import type { UnlockedRuns } from './unlocked.js'
 import type { WaitingRuns } from './waiting-runs.js'
@@ -35,6 +36,7 @@ const LAST_RETRY = 2 * SECOND
 export interface DispatcherOptions {
   readonly capacity: Capacity
   readonly blocks: JobBlocks
+  readonly claims: TracedClaims
   readonly clock: Clock
   readonly coordination: Coordination
   readonly jobs: JobRegistry
@@ -272,13 +274,13 @@ export class Dispatcher {
   }
 
   async #ask(call: ClaimCall): Promise<void> {
-    const { capacity, clock, coordination, finisher } = this.#options
+    const { capacity, claims, clock, coordination, finisher } = this.#options
     const { requests } = call
     this.#inFlight = call
     const sentAt = coordination.now()
     const stopped = this.#due.stopped
     capacity.asked(requests.length)
-    const answers = await coordination.claim(requests, call.id, call.blocks)
+    const answers = await claims.ask(requests, call.id, call.blocks)
     const silent = answers.some(isUnanswered)
     const received = { now: coordination.now(), monotonic: clock.monotonic(), askedAt: call.askedAt }
     this.#account.noteAnswer(!silent, sentAt, received.now)

@@ -12,12 +12,14 @@ import type { AskedRun } from './asked-run.js'
 import { jobLock, toManualRequest } from './claim-request.js'
 import type { EndedJobs } from './ended-jobs.js'
 import type { Recovery } from './recovery.js'
+import type { TracedClaims } from './traced-claims.js'
 import type { UnlockedRuns } from './unlocked.js'
 
 /** How often a run is requested if each answer is read only after its lock has expired. */
 const MAX_TRIES = 3
 
 export interface ManualRunsOptions {
+  readonly claims: TracedClaims
   readonly clock: Clock
   readonly coordination: Coordination
   readonly endedJobs: EndedJobs
@@ -68,7 +70,7 @@ export class ManualRuns {
 
   /** Requests the run once: `late` when its lock has expired by the time the answer is read. */
   async #ask(job: JobRecord, asked: AskedRun, ttl: number): Promise<ActiveRun | null | 'late'> {
-    const { coordination, endedJobs, runner, newRunId, clock, finisher, journal, recovery } = this.#options
+    const { claims, coordination, endedJobs, runner, newRunId, clock, finisher, journal, recovery } = this.#options
     const runId = newRunId()
     const scheduledTime = Math.round(coordination.now())
     if (runner.runsUnlocked(job.id)) {
@@ -76,9 +78,7 @@ export class ManualRuns {
       return null
     }
     this.runIds.add(runId)
-    const [answer] = await coordination.claim([
-      toManualRequest(job, runId, scheduledTime, ttl, asked.key, asked.by ?? '')
-    ])
+    const [answer] = await claims.ask([toManualRequest(job, runId, scheduledTime, ttl, asked.key, asked.by ?? '')])
     this.runIds.delete(runId)
     if (answer?.status === 'granted' && answer.lock !== null) {
       const { lock, fencingToken } = answer

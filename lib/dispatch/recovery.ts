@@ -14,6 +14,7 @@ import type { Finisher } from '../runs/finisher.js'
 import type { Runner } from '../runs/runner.js'
 import { jobLock, toRecoverRequest } from './claim-request.js'
 import { type Brought, dataOf, readBrought } from './stored-requests.js'
+import type { TracedClaims } from './traced-claims.js'
 
 /** How soon to look again when there was no capacity to take over a run; four times as long after no answer. */
 const RETRY_DELAY = SECOND / 4
@@ -26,6 +27,7 @@ const SPREAD = 100
 const BATCH = 64
 
 export interface RecoveryOptions {
+  readonly claims: TracedClaims
   readonly replicaId: string
   readonly clock: Clock
   readonly coordination: Coordination
@@ -202,7 +204,7 @@ export class Recovery {
   }
 
   async #ask(batch: readonly Search[]): Promise<void> {
-    const { coordination, capacity, newRunId } = this.#options
+    const { claims, capacity, newRunId } = this.#options
     const searches: Search[] = []
     const requests: ClaimRequest[] = []
     for (const search of batch) {
@@ -218,7 +220,7 @@ export class Recovery {
     if (requests.length === 0) return
     this.#requestedRunIds = requests.map(({ runId }) => runId)
     capacity.asked(requests.length)
-    const answers = await coordination.claim(requests)
+    const answers = await claims.ask(requests)
     for (const [index, search] of searches.entries()) {
       await this.#onAnswer(search, requests[index] as ClaimRequest, answers[index] as ClaimAnswer)
     }

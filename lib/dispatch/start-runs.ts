@@ -12,6 +12,7 @@ import { isFromCompletion, periodAround } from '../triggers/index.js'
 import { isMissed, jobLock, toStartRequest } from './claim-request.js'
 import type { EndedJobs } from './ended-jobs.js'
 import type { Recovery } from './recovery.js'
+import type { TracedClaims } from './traced-claims.js'
 import type { UnlockedRuns } from './unlocked.js'
 
 /** How soon to ask again: when there was no room for the run, and after no answer. */
@@ -24,6 +25,7 @@ const BATCH = 64
 type Granted = Extract<ClaimAnswer, { status: 'granted' }>
 
 export interface StartRunsOptions {
+  readonly claims: TracedClaims
   readonly clock: Clock
   readonly coordination: Coordination
   readonly endedJobs: EndedJobs
@@ -131,7 +133,7 @@ export class StartRuns {
 
   /** @returns whether the store has answered */
   async #ask(batch: readonly JobRecord[]): Promise<boolean> {
-    const { capacity, coordination, newRunId } = this.#options
+    const { capacity, claims, coordination, newRunId } = this.#options
     const now = Math.round(coordination.now())
     const jobs: JobRecord[] = []
     const requests: ClaimRequest[] = []
@@ -153,7 +155,7 @@ export class StartRuns {
     if (jobs.length === 0) return true
     this.#requested = requests
     capacity.asked(requests.length)
-    const answers = await coordination.claim(requests)
+    const answers = await claims.ask(requests)
     for (const [index, job] of jobs.entries()) {
       const request = requests[index] as ClaimRequest
       this.#apply(job, request, answers[index] as ClaimAnswer, repeated.has(request))

@@ -15,6 +15,7 @@ import { jobLock, toWaitingRequest } from './claim-request.js'
 import type { EndedJobs } from './ended-jobs.js'
 import type { Recovery } from './recovery.js'
 import { type Brought, dataOf, readBrought, writeResult } from './stored-requests.js'
+import type { TracedClaims } from './traced-claims.js'
 
 /**
  * How soon a replica that has put something into a job's queue asks again whether it can begin, and how soon one that has only
@@ -36,6 +37,7 @@ const WASTED = 'wasted '
 const BATCH = 64
 
 export interface WaitingRunsOptions {
+  readonly claims: TracedClaims
   readonly replicaId: string
   readonly clock: Clock
   readonly coordination: Coordination
@@ -222,12 +224,12 @@ export class WaitingRuns {
   }
 
   async #ask(jobs: readonly JobRecord[]): Promise<void> {
-    const { coordination, capacity, newRunId, isRunning } = this.#options
+    const { claims, capacity, newRunId, isRunning } = this.#options
     // A replica that takes no ticks begins only what was asked for by hand.
     const requests = jobs.map((job) => toWaitingRequest(job, newRunId(), !isRunning()))
     this.#requestedRunIds = requests.map(({ runId }) => runId)
     capacity.asked(requests.length)
-    const answers = await coordination.claim(requests)
+    const answers = await claims.ask(requests)
     const handBacks: HandingBack[] = []
     for (const [index, job] of jobs.entries()) {
       await this.#onAnswer(job, requests[index] as ClaimRequest, answers[index] as ClaimAnswer, handBacks)

@@ -219,7 +219,7 @@ export class ActiveRun extends AsyncResource implements Deadline, LockOwner, Fin
     this.aborted = { outcome, error }
     const controller = this.#controller
     // Its listeners are the handler's.
-    if (controller !== null) this.runInAsyncScope(() => controller.abort(error))
+    if (controller !== null) (this.retries?.origin ?? this).runInAsyncScope(() => controller.abort(error))
     return true
   }
 

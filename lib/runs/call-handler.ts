@@ -1,15 +1,8 @@
-import { tracingChannel } from 'node:diagnostics_channel'
+import type { AttemptTrace } from '../../types/traces.js'
 import { isThenable } from '../base/check.js'
+import { attemptChannel, RUN_CLOCK } from '../observability/traces.js'
 import type { ActiveRun } from './active-run.js'
 import { HandlerContext } from './handler-context.js'
-
-/** Wraps each call of a handler, so that OpenTelemetry and its like can hook in. The message is `{ job, run }`. */
-export const RUN_CHANNEL = 'fastify-redlock-scheduler:run'
-
-/** Where the message has its scheduler's clock, by which the testing kit knows whose run it is. */
-export const RUN_CLOCK = Symbol.for('fastify-redlock-scheduler:clock')
-
-const channel = tracingChannel(RUN_CHANNEL)
 
 /**
  * Has a run's handler called by the executor that its job has for it. It is called as a function of the run (`this`), within
@@ -18,7 +11,7 @@ const channel = tracingChannel(RUN_CHANNEL)
  * @returns what the handler returns; a promise when that is thenable, of whichever realm
  */
 export function callHandler(this: ActiveRun): unknown {
-  const result = channel.hasSubscribers ? callTraced(this) : callNow(this)
+  const result = attemptChannel.hasSubscribers ? callTraced(this) : callNow(this)
   return isThenable(result) ? Promise.resolve(result) : result
 }
 
@@ -35,6 +28,11 @@ function callNow(active: ActiveRun): unknown {
 
 function callTraced(active: ActiveRun): unknown {
   const { job, run, givenClock } = active
-  const message = { job: job.view, run, [RUN_CLOCK]: givenClock }
-  return channel.tracePromise(async () => callNow(active), message)
+  const message: AttemptTrace & { readonly [RUN_CLOCK]: unknown } = {
+    job: job.view,
+    run,
+    attempt: run.attempt,
+    [RUN_CLOCK]: givenClock
+  }
+  return attemptChannel.tracePromise(async () => callNow(active), message)
 }

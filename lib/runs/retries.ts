@@ -11,10 +11,10 @@ export class Retries {
   /** The wait for the next attempt. */
   #timer: TimerHandle | null = null
   /** The async context in which the run was made, as an attempt does not inherit from the one before; `null` for none. */
-  readonly #origin: AsyncResource | null
+  readonly origin: AsyncResource | null
 
   constructor(origin: AsyncResource | null) {
-    this.#origin = origin
+    this.origin = origin
   }
 
   /** Whether no handler runs, as the next attempt is still to come. */
@@ -41,6 +41,6 @@ export class Retries {
   /** An async context for an attempt. */
   newScope(): AsyncResource {
     const make = (): AsyncResource => new AsyncResource('JobRun')
-    return this.#origin === null ? make() : this.#origin.runInAsyncScope(make)
+    return this.origin === null ? make() : this.origin.runInAsyncScope(make)
   }
 }

@@ -5,6 +5,7 @@ import { show } from '../base/show.js'
 import { LockLostError, OptionInvalidError, RunCancelledError, RunReplacedError, RunTimeoutError } from '../errors.js'
 import type { JobRecord } from '../jobs/job.js'
 import { MAX_KEPT_ATTEMPTS } from '../observability/history/run-entries.js'
+import { runChannel } from '../observability/traces.js'
 import { ActiveRun } from './active-run.js'
 import { ActiveRuns } from './active-runs.js'
 import { callCondition, callHandler } from './call-handler.js'
@@ -14,6 +15,7 @@ import { Retries } from './retries.js'
 import { retryDelay } from './retry-delay.js'
 import type { RunOwner, RunTools } from './run-owner.js'
 import { type RunEnd, RunRecord } from './run-record.js'
+import { traceRun } from './traced-run.js'
 
 /** Runs that begin only where the job's `when` says so. */
 const ASKING: ReadonlySet<RunTrigger> = new Set(['schedule', 'catch-up', 'start'])
@@ -228,7 +230,7 @@ export class Runner implements RunOwner<ActiveRun> {
       return
     }
     active.watch(definition.timeout)
-    this.#options.journal.runStarted(active)
+    this.#beginRun(active)
     this.#attempt(active)
   }
 
@@ -282,6 +284,11 @@ export class Runner implements RunOwner<ActiveRun> {
     const { timeout } = active.job.definition
     active.state = 'started'
     if (timeout > 0) active.watch(timeout)
+    this.#beginRun(active)
+  }
+
+  #beginRun(active: ActiveRun): void {
+    if (runChannel.hasSubscribers) traceRun(active)
     this.#options.journal.runStarted(active)
   }
 
@@ -304,7 +311,7 @@ export class Runner implements RunOwner<ActiveRun> {
     let result: unknown
     try {
       const { retries } = active
-      const scope = retries === null || retries.count === 0 ? active : retries.newScope()
+      const scope = retries === null ? active : retries.newScope()
       result = scope.runInAsyncScope(callHandler, active)
       if (result instanceof Promise) {
         result.then(

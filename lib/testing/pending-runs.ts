@@ -4,7 +4,7 @@ import { emitWarning } from 'node:process'
 import type { Clock } from '../../types/clock.js'
 import type { Run } from '../../types/run.js'
 import { systemClock } from '../base/clock.js'
-import { RUN_CHANNEL, RUN_CLOCK } from '../runs/call-handler.js'
+import { ATTEMPT_CHANNEL, RUN_CLOCK } from '../observability/traces.js'
 
 /** A call of a handler that goes on. */
 interface PendingRun {
@@ -37,7 +37,7 @@ function changed(): void {
 function observeRuns(): void {
   if (isObserved) return
   isObserved = true
-  const channel = tracingChannel<PendingRun, Message>(RUN_CHANNEL)
+  const channel = tracingChannel<PendingRun, Message>(ATTEMPT_CHANNEL)
   const calls = new WeakMap<object, PendingRun>()
   channel.start.bindStore(current, (message) => {
     const { run, [RUN_CLOCK]: clock } = message

@@ -236,7 +236,7 @@ t.test('each call of a handler is traced by a diagnostics channel', async (t) =>
     const messages: string[] = []
     const failure = new Error('broken')
     const listeners = ['start', 'end', 'asyncStart', 'asyncEnd', 'error'].map((name) => {
-      const channel = `tracing:fastify-redlock-scheduler:run:${name}`
+      const channel = `tracing:fastify-redlock-scheduler:attempt:${name}`
       const listener = (message: unknown): void => {
         const { job, run, error } = message as { job: unknown; run: Run; error?: unknown }
         if (job !== scheduler.get('a')) messages.push('a foreign job')
