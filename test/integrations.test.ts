@@ -1,5 +1,8 @@
 // What docs/integrations.md says, shown with the packages themselves.
+import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -447,3 +450,117 @@ t.test('@fastify/schedule: side by side, each with its decorator', (t) =>
     await Promise.all(apps.map((app) => app.close()))
   })
 )
+
+/** The code of a section of the page. */
+function codeOf(heading: string): string {
+  const [, section = ''] = page.split(`\n## ${heading}\n`)
+  return /```ts\n(.*?)```/s.exec(section)?.[1] ?? ''
+}
+
+/** What ends the programs of the page that tell others of runs: one run that succeeds, and one that fails. */
+const TWO_RUNS = `
+  app.jobs.add({ id: 'good', handler: () => {} })
+  app.jobs.add({ id: 'bad', handler: () => { throw new Error('broken') } })
+  await app.ready()
+  for (const id of ['good', 'bad']) await app.jobs.trigger(id, { wait: true })
+  await app.close()`
+
+/** Runs a program of TypeScript in a folder with these packages. */
+async function runWith(packages: Readonly<Record<string, string>>, code: string): ReturnType<typeof run> {
+  const folder = await mkdtemp(join(tmpdir(), 'rls-told-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  for (const [name, target] of Object.entries(packages)) {
+    await mkdir(dirname(join(folder, 'node_modules', name)), { recursive: true })
+    await symlink(join(ROOT, target), join(folder, 'node_modules', name))
+  }
+  await writeFile(join(folder, 'package.json'), '{ "type": "module" }')
+  await writeFile(join(folder, 'main.ts'), code)
+  return await run(process.execPath, ['--import', 'tsx', 'main.ts'], { cwd: folder })
+}
+
+const PACKAGES = { fastify: 'node_modules/fastify', tsx: 'node_modules/tsx', 'fastify-redlock-scheduler': '.' }
+
+t.test('Sentry: the code of the page sends a check-in for each run, and an issue for one that failed', async (t) => {
+  // What @sentry/node exports of that is that of @sentry/core.
+  const setUp = `
+    import { createTransport, setCurrentClient } from '@sentry/node'
+    import { ServerRuntimeClient } from '@sentry/node/server'
+    const items: object[] = []
+    const client = new ServerRuntimeClient({
+      dsn: 'https://key@sentry.example/1',
+      integrations: [],
+      stackParser: () => [],
+      transport: (options) => createTransport(options, async ({ body }) => {
+        for (const line of String(body).split('\\n')) items.push(JSON.parse(line))
+        return { statusCode: 200 }
+      })
+    })
+    setCurrentClient(client)
+    client.init()
+    `
+  const said = `
+    await client.flush(1000)
+    console.log(JSON.stringify(items.filter((item) => 'monitor_slug' in item || 'exception' in item)))`
+  const packages = { ...PACKAGES, '@sentry/node': 'node_modules/@sentry/core' }
+  const { stdout, stderr } = await runWith(packages, `${setUp}${codeOf('Sentry')}${TWO_RUNS}${said}`)
+  t.equal(stderr, '')
+  const items = JSON.parse(stdout) as Record<string, unknown>[]
+  const checkIns = items.filter((item) => 'monitor_slug' in item)
+  t.match(checkIns, [
+    { monitor_slug: 'good', status: 'in_progress' },
+    { monitor_slug: 'good', status: 'ok', duration: Number },
+    { monitor_slug: 'bad', status: 'in_progress' },
+    { monitor_slug: 'bad', status: 'error', duration: Number }
+  ])
+  const ids = checkIns.map((item) => item.check_in_id)
+  t.ok(ids[0] === ids[1] && ids[2] === ids[3] && ids[0] !== ids[2])
+  t.match(
+    items.filter((item) => 'exception' in item),
+    [{ exception: { values: [{ value: 'broken' }] }, tags: { jobId: 'bad', outcome: 'error', runId: String } }]
+  )
+})
+
+t.test('Cronitor: the code of the page tells of each run, its beginning first', async (t) => {
+  const heard: { readonly path: string; readonly query: Record<string, string> }[] = []
+  const open = new Set<string>()
+  const overtaken: string[] = []
+  const server = createServer((request, response) => {
+    const { pathname, searchParams } = new URL(request.url ?? '', 'http://localhost')
+    heard.push({ path: pathname, query: Object.fromEntries(searchParams) })
+    // What begins is answered late: what ends must wait for that.
+    if (open.has(pathname)) overtaken.push(pathname)
+    open.add(pathname)
+    setTimeout(
+      () => {
+        open.delete(pathname)
+        response.end()
+      },
+      searchParams.get('state') === 'run' ? 100 : 0
+    )
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => void server.close())
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const code = codeOf('Cronitor')
+  t.match(code, 'https://cronitor.link/p/')
+  const key = "process.env.CRONITOR_KEY = 'key'\n"
+  const { stderr, code: ended } = await runWith(
+    PACKAGES,
+    `${key}${code.replace('https://cronitor.link', url)}${TWO_RUNS}`
+  )
+  t.equal(stderr, '')
+  t.equal(ended, 0)
+  const told = (job: string): unknown[] =>
+    heard.flatMap(({ path, query }) => (path === `/p/key/${job}` ? [[query.state, query.message]] : []))
+  t.strictSame(told('good'), [
+    ['run', ''],
+    ['complete', '']
+  ])
+  t.strictSame(told('bad'), [
+    ['run', ''],
+    ['fail', 'Error: broken']
+  ])
+  t.equal(new Set(heard.map(({ query }) => query.series)).size, 2)
+  t.strictSame(overtaken, [])
+})
