@@ -242,6 +242,11 @@ export const AdminRequestInvalidError = createError<[string, string]>(
   'Invalid request: %s, got %s',
   400
 )
+/** An admin route failed as nobody has foreseen: the log has the error. */
+export const AdminFailedError = createError<[]>(
+  `${BASE}_ADMIN_FAILED`,
+  'The request failed: the log of the service says why'
+)
 /** The history has no run with this id. */
 export const HistoryRunUnknownError = createError<[string, string]>(
   `${BASE}_HISTORY_RUN_UNKNOWN`,

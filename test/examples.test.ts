@@ -27,7 +27,7 @@ async function finish(file: string, env: Readonly<Record<string, string>> = {}, 
 async function serve(env: Readonly<Record<string, string>> = {}): Promise<{ service: Running; url: string }> {
   const service = start(process.execPath, example('service.ts'), { cwd: ROOT, env: { PORT: '0', ...env } })
   const output = await service.said(/^Jobs are .*\n.*\n.*$/m)
-  return { service, url: /http:\S+?(?=\/jobs)/.exec(output)?.[0] ?? '' }
+  return { service, url: /http:\S+?(?=\/dashboard\/)/.exec(output)?.[0] ?? '' }
 }
 
 /** The starts of runs of a job that a service has told of, by the second they are due in. */
@@ -86,7 +86,12 @@ t.test('service.ts: what it says to open and to try works, its jobs run, SIGTERM
     [
       ['cleanup', true],
       ['report', false],
-      ['warm-cache', false]
+      ['warm-cache', false],
+      ['check-upstreams', false],
+      ['capture-payments', false],
+      ['import-prices', false],
+      ['send-newsletter', true],
+      ['close-books', false]
     ]
   )
   await service.said(/ cleanup does not run here: paused$/m)

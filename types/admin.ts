@@ -217,10 +217,8 @@ export interface AdminJobDetail {
   readonly override: (JobOverride & { readonly differences: readonly AdminDifference[] }) | null
   /** The last run that failed, with its error and its log; `null` for none among those kept. */
   readonly lastFailure: HistoryRun | null
-  /** What waits for a slot: the tick, if there is one, and how many requests by hand. */
-  readonly waiting: { readonly tick: number | null; readonly requests: number }
-  /** The living replicas that have it, by their ids. */
-  readonly replicas: readonly string[]
+  /** The tick that waits for a slot; `null` for none. */
+  readonly waitingTick: number | null
 }
 
 /** `GET /api/runs?job=&limit=&before=`: the story of a job, the newest first. */
@@ -294,16 +292,18 @@ export interface AdminFleet {
   })[]
   readonly store: AdminStore
   readonly history: { readonly runs: number; readonly retention: number; readonly logs: string | false } | null
-  /** Options that living replicas define differently. */
-  readonly differences: readonly {
-    readonly job: string
-    readonly option: string
-    readonly values: readonly {
-      readonly value: unknown
-      readonly appVersions: readonly string[]
-      readonly replicas: readonly string[]
-    }[]
-  }[]
+  /** Options that living replicas define differently; `null` where that is not known. */
+  readonly differences:
+    | readonly {
+        readonly job: string
+        readonly option: string
+        readonly values: readonly {
+          readonly value: unknown
+          readonly appVersions: readonly string[]
+          readonly replicas: readonly string[]
+        }[]
+      }[]
+    | null
   /** What people have done, the newest first: the last 50. */
   readonly changes: readonly AdminChange[]
 }

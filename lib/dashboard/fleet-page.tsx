@@ -12,7 +12,7 @@ import { jobHash } from './route.js'
 import { fleet, isAway, store, whyOff } from './store.js'
 import { Facts, Foreign, Live, Section } from './text.js'
 import { age, ago, days, duration, hms, when } from './time.js'
-import { changeSentence, plural, valueOf } from './words.js'
+import { changeSentence, plural, shownValue } from './words.js'
 
 /** A replica is heard of every 15 to 20 s: after that long something is the matter. */
 const SILENT = 40_000
@@ -181,7 +181,7 @@ function Store({ known }: { readonly known: AdminFleet }) {
   )
 }
 
-type Value = AdminFleet['differences'][number]['values'][number]
+type Value = NonNullable<AdminFleet['differences']>[number]['values'][number]
 
 /** Who says so: its versions, and its replicas. */
 function sideOf({ appVersions, replicas }: Value): string {
@@ -190,6 +190,7 @@ function sideOf({ appVersions, replicas }: Value): string {
 
 function Differences({ known }: { readonly known: AdminFleet }) {
   const { differences } = known
+  if (differences === null) return null
   if (differences.length === 0) {
     return (
       <Section title="Definitions that differ">
@@ -225,10 +226,10 @@ function Differences({ known }: { readonly known: AdminFleet }) {
                 {isWide ? (
                   sides.map((side) => {
                     const found = values.find((value) => sideOf(value) === side)
-                    return <td key={side}>{found === undefined ? '' : valueOf(option, found.value)}</td>
+                    return <td key={side}>{found === undefined ? '' : shownValue(option, found.value)}</td>
                   })
                 ) : (
-                  <td>{values.map((value) => `${valueOf(option, value.value)}: ${sideOf(value)}`).join('; ')}</td>
+                  <td>{values.map((value) => `${shownValue(option, value.value)}: ${sideOf(value)}`).join('; ')}</td>
                 )}
               </tr>
             ))}

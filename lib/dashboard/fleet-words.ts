@@ -38,7 +38,7 @@ export function fleetSubline({ replicas, differences }: AdminFleet): string {
       `${names}${more} ${others.length === 1 ? 'runs' : 'run'} ${list(versions)} instead of ${main ?? 'no version'}`
     )
   }
-  if (differences.length > 0)
+  if (differences !== null && differences.length > 0)
     parts.push(`${plural(differences.length, 'definition')} ${differences.length === 1 ? 'differs' : 'differ'}`)
   if (idle.length > 0 && idle.length < replicas.length) {
     parts.push(

@@ -6,7 +6,7 @@ import { whyOff } from './store.js'
 import { Facts, Foreign, Live, Section } from './text.js'
 import { ago, city, duration, hms, isSameClock, until, weekday, when } from './time.js'
 import { expectation } from './verdict.js'
-import { because, number, plural, quoted, untilWhen, valueOf } from './words.js'
+import { because, number, plural, quoted, shownValue, untilWhen } from './words.js'
 
 const OVERLAPS: Readonly<Record<string, string>> = {
   skip: 'the tick has no run',
@@ -27,13 +27,8 @@ export function Rail({ job, known }: { readonly job: AdminJob; readonly known: A
 }
 
 function Schedule({ job, known }: { readonly job: AdminJob; readonly known: AdminJobDetail }) {
-  const { definition, waiting, replicas } = known
+  const { definition, waitingTick } = known
   const { retry } = definition
-  const wait = [
-    waiting.tick !== null && 'a tick',
-    waiting.requests > 0 && plural(waiting.requests, 'run by hand', 'runs by hand')
-  ]
-  const waits = wait.filter((part) => part !== false).join(', ')
   return (
     <Section title="Schedule">
       <Facts
@@ -53,8 +48,7 @@ function Schedule({ job, known }: { readonly job: AdminJob; readonly known: Admi
             'Retries',
             retry === null || retry.limit === 0 ? 'none' : `${retry.limit}, the first after ${duration(retry.delay)}`
           ],
-          ['Waits', waits, 'warn'],
-          ...(replicas.length === 0 ? [] : [['Replicas', <Foreign text={replicas.join(', ')} />] as const])
+          ['Waits', waitingTick === null ? '' : 'a tick', 'warn']
         ]}
       />
     </Section>
@@ -100,8 +94,8 @@ function Differences({ job, known }: { readonly job: AdminJob; readonly known: A
               <th scope="row" class="dim">
                 {option}
               </th>
-              <td class="mono">{valueOf(option, code)}</td>
-              <td class="mono strong">{valueOf(option, value)}</td>
+              <td class="mono">{shownValue(option, code)}</td>
+              <td class="mono strong">{shownValue(option, value)}</td>
             </tr>
           ))}
         </tbody>

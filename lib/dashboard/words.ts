@@ -280,7 +280,7 @@ export function messageOf(error: string): string {
 const DURATIONS: ReadonlySet<string> = new Set(['timeout', 'misfireGraceTime', 'jitter', 'lock', 'lockTtl'])
 
 /** The value of an option, as people read it. */
-export function valueOf(option: string, value: unknown): string {
+export function shownValue(option: string, value: unknown): string {
   if (value === null || value === undefined || value === false) return 'none'
   if (typeof value === 'number') return DURATIONS.has(option) ? duration(value) : number(value)
   if (typeof value === 'string') return value

@@ -46,6 +46,16 @@ export const compilerOfApp: CompilerOf = (app) => (schema) => {
   return refuseOther(schema, compile(route))
 }
 
+/** Makes Fastify's own compiler of schemas; `null` where the app, or an instance around it, has another one. */
+export function ownCompilerOf(app: unknown): ((options: object) => (route: object) => unknown) | null {
+  const controller = internal<SchemaController>(app, 'fastify.schemaController')
+  const options = internal<AppOptions>(app, 'fastify.options')
+  const build = controller?.getValidatorBuilder?.()
+  const isOther = controller?.isCustomValidatorCompiler || options?.schemaController?.compilersFactory?.buildValidator
+  if (typeof build !== 'function' || isOther) return null
+  return (customOptions) => build({}, { customOptions })
+}
+
 /** ajv returns what it has compiled before under the schema's `$id`, whatever that was. */
 function refuseOther(schema: Parameters<SchemaCompiler>[0], validate: unknown): unknown {
   const { schema: compiled } = (validate ?? {}) as { readonly schema?: unknown }

@@ -28,11 +28,16 @@ let modules: AjvModules | null = null
  *
  * @throws AjvMissingError when it is not installed; what ajv throws for a schema
  */
-export const ownAjv: SchemaCompiler = (schema) => {
-  modules ??= load()
-  const ajv = new modules.Ajv(OPTIONS)
-  modules.addFormats?.(ajv)
-  return ajv.compile(schema)
+export const ownAjv: SchemaCompiler = (schema) => ownAjvWith({})(schema)
+
+/** As `ownAjv`, with other options of ajv. */
+export function ownAjvWith(options: object): SchemaCompiler {
+  return (schema) => {
+    modules ??= load()
+    const ajv = new modules.Ajv({ ...OPTIONS, ...options })
+    modules.addFormats?.(ajv)
+    return ajv.compile(schema)
+  }
 }
 
 function load(): AjvModules {

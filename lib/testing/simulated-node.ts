@@ -6,6 +6,7 @@ import type {
   CoordinationNode
 } from '../../types/coordination/node.js'
 import type {
+  Change,
   ChangeAnswer,
   ChangeRequest,
   ClaimAnswer,
@@ -209,6 +210,10 @@ export class SimulatedNode implements Coordination, CoordinationNode {
 
   changeAt(request: ChangeRequest, at: number | null): Promise<ChangeAnswer> {
     return this.#change((memory) => memory.changeAt(request, at))
+  }
+
+  readChanges(limit: number): Promise<readonly Change[]> {
+    return this.#store.orThrow('read what was changed', (memory) => memory.readChanges(limit))
   }
 
   standing(): Promise<Standing> {

@@ -174,4 +174,10 @@ export interface Changes {
    * @throws RedisUnavailableError
    */
   standing(): Promise<Standing>
+  /**
+   * The last changes that were made, the newest first.
+   *
+   * @throws RedisUnavailableError
+   */
+  readChanges(limit: number): Promise<readonly Change[]>
 }

@@ -53,6 +53,11 @@ export class MemoryChanges {
     return this.#entries.filter((change) => change.version > version)
   }
 
+  /** The last changes, the newest first. */
+  newest(limit: number): Change[] {
+    return this.#entries.slice(-limit).reverse()
+  }
+
   get standing(): Standing {
     return {
       pauses: [...this.#pauses.standing()],

@@ -209,6 +209,10 @@ export class MemoryCoordination implements Coordination {
     return this.#store.changes.make(request, now, now, false, (change) => this.tell(change))
   }
 
+  async readChanges(limit: number): Promise<readonly Change[]> {
+    return this.#store.changes.newest(limit)
+  }
+
   async standing(): Promise<Standing> {
     return this.#store.changes.standing
   }

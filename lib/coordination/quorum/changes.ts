@@ -53,3 +53,13 @@ function withAll(told: readonly Change[]): Change {
   const runs = told.flatMap((change) => (change.kind === 'release' ? (change.runs ?? []) : []))
   return { ...first, runs: [...new Map(runs.map((run) => [run.runId, run])).values()] }
 }
+
+/** What most of the masters have of the changes that were made, the newest first. */
+export function newestOf(lists: readonly (readonly Change[])[], most: number): Change[] {
+  const told = new Map<string, Change[]>()
+  for (const change of lists.flat()) told.set(change.id, [...(told.get(change.id) ?? []), change])
+  return [...told.values()]
+    .filter((each) => each.length >= Math.min(most, lists.length))
+    .map((each) => withAll(each))
+    .sort((a, b) => b.at - a.at || (a.id < b.id ? 1 : -1))
+}

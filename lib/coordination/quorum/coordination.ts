@@ -2,6 +2,7 @@ import type { Clock } from '../../../types/clock.js'
 import type { AbandonVote } from '../../../types/coordination/node.js'
 import type {
   AcquireAnswer,
+  Change,
   ChangeAnswer,
   ChangeRequest,
   ClaimAnswer,
@@ -35,6 +36,7 @@ import { createRunIds } from '../../base/run-ids.js'
 import { nameOfChange } from '../../base/scopes.js'
 import { OptionInvalidError, RedisUnavailableError } from '../../errors.js'
 import { ballot } from './ballot.js'
+import { newestOf } from './changes.js'
 import { QuorumClaims } from './claims.js'
 import { QuorumListener } from './listener.js'
 import { LockRestorer } from './lock-restorer.js'
@@ -278,14 +280,24 @@ export class QuorumCoordination implements Coordination {
   }
 
   async standing(): Promise<Standing> {
-    const votes = await ballot<Member, Standing | Error>(this.#members, this.#clock, {
-      ask: ({ node }) => node.standing().catch((error: Error) => error),
+    return combineStanding(await this.#ask('read what is in force', ({ node }) => node.standing()))
+  }
+
+  async readChanges(limit: number): Promise<readonly Change[]> {
+    const told = await this.#ask('read what was changed', ({ node }) => node.readChanges(limit))
+    return newestOf(told, this.#most).slice(0, limit)
+  }
+
+  /** What those say that answer. @throws RedisUnavailableError where a majority does not */
+  async #ask<Value extends object>(what: string, ask: (member: Member) => Promise<Value>): Promise<Value[]> {
+    const votes = await ballot<Member, Value | Error>(this.#members, this.#clock, {
+      ask: (member) => ask(member).catch((error: Error) => error),
       isAnswer: (answer) => !(answer instanceof Error),
       isDecided: () => false
     })
-    const answers = votes.filter((vote) => vote !== null && !(vote instanceof Error)) as Standing[]
-    if (answers.length < this.#most) throw noMajorityError('read what is in force', reasonIn(votes))
-    return combineStanding(answers)
+    const answers = votes.filter((vote) => vote !== null && !(vote instanceof Error)) as Value[]
+    if (answers.length < this.#most) throw noMajorityError(what, reasonIn(votes))
+    return answers
   }
 
   async survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]> {

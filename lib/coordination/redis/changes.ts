@@ -116,6 +116,17 @@ export class RedisChanges {
     return { pauses, resumed, skips, overrides }
   }
 
+  /** @throws RedisUnavailableError */
+  async last(limit: number): Promise<readonly Change[]> {
+    const { client, link, keys } = this.#options
+    try {
+      const entries = await link.exchange(() => client.xrevrange(keys.changes, '+', '-', 'COUNT', limit))
+      return entries.flatMap(([, fields]) => readChange(fields[1]) ?? [])
+    } catch (error) {
+      throw link.unavailable('read what was changed', error)
+    }
+  }
+
   async #read(after: number): Promise<{ changes: readonly (Change | null)[]; version: number }> {
     const { client, link, keys } = this.#options
     try {

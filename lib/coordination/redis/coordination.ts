@@ -8,6 +8,7 @@ import type {
   CoordinationNode
 } from '../../../types/coordination/node.js'
 import type {
+  Change,
   ChangeAnswer,
   ChangeRequest,
   ClaimAnswer,
@@ -265,6 +266,10 @@ export class RedisCoordination implements Coordination, CoordinationNode {
 
   async standing(): Promise<Standing> {
     return await this.#opened.changes.standing()
+  }
+
+  async readChanges(limit: number): Promise<readonly Change[]> {
+    return await this.#opened.changes.last(limit)
   }
 
   survey(jobs: readonly SurveyRequest[]): Promise<readonly JobState[]> {

@@ -12,7 +12,7 @@ export interface Asking {
 const LOOKS_ONLY: Asking = { user: null, can: [] }
 
 /** What the page may do: load its own files and talk to its own server. */
-const CONTENT_SECURITY_POLICY = [
+export const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",

@@ -61,6 +61,8 @@ export class Board {
   /** On the monotonic clock. */
   #readAt = Number.NEGATIVE_INFINITY
   #reading: Promise<BoardView> | null = null
+  /** How often what was read was let go of. */
+  #epoch = 0
   /** Schedules in words: jobs with equal triggers share one. */
   readonly #described = new WeakMap<object, { readonly schedule: string; readonly timezone: string | null }>()
 
@@ -78,9 +80,12 @@ export class Board {
   async view(): Promise<BoardView> {
     const { clock } = this.#options
     if (this.#view !== null && clock.monotonic() - this.#readAt < FRESH) return this.#view
-    this.#reading ??= this.#read().finally(() => {
-      this.#reading = null
-    })
+    if (this.#reading === null) {
+      const reading: Promise<BoardView> = this.#read().finally(() => {
+        if (this.#reading === reading) this.#reading = null
+      })
+      this.#reading = reading
+    }
     return await this.#reading
   }
 
@@ -97,8 +102,10 @@ export class Board {
 
   /** Lets go of what was read: somebody has changed something, or nobody looks any more. */
   forget(): void {
-    this.#readAt = Number.NEGATIVE_INFINITY
     this.#view = null
+    // What is being read may be from before.
+    this.#reading = null
+    this.#epoch++
   }
 
   /**
@@ -125,6 +132,7 @@ export class Board {
 
   async #read(): Promise<BoardView> {
     const { clock, coordination, jobs } = this.#options
+    const epoch = this.#epoch
     const startedAt = clock.monotonic()
     const known = await jobs.read()
     const standing = await jobs.standing(known)
@@ -140,8 +148,10 @@ export class Board {
       entries.set(job.id, { job, status, state, lastTicks, lastOutcome, mark })
     })
     const view = { at: Math.round(coordination.now()), entries, counts: countsOf(states), groups: [...groups].sort() }
-    this.#readAt = startedAt
-    this.#view = view
+    if (epoch === this.#epoch) {
+      this.#readAt = startedAt
+      this.#view = view
+    }
     return view
   }
 

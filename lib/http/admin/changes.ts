@@ -1,35 +1,19 @@
-import type { AdminChange } from '../../../types/admin.js'
+import type { AdminAction, AdminChange } from '../../../types/admin.js'
 import type { Change } from '../../../types/coordination.js'
+import { isAction, toFleetChange } from '../../observability/fleet-change.js'
+import { ADMIN_ACTIONS } from './options.js'
 
-/** A change as something that somebody has done; `null` for what replicas tell each other. */
-export function changeOf(change: Change): AdminChange | null {
-  const { at, by, kind } = change
-  const nothing = { job: null, group: null, run: null, scheduledTime: null, until: null, options: [] }
-  const common = { ...nothing, at, by, note: ('note' in change ? change.note : null) ?? null }
-  switch (kind) {
-    case 'pause':
-      return { ...common, ...targetOf(change.scope), action: 'pause', until: change.until }
-    case 'resume':
-      return { ...common, ...targetOf(change.scope), action: 'resume' }
-    case 'skip':
-      return { ...common, action: 'skip', job: change.jobId, scheduledTime: change.scheduledTime }
-    case 'override':
-      return { ...common, action: 'override', job: change.jobId, options: Object.keys(change.changes) }
-    case 'reset':
-      return { ...common, action: 'reset', job: change.jobId }
-    case 'release':
-      return { ...common, action: 'release', job: change.jobId }
-    case 'cancel':
-      return { ...common, action: 'cancel', job: null, run: change.runId }
-    case 'request':
-      return { ...common, action: 'trigger', job: change.jobId }
-    default:
-      // Of a later build.
-      return null
-  }
+/** A change as the page tells it; `null` for what replicas tell each other, and for what a later build does. */
+export function toAdminChange(change: Change): AdminChange | null {
+  if (!isAction(change)) return null
+  const { action, jobId: job, group, runIds, by, note, at, scheduledTime, until, options } = toFleetChange(change)
+  if (!(ADMIN_ACTIONS as readonly string[]).includes(action)) return null
+  const run = runIds[0] ?? null
+  return { at, by, action: action as AdminAction, job, group, run, scheduledTime, until, options, note }
 }
 
-function targetOf(scope: string): Pick<AdminChange, 'job' | 'group'> {
-  if (scope.startsWith('job:')) return { job: scope.slice('job:'.length), group: null }
-  return { job: null, group: scope.startsWith('group:') ? scope.slice('group:'.length) : null }
+/** Whether a change is about a job: itself, its group, or all jobs. */
+export function isAbout({ job, group }: AdminChange, jobId: string, itsGroup: string | null): boolean {
+  if (job !== null) return job === jobId
+  return group === null || group === itsGroup
 }

@@ -25,14 +25,18 @@ export function serveAdmin(
   const { clock, log, timezone } = options
   const jobs = new KnownJobs({ coordination, jobs: engine.jobs })
   const board = new Board({ clock, coordination, jobs, redact: admin.redact, timezone, words: loadCronInWords })
+  /** How long the store took to answer when the replicas were counted last. */
+  let latency: number | null = null
   const stream = new Stream({
     clock,
     board,
     log,
     now: () => coordination.now(),
-    store: () => storeOf(engine, null),
+    store: () => storeOf(engine, latency),
     replicas: async () => {
+      const startedAt = clock.monotonic()
       const replicas = await fleetStatus.replicas()
+      latency = coordination.state.kind === 'memory' ? null : clock.monotonic() - startedAt
       return { replicas: replicas.length, takeTicks: replicas.filter(({ takesTicks }) => takesTicks).length }
     }
   })

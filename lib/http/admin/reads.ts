@@ -1,4 +1,5 @@
 import type {
+  AdminChange,
   AdminDifference,
   AdminFleet,
   AdminJobDetail,
@@ -18,10 +19,11 @@ import { HistoryRunUnknownError, JobUnknownError, RedisUnavailableError } from '
 import type { JobDefinition } from '../../jobs/definition.js'
 import { DEFAULT_GRACE } from '../../jobs/options.js'
 import { graceOf } from '../../observability/expected-success.js'
+import { MAX_LIMIT } from '../../observability/history/options.js'
 import { isFromCompletion } from '../../triggers/index.js'
 import type { Asking } from './access.js'
 import type { Board, BoardEntry } from './board.js'
-import { changeOf } from './changes.js'
+import { isAbout, toAdminChange } from './changes.js'
 import type { KnownJob, KnownJobs } from './known-jobs.js'
 import type { ResolvedAdmin } from './options.js'
 import type { Redaction } from './redaction.js'
@@ -32,6 +34,10 @@ import { merged, tickOfRange, ticksOfRuns } from './ticks.js'
 /** How many ticks to come are listed, of one job and in a lane. */
 const NEXT_TICKS = 10
 const MAX_COMING = 200
+
+/** How many of the last changes the page of the fleet lists, and among how many those about a job are looked for. */
+const CHANGES = 50
+const MAX_CHANGES = 500
 
 export interface ReadsOptions {
   readonly engine: Engine
@@ -64,11 +70,7 @@ export class Reads {
     const { board, jobs, admin } = this.#options
     const entry = await this.#entry(id)
     const { job } = entry
-    const [[standing], stored, replicas] = await Promise.all([
-      jobs.standing([job], true),
-      this.#historyOf(id),
-      Promise.resolve([] as string[])
-    ])
+    const [[standing], stored] = await Promise.all([jobs.standing([job], true), this.#historyOf(id)])
     const status = standing?.status ?? entry.status
     const [row] = await board.rows([{ ...entry, status }])
     const failed = stored?.runs.find(
@@ -81,8 +83,7 @@ export class Reads {
       nextRuns: this.#nextRuns(entry),
       override: status.override === null ? null : { ...status.override, ...this.#differencesOf(entry) },
       lastFailure: failed === undefined ? null : admin.redact.run(failed),
-      waiting: { tick: stored?.waiting ?? null, requests: 0 },
-      replicas
+      waitingTick: stored?.waiting ?? null
     }
   }
 
@@ -91,15 +92,18 @@ export class Reads {
     const { engine, admin } = this.#options
     const { history, options } = engine
     history.check(id, {})
-    const entries = await history.read(id, limit, before ?? Number.POSITIVE_INFINITY)
+    const upTo = before ?? Number.POSITIVE_INFINITY
+    const [entries, changes] = await Promise.all([history.read(id, limit, upTo), this.#changes(MAX_CHANGES)])
     const last = entries.at(-1)
+    const next = entries.length < limit || last === undefined ? null : timeOf(last)
+    const group = engine.jobs.get(id)?.definition.group ?? null
     const bounds = options.history
     return {
       at: this.#now,
       job: id,
       entries: entries.map((entry) => (entry.kind === 'run' ? admin.redact.run(entry) : entry)),
-      changes: [],
-      next: entries.length < limit || last === undefined ? null : timeOf(last),
+      changes: changes.filter((each) => isAbout(each, id, group) && each.at < upTo && each.at >= (next ?? 0)),
+      next,
       kept: bounds === null ? null : { runs: bounds.runs, retention: bounds.retention }
     }
   }
@@ -115,11 +119,9 @@ export class Reads {
   async run(jobId: string, id: string): Promise<AdminRun> {
     const { engine, admin } = this.#options
     engine.history.check(jobId, {})
-    const run =
-      (await engine.history.read(jobId, 1000, Number.POSITIVE_INFINITY)).find(
-        (e): e is HistoryRun => e.kind === 'run' && e.id === id
-      ) ?? null
-    if (run === null) throw new HistoryRunUnknownError(show(jobId), show(id))
+    const entries = await engine.history.read(jobId, MAX_LIMIT, Number.POSITIVE_INFINITY)
+    const run = entries.find((entry): entry is HistoryRun => entry.kind === 'run' && entry.id === id)
+    if (run === undefined) throw new HistoryRunUnknownError(show(jobId), show(id))
     return { at: this.#now, run: admin.redact.run(run) }
   }
 
@@ -131,7 +133,7 @@ export class Reads {
       if (error instanceof RedisUnavailableError) return null
       throw error
     })
-    const { replicas = [], latency = null, differences = [], changes = [] } = told ?? {}
+    const { replicas = [], latency = null, changes = [] } = told ?? {}
     return {
       at: this.#now,
       you: { user, can },
@@ -139,24 +141,19 @@ export class Reads {
       replicas,
       store: storeOf(engine, latency),
       history: history === null ? null : { runs: history.runs, retention: history.retention, logs: history.logs },
-      differences,
+      // What other replicas have defined is not published yet.
+      differences: null,
       changes
     }
   }
 
-  async #askFleet(): Promise<
-    Pick<AdminFleet, 'replicas' | 'differences' | 'changes'> & { readonly latency: number | null }
-  > {
+  async #askFleet(): Promise<Pick<AdminFleet, 'replicas' | 'changes'> & { readonly latency: number | null }> {
     const { engine, board } = this.#options
     const { coordination, fleetStatus, options } = engine
     const startedAt = options.clock.monotonic()
     const replicas = await fleetStatus.replicas()
     const latency = coordination.state.kind === 'memory' ? null : options.clock.monotonic() - startedAt
-    const [view, differences, changes] = await Promise.all([
-      board.view(),
-      Promise.resolve([]),
-      Promise.resolve([] as import('../../../types/coordination.js').Change[])
-    ])
+    const [view, changes] = await Promise.all([board.view(), this.#changes(CHANGES)])
     const running = [...view.entries.values()].flatMap(({ job, status }) => {
       return status.running.map(({ id: run, replicaId }) => ({ job: job.id, run, replicaId }))
     })
@@ -166,9 +163,13 @@ export class Reads {
     return {
       replicas: replicas.map((replica) => ({ concurrency: null, ...replica, runs: runsOf(replica.replicaId) })),
       latency,
-      differences,
-      changes: changes.flatMap((change) => changeOf(change) ?? [])
+      changes
     }
+  }
+
+  async #changes(limit: number): Promise<AdminChange[]> {
+    const changes = await this.#options.engine.coordination.readChanges(limit)
+    return changes.flatMap((change) => toAdminChange(change) ?? [])
   }
 
   get #now(): number {

@@ -1,7 +1,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from 'fastify'
 import type { AdminAction, AdminAnswers, AdminError, AdminRequests } from '../../../types/admin.js'
 import { show } from '../../base/show.js'
-import { AdminRequestInvalidError, isSchedulerError } from '../../errors.js'
+import { AdminFailedError, AdminRequestInvalidError, isSchedulerError } from '../../errors.js'
 import { logSafely } from '../../observability/log.js'
 import type { Scheduler } from '../../scheduler.js'
 import { describeTrigger, loadCronInWords } from '../../triggers/describe.js'
@@ -12,10 +12,17 @@ import { servePage } from './page.js'
 import type { Reads } from './reads.js'
 import { READ_SCHEMAS, responses, WRITE_SCHEMAS } from './schemas.js'
 import type { Stream } from './stream.js'
-import { compileLater, loadCompiler } from './validation.js'
+import { compileLater } from './validation.js'
 
 /** The most that a request may bring; data of a run has at most 256 KB. */
 const BODY_LIMIT = 300_000
+
+/** What ajv says of a part of a request. */
+interface InvalidPart {
+  readonly instancePath: string
+  readonly message: string
+  readonly data: unknown
+}
 
 /** Errors that say that something given is wrong: where it came with a request, the request is. */
 const INPUT_ERRORS = new Set(
@@ -38,12 +45,11 @@ export interface AdminRoutesOptions {
 export async function adminRoutes(app: FastifyInstance, options: AdminRoutesOptions): Promise<void> {
   const { access, reads, actions, stream, scheduler, timezone } = options
   app.setErrorHandler(answerError)
-  app.setValidatorCompiler(compileLater)
+  app.setValidatorCompiler(compileLater(app))
   app.setSerializerCompiler(() => (answer) => JSON.stringify(answer))
   app.setSchemaErrorFormatter((errors, part) => {
-    const [{ instancePath = '', message = 'it is invalid' } = {}] = errors
-    const error = new AdminRequestInvalidError(`${part}${instancePath.replaceAll('/', '.')} ${message}`, '')
-    return error
+    const [{ instancePath, message, data } = {} as InvalidPart] = errors as unknown as InvalidPart[]
+    return new AdminRequestInvalidError(`${part}${instancePath.replaceAll('/', '.')} ${message}`, show(data))
   })
   onlyJson(app)
 
@@ -53,8 +59,7 @@ export async function adminRoutes(app: FastifyInstance, options: AdminRoutesOpti
   }
   app.addHook('onRequest', async (request, reply) => {
     const isIn = await access.enter(request, reply, actionOf(request))
-    if (!isIn) return reply
-    await loadCompiler()
+    return isIn ? undefined : reply
   })
   app.setNotFoundHandler((request, reply) => {
     const { method, url } = request
@@ -115,14 +120,15 @@ function onlyJson(app: FastifyInstance): void {
 
 /** Answers with an error's code and message; what nobody has foreseen is told to the log alone. */
 function answerError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  const { code = 'FST_ERR_RLS_INTERNAL', statusCode = 500, message } = error
+  const { code = '', statusCode = 500, message } = error
   if (isSchedulerError(error) && INPUT_ERRORS.has(code)) {
     reply.code(400).send(errorBody(400, code, message))
   } else if (statusCode < 500 || isSchedulerError(error)) {
     reply.code(statusCode).send(errorBody(statusCode, code, message))
   } else {
     logSafely(request.log, 'error', { err: error }, 'an admin route failed')
-    reply.code(statusCode).send(errorBody(statusCode, code, 'Internal error: the log says more'))
+    const failed = new AdminFailedError()
+    reply.code(500).send(errorBody(500, failed.code, failed.message))
   }
 }
 

@@ -1,3 +1,6 @@
+import { SKIP_REASONS } from '../../jobs/stats.js'
+import { RANK_OF, STATES } from './job-state.js'
+import { ADMIN_ACTIONS } from './options.js'
 import { SORTS } from './search.js'
 
 // What the admin routes take and answer with, as JSON Schema: types/admin.ts says what it means. An app with @fastify/swagger shows it.
@@ -21,22 +24,9 @@ const VERSION = {
     'What must be in force, `null` for nothing: where it is something else, as somebody was faster, the answer is 412.'
 } as const
 
-const STATES = ['gone', 'paused', 'overdue', 'failing', 'missed', 'overlapping', 'running', 'on_time'] as const
-const RANKS = ['attention', 'running', 'paused', 'on_time', 'gone'] as const
+const RANKS = [...new Set(Object.values(RANK_OF))]
 const OUTCOMES = ['success', 'error', 'timeout', 'cancelled', 'lock_lost', 'abandoned'] as const
-const REASONS = [
-  'claimed_elsewhere',
-  'overlap',
-  'misfire',
-  'coalesced',
-  'paused',
-  'redis_error',
-  'shutdown',
-  'condition',
-  'operator'
-] as const
 const RUN_TRIGGERS = ['schedule', 'manual', 'recovery', 'catch-up', 'start'] as const
-const ACTIONS = ['trigger', 'pause', 'resume', 'skip', 'override', 'reset', 'release', 'cancel'] as const
 
 function object<const Properties extends object>(properties: Properties, optional: readonly (keyof Properties)[] = []) {
   const required = Object.keys(properties).filter((key) => !(optional as readonly string[]).includes(key))
@@ -59,7 +49,7 @@ const PROGRESS = object({ share: { type: 'number' }, note: TEXT_OR_NULL, at: TIM
 
 const TICK_FIELDS = {
   at: TIME,
-  kind: { type: 'string', enum: [...OUTCOMES, ...REASONS, 'running', 'waiting'] },
+  kind: { type: 'string', enum: [...OUTCOMES, ...SKIP_REASONS, 'running', 'waiting'] },
   until: TIME,
   count: COUNT,
   run: TEXT,
@@ -163,7 +153,7 @@ const TICKS = object({
   first: TIME,
   last: TIME,
   count: COUNT,
-  reason: { type: 'string', enum: REASONS },
+  reason: { type: 'string', enum: SKIP_REASONS },
   by: TEXT,
   at: TIME
 })
@@ -171,7 +161,7 @@ const TICKS = object({
 const CHANGE = object({
   at: TIME,
   by: TEXT,
-  action: { type: 'string', enum: ACTIONS },
+  action: { type: 'string', enum: ADMIN_ACTIONS },
   job: TEXT_OR_NULL,
   group: TEXT_OR_NULL,
   run: TEXT_OR_NULL,
@@ -267,8 +257,7 @@ export const READ_SCHEMAS = {
         })
       ),
       lastFailure: nullable(RUN),
-      waiting: object({ tick: TIME_OR_NULL, requests: COUNT }),
-      replicas: list(TEXT)
+      waitingTick: TIME_OR_NULL
     })
   },
   runs: {
@@ -312,7 +301,7 @@ export const READ_SCHEMAS = {
     querystring: object({}),
     answer: object({
       at: TIME,
-      you: object({ user: TEXT_OR_NULL, can: list({ type: 'string', enum: ACTIONS }) }),
+      you: object({ user: TEXT_OR_NULL, can: list({ type: 'string', enum: ADMIN_ACTIONS }) }),
       app: object({ title: TEXT, replicaId: TEXT, version: TEXT, timezone: TEXT }),
       replicas: list(
         object({
@@ -331,12 +320,14 @@ export const READ_SCHEMAS = {
       ),
       store: STORE,
       history: nullable(object({ runs: COUNT, retention: MILLISECONDS, logs: { type: ['string', 'boolean'] } })),
-      differences: list(
-        object({
-          job: TEXT,
-          option: TEXT,
-          values: list(object({ value: ANYTHING, appVersions: list(TEXT), replicas: list(TEXT) }, ['value']))
-        })
+      differences: nullable(
+        list(
+          object({
+            job: TEXT,
+            option: TEXT,
+            values: list(object({ value: ANYTHING, appVersions: list(TEXT), replicas: list(TEXT) }, ['value']))
+          })
+        )
       ),
       changes: list(CHANGE)
     })

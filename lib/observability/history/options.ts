@@ -15,7 +15,8 @@ export interface ResolvedHistory {
 
 export const HISTORY_KEYS = ['runs', 'retention', 'logs', 'redact'] as const satisfies (keyof HistoryOptions)[]
 
-const MAX_RUNS = 1000
+/** How many runs of a job are kept at most, and how many entries are read at once. */
+export const MAX_LIMIT = 1000
 
 /** @throws OptionInvalidError, OptionUnknownError, DurationInvalidError */
 export function resolveHistory(history: unknown): ResolvedHistory | null {
@@ -39,6 +40,6 @@ export function resolveHistory(history: unknown): ResolvedHistory | null {
 
 /** @throws OptionInvalidError */
 export function checkLimit(value: unknown, name: string): asserts value is number {
-  if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_RUNS) return
-  throw new OptionInvalidError(name, `a whole number from 1 to ${MAX_RUNS}`, show(value))
+  if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_LIMIT) return
+  throw new OptionInvalidError(name, `a whole number from 1 to ${MAX_LIMIT}`, show(value))
 }

@@ -121,6 +121,28 @@ async function answers(t: Test, options: PluginOptions): Promise<void> {
     })
     await act('reset', { job: 'works' })
     await act('release', { job: 'works' })
+    // What people have done stands in the fleet's page, and in the story of each job that it is about.
+    const done = (await read('fleet')).changes
+    t.match(done.slice(0, 3), [
+      { action: 'reset', job: 'works', by: 'mara' },
+      { action: 'override', job: 'works', options: ['timeout', 'data'], note: 'slow' },
+      { action: 'skip', job: 'works', scheduledTime: next, note: 'stocktaking' }
+    ])
+    const story = (await read('runs', { job: 'works' })).changes.map(
+      ({ action, group }: { action: string; group: string | null }) => [action, group]
+    )
+    t.strictSame(story, [
+      ['reset', null],
+      ['override', null],
+      ['skip', null],
+      ['resume', null],
+      ['pause', null],
+      ['resume', 'g'],
+      ['pause', 'g'],
+      ['resume', null],
+      ['pause', null]
+    ])
+    t.match((await read('runs', { job: HOSTILE })).changes.at(-1), { action: 'trigger', by: 'mara', note: 'try' })
     t.match(await act('preview', { trigger: '0 6 * * *', count: 3 }), {
       schedule: 'Every day at 06:00',
       timezone: 'UTC'

@@ -46,6 +46,7 @@ try('ZRANGEBYSCORE', sorted, 0, 0)
 try('ZREM', open, '-')
 try('XADD', stream, 'MAXLEN', 1, '*', 'a', '1')
 try('XRANGE', stream, '-', '+', 'COUNT', 1)
+try('XREVRANGE', stream, '+', '-', 'COUNT', 1)
 try('DEL', text, hash, set, sorted, stream)
 local info = redis.pcall('INFO')
 if #refused == 0 and failed then return failed end
