@@ -41,13 +41,8 @@ function useJob(id: string): void {
       isFirst = false
     })
   }, [job])
-  useEffect(
-    () => () => {
-      details.stop()
-      history.stop()
-    },
-    []
-  )
+  useEffect(details.hold, [])
+  useEffect(history.hold, [])
 }
 
 function later(): void {

@@ -46,7 +46,7 @@ export function useList(): void {
   useSignalEffect(() => {
     if (moved.value > 0) list.loadSoon(GATHERED)
   })
-  useEffect(() => () => list.stop(), [])
+  useEffect(list.hold, [])
 }
 
 export function JobsPage() {

@@ -14,9 +14,22 @@ export class Loader {
   #stop: AbortController | null = null
   #timer: ReturnType<typeof setTimeout> | undefined
   #failures = 0
+  /** How many pages are there that show it. */
+  #holders = 0
 
   constructor(read: (stop: AbortSignal) => Promise<void>) {
     this.#read = read
+  }
+
+  /**
+   * A page that shows it is there; it calls what is returned as it goes. The next page may have begun to read by then: only when none
+   * is left is the reading cut off.
+   */
+  readonly hold = (): (() => void) => {
+    this.#holders++
+    return () => {
+      if (--this.#holders === 0) this.stop()
+    }
   }
 
   /** Reads now. */

@@ -204,7 +204,7 @@ function Lanes(props: { known: Listing; from: number; to: number; time: number; 
     if (!first.current) forgetLanes()
     first.current = false
   }, [epoch.value])
-  useEffect(() => () => laneLoader.stop(), [])
+  useEffect(laneLoader.hold, [])
   useWheel(box, view, zoom)
   const height = total * LANE
   return (
