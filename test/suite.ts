@@ -14,6 +14,8 @@ const TIMEOUT = 180_000
 
 /** The chaos suite waits for most of its time, and takes longest; what only computes gives way to all else. */
 const FIRST = /^test\/chaos\//
+/** They start a browser, or programs that compute: beside those that wait for locks and deaths they would make these late. */
+const COMPUTING = /^test\/(?:dashboard\/pages|http\/(?:admin\/dashboard|browser)|observability\/alerts)\./
 /** They are about time, and need the machine to themselves, after all others. */
 const LAST = /^test\/undisturbed\//
 
@@ -57,6 +59,8 @@ async function run(file: string, buffered: boolean): Promise<void> {
 
 const chaos = files.filter((file) => FIRST.test(file))
 const undisturbed = files.filter((file) => LAST.test(file))
-const others = files.filter((file) => !FIRST.test(file) && !LAST.test(file))
+const computing = files.filter((file) => COMPUTING.test(file))
+const others = files.filter((file) => ![FIRST, COMPUTING, LAST].some((which) => which.test(file)))
 await Promise.all([...chaos, ...others].map((file) => run(file, true)))
+await Promise.all(computing.map((file) => run(file, true)))
 for (const file of undisturbed) await run(file, false)

@@ -26,7 +26,8 @@ function promtool(t: Test, what: string, ...args: string[]): void {
 t.test('the rules are rules', async (t) => promtool(t, 'alerts.yml', 'check', 'rules', RULES))
 
 t.test('each alert fires and stays silent where it should', async (t) => {
-  for (const file of files) promtool(t, file, 'test', 'rules', join(FOLDER, file))
+  // All in one process: each takes a second to begin.
+  promtool(t, 'all files', 'test', 'rules', ...files.map((file) => join(FOLDER, file)))
 })
 
 t.test('of each alert it is tested that it fires, and that it is silent', async (t) => {
